@@ -1,0 +1,1 @@
+"""zik records what people listen to."""

@@ -1,0 +1,108 @@
+"""Worker bootsteps: the bell that asks for drains, and the relief that empties a full Redis before Celery can start."""
+
+import logging
+import random
+import threading
+from typing import Any
+
+from celery import bootsteps
+from kombu.exceptions import ChannelError, OperationalError
+
+from worker.drain import opened_drain
+from worker.errors import DatabaseUnavailableError, StreamUnavailableError
+from worker.keys import RECORD_EVENTS, RECORD_QUEUE
+from worker.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+RING_S = 1.0
+RELIEF_S = 10.0
+
+
+class Bell(bootsteps.StartStopStep):
+    """Once a second, ask for a drain, unless a request already waits.
+
+    While there is a backlog every ring adds a drain, until the slots are full; when the stream is dry, they leave.
+    So the number of drains follows the backlog, and a request that gets lost costs a second.
+    """
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, worker: Any) -> None:
+        if RECORD_QUEUE not in worker.app.amqp.queues.consume_from:
+            return
+        # A thread, because a broker that hangs must not hang the worker's event loop.
+        self._thread = threading.Thread(target=self._ring_until_stopped, args=[worker.app], name="bell", daemon=True)
+        self._thread.start()
+
+    def stop(self, worker: Any) -> None:
+        del worker
+        self._stopped.set()
+
+    def terminate(self, worker: Any) -> None:
+        self.stop(worker)
+
+    def _ring_until_stopped(self, app: Any) -> None:
+        # The jitter keeps many workers from ringing in step.
+        while not self._stopped.wait(RING_S * random.uniform(0.8, 1.0)):  # noqa: S311 -- no secret
+            try:
+                ring(app)
+            except (OperationalError, *app.connection_for_write().connection_errors) as error:
+                # Celery's consumer says that the broker is away; the bell rings again in a second.
+                logger.debug("the bell did not ring: %s", error)
+
+
+class Relief(bootsteps.StartStopStep):
+    """Before the consumer starts, drain directly for as long as Redis is full.
+
+    A Celery worker needs to write to its broker before it can work, and a full Redis refuses writes. The drain only
+    acknowledges and deletes, which a full Redis allows, and so makes the room.
+    """
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, worker: Any) -> None:
+        relieve(worker.app.settings, consumer=f"{worker.hostname}:relief")
+
+
+def relieve(settings: Settings, *, consumer: str) -> int:
+    """Drain until Redis takes writes again. Returns the number of events that were drained.
+
+    The connections are made and closed here: the pool's processes must not inherit them.
+    """
+    drained = 0
+    with opened_drain(settings, consumer=consumer) as drain:
+        try:
+            while drain.stream.refuses_writes():
+                logger.warning("Redis is full: draining without Celery until it has room")
+                tally = drain.run(budget_s=RELIEF_S)
+                drained += tally.events
+                if not tally.events:
+                    break
+            if drained:
+                drain.stream.retire(consumer)
+        except (StreamUnavailableError, DatabaseUnavailableError) as error:
+            # Celery retries its connection by itself, and the next start of this worker relieves again.
+            logger.warning("cannot drain before the start: %s", error)
+    return drained
+
+
+def ring(app: Any) -> bool:
+    """Ask for a drain, if no request waits. Returns whether it asked."""
+    with app.pool.acquire(block=True, timeout=RING_S) as connection:
+        if _waiting(connection):
+            return False
+        app.send_task(RECORD_EVENTS, queue=RECORD_QUEUE, connection=connection, retry=False)
+        return True
+
+
+def _waiting(connection: Any) -> int:
+    try:
+        return int(connection.default_channel.queue_declare(RECORD_QUEUE, passive=True).message_count)
+    except ChannelError:
+        return 0  # Redis forgets an empty queue.

@@ -1,0 +1,92 @@
+"""The Celery application: `celery -A worker worker`, `celery -A worker beat`."""
+
+from typing import Any
+
+from celery import Celery
+from celery.apps.worker import Worker
+from celery.signals import after_setup_logger, worker_ready
+from kombu import Exchange, Queue
+
+from worker.bootsteps import Bell, Relief
+from worker.errors import SettingsError
+from worker.keys import BOOTSTRAP_SCHEMA, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE, TIDY_STREAM
+from worker.logs import hide_noise
+from worker.settings import Settings, load_settings
+
+_HOUR_S = 3600.0
+# A queue without an exchange of its own name needs its routing key said, or every queue gets every message.
+_EXCHANGE = Exchange("zik", type="direct")
+
+
+class QuietWorker(Worker):
+    """A worker that does not talk to the others.
+
+    Nothing of zik needs gossip, and mingle hands every new worker the revoked tasks of all: only cost, and a way for
+    one worker's trouble to reach the next.
+    """
+
+    def prepare_args(self, **options: Any) -> dict[str, Any]:
+        return {**super().prepare_args(**options), "without_gossip": True, "without_mingle": True}
+
+
+class ZikCelery(Celery):
+    """A Celery application that knows the settings of zik."""
+
+    settings: Settings
+
+    @property
+    def Worker(self) -> type[QuietWorker]:  # noqa: N802 -- Celery's name
+        return self.subclass_with_self(QuietWorker)
+
+
+def make_app(settings: Settings) -> ZikCelery:
+    """The application for these settings."""
+    app = ZikCelery("worker", include=["worker.tasks"])
+    app.settings = settings
+    app.conf.update(
+        broker_url=settings.broker_url,
+        broker_connection_retry_on_startup=True,
+        # None of zik's messages is worth waiting for: the next ring replaces it.
+        broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 5, "socket_keepalive": True},
+        task_serializer="json",
+        accept_content=["json"],
+        result_backend=None,
+        task_ignore_result=True,
+        task_queues=[Queue(name, _EXCHANGE, routing_key=name) for name in (RECORD_QUEUE, MAINTENANCE_QUEUE)],
+        task_default_queue=MAINTENANCE_QUEUE,
+        task_default_exchange=_EXCHANGE.name,
+        task_default_routing_key=MAINTENANCE_QUEUE,
+        task_routes={RECORD_EVENTS: {"queue": RECORD_QUEUE}},
+        task_create_missing_queues=False,
+        task_soft_time_limit=40,
+        task_time_limit=50,
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        timezone="UTC",
+        beat_schedule={"tidy the stream": {"task": TIDY_STREAM, "schedule": _HOUR_S}},
+    )
+    app.steps["worker"].update({Bell, Relief})
+    return app
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except SettingsError as error:
+        # Celery would wrap any other exception in a page of its own.
+        raise SystemExit(f"zik: {error}") from None
+
+
+app = make_app(_settings())
+
+
+@after_setup_logger.connect
+def _quiet(**_: Any) -> None:
+    hide_noise()
+
+
+@worker_ready.connect
+def _ask_for_schema(**_: Any) -> None:
+    app.send_task(BOOTSTRAP_SCHEMA, retry=False)

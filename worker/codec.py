@@ -1,0 +1,134 @@
+"""From bytes to an event, or to the reason why they are none."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, from_json
+
+from worker.errors import InvalidEventError, Reason
+from worker.events import EARLIEST_TIME, EVENT, EVENT_TYPES, MAX_AHEAD, MAX_EVENT_BYTES, VERSION, Event
+from worker.free_json import compact_json
+
+_REASON_OF: Final = {
+    "missing": Reason.MISSING_FIELD,
+    "string_too_short": Reason.INVALID_VALUE,
+    "string_pattern_mismatch": Reason.INVALID_VALUE,
+    "string_too_long": Reason.OVER_LIMIT,
+    "too_long": Reason.OVER_LIMIT,
+    "greater_than_equal": Reason.OUT_OF_RANGE,
+    "less_than_equal": Reason.OUT_OF_RANGE,
+    "int_parsing_size": Reason.OUT_OF_RANGE,
+    # Our own validators raise errors whose type is the reason.
+    **{reason.value: reason for reason in Reason},
+}
+
+_SUSPECTS: Final = ("\\u0000", "NaN", "Infinity")
+
+
+def decode(payload: bytes, *, now: datetime) -> Event:
+    """Read one event as a client published it.
+
+    Args:
+        payload: the bytes of the stream entry's `event` field.
+        now: the worker's clock, aware; an event may be at most a day ahead of it.
+
+    Raises:
+        InvalidEventError: the only exception for any input whatever.
+    """
+    if len(payload) > MAX_EVENT_BYTES:
+        raise InvalidEventError(Reason.TOO_LARGE, f"{len(payload)} bytes; an event has at most {MAX_EVENT_BYTES}")
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidEventError(Reason.BAD_ENCODING, f"not UTF-8 at byte {error.start}") from None
+    try:
+        event = EVENT.validate_json(text)
+    except ValidationError as error:
+        raise _diagnosis(text, error) from None
+    # A NUL can come only by its escape, so parsing a second time is spared for all but the suspects.
+    if any(suspect in text for suspect in _SUSPECTS) and _holds_nul(_parse(text)):
+        raise InvalidEventError(Reason.INVALID_VALUE, "U+0000 is not allowed in any text")
+    if not EARLIEST_TIME <= event.time.at <= now + MAX_AHEAD:
+        rule = f"from {EARLIEST_TIME:%Y-%m-%d} to a day ahead of the worker's clock"
+        raise InvalidEventError(Reason.OUT_OF_RANGE, f"time: must be {rule}")
+    return event
+
+
+def encode(event: dict[str, Any]) -> bytes:
+    """Write an event as compact UTF-8 JSON.
+
+    Raises:
+        InvalidEventError: for values that JSON or UTF-8 cannot hold.
+    """
+    try:
+        return compact_json(event)
+    except UnicodeEncodeError:
+        raise InvalidEventError(Reason.INVALID_JSON, "a text holds a lone surrogate") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidEventError(Reason.INVALID_JSON, f"not JSON: {type(error).__name__}") from None
+
+
+def _diagnosis(text: str, error: ValidationError) -> InvalidEventError:
+    """Name the most useful of the reasons: what a reader must know first, stands first here."""
+    if text.startswith("\ufeff"):
+        return InvalidEventError(Reason.BAD_ENCODING, "begins with a byte order mark")
+    fault = error.errors(include_input=False, include_url=False)[0]
+    if fault["type"] == "json_invalid":
+        return InvalidEventError(Reason.INVALID_JSON, fault["msg"])
+    value = _parse(text)
+    if not isinstance(value, dict):
+        return InvalidEventError(Reason.WRONG_TYPE, f"an event is a JSON object, not {_json_type(value)}")
+    version = value.get("v", VERSION)
+    if type(version) is int and version > VERSION:
+        return InvalidEventError(Reason.UNSUPPORTED_VERSION, f"v: this worker knows versions up to {VERSION}")
+    kind = value.get("type")
+    if isinstance(kind, str) and kind not in EVENT_TYPES:
+        return InvalidEventError(Reason.UNKNOWN_TYPE, f"type: must be one of {', '.join(sorted(EVENT_TYPES))}")
+    return _field_fault(fault)
+
+
+def _field_fault(fault: ErrorDetails) -> InvalidEventError:
+    kind = fault["type"]
+    if kind == "union_tag_not_found":
+        return InvalidEventError(Reason.MISSING_FIELD, "type: Field required")
+    if kind == "union_tag_invalid":
+        return InvalidEventError(Reason.WRONG_TYPE, "type: Input should be a valid string")
+    # The first place is the union's tag, which names no field of the event.
+    place = ".".join(str(part) for part in fault["loc"][1:])
+    return InvalidEventError(_reason_of(kind), f"{place}: {fault['msg']}" if place else fault["msg"])
+
+
+def _reason_of(kind: str) -> Reason:
+    if kind in _REASON_OF:
+        return _REASON_OF[kind]
+    if kind.endswith("_type") or kind == "int_from_float":
+        return Reason.WRONG_TYPE
+    return Reason.INVALID_VALUE
+
+
+def _parse(text: str) -> Any:
+    """Parse by pydantic's parser, but without NaN. The standard one stops at long integers and at Python's stack."""
+    try:
+        return from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidEventError(Reason.INVALID_JSON, str(error)) from None
+
+
+def _json_type(value: object) -> str:
+    names: dict[type, str] = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _holds_nul(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str) and "\0" in item:
+            return True
+        if isinstance(item, dict):
+            waiting.extend(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return False

@@ -1,0 +1,157 @@
+"""The database: how it is opened, the one function that commits, and what its errors mean."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.orm import Session
+
+from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, RowRefusedError, ZikError
+
+# A batch takes tens of milliseconds. A statement that needs seconds is stuck behind a lock or a sick disk, and
+# giving up costs nothing: the entries stay pending. Both lie well below the time limit of a task.
+STATEMENT_TIMEOUT_MS: Final = 15_000
+LOCK_TIMEOUT_MS: Final = 5_000
+CONNECT_TIMEOUT_S: Final = 5
+
+# SQLSTATE classes and codes, after PostgreSQL's appendix A. A code counts before its class.
+_UNAVAILABLE: Final = {
+    "08", "40", "53", "57", "58", "XX",
+    "25006", "25P02", "25P03", "25P04", "28000", "28P01", "3D000", "55P03", "55006",
+}  # fmt: skip
+_MISUSED: Final = {"42", "3F"}
+_ROW_REFUSED: Final = {"22", "23"}
+
+_SQLITE_UNAVAILABLE: Final = {
+    "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN",
+    "SQLITE_PROTOCOL", "SQLITE_NOMEM", "SQLITE_INTERRUPT", "SQLITE_SCHEMA",
+}  # fmt: skip
+_SQLITE_MISUSED: Final = {"SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_PERM", "SQLITE_AUTH"}
+_SQLITE_ROW_REFUSED: Final = {"SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH", "SQLITE_RANGE"}
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for one process; make it after fork. Connects only when first used.
+
+    Parameters never show in its errors or logs: they are what people listen to.
+    """
+    if url.startswith("sqlite"):
+        engine = create_engine(url, hide_parameters=True, connect_args={"timeout": LOCK_TIMEOUT_MS / 1000})
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=2,
+        max_overflow=2,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            # A transaction pooler hands each transaction to another server process, which knows no prepared statement.
+            "prepare_threshold": None,
+            "application_name": "zik",
+            "keepalives_idle": 10,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "tcp_user_timeout": STATEMENT_TIMEOUT_MS,
+        },
+    )
+    event.listen(engine, "begin", _begin_postgresql)
+    return engine
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """Open a session, commit when the block ends well, roll back otherwise. Nothing else in zik commits.
+
+    Raises:
+        DatabaseUnavailableError: wait, then try again.
+        DatabaseMisusedError: the schema or permissions need an operator.
+        RowRefusedError: a row's content was refused.
+    """
+    with _translated(), Session(engine) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Session]:
+    """Open a session that only reads. On SQLite it waits for no writer and stops none."""
+    with _translated(), Session(engine.execution_options(zik_reads_only=True)) as session:
+        yield session
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        # `from None`: PostgreSQL's own messages quote the row, and tracebacks reach logs.
+        raise meaning_of(error) from None
+    except (StatementError, OverflowError, UnicodeEncodeError) as error:
+        # The driver could not even write the row down.
+        raise RowRefusedError(f"the driver refused a value ({type(error).__name__})") from None
+
+
+def meaning_of(error: DBAPIError) -> ZikError:
+    """Class an error by SQLSTATE and by whether the connection was lost, never by the driver's exception class.
+
+    An error that fits nowhere, such as too many parameters, is a bug of ours: `DatabaseMisusedError`, never retried
+    without an operator seeing it.
+    """
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorname", "") or type(error.orig).__name__
+        return _classed(code, _sqlite_family(code), str(error.orig))
+    code = getattr(error.orig, "sqlstate", None) or ""
+    if not code and (error.connection_invalidated or error.statement is None):
+        return DatabaseUnavailableError(f"no connection to the database: {_first_line(error.orig)}")
+    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    return _classed(code, code if code in _UNAVAILABLE else code[:2], f"constraint {constraint}" if constraint else "")
+
+
+def _sqlite_family(code: str) -> str:
+    """SQLite's extended codes begin with the primary one: SQLITE_BUSY_SNAPSHOT, SQLITE_CONSTRAINT_UNIQUE."""
+    return "_".join(code.split("_")[:2])
+
+
+def _classed(code: str, family: str, detail: str) -> ZikError:
+    text = f"{code or 'no SQLSTATE'}{f': {detail}' if detail else ''}"
+    if family in _UNAVAILABLE | _SQLITE_UNAVAILABLE:
+        return DatabaseUnavailableError(f"the database cannot work now ({text})")
+    if family in _ROW_REFUSED | _SQLITE_ROW_REFUSED:
+        return RowRefusedError(f"the database refused a row ({text})")
+    if family in _MISUSED | _SQLITE_MISUSED:
+        return DatabaseMisusedError(
+            f"the schema or the permissions do not fit this version of zik ({text}): run `zik init`, then `zik doctor`"
+        )
+    return DatabaseMisusedError(f"an error that zik does not know ({text}): please report it")
+
+
+def _first_line(error: object) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, record: object) -> None:
+    del record
+    # The driver's own transactions begin too late, at the first write; ours begin with BEGIN, see below.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+    # The stream entry is deleted after COMMIT, so COMMIT must have reached the disk.
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once when another has written in between, however
+    # long its timeout is. So a writer takes its lock at the start.
+    reads_only: Any = connection.get_execution_options().get("zik_reads_only")
+    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    # Per transaction, not per session: sessions are not ours behind a transaction pooler.
+    connection.exec_driver_sql(
+        f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; "
+        "SET LOCAL TimeZone = 'UTC'"
+    )

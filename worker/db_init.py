@@ -1,0 +1,129 @@
+"""Bring the schema up, from any number of processes at once, and say what that took.
+
+Run as `python -m worker.db_init`; `zik init` and the task `bootstrap_schema` do the same.
+"""
+
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+
+from worker.database import open_engine, transaction
+from worker.errors import ZikError
+from worker.models import Base
+from worker.settings import load_settings, without_password
+
+# Any constant will do, as long as every process of every release takes the same one.
+_ADVISORY_LOCK: Final = 0x7A696B01
+
+
+class Outcome(StrEnum):
+    CREATED = "created"
+    UPGRADED = "upgraded"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """What bringing the schema up came to. `revision` is the schema's version now."""
+
+    outcome: Outcome
+    revision: str
+    was: str | None
+    tables: int
+
+    def __str__(self) -> str:
+        match self.outcome:
+            case Outcome.CREATED:
+                return f"created {self.tables} tables, schema {self.revision}"
+            case Outcome.UPGRADED:
+                return f"upgraded the schema from {self.was} to {self.revision}"
+            case Outcome.UNCHANGED:
+                return f"nothing to do, schema {self.revision} is in place"
+
+
+def newest_revision() -> str:
+    """The schema that this code is written for."""
+    return ScriptDirectory.from_config(_alembic()).get_current_head() or ""
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The schema that the database has, or None where zik has never been set up."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def bring_up_schema(engine: Engine) -> Bootstrap:
+    """Create or upgrade the schema in one transaction, under a lock that makes other bootstraps wait.
+
+    Existing tables and rows are left alone. Killed midway, it leaves the database as it was.
+
+    Raises:
+        DatabaseUnavailableError: try again later; another bootstrap may hold the lock.
+        DatabaseMisusedError: the role may not create tables.
+    """
+    _prepare_file(engine)
+    with transaction(engine) as session:
+        connection = session.connection()
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL lock_timeout = '60s'"))
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        return _bring_up(connection)
+
+
+def _bring_up(connection: Connection) -> Bootstrap:
+    was, newest = current_revision(connection), newest_revision()
+    before = set(inspect(connection).get_table_names())
+    if was == newest:
+        return Bootstrap(Outcome.UNCHANGED, newest, was, 0)
+    config = _alembic(connection)
+    if was is None and connection.dialect.name == "sqlite":
+        Base.metadata.create_all(connection)
+        command.stamp(config, "head")
+    else:
+        command.upgrade(config, "head")
+    created = set(Base.metadata.tables) - before
+    return Bootstrap(Outcome.UPGRADED if was else Outcome.CREATED, newest, was, len(created))
+
+
+def _alembic(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", "worker:migrations")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _prepare_file(engine: Engine) -> None:
+    """Make the folder of a SQLite file, and let readers and the writer not wait for each other.
+
+    The journal mode stays with the file and cannot change inside a transaction, so it is set here, once.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        if driver is not None:
+            driver.execute("PRAGMA journal_mode = WAL")
+
+
+def main() -> int:
+    try:
+        settings = load_settings()
+        engine = open_engine(settings.database_url)
+        print(f"{bring_up_schema(engine)} ({without_password(settings.database_url)})")  # noqa: T201 -- a command's answer
+    except ZikError as error:
+        print(f"zik: {error}", file=sys.stderr)  # noqa: T201 -- a command's complaint
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

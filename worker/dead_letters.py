@@ -1,0 +1,106 @@
+"""The dead-letter desk: look at what could not be recorded, try it again, or let it go."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Engine, Select, delete, func, select
+
+from worker.codec import decode
+from worker.database import snapshot, transaction
+from worker.errors import InvalidEventError, Reason, RowRefusedError
+from worker.models import DeadLetter
+from worker.outcome import Outcome
+from worker.recorders.batch import Accepted, Known, record_batch
+from worker.stream import EventStream
+
+# Of these the event itself was not kept, so that there is nothing to try again.
+NOT_KEPT = frozenset({Reason.MISSING_EVENT, Reason.TOO_LARGE})
+
+
+def count_by_reason(engine: Engine) -> dict[str, int]:
+    """How many letters lie on the desk, by reason."""
+    with snapshot(engine) as session:
+        rows = session.execute(select(DeadLetter.reason, func.count()).group_by(DeadLetter.reason))
+        return dict(sorted(rows.tuples().all()))
+
+
+def find(engine: Engine, *, reason: str | None = None, limit: int | None = None) -> Sequence[DeadLetter]:
+    """Letters in order of arrival."""
+    with snapshot(engine) as session:
+        return session.scalars(_selected(reason).limit(limit)).all()
+
+
+def get(engine: Engine, letter_id: int) -> DeadLetter | None:
+    with snapshot(engine) as session:
+        return session.get(DeadLetter, letter_id)
+
+
+def discard(engine: Engine, letter_ids: Iterable[int]) -> int:
+    """Delete letters for good. The books keep counting them as dead. Returns how many there were."""
+    with transaction(engine) as session:
+        found = session.scalars(delete(DeadLetter).where(DeadLetter.id.in_(list(letter_ids))).returning(DeadLetter.id))
+        return len(found.all())
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Retries letters through the same validation and the same recorders as the drain."""
+
+    engine: Engine
+    stream: EventStream
+    create_users: bool = True
+    known: Known = field(default_factory=Known)
+
+    def retry(self, letter_ids: Iterable[int], *, now: datetime) -> Counter[Outcome]:
+        """Try to record each letter once. What fails again stays on the desk, with one attempt more.
+
+        Returns:
+            What became of the letters; ids of letters that are gone are passed over.
+        """
+        outcomes = Counter(outcome for letter_id in letter_ids if (outcome := self._retry_one(letter_id, now)))
+        for outcome in (Outcome.RECORDED, Outcome.DUPLICATE):
+            if outcomes[outcome]:
+                self.stream.amend(outcomes[outcome], source=Outcome.DEAD, target=outcome)
+        return outcomes
+
+    def _retry_one(self, letter_id: int, now: datetime) -> Outcome | None:
+        try:
+            return self._record(letter_id, now)
+        except InvalidEventError as error:
+            return self._keep(letter_id, error)
+        except RowRefusedError as refusal:
+            return self._keep(letter_id, InvalidEventError(Reason.REFUSED_BY_DATABASE, str(refusal)))
+
+    def _record(self, letter_id: int, now: datetime) -> Outcome | None:
+        """Record the event and take its letter off the desk, in one transaction."""
+        with transaction(self.engine) as session:
+            letter = session.get(DeadLetter, letter_id, with_for_update=True)
+            if letter is None:
+                return None
+            if letter.reason in NOT_KEPT:
+                raise InvalidEventError(Reason(letter.reason), letter.detail)
+            accepted = Accepted(letter.entry_id, letter.payload, decode(letter.payload, now=now))
+            recorded = record_batch(session.connection(), [accepted], known=self.known, create_users=self.create_users)
+            outcome = recorded.outcomes[letter.entry_id]
+            if outcome is Outcome.DEAD:
+                raise InvalidEventError(Reason.UNKNOWN_USER, letter.detail)
+            session.delete(letter)
+        self.known.learn(recorded)
+        return outcome
+
+    def _keep(self, letter_id: int, error: InvalidEventError) -> Outcome | None:
+        with transaction(self.engine) as session:
+            letter = session.get(DeadLetter, letter_id, with_for_update=True)
+            if letter is None:
+                return None
+            letter.attempts += 1
+            letter.reason = error.reason.value
+            letter.detail = error.detail
+        return Outcome.DEAD
+
+
+def _selected(reason: str | None) -> Select[tuple[DeadLetter]]:
+    letters = select(DeadLetter).order_by(DeadLetter.id)
+    return letters.where(DeadLetter.reason == reason) if reason else letters

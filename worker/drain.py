@@ -1,0 +1,198 @@
+"""Move events from the stream to the database: read, decode, record, commit, acknowledge."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import Engine
+
+from worker.codec import decode
+from worker.database import open_engine, transaction
+from worker.errors import InvalidEventError, Reason, RowRefusedError
+from worker.outcome import Outcome
+from worker.recorders.batch import Accepted, Known, record_batch
+from worker.recorders.dead_letters import Letter, bury
+from worker.settings import Settings
+from worker.stream import BLOCK_MS, Batch, Entry, EventStream
+
+logger = logging.getLogger(__name__)
+
+# Longer than any task may run: whoever held an entry for so long is dead, or will find it recorded.
+ABANDONED_MS: Final = 60_000
+_LOOK_FOR_ABANDONED_S: Final = 15.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Tally:
+    """What a drain has done: events by outcome (as acknowledged), and batches."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    batches: int = 0
+
+    @property
+    def events(self) -> int:
+        return self.outcomes.total()
+
+
+@dataclass
+class Drain:
+    """One consumer of the stream. Not for several threads at once.
+
+    An entry is acknowledged only after the transaction that holds its outcome has committed. A crash anywhere leaves
+    it pending; its next reader then finds it recorded, or records it.
+    """
+
+    stream: EventStream
+    engine: Engine
+    consumer: str
+    batch_size: int = 2_000
+    create_users: bool = True
+    now: Callable[[], datetime] = utc_now
+    monotonic: Callable[[], float] = time.monotonic
+    known: Known = field(default_factory=Known)
+
+    def run(self, *, budget_s: float = float("inf"), dry_s: float = 0.0) -> Tally:
+        """Drain until the stream has been dry for `dry_s`, or `budget_s` is spent.
+
+        Raises:
+            StreamUnavailableError, DatabaseUnavailableError: try again later; nothing is lost and nothing buried.
+            StreamMisusedError, DatabaseMisusedError: an operator is needed; nothing is lost and nothing buried.
+        """
+        tally = Tally()
+        deadline = self.monotonic() + budget_s
+        for batch in self._batches(dry_s):
+            self._finish(batch, tally)
+            if self.monotonic() >= deadline:
+                break
+        return tally
+
+    def _batches(self, dry_s: float) -> Iterator[Batch]:
+        """What this consumer left unfinished, then what others did, then what is new, until that has run dry."""
+        self.stream.ensure_group()
+        yield from self._own_pending()
+        wet_at = self.monotonic()
+        claimed_at = float("-inf")
+        while True:
+            if self.monotonic() - claimed_at >= _LOOK_FOR_ABANDONED_S:
+                yield from self._abandoned()
+                claimed_at = self.monotonic()
+            rest_s = wet_at + dry_s - self.monotonic()
+            block_ms = min(BLOCK_MS, int(rest_s * 1000))
+            batch = self.stream.read_new(self.consumer, count=self.batch_size, block_ms=max(0, block_ms))
+            if batch.entries:
+                yield batch
+                wet_at = self.monotonic()
+            elif rest_s <= 0:
+                return
+
+    def _own_pending(self) -> Iterator[Batch]:
+        # Always from the beginning: what the last round acknowledged is no longer there.
+        while any(batch := self.stream.read_pending(self.consumer, count=self.batch_size)):
+            yield batch
+
+    def _abandoned(self) -> Iterator[Batch]:
+        while any(batch := self.stream.claim_abandoned(self.consumer, count=self.batch_size, idle_ms=ABANDONED_MS)):
+            yield batch
+
+    def _finish(self, batch: Batch, tally: Tally) -> None:
+        started = self.monotonic()
+        accepted, letters = self._decoded(batch.entries)
+        outcomes = self._record(accepted, letters)
+        committed = self.monotonic()
+        self._acknowledge(outcomes)
+        self.stream.forget_vanished(batch.vanished)
+        counts = Counter(outcomes.values())
+        tally.outcomes += counts
+        tally.batches += 1
+        logger.info(
+            "recorded %d, duplicate %d, dead %d, vanished %d; committed after %d ms, acknowledged after %d ms",
+            counts[Outcome.RECORDED],
+            counts[Outcome.DUPLICATE],
+            counts[Outcome.DEAD],
+            len(batch.vanished),
+            1000 * (committed - started),
+            1000 * (self.monotonic() - started),
+        )
+
+    def _decoded(self, entries: Sequence[Entry]) -> tuple[list[Accepted], list[Letter]]:
+        now = self.now()
+        accepted: list[Accepted] = []
+        letters: list[Letter] = []
+        for entry_id, payload, stray in entries:
+            try:
+                if payload is None:
+                    raise InvalidEventError(Reason.MISSING_EVENT, "the stream entry has no field `event`")
+                accepted.append(Accepted(entry_id, payload, decode(payload, now=now)))
+            except InvalidEventError as error:
+                letters.append(Letter(entry_id, stray if payload is None else payload, error))
+        return accepted, letters
+
+    def _record(self, accepted: list[Accepted], letters: list[Letter], *, asked: bool = False) -> dict[str, Outcome]:
+        """Record in one transaction; where the database refuses a row, halve until the row stands alone."""
+        if not accepted and not letters:
+            return {}
+        try:
+            return self._commit(accepted, letters)
+        except RowRefusedError as refusal:
+            if not asked:
+                # Perhaps a user or a song that we remember has been deleted: forget, and ask the database.
+                self.known.forget()
+                return self._record(accepted, letters, asked=True)
+            if len(accepted) <= 1:
+                return self._bury(letters + [_refused(entry, refusal) for entry in accepted])
+        middle = len(accepted) // 2
+        return self._record(accepted[:middle], letters, asked=True) | self._record(accepted[middle:], [], asked=True)
+
+    def _commit(self, accepted: list[Accepted], letters: list[Letter]) -> dict[str, Outcome]:
+        with transaction(self.engine) as session:
+            recorded = record_batch(
+                session.connection(), accepted, letters, known=self.known, create_users=self.create_users
+            )
+        self.known.learn(recorded)
+        return recorded.outcomes
+
+    def _bury(self, letters: list[Letter]) -> dict[str, Outcome]:
+        with transaction(self.engine) as session:
+            bury(session.connection(), letters)
+        return {letter.entry_id: Outcome.DEAD for letter in letters}
+
+    def _acknowledge(self, outcomes: dict[str, Outcome]) -> None:
+        by_outcome: dict[Outcome, list[str]] = {}
+        for entry_id, outcome in outcomes.items():
+            by_outcome.setdefault(outcome, []).append(entry_id)
+        self.stream.acknowledge(by_outcome)
+
+
+def _refused(entry: Accepted, refusal: RowRefusedError) -> Letter:
+    return Letter(entry.entry_id, entry.payload, InvalidEventError(Reason.REFUSED_BY_DATABASE, str(refusal)))
+
+
+def open_drain(settings: Settings, *, consumer: str) -> Drain:
+    """A drain with connections of its own; make it after fork."""
+    return Drain(
+        EventStream.at(settings.redis_url),
+        open_engine(settings.database_url),
+        consumer,
+        batch_size=settings.zik_batch_size,
+        create_users=settings.zik_unknown_users == "create",
+    )
+
+
+@contextmanager
+def opened_drain(settings: Settings, *, consumer: str) -> Iterator[Drain]:
+    """A drain whose connections are closed at the end."""
+    drain = open_drain(settings, consumer=consumer)
+    try:
+        yield drain
+    finally:
+        drain.stream.close()
+        drain.engine.dispose()

@@ -1,0 +1,172 @@
+"""The wire contract, version 1: what a player may publish, and what each field must be."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    TypeAdapter,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from worker.errors import Reason
+from worker.free_json import check_free_json, check_free_object
+from worker.identity import canonical_title, canonical_user, derived_event_id, song_identity
+
+VERSION: Final = 1
+MAX_EVENT_BYTES: Final = 16 * 1024
+EARLIEST_TIME: Final = datetime(2002, 1, 1, tzinfo=UTC)
+MAX_AHEAD: Final = timedelta(days=1)
+MAX_DURATION_MS: Final = 24 * 24 * 3600 * 1000  # 24 days fit a signed 32-bit integer
+
+_RFC_3339 = r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})"
+_TIME: Final = re.compile(_RFC_3339, re.ASCII)
+_UUID: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+_NIL: Final = "00000000-0000-0000-0000-000000000000"
+
+
+class Moment(NamedTuple):
+    """An instant and the listener's offset. `Z` and `-00:00` say that the offset is unknown (RFC 9557, 2.2)."""
+
+    at: datetime
+    offset_minutes: int | None
+
+
+def parse_moment(text: object) -> Moment:
+    """Read an RFC 3339 timestamp with an offset; anything looser (epoch numbers, naive times) is refused."""
+    if not isinstance(text, str):
+        raise PydanticCustomError(Reason.WRONG_TYPE.value, "must be an RFC 3339 string")
+    if _TIME.fullmatch(text) is None:
+        raise PydanticCustomError(
+            Reason.INVALID_VALUE.value, "must be an RFC 3339 time with an offset, as in 2026-11-23T21:04:11+01:00"
+        )
+    try:
+        local = datetime.fromisoformat(text.upper())
+        at = local.astimezone(UTC)
+    except ValueError as error:
+        raise PydanticCustomError(Reason.INVALID_VALUE.value, "must be a date and a time that exist") from error
+    except OverflowError as error:
+        raise PydanticCustomError(Reason.OUT_OF_RANGE.value, "must be a time within the years 1 to 9999") from error
+    if text.endswith(("Z", "z", "-00:00")):
+        return Moment(at, None)
+    offset = local.utcoffset() or timedelta()
+    return Moment(at, int(offset.total_seconds()) // 60)
+
+
+def _refuse_nil(event_id: str) -> str:
+    if event_id == _NIL:
+        raise PydanticCustomError(Reason.INVALID_VALUE.value, "must not be the nil UUID")
+    return event_id
+
+
+def _text(most: int) -> StringConstraints:
+    return StringConstraints(strip_whitespace=True, min_length=1, max_length=most)
+
+
+EventId = Annotated[
+    str,
+    StringConstraints(pattern=_UUID, to_lower=True),
+    AfterValidator(_refuse_nil),
+    Field(json_schema_extra={"format": "uuid"}),
+]
+EventTime = Annotated[
+    Moment,
+    PlainValidator(parse_moment),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{_RFC_3339}$"}),
+]
+DurationMs = Annotated[int, Field(ge=1, le=MAX_DURATION_MS)]
+Text = Annotated[str, _text(500)]
+Ids = Annotated[dict[Annotated[str, _text(64)], Annotated[str, _text(200)]], Field(max_length=16)]
+
+
+class _Wire(BaseModel):
+    """Frozen, strict about every type, and blind to unknown fields, so that clients may be newer than workers."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class SongRef(_Wire):
+    """A song as the client names it. Artist and title are its identity; the rest fills gaps."""
+
+    title: Text
+    artist: Text
+    album: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] | None = None
+    duration_ms: DurationMs | None = None
+    ids: Ids | None = None
+
+    @property
+    def identity(self) -> str:
+        return song_identity(self.artist, self.title)
+
+
+class _Event(_Wire):
+    v: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
+    time: EventTime
+    user: Annotated[str, _text(64), AfterValidator(canonical_user)]
+    source: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] | None = None
+
+
+def _song_event_id(fields: dict[str, Any]) -> str:
+    song: SongRef = fields["song"]
+    subject = f"{canonical_title(song.artist)}\0{canonical_title(song.title)}"
+    return derived_event_id(fields["type"], fields["user"], subject, fields["time"].at)
+
+
+def _preference_id(fields: dict[str, Any]) -> str:
+    return derived_event_id(fields["type"], fields["user"], fields["key"], fields["time"].at)
+
+
+# `id` stands last in each event: a derived id is made of the fields before it.
+
+
+class Play(_Event):
+    """A song was played; `time` is when listening began."""
+
+    type: Literal["play"]
+    song: SongRef
+    ms_played: Annotated[int, Field(ge=0, le=MAX_DURATION_MS)] | None = None
+    context: Annotated[dict[str, Any], AfterValidator(check_free_object)] | None = None
+    id: EventId = Field(default_factory=_song_event_id)
+
+
+class Favorite(_Event):
+    """A song became a favorite, or ceased to be one."""
+
+    type: Literal["favorite"]
+    song: SongRef
+    favorite: bool
+    id: EventId = Field(default_factory=_song_event_id)
+
+
+class Preference(_Event):
+    """A user set a preference; `null` clears it."""
+
+    type: Literal["preference"]
+    key: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
+    value: Annotated[Any, AfterValidator(check_free_json)]
+    id: EventId = Field(default_factory=_preference_id)
+
+
+Event = Play | Favorite | Preference
+EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Annotated[Event, Discriminator("type")])
+EVENT_TYPES: Final = frozenset({"play", "favorite", "preference"})
+
+
+def json_schema() -> Mapping[str, Any]:
+    """The contract as JSON Schema 2020-12. It cannot say everything: sizes in bytes and the clock are in the docs."""
+    schema = EVENT.json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:zik:event:1",
+        "title": "zik event, version 1",
+        **schema,
+    }

@@ -1,0 +1,62 @@
+"""Limits of the free-form parts of an event: what any JSON reader and both databases can hold."""
+
+import json
+from math import isfinite
+from typing import Any, Final
+
+from pydantic_core import PydanticCustomError
+
+from worker.errors import Reason
+
+MAX_BYTES: Final = 4 * 1024
+MAX_DEPTH: Final = 8
+MAX_INTEGER: Final = 2**63
+
+
+def _refuse(reason: Reason, rule: str) -> PydanticCustomError:
+    return PydanticCustomError(reason.value, "{rule}", {"rule": rule})
+
+
+def check_free_json(value: Any) -> Any:
+    """Return `value`, if no array or object nests deeper than 8 and every number is finite and within 64 bits.
+
+    Walked level by level instead of by recursion: a hostile depth must not meet Python's stack.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+            else:
+                _check_number(item)
+        if not below:
+            return value
+        level = below
+    raise _refuse(Reason.OVER_LIMIT, f"must not nest deeper than {MAX_DEPTH}")
+
+
+def _check_number(item: Any) -> None:
+    if isinstance(item, float) and not isfinite(item):
+        raise _refuse(Reason.OUT_OF_RANGE, "must hold no NaN and no infinite number")
+    if isinstance(item, int) and not -MAX_INTEGER <= item < MAX_INTEGER:
+        raise _refuse(Reason.OUT_OF_RANGE, "must hold no integer beyond 64 bits")
+
+
+def check_free_object(value: dict[str, Any]) -> dict[str, Any]:
+    """As `check_free_json`, and at most 4 KiB as compact UTF-8 JSON."""
+    check_free_json(value)
+    if len(compact_json(value)) > MAX_BYTES:
+        raise _refuse(Reason.OVER_LIMIT, f"must not exceed {MAX_BYTES} bytes as JSON")
+    return value
+
+
+def compact_json(value: Any) -> bytes:
+    """The value as compact UTF-8 JSON with sorted keys: one text for one value.
+
+    Raises:
+        ValueError: for NaN, infinite numbers, lone surrogates, and what JSON cannot hold.
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode()

@@ -1,0 +1,50 @@
+"""Canonical forms: when two texts mean the same song, user or event."""
+
+import hashlib
+import uuid
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+from unicodedata import is_normalized, normalize
+
+# Made once, for zik alone. Changing it would make every event without an id a new event.
+EVENT_NAMESPACE: Final = uuid.UUID("6ad2a1f6-7d4e-5cf0-9f0b-0d6f6c6b7a11")
+
+
+def canonical_user(username: str) -> str:
+    """NFC, so that two keyboards' spellings of one name are one user."""
+    return username if username.isascii() or is_normalized("NFC", username) else normalize("NFC", username)
+
+
+@lru_cache(maxsize=65_536)
+def canonical_title(text: str) -> str:
+    r"""The form in which titles and artists are compared. Fixed by the event contract.
+
+    >>> canonical_title("  The   KLF\u2122 ")
+    'the klftm'
+    """
+    return " ".join(normalize("NFKC", text).casefold().split())
+
+
+@lru_cache(maxsize=65_536)
+def song_identity(artist: str, title: str) -> str:
+    """The song's key: 32 hex digits over the canonical artist and title, and nothing else.
+
+    A digest, because NFKC can make eighteen characters of one, and PostgreSQL indexes no key beyond 2,704 bytes.
+    U+0000 separates the two: the contract refuses it in any text, so no two pairs can run together.
+    """
+    text = f"{canonical_title(artist)}\0{canonical_title(title)}"
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def derived_event_id(kind: str, user: str, subject: str, at: datetime) -> str:
+    """The id of an event that came without one: UUIDv5 over type, user, subject and instant, parted by U+0000.
+
+    Args:
+        kind: the event's `type`.
+        user: its canonical user.
+        subject: canonical artist and title, parted by U+0000; or a preference's key.
+        at: aware; enters as UTC with six decimals, so one instant written with two offsets is one event.
+    """
+    instant = at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return str(uuid.uuid5(EVENT_NAMESPACE, f"{kind}\0{user}\0{subject}\0{instant}"))

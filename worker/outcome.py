@@ -1,0 +1,9 @@
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of an accepted event. Every one has exactly one."""
+
+    RECORDED = "recorded"
+    DUPLICATE = "duplicate"
+    DEAD = "dead"

@@ -1,0 +1,130 @@
+"""Record one batch: users, songs, plays, favorites, preferences, stale days, dead letters, always in this order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from worker.errors import InvalidEventError, Reason
+from worker.events import Event, Favorite, Play, Preference, SongRef
+from worker.outcome import Outcome
+from worker.recorders.dead_letters import Letter, bury
+from worker.recorders.favorites import FavoriteToRecord, record_favorites
+from worker.recorders.memory import Memory
+from worker.recorders.plays import PlayToRecord, record_plays
+from worker.recorders.preferences import PreferenceToRecord, record_preferences
+from worker.recorders.songs import KnownSong, resolve_songs
+from worker.recorders.stale_days import mark_stale_days
+from worker.recorders.users import resolve_users
+
+
+class Accepted(NamedTuple):
+    """A stream entry whose payload is a valid event."""
+
+    entry_id: str
+    payload: bytes
+    event: Event
+
+
+@dataclass(frozen=True)
+class Known:
+    """The users and songs that this process has met."""
+
+    users: Memory[str, int] = field(default_factory=Memory)
+    songs: Memory[str, KnownSong] = field(default_factory=Memory)
+
+    def learn(self, recorded: "Recorded") -> None:
+        self.users.learn(recorded.users)
+        self.songs.learn(recorded.songs)
+
+    def forget(self) -> None:
+        self.users.forget()
+        self.songs.forget()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What became of each entry, and what may be remembered once the transaction has committed."""
+
+    outcomes: dict[str, Outcome]
+    users: dict[str, int]
+    songs: dict[str, KnownSong]
+
+
+def record_batch(
+    connection: Connection,
+    accepted: Sequence[Accepted],
+    letters: Sequence[Letter] = (),
+    *,
+    known: Known,
+    create_users: bool = True,
+) -> Recorded:
+    """Write a batch in the caller's transaction. Replaying it, reordering it or splitting it gives the same rows."""
+    users, new_users = _users(connection, accepted, known.users, create=create_users)
+    ours = [entry for entry in accepted if entry.event.user in users]
+    songs, new_songs = _songs(connection, ours, known.songs)
+    plays, favorites, preferences = _sorted_out(ours, users, songs)
+
+    recorded_plays = record_plays(connection, plays)
+    outcomes = recorded_plays.outcomes
+    outcomes |= record_favorites(connection, favorites)
+    outcomes |= record_preferences(connection, preferences)
+    mark_stale_days(connection, ((new.user_id, new.play.time) for new in recorded_plays.new))
+
+    dead = [*letters, *(_unknown_user(entry) for entry in accepted if entry.event.user not in users)]
+    bury(connection, dead)
+    outcomes |= {letter.entry_id: Outcome.DEAD for letter in dead}
+    return Recorded(outcomes, new_users, new_songs)
+
+
+def _users(
+    connection: Connection, accepted: Sequence[Accepted], memory: Memory[str, int], *, create: bool
+) -> tuple[dict[str, int], dict[str, int]]:
+    """The ids of the batch's users, and those of them that the memory lacked."""
+    names = {entry.event.user for entry in accepted}
+    met = {name: user_id for name in names if (user_id := memory.get(name)) is not None}
+    new = resolve_users(connection, names - met.keys(), create=create)
+    return met | new, new
+
+
+def _songs(
+    connection: Connection, accepted: Sequence[Accepted], memory: Memory[str, KnownSong]
+) -> tuple[dict[str, KnownSong], dict[str, KnownSong]]:
+    """The batch's songs by identity, and those of them that the memory lacked or that a client knows better."""
+    met: dict[str, KnownSong] = {}
+    news: list[SongRef] = []
+    for entry in accepted:
+        if isinstance(entry.event, Preference):
+            continue
+        song = entry.event.song
+        known = memory.get(song.identity)
+        if known is None or known.learns_from(song):
+            news.append(song)
+        else:
+            met[song.identity] = known
+    new = resolve_songs(connection, news)
+    return met | new, new
+
+
+def _sorted_out(
+    accepted: Sequence[Accepted], users: dict[str, int], songs: dict[str, KnownSong]
+) -> tuple[list[PlayToRecord], list[FavoriteToRecord], list[PreferenceToRecord]]:
+    plays: list[PlayToRecord] = []
+    favorites: list[FavoriteToRecord] = []
+    preferences: list[PreferenceToRecord] = []
+    for entry_id, _, event in accepted:
+        user_id = users[event.user]
+        match event:
+            case Play():
+                plays.append(PlayToRecord(entry_id, event, user_id, songs[event.song.identity].id))
+            case Favorite():
+                favorites.append(FavoriteToRecord(entry_id, event, user_id, songs[event.song.identity].id))
+            case Preference():
+                preferences.append(PreferenceToRecord(entry_id, event, user_id))
+    return plays, favorites, preferences
+
+
+def _unknown_user(entry: Accepted) -> Letter:
+    error = InvalidEventError(Reason.UNKNOWN_USER, "user: was never seen, and ZIK_UNKNOWN_USERS is reject")
+    return Letter(entry.entry_id, entry.payload, error)

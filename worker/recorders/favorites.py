@@ -1,0 +1,74 @@
+"""Favorites: the newest word on each song of each user, tombstones included."""
+
+from collections.abc import Hashable, Sequence
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection
+
+from worker.events import Favorite
+from worker.outcome import Outcome
+from worker.recorders.newest import Rank, Word, judge, one_row_a_key
+from worker.recorders.rows import Statement, instant, read_instant
+
+_IN_FORCE: Final = Statement(
+    """
+    SELECT user_id, song_id, said_at, replace(CAST(event_id AS text), '-', '')
+      FROM {rows} JOIN favorites AS stored USING (user_id, song_id)
+     ORDER BY user_id, song_id {for_update}
+    """,
+    {"user_id": "bigint", "song_id": "bigint"},
+)
+_UPSERT: Final = Statement(
+    """
+    INSERT INTO favorites (user_id, song_id, said_at, event_id, is_favorite)
+    SELECT user_id, song_id, said_at, event_id, is_favorite FROM {rows} WHERE true ORDER BY user_id, song_id
+    ON CONFLICT (user_id, song_id) DO UPDATE
+       SET said_at = excluded.said_at,
+           event_id = excluded.event_id,
+           is_favorite = excluded.is_favorite,
+           updated_at = CURRENT_TIMESTAMP
+     WHERE (excluded.said_at, excluded.event_id) >= (favorites.said_at, favorites.event_id)
+    """,
+    {"user_id": "bigint", "song_id": "bigint", "said_at": "timestamptz", "event_id": "uuid", "is_favorite": "boolean"},
+)
+
+
+class FavoriteToRecord(NamedTuple):
+    entry_id: str
+    favorite: Favorite
+    user_id: int
+    song_id: int
+
+
+def record_favorites(connection: Connection, favorites: Sequence[FavoriteToRecord]) -> dict[str, Outcome]:
+    """Write the newest word on each song, and tell what became of each entry."""
+    if not favorites:
+        return {}
+    words = [_word(favorite) for favorite in favorites]
+    in_force: dict[Hashable, Rank] = {
+        (user_id, song_id): Rank(read_instant(said_at), event_id)
+        for user_id, song_id, said_at, event_id in _IN_FORCE.run(connection, one_row_a_key(words))
+    }
+    verdict = judge(words, in_force=in_force)
+    if verdict.winners:
+        _UPSERT.run(connection, verdict.winners)
+    return verdict.outcomes
+
+
+def _word(recorded: FavoriteToRecord) -> Word:
+    favorite = recorded.favorite
+    event_id = favorite.id.replace("-", "")
+    row = {
+        "user_id": recorded.user_id,
+        "song_id": recorded.song_id,
+        "said_at": instant(favorite.time.at),
+        "event_id": event_id,
+        "is_favorite": favorite.favorite,
+    }
+    return Word(
+        recorded.entry_id,
+        (recorded.user_id, recorded.song_id),
+        Rank(favorite.time.at, event_id),
+        favorite.favorite,
+        row,
+    )

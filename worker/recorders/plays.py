@@ -1,0 +1,79 @@
+"""Plays: insert-only, each recognised by its event id and by who heard what when."""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection
+
+from worker.events import Play
+from worker.outcome import Outcome
+from worker.recorders.rows import Statement, instant
+
+_INSERT: Final = Statement(
+    """
+    INSERT INTO play_history
+           (id, user_id, song_id, played_at, ms_played, utc_offset_minutes, source, context)
+    SELECT  id, user_id, song_id, played_at, ms_played, utc_offset_minutes, source, context
+      FROM {rows} WHERE true
+     ORDER BY user_id, played_at, song_id, id
+    ON CONFLICT DO NOTHING
+    RETURNING replace(CAST(id AS text), '-', '')
+    """,
+    {
+        "id": "uuid",
+        "user_id": "bigint",
+        "song_id": "bigint",
+        "played_at": "timestamptz",
+        "ms_played": "integer",
+        "utc_offset_minutes": "smallint",
+        "source": "text",
+        "context": "jsonb",
+    },
+)
+
+
+class PlayToRecord(NamedTuple):
+    entry_id: str
+    play: Play
+    user_id: int
+    song_id: int
+
+    @property
+    def row_id(self) -> str:
+        return self.play.id.replace("-", "")
+
+
+class RecordedPlays(NamedTuple):
+    """What became of each entry, and the plays that were new."""
+
+    outcomes: dict[str, Outcome]
+    new: list[PlayToRecord]
+
+
+def record_plays(connection: Connection, plays: Sequence[PlayToRecord]) -> RecordedPlays:
+    """Store what is new. The first one stored stands: no later event with the same id or the same moment changes it."""
+    stored = {row_id for (row_id,) in _INSERT.run(connection, map(_row, plays))} if plays else set()
+    outcomes, new = {}, []
+    for play in plays:
+        if play.row_id in stored:
+            # A second entry of this batch with the same id met the first one.
+            stored.remove(play.row_id)
+            outcomes[play.entry_id] = Outcome.RECORDED
+            new.append(play)
+        else:
+            outcomes[play.entry_id] = Outcome.DUPLICATE
+    return RecordedPlays(outcomes, new)
+
+
+def _row(recorded: PlayToRecord) -> dict[str, Any]:
+    play = recorded.play
+    return {
+        "id": recorded.row_id,
+        "user_id": recorded.user_id,
+        "song_id": recorded.song_id,
+        "played_at": instant(play.time.at),
+        "ms_played": play.ms_played,
+        "utc_offset_minutes": play.time.offset_minutes,
+        "source": play.source,
+        "context": play.context,
+    }

@@ -1,0 +1,74 @@
+"""Preferences: the newest word on each key of each user, tombstones included."""
+
+from collections.abc import Hashable, Sequence
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection
+
+from worker.events import Preference
+from worker.free_json import compact_json
+from worker.outcome import Outcome
+from worker.recorders.newest import Rank, Word, judge, one_row_a_key
+from worker.recorders.rows import Statement, instant, read_instant
+
+_IN_FORCE: Final = Statement(
+    """
+    SELECT user_id, key, said_at, replace(CAST(event_id AS text), '-', '')
+      FROM {rows} JOIN preferences AS stored USING (user_id, key)
+     ORDER BY user_id, key {for_update}
+    """,
+    {"user_id": "bigint", "key": "text"},
+)
+_UPSERT: Final = Statement(
+    """
+    INSERT INTO preferences (user_id, key, said_at, event_id, value)
+    SELECT user_id, key, said_at, event_id, value FROM {rows} WHERE true ORDER BY user_id, key
+    ON CONFLICT (user_id, key) DO UPDATE
+       SET said_at = excluded.said_at,
+           event_id = excluded.event_id,
+           value = excluded.value,
+           updated_at = CURRENT_TIMESTAMP
+     WHERE (excluded.said_at, excluded.event_id) >= (preferences.said_at, preferences.event_id)
+    """,
+    {"user_id": "bigint", "key": "text", "said_at": "timestamptz", "event_id": "uuid", "value": "jsonb"},
+)
+
+
+class PreferenceToRecord(NamedTuple):
+    entry_id: str
+    preference: Preference
+    user_id: int
+
+
+def record_preferences(connection: Connection, preferences: Sequence[PreferenceToRecord]) -> dict[str, Outcome]:
+    """Write the newest word on each key, and tell what became of each entry."""
+    if not preferences:
+        return {}
+    words = [_word(preference) for preference in preferences]
+    in_force: dict[Hashable, Rank] = {
+        (user_id, key): Rank(read_instant(said_at), event_id)
+        for user_id, key, said_at, event_id in _IN_FORCE.run(connection, one_row_a_key(words))
+    }
+    verdict = judge(words, in_force=in_force)
+    if verdict.winners:
+        _UPSERT.run(connection, verdict.winners)
+    return verdict.outcomes
+
+
+def _word(recorded: PreferenceToRecord) -> Word:
+    preference = recorded.preference
+    event_id = preference.id.replace("-", "")
+    row = {
+        "user_id": recorded.user_id,
+        "key": preference.key,
+        "said_at": instant(preference.time.at),
+        "event_id": event_id,
+        "value": preference.value,
+    }
+    return Word(
+        recorded.entry_id,
+        (recorded.user_id, preference.key),
+        Rank(preference.time.at, event_id),
+        compact_json(preference.value),
+        row,
+    )

@@ -1,0 +1,68 @@
+"""Many rows in one statement and one parameter, on both databases alike.
+
+The rows travel as one JSON text, and the database unfolds it into a table: a handful of statements whatever the batch
+size, no limit of 65,535 parameters, and the same SQL for PostgreSQL and SQLite.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Connection, TextClause, text
+
+# The names are PostgreSQL's types. SQLite needs only to know what must stay JSON.
+Columns = Mapping[str, str]
+
+_WORDS: Final = {
+    "postgresql": {"merged": "excluded.attributes || songs.attributes", "for_update": "FOR UPDATE OF stored"},
+    "sqlite": {"merged": "json_patch(excluded.attributes, songs.attributes)", "for_update": ""},
+}
+
+
+class Statement:
+    """One SQL statement for both databases.
+
+    In its text `{rows}` stands for the unfolded rows; `{merged}` and `{for_update}` for the two places where the
+    databases have different words. Rows are to be sorted by their key, with ORDER BY: two transactions that write
+    the same rows in different orders deadlock, also with DO NOTHING.
+    """
+
+    def __init__(self, sql: str, columns: Columns) -> None:
+        self._sql = sql
+        self._columns = dict(columns)
+        self._compiled = cache(self._for)
+
+    def run(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> Sequence[Any]:
+        """Execute with `rows`, whose absent keys are nulls. Returns what the statement returns, if anything."""
+        text_of_rows = json.dumps(list(rows), ensure_ascii=False, separators=(",", ":"))
+        result = connection.execute(self._compiled(connection.dialect.name), {"rows": text_of_rows})
+        return result.all() if result.returns_rows else []
+
+    def _for(self, dialect: str) -> TextClause:
+        source = self._postgresql_source() if dialect == "postgresql" else self._sqlite_source()
+        return text(self._sql.format(rows=source, **_WORDS[dialect]))
+
+    def _postgresql_source(self) -> str:
+        columns = ", ".join(f"{name} {kind}" for name, kind in self._columns.items())
+        return f"jsonb_to_recordset(CAST(:rows AS jsonb)) AS incoming ({columns})"
+
+    def _sqlite_source(self) -> str:
+        # `->>` makes an SQL value of a JSON one; `->` keeps it JSON, and nullif() makes its null an SQL null.
+        columns = ", ".join(
+            f"nullif(value -> '$.{name}', 'null') AS {name}" if kind == "jsonb" else f"value ->> '$.{name}' AS {name}"
+            for name, kind in self._columns.items()
+        )
+        return f"(SELECT {columns} FROM json_each(:rows)) AS incoming"  # noqa: S608 -- our own column names
+
+
+def instant(at: datetime) -> str:
+    """An aware UTC datetime as both databases read it; PostgreSQL's session timezone is UTC."""
+    return at.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def read_instant(value: datetime | str) -> datetime:
+    """What a plain SELECT gives for an instant: SQLite a text, PostgreSQL a datetime."""
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

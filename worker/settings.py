@@ -1,0 +1,127 @@
+"""The settings: read once, at the edge, from the environment and `.env`; wrong ones stop the start."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.errors import SettingsError
+
+_CHECKOUT: Final = Path(__file__).resolve().parent.parent
+# Of a variable that is in both, the working directory's counts.
+ENV_FILES: tuple[Path, ...] = (_CHECKOUT / ".env", Path(".env"))
+_POSTGRES: Final = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+asyncpg"}
+_REDIS: Final = {"redis", "rediss", "unix", "valkey", "valkeys"}
+
+
+def home() -> Path:
+    """The folder that relative SQLite paths start from, whatever the working directory is.
+
+    The checkout, or for an installed package the user's data folder, so that every process opens the same file.
+    """
+    if (_CHECKOUT / "pyproject.toml").is_file():
+        return _CHECKOUT
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "zik"
+
+
+def _scheme(url: str) -> str:
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        raise ValueError("must be a URL, as in redis://127.0.0.1:6379/0 or sqlite:///dev.db")
+    return scheme.lower()
+
+
+def _database_url(url: str) -> str:
+    scheme = _scheme(url)
+    rest = url.partition("://")[2]
+    if scheme in _POSTGRES:
+        return f"postgresql+psycopg://{rest}"
+    if scheme in {"sqlite", "sqlite+pysqlite"}:
+        return f"sqlite:///{_absolute(rest)}"
+    raise ValueError("must begin with sqlite:// or postgresql://")
+
+
+def _absolute(rest: str) -> str:
+    path, question_mark, query = rest.removeprefix("/").partition("?")
+    if path in {"", ":memory:"}:
+        raise ValueError("must name a file: every process would see an empty in-memory database of its own")
+    return f"{home() / Path(path).expanduser()}{question_mark}{query}"
+
+
+def _redis_url(url: str) -> str:
+    scheme = _scheme(url)
+    if scheme not in _REDIS:
+        raise ValueError("must begin with redis://, rediss:// or unix://")
+    parts = urlsplit(url)
+    _ = parts.port  # raises for a port that is no number
+    return urlunsplit(parts._replace(scheme=scheme.replace("valkey", "redis")))
+
+
+def _broker_url(url: str) -> str:
+    _scheme(url)
+    return url
+
+
+class Settings(BaseSettings):
+    """Every setting that zik has, with its default. `docs/settings.md` is this class in prose."""
+
+    model_config = SettingsConfigDict(
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
+
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field("sqlite:///dev.db", repr=False)
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field("redis://127.0.0.1:6379/0", repr=False)
+    celery_broker_url: Annotated[str, AfterValidator(_broker_url)] | None = Field(None, repr=False)
+
+    zik_unknown_users: Literal["create", "reject"] = "create"
+    zik_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 2_000
+
+    clerk_secret_key: SecretStr | None = None
+    gemini_api_key: SecretStr | None = None
+
+    @cached_property
+    def broker_url(self) -> str:
+        """Where Celery's messages go: `CELERY_BROKER_URL`, else `REDIS_URL`."""
+        return self.celery_broker_url or self.redis_url
+
+    def secret(self, variable: str) -> str:
+        """The value of an optional secret, by its variable's name.
+
+        Raises:
+            SettingsError: names the variable when it is absent.
+        """
+        secret: SecretStr | None = getattr(self, variable.lower())
+        if secret is None or not secret.get_secret_value():
+            raise SettingsError(f"{variable} is not set: export it, or add it to .env")
+        return secret.get_secret_value()
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings. `given` takes precedence over the environment, by field name.
+
+    Raises:
+        SettingsError: one line that names the variable and the rule it breaks.
+    """
+    try:
+        return Settings(_env_file=ENV_FILES, **given)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        variable = str(fault["loc"][0]).upper()
+        raise SettingsError(f"{variable}: {fault['msg'].removeprefix('Value error, ')}") from None
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return url
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}"))

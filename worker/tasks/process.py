@@ -1,0 +1,30 @@
+"""What one process of the pool keeps between tasks: its drain, with connections made after the fork."""
+
+import os
+import threading
+from functools import cache
+
+from billiard.process import current_process
+
+from worker.celery import app
+from worker.drain import Drain, open_drain
+from worker.patience import Patience
+
+
+def slot() -> str:
+    """This process's place in the pool. Its successor after a crash has the same, and finds what was left pending."""
+    thread = threading.current_thread()
+    if thread is not threading.main_thread():
+        return thread.name
+    return str(getattr(current_process(), "index", 0))
+
+
+def drain_of(nodename: str) -> tuple[Drain, Patience]:
+    """The drain of this process, or in a pool of threads, of this thread."""
+    return _kept(os.getpid(), f"{nodename}:{slot()}")
+
+
+@cache
+def _kept(pid: int, consumer: str) -> tuple[Drain, Patience]:
+    del pid  # A part of the key: a forked process must not use its parent's connections.
+    return open_drain(app.settings, consumer=consumer), Patience()
