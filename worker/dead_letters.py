@@ -101,6 +101,6 @@ class Desk:
         return Outcome.DEAD
 
 
-def _selected(reason: str | None) -> Select[tuple[DeadLetter]]:
+def _selected(reason: str | None) -> Select[DeadLetter]:
     letters = select(DeadLetter).order_by(DeadLetter.id)
     return letters.where(DeadLetter.reason == reason) if reason else letters

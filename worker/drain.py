@@ -130,10 +130,11 @@ class Drain:
         for entry_id, payload, stray in entries:
             try:
                 if payload is None:
-                    raise InvalidEventError(Reason.MISSING_EVENT, "the stream entry has no field `event`")
-                accepted.append(Accepted(entry_id, payload, decode(payload, now=now)))
+                    letters.append(Letter(entry_id, stray, _missing_event()))
+                else:
+                    accepted.append(Accepted(entry_id, payload, decode(payload, now=now)))
             except InvalidEventError as error:
-                letters.append(Letter(entry_id, stray if payload is None else payload, error))
+                letters.append(Letter(entry_id, payload or b"", error))
         return accepted, letters
 
     def _record(self, accepted: list[Accepted], letters: list[Letter], *, asked: bool = False) -> dict[str, Outcome]:
@@ -170,6 +171,10 @@ class Drain:
         for entry_id, outcome in outcomes.items():
             by_outcome.setdefault(outcome, []).append(entry_id)
         self.stream.acknowledge(by_outcome)
+
+
+def _missing_event() -> InvalidEventError:
+    return InvalidEventError(Reason.MISSING_EVENT, "the stream entry has no field `event`")
 
 
 def _refused(entry: Accepted, refusal: RowRefusedError) -> Letter:
