@@ -1,5 +1,6 @@
 """Fixtures: real servers from wheels, started once a run, and a clean slate for each test."""
 
+import os
 import shutil
 import tempfile
 import warnings
@@ -27,7 +28,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer's shell or .env says must not reach a test."""
     for variable in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "CLERK_SECRET_KEY", "GEMINI_API_KEY"):
         monkeypatch.delenv(variable, raising=False)
-    for variable in ("ZIK_UNKNOWN_USERS", "ZIK_BATCH_SIZE"):
+    for variable in ("ZIK_HOME", "ZIK_UNKNOWN_USERS", "ZIK_BATCH_SIZE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("worker.settings.ENV_FILES", ())
 
@@ -128,5 +129,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 @pytest.fixture
 def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
+        if os.environ.get("ZIK_REQUIRE_SHARED_DATA"):
+            pytest.fail(f"{SHARED_DATA} is missing")
         pytest.skip("the real plays in ../shared/data are not here")
     return SHARED_DATA

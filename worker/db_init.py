@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
 from worker.database import open_engine, transaction
-from worker.errors import ZikError
+from worker.errors import DatabaseMisusedError, ZikError
 from worker.models import Base
 from worker.settings import load_settings, without_password
 
@@ -54,6 +54,10 @@ def newest_revision() -> str:
     return ScriptDirectory.from_config(_alembic()).get_current_head() or ""
 
 
+def _known_revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}
+
+
 def current_revision(connection: Connection) -> str | None:
     """The schema that the database has, or None where zik has never been set up."""
     return MigrationContext.configure(connection).get_current_revision()
@@ -81,6 +85,10 @@ def bring_up_schema(engine: Engine) -> Bootstrap:
 def _bring_up(connection: Connection) -> Bootstrap:
     was, newest = current_revision(connection), newest_revision()
     before = set(inspect(connection).get_table_names())
+    if was is not None and was not in _known_revisions():
+        raise DatabaseMisusedError(
+            f"the database has schema {was}, which this version of zik (schema {newest}) does not know: upgrade zik"
+        )
     if was == newest:
         return Bootstrap(Outcome.UNCHANGED, newest, was, 0)
     config = _alembic(connection)

@@ -23,7 +23,7 @@ def count_by_reason(engine: Engine) -> dict[str, int]:
     """How many letters lie on the desk, by reason."""
     with snapshot(engine) as session:
         rows = session.execute(select(DeadLetter.reason, func.count()).group_by(DeadLetter.reason))
-        return dict(sorted(rows.tuples().all()))
+        return dict(sorted(rows.all()))
 
 
 def find(engine: Engine, *, reason: str | None = None, limit: int | None = None) -> Sequence[DeadLetter]:

@@ -58,10 +58,11 @@ class Drain:
     create_users: bool = True
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
+    closing: Callable[[], bool] = lambda: False
     known: Known = field(default_factory=Known)
 
     def run(self, *, budget_s: float = float("inf"), dry_s: float = 0.0) -> Tally:
-        """Drain until the stream has been dry for `dry_s`, or `budget_s` is spent.
+        """Drain until the stream has been dry for `dry_s`, `budget_s` is spent, or the worker is `closing`.
 
         Raises:
             StreamUnavailableError, DatabaseUnavailableError: try again later; nothing is lost and nothing buried.
@@ -71,7 +72,7 @@ class Drain:
         deadline = self.monotonic() + budget_s
         for batch in self._batches(dry_s):
             self._finish(batch, tally)
-            if self.monotonic() >= deadline:
+            if self.monotonic() >= deadline or self.closing():
                 break
         return tally
 
@@ -91,7 +92,7 @@ class Drain:
             if batch.entries:
                 yield batch
                 wet_at = self.monotonic()
-            elif rest_s <= 0:
+            elif rest_s <= 0 or self.closing():
                 return
 
     def _own_pending(self) -> Iterator[Batch]:
@@ -181,7 +182,7 @@ def _refused(entry: Accepted, refusal: RowRefusedError) -> Letter:
     return Letter(entry.entry_id, entry.payload, InvalidEventError(Reason.REFUSED_BY_DATABASE, str(refusal)))
 
 
-def open_drain(settings: Settings, *, consumer: str) -> Drain:
+def open_drain(settings: Settings, *, consumer: str, closing: Callable[[], bool] = lambda: False) -> Drain:
     """A drain with connections of its own; make it after fork."""
     return Drain(
         EventStream.at(settings.redis_url),
@@ -189,6 +190,7 @@ def open_drain(settings: Settings, *, consumer: str) -> Drain:
         consumer,
         batch_size=settings.zik_batch_size,
         create_users=settings.zik_unknown_users == "create",
+        closing=closing,
     )
 
 

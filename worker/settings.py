@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.errors import SettingsError
@@ -18,11 +18,8 @@ _POSTGRES: Final = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+
 _REDIS: Final = {"redis", "rediss", "unix", "valkey", "valkeys"}
 
 
-def home() -> Path:
-    """The folder that relative SQLite paths start from, whatever the working directory is.
-
-    The checkout, or for an installed package the user's data folder, so that every process opens the same file.
-    """
+def default_home() -> Path:
+    """The checkout, or for an installed package the user's data folder: the same one for every process."""
     if (_CHECKOUT / "pyproject.toml").is_file():
         return _CHECKOUT
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "zik"
@@ -35,21 +32,25 @@ def _scheme(url: str) -> str:
     return scheme.lower()
 
 
-def _database_url(url: str) -> str:
+def _database_url(url: str, info: ValidationInfo) -> str:
     scheme = _scheme(url)
     rest = url.partition("://")[2]
     if scheme in _POSTGRES:
         return f"postgresql+psycopg://{rest}"
     if scheme in {"sqlite", "sqlite+pysqlite"}:
-        return f"sqlite:///{_absolute(rest)}"
+        return f"sqlite:///{_absolute(rest, info.data.get('zik_home', default_home()))}"
     raise ValueError("must begin with sqlite:// or postgresql://")
 
 
-def _absolute(rest: str) -> str:
+def _absolute(rest: str, home: Path) -> str:
     path, question_mark, query = rest.removeprefix("/").partition("?")
     if path in {"", ":memory:"}:
         raise ValueError("must name a file: every process would see an empty in-memory database of its own")
-    return f"{home() / Path(path).expanduser()}{question_mark}{query}"
+    return f"{home / Path(path).expanduser()}{question_mark}{query}"
+
+
+def _absolute_folder(folder: Path) -> Path:
+    return folder.expanduser().absolute()
 
 
 def _redis_url(url: str) -> str:
@@ -67,7 +68,7 @@ def _broker_url(url: str) -> str:
 
 
 class Settings(BaseSettings):
-    """Every setting that zik has, with its default. `docs/settings.md` is this class in prose."""
+    """Every setting that zik has, with its default. The README has the same in prose."""
 
     model_config = SettingsConfigDict(
         env_file_encoding="utf-8",
@@ -77,6 +78,9 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
         validate_default=True,
     )
+
+    # First, because relative paths below start here, whatever the working directory is.
+    zik_home: Annotated[Path, AfterValidator(_absolute_folder)] = Field(default_factory=default_home)
 
     database_url: Annotated[str, AfterValidator(_database_url)] = Field("sqlite:///dev.db", repr=False)
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field("redis://127.0.0.1:6379/0", repr=False)

@@ -1,0 +1,40 @@
+"""The command `zik`."""
+
+import sys
+
+import typer
+
+from worker.cli.dead import desk
+from worker.cli.demo import demo
+from worker.cli.doctor import doctor
+from worker.cli.drain import drain
+from worker.cli.init import init
+from worker.cli.publish import publish
+from worker.cli.status import status
+from worker.cli.terminal import complain
+from worker.cli.up import up
+from worker.errors import ZikError
+
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="zik",
+    help="zik records what people listen to: every accepted event once, and the books balance.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+# In the order in which a newcomer meets them, which is the order of `zik --help`.
+for command in (demo, up, init, publish, drain, status, doctor):
+    app.command()(command)
+app.add_typer(desk, name="dead")
+
+
+def main() -> None:
+    """Run the command line. An error that zik raised on purpose becomes one message and exit code 1."""
+    try:
+        app(prog_name="zik")
+    except ZikError as error:
+        complain(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)

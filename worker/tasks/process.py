@@ -1,14 +1,25 @@
 """What one process of the pool keeps between tasks: its drain, with connections made after the fork."""
 
+import mmap
 import os
 import threading
 from functools import cache
+from typing import Any
 
 from billiard.process import current_process
+from celery.signals import worker_shutting_down
 
 from worker.celery import app
 from worker.drain import Drain, open_drain
 from worker.patience import Patience
+
+# One byte that the pool's processes share with their parent, which alone hears that the worker is to stop.
+_closing = mmap.mmap(-1, 1)
+
+
+@worker_shutting_down.connect
+def _close(**_: Any) -> None:
+    _closing[0] = 1
 
 
 def slot() -> str:
@@ -27,4 +38,4 @@ def drain_of(nodename: str) -> tuple[Drain, Patience]:
 @cache
 def _kept(pid: int, consumer: str) -> tuple[Drain, Patience]:
     del pid  # A part of the key: a forked process must not use its parent's connections.
-    return open_drain(app.settings, consumer=consumer), Patience()
+    return open_drain(app.settings, consumer=consumer, closing=lambda: _closing[0] == 1), Patience()

@@ -1,0 +1,123 @@
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+from sqlalchemy import Engine
+
+from worker import dead_letters
+from worker.cli.terminal import AsJson, console, print_json
+from worker.database import open_engine
+from worker.errors import Reason, ZikError
+from worker.models import DeadLetter
+from worker.outcome import Outcome
+from worker.settings import load_settings
+from worker.stream import EventStream
+
+desk = typer.Typer(no_args_is_help=True, help="The dead-letter desk: events that could not be recorded, and why.")
+
+Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Which letters, by their number.")]
+ByReason = Annotated[Reason | None, typer.Option("--reason", help="Only letters with this reason.")]
+All = Annotated[bool, typer.Option("--all", help="Every letter on the desk.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many letters.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@contextmanager
+def _database() -> Iterator[Engine]:
+    engine = open_engine(load_settings().database_url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@desk.command("list")
+def list_letters(*, reason: ByReason = None, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List the letters, oldest first."""
+    with _database() as engine:
+        letters = dead_letters.find(engine, reason=reason, limit=limit)
+        total = sum(dead_letters.count_by_reason(engine).values())
+    if as_json:
+        print_json([_as_json(letter) for letter in letters])
+        return
+    table = Table(title=f"Dead letters ({len(letters):,} of {total:,})", title_justify="left")
+    for heading in ("number", "entry", "reason", "tried", "detail"):
+        table.add_column(heading, overflow="fold")
+    for letter in letters:
+        table.add_row(str(letter.id), letter.entry_id, letter.reason, str(letter.attempts), escape(letter.detail))
+    console.print(table)
+
+
+@desk.command()
+def show(letter_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json: AsJson = False) -> None:
+    """Show one letter with its payload."""
+    with _database() as engine:
+        letter = dead_letters.get(engine, letter_id)
+    if letter is None:
+        raise ZikError(f"there is no dead letter {letter_id}: see `zik dead list`")
+    if as_json:
+        print_json(_as_json(letter))
+        return
+    for name, value in _as_json(letter).items():
+        console.print(f"{name + ':':<11}", end="", style="bold")
+        console.print(value, markup=False, highlight=False, soft_wrap=True)
+
+
+@desk.command()
+def retry(ids: Ids = None, *, every: All = False, reason: ByReason = None, as_json: AsJson = False) -> None:
+    """Try to record letters again, by the same rules. Exit code 1 if one stays on the desk."""
+    settings = load_settings()
+    stream = EventStream.at(settings.redis_url)
+    try:
+        with _database() as engine:
+            bench = dead_letters.Desk(engine, stream, create_users=settings.zik_unknown_users == "create")
+            outcomes = bench.retry(_chosen(engine, ids, every=every, reason=reason), now=datetime.now(UTC))
+    finally:
+        stream.close()
+    counts = {outcome.value: outcomes[outcome] for outcome in Outcome}
+    if as_json:
+        print_json(counts)
+    else:
+        told = f"recorded {counts['recorded']:,}, duplicate {counts['duplicate']:,}, still dead {counts['dead']:,}"
+        console.print(told, highlight=False)
+    raise typer.Exit(code=1 if outcomes[Outcome.DEAD] else 0)
+
+
+@desk.command()
+def discard(
+    ids: Ids = None, *, every: All = False, reason: ByReason = None, yes: Yes = False, as_json: AsJson = False
+) -> None:
+    """Delete letters for good. The books go on counting them as dead."""
+    with _database() as engine:
+        chosen = _chosen(engine, ids, every=every, reason=reason)
+        if chosen and not yes:
+            typer.confirm(f"Delete {len(chosen):,} dead letters for good?", abort=True)
+        gone = dead_letters.discard(engine, chosen)
+    if as_json:
+        print_json({"discarded": gone})
+    else:
+        console.print(f"discarded {gone:,}", highlight=False)
+
+
+def _chosen(engine: Engine, ids: Sequence[int] | None, *, every: bool, reason: Reason | None) -> list[int]:
+    if not ids and not every and reason is None:
+        raise typer.BadParameter("name the letters: their numbers, --reason CODE or --all")
+    if ids:
+        return list(ids)
+    return [letter.id for letter in dead_letters.find(engine, reason=reason)]
+
+
+def _as_json(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "number": letter.id,
+        "entry": letter.entry_id,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "tried": letter.attempts,
+        "kept_since": letter.created_at.isoformat(),
+        "payload": letter.payload.decode(errors="backslashreplace"),
+    }

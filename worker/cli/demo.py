@@ -1,0 +1,158 @@
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import Progress, TaskID
+from rich.table import Table
+from sqlalchemy import Engine, func, select
+
+from worker.cli.terminal import books_table, console, progress, say
+from worker.cli.up import environment, stopped_by_signals
+from worker.codec import encode
+from worker.database import open_engine, snapshot
+from worker.db_init import bring_up_schema
+from worker.errors import ZikError
+from worker.local.folder import claimed
+from worker.local.services import worker_and_beat
+from worker.local.valkey import embedded_valkey, free_port, reclaim
+from worker.models import PlayHistory, Song
+from worker.publishing import lines_of, publish_lines
+from worker.settings import load_settings
+from worker.simulator import simulate
+from worker.stream import Books, EventStream
+
+_STALLED_S = 30.0
+_BUSIEST = 10
+# So that the dead-letter desk has something to show.
+_BROKEN = [b'{"type":"play","user":"listener-001","song":{"title":"When was it?","artist":"Nobody Knows"}}']
+
+Events = Annotated[int, typer.Option("--events", "-n", min=1, help="How many events to simulate.")]
+History = Annotated[
+    Path | None,
+    typer.Option("--history", exists=True, dir_okay=False, help="Events of your own instead: JSON Lines, or gzip."),
+]
+
+
+def demo(*, events: Events = 20_000, history: History = None) -> None:
+    """See all of zik work in a minute: an embedded Valkey, a real worker, many listeners, and the books.
+
+    Everything is in a folder of its own and stops at the end. Exit code 1 if the books do not balance.
+    """
+    with (
+        stopped_by_signals(),
+        claimed(load_settings().zik_home / ".zik" / "demo", by="zik demo") as folder,
+        embedded_valkey(_emptied(folder) / "valkey", port=free_port(), durable=False) as url,
+    ):
+        settings = load_settings(
+            redis_url=url, celery_broker_url=url, database_url=f"sqlite:///{folder / 'demo.db'}", zik_batch_size=1_000
+        )
+        engine = open_engine(settings.database_url)
+        console.print(f"[green]✓[/] embedded Valkey on {url}", highlight=False)
+        console.print(f"[green]✓[/] SQLite: {bring_up_schema(engine)}", highlight=False)
+        stream = EventStream.at(url)
+        with worker_and_beat(folder, env=environment(settings), concurrency=2):
+            console.print("[green]✓[/] celery -A worker worker, and beat\n")
+            started = time.monotonic()
+            books = _play(stream, _lines(events, history), None if history else events)
+            seconds = time.monotonic() - started
+        _report(engine, books, seconds, folder)
+        stream.close()
+        engine.dispose()
+    raise typer.Exit(code=0 if books.balanced and not books.waiting else 1)
+
+
+def _emptied(folder: Path) -> Path:
+    """Take away what the last demo left, and its server too, should it have been killed outright."""
+    reclaim(folder / "valkey" / "valkey.conf")
+    for left in folder.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif left.name != "lock":
+            left.unlink()
+    return folder
+
+
+def _lines(events: int, history: Path | None) -> Iterator[bytes]:
+    if history is not None:
+        return lines_of(history.open("rb"))
+    return map(encode, simulate(events - len(_BROKEN), until=datetime.now(UTC)))
+
+
+def _play(stream: EventStream, lines: Iterator[bytes], total: int | None) -> Books:
+    """Publish, and watch the worker keep up. Returns the books when the stream is dry."""
+    with progress() as bars:
+        published = bars.add_task("published", total=total)
+        drained = bars.add_task("drained", total=total)
+
+        def show(sent: int) -> None:
+            bars.advance(published, sent)
+            bars.update(drained, completed=_drained(stream.books()))
+
+        stream.append(_BROKEN)
+        show(len(_BROKEN))
+        done = publish_lines(stream, lines, now=datetime.now(UTC), sent=show)
+        for bar in (published, drained):
+            bars.update(bar, total=done.sent + len(_BROKEN))
+        books = _await_dry(stream, bars, drained)
+    if done.bad:
+        console.print(f"{len(done.bad):,} lines were not valid and not sent; `zik publish` names them", style="yellow")
+    return books
+
+
+def _await_dry(stream: EventStream, bars: Progress, drained: TaskID) -> Books:
+    books = stream.books()
+    moved_at = time.monotonic()
+    while books.waiting:
+        if time.monotonic() - moved_at > _STALLED_S:
+            raise ZikError(f"nothing has been drained for {_STALLED_S:.0f} s, and {books.waiting:,} events wait")
+        time.sleep(0.05)
+        before, books = books, stream.books()
+        if books.waiting < before.waiting:
+            moved_at = time.monotonic()
+        bars.update(drained, completed=_drained(books))
+    bars.update(drained, completed=_drained(books))
+    return books
+
+
+def _drained(books: Books) -> int:
+    return books.recorded + books.duplicate + books.dead
+
+
+def _report(engine: Engine, books: Books, seconds: float, folder: Path) -> None:
+    console.print(f"\n{books.received:,} events in {seconds:.1f} s, published and recorded at the same time\n")
+    console.print(books_table(books))
+    console.print(_busiest_songs(engine))
+    database = folder / "demo.db"
+    say(
+        "Everything has stopped. What to try next:\n"
+        f"  DATABASE_URL=sqlite:///{database} zik dead list    why one event was not recorded\n"
+        "  zik up                 the same for real use, until you stop it\n"
+        "  zik publish FILE…      your own events, one JSON object a line\n"
+        "  zik status --watch     where every event is",
+    )
+
+
+def _busiest_songs(engine: Engine) -> Table:
+    plays = func.count().label("plays")
+    listeners = func.count(PlayHistory.user_id.distinct()).label("listeners")
+    busiest = (
+        select(Song.title, Song.artist, plays, listeners)
+        .join(PlayHistory, PlayHistory.song_id == Song.id)
+        .group_by(Song.id)
+        .order_by(plays.desc(), Song.id)
+        .limit(_BUSIEST)
+    )
+    table = Table(title="The busiest songs", title_justify="left")
+    table.add_column("title")
+    table.add_column("artist")
+    table.add_column("plays", justify="right")
+    table.add_column("listeners", justify="right")
+    with snapshot(engine) as session:
+        for title, artist, count, people in session.execute(busiest):
+            table.add_row(escape(title), escape(artist), f"{count:,}", f"{people:,}")
+    return table

@@ -1,0 +1,35 @@
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from worker.cli.terminal import AsJson, console, print_json
+from worker.database import open_engine
+from worker.doctor import Finding, examine
+from worker.settings import load_settings
+from worker.stream import EventStream
+
+
+def doctor(*, as_json: AsJson = False) -> None:
+    """Check Redis, the database, the schema and the clock, and say what to change. Exit code 1 if anything."""
+    settings = load_settings()
+    stream, engine = EventStream.at(settings.redis_url), open_engine(settings.database_url)
+    try:
+        findings = list(examine(stream, engine))
+    finally:
+        stream.close()
+        engine.dispose()
+    if as_json:
+        print_json([{"subject": f.subject, "found": f.found, "advice": f.advice, "well": f.well} for f in findings])
+    else:
+        console.print(_table(findings))
+    raise typer.Exit(code=0 if all(finding.well for finding in findings) else 1)
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table(title="The doctor's findings", title_justify="left")
+    for heading in ("", "checked", "found", "what to change"):
+        table.add_column(heading, overflow="fold")
+    for finding in findings:
+        mark, style = ("✓", "green") if finding.well else ("✗", "red")
+        table.add_row(f"[{style}]{mark}[/]", finding.subject, escape(finding.found), escape(finding.advice))
+    return table

@@ -1,0 +1,72 @@
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from worker.cli.terminal import AsJson, console, errors, print_json
+from worker.publishing import Published, lines_of, publish_lines
+from worker.settings import load_settings
+from worker.stream import EventStream
+
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON Lines, plain or gzip; - is standard input.")]
+
+
+def publish(files: Files, *, as_json: AsJson = False) -> None:
+    """Publish events from files. A bad line is told and not sent; the others are. Exit code 1 if there was one."""
+    stream = EventStream.at(load_settings().redis_url)
+    done: dict[str, Published] = {}
+    try:
+        with _progress(quiet=as_json) as progress:
+            for name in files:
+                done[name] = _publish_file(stream, name, progress)
+    finally:
+        stream.close()
+    if as_json:
+        print_json({name: _as_json(published) for name, published in done.items()})
+    else:
+        _tell(done)
+    raise typer.Exit(code=1 if any(published.bad for published in done.values()) else 0)
+
+
+def _publish_file(stream: EventStream, name: str, progress: Progress) -> Published:
+    with _opened(name) as file:
+        size = Path(name).stat().st_size if name != "-" else None
+        bar = progress.add_task(name if name != "-" else "standard input", total=size)
+        published = publish_lines(
+            stream,
+            lines_of(file),
+            now=datetime.now(UTC),
+            sent=lambda _: progress.update(bar, completed=file.tell() if size else 0),
+        )
+        progress.update(bar, completed=size or 0, total=size or 0)
+        return published
+
+
+def _opened(name: str) -> BinaryIO:
+    if name == "-":
+        return sys.stdin.buffer
+    try:
+        return Path(name).open("rb")
+    except OSError as error:
+        raise typer.BadParameter(f"{name}: {error.strerror}") from None
+
+
+def _progress(*, quiet: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=errors, disable=quiet)
+
+
+def _tell(done: dict[str, Published]) -> None:
+    for name, published in done.items():
+        for line in published.bad:
+            errors.print(f"{name}:{line.number}: {line.error}", style="red", markup=False, highlight=False)
+    sent, bad = sum(p.sent for p in done.values()), sum(len(p.bad) for p in done.values())
+    console.print(f"published {sent:,} events" + (f", refused {bad:,}" if bad else ""), highlight=False)
+
+
+def _as_json(published: Published) -> dict[str, object]:
+    bad = [{"line": line.number, "reason": line.error.reason, "detail": line.error.detail} for line in published.bad]
+    return {"published": published.sent, "bad": bad}

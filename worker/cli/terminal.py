@@ -1,0 +1,61 @@
+"""How commands speak: tables for people, JSON for programs, complaints on standard error."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from worker.stream import Books
+
+console = Console()
+errors = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+
+def say(message: str) -> None:
+    """Print text that is partly not ours: no markup is read into it, and the terminal breaks its lines."""
+    console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def complain(message: str) -> None:
+    errors.print(f"zik: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def books_table(books: Books) -> Table:
+    """The books as a reader adds them up: received = recorded + duplicate + dead + waiting + unaccounted."""
+    table = Table(title="The books", title_justify="left", show_header=False)
+    table.add_column(justify="left")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    for name, count, meaning in (
+        ("received", books.received, "accepted by Redis"),
+        ("recorded", books.recorded, "stored, once"),
+        ("duplicate", books.duplicate, "recognised, nothing changed"),
+        ("dead", books.dead, "not recordable, kept with the reason"),
+        ("waiting", books.waiting, f"in the stream, {books.pending:,} of them in a worker's hands"),
+    ):
+        table.add_row(name, f"{count:,}", meaning)
+    table.add_section()
+    verdict = "the books balance" if books.balanced else "somebody else deleted entries"
+    style = "bold green" if books.balanced else "bold red"
+    table.add_row("unaccounted", f"{books.unaccounted:,}", verdict, style=style)
+    return table

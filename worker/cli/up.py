@@ -1,0 +1,97 @@
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+from urllib.parse import urlsplit
+
+import typer
+
+from worker.cli.terminal import console, errors, say
+from worker.database import open_engine
+from worker.db_init import bring_up_schema
+from worker.errors import ZikError
+from worker.local.folder import claimed
+from worker.local.process import LocalProcess
+from worker.local.services import keep_running, worker_and_beat
+from worker.local.valkey import answers, embedded_valkey
+from worker.settings import Settings, load_settings, without_password
+
+_LOCAL = {"127.0.0.1", "localhost", "::1"}
+_DEFAULT_PORT = 6379
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Processes of the worker.")]
+
+
+def up(*, concurrency: Concurrency = 2) -> None:
+    """Run zik on this machine until stopped: Redis, worker and beat.
+
+    Uses the Redis at REDIS_URL if one answers there; else starts the embedded Valkey on that address, with an
+    append-only file. The database is DATABASE_URL, by default a SQLite file.
+    """
+    settings = load_settings()
+    with (
+        stopped_by_signals(),
+        claimed(settings.zik_home / ".zik" / "up", by="zik up") as folder,
+        _redis(settings, folder) as url,
+    ):
+        engine = open_engine(settings.database_url)
+        say(f"database  {without_password(settings.database_url)}: {bring_up_schema(engine)}")
+        engine.dispose()
+        with worker_and_beat(folder, env=environment(settings), concurrency=concurrency) as processes:
+            for process in processes:
+                say(f"{process.name:<9} running, log in {process.log}")
+            say(f"publish   XADD 'zik:{{events}}' '*' event '{{…}}' at {without_password(url)}")
+            console.print("Ctrl-C stops everything. In another terminal: zik status --watch", style="bold")
+            keep_running(processes, restarted=_tell_restart)
+
+
+@contextmanager
+def _redis(settings: Settings, folder: Path) -> Iterator[str]:
+    url = settings.redis_url
+    if answers(url):
+        say(f"redis     using the one at {without_password(url)}")
+        yield url
+        return
+    address = urlsplit(url)
+    if address.hostname not in _LOCAL or address.password or address.scheme != "redis":
+        raise ZikError(f"no Redis answers at {without_password(url)}: start it, or correct REDIS_URL")
+    with embedded_valkey(folder / "valkey", port=address.port or _DEFAULT_PORT, durable=True):
+        say(f"redis     embedded Valkey on {url}, data in {folder / 'valkey'}")
+        yield url
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings as the worker's processes read them, so that they cannot differ from ours."""
+    return {
+        "ZIK_HOME": str(settings.zik_home),
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "CELERY_BROKER_URL": settings.broker_url,
+        "ZIK_UNKNOWN_USERS": settings.zik_unknown_users,
+        "ZIK_BATCH_SIZE": str(settings.zik_batch_size),
+    }
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the block as Ctrl-C does. Use it as the outermost block."""
+    for number in _ENDING:
+        signal.signal(number, _interrupt)
+    yield
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    # A second Ctrl-C must not cut the stopping short and leave something running.
+    for ending in _ENDING:
+        signal.signal(ending, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _tell_restart(process: LocalProcess) -> None:
+    errors.print(
+        f"{process.name} ended with code {process.exit_code}, starting it again; see {process.log}", style="red"
+    )

@@ -1,0 +1,1 @@
+"""zik on one bare machine: an embedded Valkey, a worker and beat, for `zik demo` and `zik up`."""

@@ -1,0 +1,66 @@
+"""The state of zik at one glance: the books, who drains, what lies on the desk, which schema."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine
+
+from worker import dead_letters
+from worker.database import snapshot
+from worker.db_init import current_revision, newest_revision
+from worker.errors import DatabaseMisusedError, ZikError
+from worker.stream import Books, Consumer, EventStream
+
+
+@dataclass(frozen=True)
+class Overview:
+    """`schema` is None where the database has none, `database_trouble` tells why it could not be asked."""
+
+    books: Books
+    consumers: list[Consumer]
+    schema: str | None
+    newest_schema: str
+    letters: dict[str, int]
+    database_trouble: str | None
+
+    @property
+    def well(self) -> bool:
+        return self.books.balanced and self.schema == self.newest_schema and self.database_trouble is None
+
+    def as_json(self) -> dict[str, Any]:
+        books = self.books
+        return {
+            "received": books.received,
+            "recorded": books.recorded,
+            "duplicate": books.duplicate,
+            "dead": books.dead,
+            "waiting": books.waiting,
+            "unaccounted": books.unaccounted,
+            "pending": books.pending,
+            "oldest_waiting_s": round(books.oldest_waiting_s, 1),
+            "consumers": [consumer._asdict() for consumer in self.consumers],
+            "schema": self.schema,
+            "newest_schema": self.newest_schema,
+            "dead_letters": self.letters,
+            "database_trouble": self.database_trouble,
+            "well": self.well,
+        }
+
+
+def overview(stream: EventStream, engine: Engine) -> Overview:
+    """Look at everything once.
+
+    Raises:
+        StreamUnavailableError: Redis is away, and with it the books. A database that is away is told in the overview.
+    """
+    books, consumers = stream.books(), stream.consumers()
+    schema, letters, trouble = None, {}, None
+    try:
+        with snapshot(engine) as session:
+            schema = current_revision(session.connection())
+        letters = dead_letters.count_by_reason(engine)
+    except DatabaseMisusedError:
+        pass  # No schema yet: `schema` says so.
+    except ZikError as error:
+        trouble = str(error)
+    return Overview(books, consumers, schema, newest_revision(), letters, trouble)
