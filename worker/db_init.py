@@ -15,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
+from worker.crash import Point, arm, pass_by
 from worker.database import open_engine, transaction
 from worker.errors import DatabaseMisusedError, ZikError
 from worker.models import Base
@@ -97,6 +98,7 @@ def _bring_up(connection: Connection) -> Bootstrap:
         command.stamp(config, "head")
     else:
         command.upgrade(config, "head")
+    pass_by(Point.MID_BOOTSTRAP)
     created = set(Base.metadata.tables) - before
     return Bootstrap(Outcome.UPGRADED if was else Outcome.CREATED, newest, was, len(created))
 
@@ -125,6 +127,7 @@ def _prepare_file(engine: Engine) -> None:
 def main() -> int:
     try:
         settings = load_settings()
+        arm(settings.zik_crash_at)
         engine = open_engine(settings.database_url)
         print(f"{bring_up_schema(engine)} ({without_password(settings.database_url)})")  # noqa: T201 -- a command's answer
     except ZikError as error:

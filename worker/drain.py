@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from worker.codec import decode
+from worker.crash import Point, arm, armed_for, pass_by
 from worker.database import open_engine, transaction
 from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.outcome import Outcome
@@ -105,11 +106,14 @@ class Drain:
             yield batch
 
     def _finish(self, batch: Batch, tally: Tally) -> None:
+        pass_by(Point.AFTER_READ)
         started = self.monotonic()
         accepted, letters = self._decoded(batch.entries)
+        pass_by(Point.AFTER_DECODE)
         outcomes = self._record(accepted, letters)
         committed = self.monotonic()
         self._acknowledge(outcomes)
+        pass_by(Point.AFTER_ACKNOWLEDGE)
         self.stream.forget_vanished(batch.vanished)
         counts = Counter(outcomes.values())
         tally.outcomes += counts
@@ -159,6 +163,10 @@ class Drain:
             recorded = record_batch(
                 session.connection(), accepted, letters, known=self.known, create_users=self.create_users
             )
+            pass_by(Point.BEFORE_COMMIT)
+        pass_by(Point.AFTER_COMMIT)
+        if Outcome.DEAD in recorded.outcomes.values():
+            pass_by(Point.AFTER_DEAD_LETTER)
         self.known.learn(recorded)
         return recorded.outcomes
 
@@ -171,6 +179,9 @@ class Drain:
         by_outcome: dict[Outcome, list[str]] = {}
         for entry_id, outcome in outcomes.items():
             by_outcome.setdefault(outcome, []).append(entry_id)
+        if armed_for(Point.MID_ACKNOWLEDGE):
+            self.stream.acknowledge({outcome: ids[::2] for outcome, ids in by_outcome.items()})
+            pass_by(Point.MID_ACKNOWLEDGE)
         self.stream.acknowledge(by_outcome)
 
 
@@ -184,6 +195,7 @@ def _refused(entry: Accepted, refusal: RowRefusedError) -> Letter:
 
 def open_drain(settings: Settings, *, consumer: str, closing: Callable[[], bool] = lambda: False) -> Drain:
     """A drain with connections of its own; make it after fork."""
+    arm(settings.zik_crash_at)
     return Drain(
         EventStream.at(settings.redis_url),
         open_engine(settings.database_url),

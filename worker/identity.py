@@ -1,14 +1,15 @@
 """Canonical forms: when two texts mean the same song, user or event."""
 
 import hashlib
-import uuid
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 from unicodedata import is_normalized, normalize
 
+from uuid_utils import UUID, uuid5
+
 # Made once, for zik alone. Changing it would make every event without an id a new event.
-EVENT_NAMESPACE: Final = uuid.UUID("6ad2a1f6-7d4e-5cf0-9f0b-0d6f6c6b7a11")
+EVENT_NAMESPACE: Final = UUID("6ad2a1f6-7d4e-5cf0-9f0b-0d6f6c6b7a11")
 
 
 def canonical_user(username: str) -> str:
@@ -47,4 +48,4 @@ def derived_event_id(kind: str, user: str, subject: str, at: datetime) -> str:
         at: aware; enters as UTC with six decimals, so one instant written with two offsets is one event.
     """
     instant = at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-    return str(uuid.uuid5(EVENT_NAMESPACE, f"{kind}\0{user}\0{subject}\0{instant}"))
+    return str(uuid5(EVENT_NAMESPACE, f"{kind}\0{user}\0{subject}\0{instant}"))

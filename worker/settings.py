@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from worker.crash import Point
 from worker.errors import SettingsError
 
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
@@ -62,6 +63,12 @@ def _redis_url(url: str) -> str:
     return urlunsplit(parts._replace(scheme=scheme.replace("valkey", "redis")))
 
 
+def _only_in_tests(point: Point | None, info: ValidationInfo) -> Point | None:
+    if point is not None and info.data.get("zik_production"):
+        raise ValueError("makes processes kill themselves, for tests: unset it, or ZIK_PRODUCTION")
+    return point
+
+
 def _broker_url(url: str) -> str:
     _scheme(url)
     return url
@@ -88,6 +95,9 @@ class Settings(BaseSettings):
 
     zik_unknown_users: Literal["create", "reject"] = "create"
     zik_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 2_000
+
+    zik_production: bool = False
+    zik_crash_at: Annotated[Point | None, AfterValidator(_only_in_tests)] = None
 
     clerk_secret_key: SecretStr | None = None
     gemini_api_key: SecretStr | None = None

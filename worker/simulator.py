@@ -89,8 +89,9 @@ def _song(number: int) -> dict[str, Any]:
     """The song of this number: always the same one."""
     rng = random.Random(number)  # noqa: S311 -- repeatable, not secret
     artist = f"{rng.choice(_ADJECTIVES)} {rng.choice(_NOUNS)}"
-    verse, part = number % (len(_VERBS) * len(_THINGS)), number // (len(_VERBS) * len(_THINGS))
-    title = f"{_VERBS[verse % len(_VERBS)]} {_THINGS[verse // len(_VERBS)]}"
+    part, verse = divmod(number, len(_VERBS) * len(_THINGS))
+    # 9 verbs and 10 things have no common divisor, so that stepping through both meets every pair once.
+    title = f"{_VERBS[verse % len(_VERBS)]} {_THINGS[verse % len(_THINGS)]}"
     return {
         "title": f"{title}, Part {part + 1}" if part else title,
         "artist": artist,

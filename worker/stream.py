@@ -78,6 +78,7 @@ class EventStream:
         self._redis: Any = client
         self._acknowledge = self._script("acknowledge")
         self._amend = self._script("amend")
+        self._group = self._script("group")
         self._books = self._script("books")
         self._retire = self._script("retire")
 
@@ -131,11 +132,7 @@ class EventStream:
     def ensure_group(self) -> None:
         """Create the consumer group, at the stream's beginning: what was published before it counts too."""
         with _translated():
-            try:
-                self._redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
-            except redis.ResponseError as error:
-                if not str(error).startswith("BUSYGROUP"):
-                    raise
+            self._group(keys=[STREAM], args=[GROUP])
 
     def read_pending(self, consumer: str, *, count: int, after: str = "0") -> Batch:
         """What this consumer was given earlier and never acknowledged, from the oldest, beyond the id `after`."""
@@ -151,9 +148,7 @@ class EventStream:
                 reply = self._redis.xreadgroup(GROUP, consumer, {STREAM: start}, count=count, block=block_ms)
             except redis.ResponseError as error:
                 return self._group_again(error)
-        # RESP2 answers with pairs of stream and entries, RESP3 with a map.
-        pairs = reply.items() if isinstance(reply, dict) else reply or []
-        return _batch(entry for _, entries in pairs for entry in entries)
+        return _batch(_rows(reply))
 
     def claim_abandoned(self, consumer: str, *, count: int, idle_ms: int) -> Batch:
         """Take over entries that any consumer has held for at least `idle_ms` without acknowledging them."""
@@ -215,7 +210,7 @@ class EventStream:
             try:
                 rows = self._redis.xinfo_consumers(STREAM, GROUP)
             except redis.ResponseError as error:
-                if str(error).startswith(("NOGROUP", "ERR no such key")):
+                if str(error).startswith(("NOGROUP", "no such key")):
                     return []
                 raise
         return sorted(Consumer(row["name"].decode(), row["pending"], row["idle"] / 1000) for row in rows)
@@ -261,10 +256,22 @@ def _readable(raw: bytes) -> str:
     return raw.decode(errors="backslashreplace")
 
 
+def _rows(reply: Any) -> Iterator[Any]:
+    """The entries of an XREADGROUP reply: RESP2 gives pairs of stream and entries, RESP3 a map to lists of entries."""
+    if isinstance(reply, dict):
+        for lists in reply.values():
+            for entries in lists:
+                yield from entries
+    else:
+        for _, entries in reply or []:
+            yield from entries
+
+
 def _batch(rows: Iterable[Any]) -> Batch:
     entries, vanished = [], []
     for entry_id, fields in rows:
-        if fields is None:
+        # An entry has at least one field. Of one that was deleted while pending, only the id is left.
+        if not fields:
             vanished.append(entry_id.decode())
         else:
             payload = fields.get(FIELD)

@@ -1,3 +1,4 @@
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -127,13 +128,15 @@ def _report(engine: Engine, books: Books, seconds: float, folder: Path) -> None:
     console.print(f"\n{books.received:,} events in {seconds:.1f} s, published and recorded at the same time\n")
     console.print(books_table(books))
     console.print(_busiest_songs(engine))
-    database = folder / "demo.db"
+    # Under `uv run` the command is on no other shell's path.
+    zik = "uv run zik" if "UV" in os.environ else "zik"
     say(
-        "Everything has stopped. What to try next:\n"
-        f"  DATABASE_URL=sqlite:///{database} zik dead list    why one event was not recorded\n"
-        "  zik up                 the same for real use, until you stop it\n"
-        "  zik publish FILE…      your own events, one JSON object a line\n"
-        "  zik status --watch     where every event is",
+        "Everything has stopped. What to try next:\n\n"
+        f"  {zik} up                 the same for real use, until you stop it\n"
+        f"  {zik} publish FILE…      your own events, one JSON object a line\n"
+        f"  {zik} status --watch     where every event is\n\n"
+        "and to see why one event of the demo was not recorded:\n\n"
+        f"  DATABASE_URL=sqlite:///{folder / 'demo.db'} {zik} dead list"
     )
 
 

@@ -15,6 +15,8 @@ class Song(TimestampMixin, Base):
     """
 
     __tablename__ = "songs"
+    # SQLite would give a deleted song's id to the next one, and with it the plays of whoever remembers the old one.
+    __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(BigIntegerKey, primary_key=True)
     identity: Mapped[UUID] = mapped_column(unique=True)

@@ -10,6 +10,8 @@ class User(TimestampMixin, Base):
     """A listener, made on first sight. `user` is a reserved word in SQL, hence the table's name."""
 
     __tablename__ = "app_users"
+    # SQLite would give a deleted user's id to the next one, and with it the plays of whoever remembers the old one.
+    __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(BigIntegerKey, primary_key=True)
     username: Mapped[str] = mapped_column(String(64), unique=True)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from worker.crash import Point, pass_by
 from worker.errors import InvalidEventError, Reason
 from worker.events import Event, Favorite, Play, Preference, SongRef
 from worker.outcome import Outcome
@@ -68,6 +69,7 @@ def record_batch(
 
     recorded_plays = record_plays(connection, plays)
     outcomes = recorded_plays.outcomes
+    pass_by(Point.MID_TRANSACTION)
     outcomes |= record_favorites(connection, favorites)
     outcomes |= record_preferences(connection, preferences)
     mark_stale_days(connection, ((new.user_id, new.play.time) for new in recorded_plays.new))

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_app_users"),
         sa.UniqueConstraint("email", name="uq_app_users_email"),
         sa.UniqueConstraint("username", name="uq_app_users_username"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "dead_letters",
@@ -58,6 +59,7 @@ def upgrade() -> None:
         sa.Column("updated_at", INSTANT, server_default=sa.func.now(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_songs"),
         sa.UniqueConstraint("identity", name="uq_songs_identity"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "favorites",
