@@ -8,8 +8,9 @@ from typing import Any
 from celery import bootsteps
 from kombu.exceptions import ChannelError, OperationalError
 
+from worker.db_init import bring_up_schema
 from worker.drain import opened_drain
-from worker.errors import DatabaseUnavailableError, StreamUnavailableError
+from worker.errors import ZikError
 from worker.keys import RECORD_EVENTS, RECORD_QUEUE
 from worker.settings import Settings
 
@@ -80,13 +81,15 @@ def relieve(settings: Settings, *, consumer: str) -> int:
         try:
             while drain.stream.refuses_writes():
                 logger.warning("Redis is full: draining without Celery until it has room")
+                # No worker can be asked for it now.
+                bring_up_schema(drain.engine)
                 tally = drain.run(budget_s=RELIEF_S)
                 drained += tally.events
                 if not tally.events:
                     break
             if drained:
                 drain.stream.retire(consumer)
-        except (StreamUnavailableError, DatabaseUnavailableError) as error:
+        except ZikError as error:
             # Celery retries its connection by itself, and the next start of this worker relieves again.
             logger.warning("cannot drain before the start: %s", error)
     return drained

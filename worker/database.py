@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import DataError, DBAPIError, StatementError
 from sqlalchemy.orm import Session
 
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, RowRefusedError, ZikError
@@ -83,6 +83,20 @@ def snapshot(engine: Engine) -> Iterator[Session]:
         yield session
 
 
+def write_ahead(engine: Engine) -> None:
+    """Let the readers and the writer of a SQLite file not wait for each other.
+
+    The journal mode stays with the file and cannot change inside a transaction, so it is set once, at bootstrap.
+    """
+    with _translated(), engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        try:
+            if driver is not None:
+                driver.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.Error as error:
+            raise _sqlite_meaning(error) from None
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
@@ -102,18 +116,20 @@ def meaning_of(error: DBAPIError) -> ZikError:
     without an operator seeing it.
     """
     if isinstance(error.orig, sqlite3.Error):
-        code = getattr(error.orig, "sqlite_errorname", "") or type(error.orig).__name__
-        return _classed(code, _sqlite_family(code), str(error.orig))
+        return _sqlite_meaning(error.orig)
     code = getattr(error.orig, "sqlstate", None) or ""
     if not code and (error.connection_invalidated or error.statement is None):
         return DatabaseUnavailableError(f"no connection to the database: {_first_line(error.orig)}")
+    if not code and isinstance(error, DataError):
+        return RowRefusedError("the driver refused a value")
     constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
     return _classed(code, code if code in _UNAVAILABLE else code[:2], f"constraint {constraint}" if constraint else "")
 
 
-def _sqlite_family(code: str) -> str:
-    """SQLite's extended codes begin with the primary one: SQLITE_BUSY_SNAPSHOT, SQLITE_CONSTRAINT_UNIQUE."""
-    return "_".join(code.split("_")[:2])
+def _sqlite_meaning(error: sqlite3.Error) -> ZikError:
+    code = getattr(error, "sqlite_errorname", "") or type(error).__name__
+    # Extended codes begin with the primary one: SQLITE_BUSY_SNAPSHOT, SQLITE_CONSTRAINT_UNIQUE.
+    return _classed(code, "_".join(code.split("_")[:2]), str(error))
 
 
 def _classed(code: str, family: str, detail: str) -> ZikError:

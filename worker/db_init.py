@@ -16,8 +16,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
 from worker.crash import Point, arm, pass_by
-from worker.database import open_engine, transaction
-from worker.errors import DatabaseMisusedError, ZikError
+from worker.database import open_engine, transaction, write_ahead
+from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, ZikError
 from worker.models import Base
 from worker.settings import load_settings, without_password
 
@@ -96,6 +96,11 @@ def _bring_up(connection: Connection) -> Bootstrap:
     if was is None and connection.dialect.name == "sqlite":
         Base.metadata.create_all(connection)
         command.stamp(config, "head")
+    elif was is None and (strangers := before & set(Base.metadata.tables)):
+        raise DatabaseMisusedError(
+            f"the tables {', '.join(sorted(strangers))} are there, but no schema version: if zik made them, say which "
+            "with `alembic stamp REVISION`, else give zik a database of its own"
+        )
     else:
         command.upgrade(config, "head")
     pass_by(Point.MID_BOOTSTRAP)
@@ -111,17 +116,14 @@ def _alembic(connection: Connection | None = None) -> Config:
 
 
 def _prepare_file(engine: Engine) -> None:
-    """Make the folder of a SQLite file, and let readers and the writer not wait for each other.
-
-    The journal mode stays with the file and cannot change inside a transaction, so it is set here, once.
-    """
+    """Make the folder of a SQLite file, and set what stays with the file."""
     if engine.dialect.name != "sqlite":
         return
-    Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
-    with engine.connect() as connection:
-        driver = connection.connection.driver_connection
-        if driver is not None:
-            driver.execute("PRAGMA journal_mode = WAL")
+    try:
+        Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnavailableError(f"cannot make the folder of {engine.url.database}: {error.strerror}") from None
+    write_ahead(engine)
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Engine, Select, delete, func, select
@@ -13,6 +13,7 @@ from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.models import DeadLetter
 from worker.outcome import Outcome
 from worker.recorders.batch import Accepted, Known, record_batch
+from worker.recorders.dead_letters import told
 from worker.stream import EventStream
 
 # Of these the event itself was not kept, so that there is nothing to try again.
@@ -51,7 +52,6 @@ class Desk:
     engine: Engine
     stream: EventStream
     create_users: bool = True
-    known: Known = field(default_factory=Known)
 
     def retry(self, letter_ids: Iterable[int], *, now: datetime) -> Counter[Outcome]:
         """Try to record each letter once. What fails again stays on the desk, with one attempt more.
@@ -82,13 +82,11 @@ class Desk:
             if letter.reason in NOT_KEPT:
                 raise InvalidEventError(Reason(letter.reason), letter.detail)
             accepted = Accepted(letter.entry_id, letter.payload, decode(letter.payload, now=now))
-            recorded = record_batch(session.connection(), [accepted], known=self.known, create_users=self.create_users)
-            outcome = recorded.outcomes[letter.entry_id]
-            if outcome is Outcome.DEAD:
-                raise InvalidEventError(Reason.UNKNOWN_USER, letter.detail)
+            recorded = record_batch(session.connection(), [accepted], known=Known(), create_users=self.create_users)
+            if recorded.dead:
+                raise recorded.dead[0].error
             session.delete(letter)
-        self.known.learn(recorded)
-        return outcome
+        return recorded.outcomes[letter.entry_id]
 
     def _keep(self, letter_id: int, error: InvalidEventError) -> Outcome | None:
         with transaction(self.engine) as session:
@@ -97,7 +95,7 @@ class Desk:
                 return None
             letter.attempts += 1
             letter.reason = error.reason.value
-            letter.detail = error.detail
+            letter.detail = told(error)
         return Outcome.DEAD
 
 

@@ -25,10 +25,12 @@ from worker.identity import canonical_title, canonical_user, derived_event_id, s
 VERSION: Final = 1
 MAX_EVENT_BYTES: Final = 16 * 1024
 EARLIEST_TIME: Final = datetime(2002, 1, 1, tzinfo=UTC)
+MAX_USER: Final = 64
 MAX_AHEAD: Final = timedelta(days=1)
 MAX_DURATION_MS: Final = 24 * 24 * 3600 * 1000  # 24 days fit a signed 32-bit integer
 
-_RFC_3339 = r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})"
+_HOUR_MINUTE = r"([01]\d|2[0-3]):[0-5]\d"
+_RFC_3339 = rf"\d{{4}}-\d{{2}}-\d{{2}}[Tt]{_HOUR_MINUTE}:\d{{2}}(\.\d{{1,9}})?([Zz]|[+-]{_HOUR_MINUTE})"
 _TIME: Final = re.compile(_RFC_3339, re.ASCII)
 _UUID: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _NIL: Final = "00000000-0000-0000-0000-000000000000"
@@ -68,6 +70,13 @@ def _refuse_nil(event_id: str) -> str:
     return event_id
 
 
+def _user(username: str) -> str:
+    canonical = canonical_user(username)
+    if len(canonical) > MAX_USER:
+        raise PydanticCustomError(Reason.OVER_LIMIT.value, "must have at most 64 characters in NFC")
+    return canonical
+
+
 def _text(most: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=most)
 
@@ -84,7 +93,8 @@ EventTime = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{_RFC_3339}$"}),
 ]
 DurationMs = Annotated[int, Field(ge=1, le=MAX_DURATION_MS)]
-Text = Annotated[str, _text(500)]
+# U+001C to U+001F are white space to Python's split(), which makes the song's identity, but not to JSON's trimming.
+Text = Annotated[str, _text(500), StringConstraints(pattern=r"[^\s\x1c-\x1f]")]
 Ids = Annotated[dict[Annotated[str, _text(64)], Annotated[str, _text(200)]], Field(max_length=16)]
 
 
@@ -111,7 +121,7 @@ class SongRef(_Wire):
 class _Event(_Wire):
     v: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     time: EventTime
-    user: Annotated[str, _text(64), AfterValidator(canonical_user)]
+    user: Annotated[str, _text(MAX_USER), AfterValidator(_user)]
     source: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] | None = None
 
 

@@ -1,6 +1,7 @@
 """Limits of the free-form parts of an event: what any JSON reader and both databases can hold."""
 
 import json
+from collections.abc import Iterable
 from math import isfinite
 from typing import Any, Final
 
@@ -23,19 +24,26 @@ def check_free_json(value: Any) -> Any:
     Walked level by level instead of by recursion: a hostile depth must not meet Python's stack.
     """
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        below: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                below.extend(item.values())
-            elif isinstance(item, list):
-                below.extend(item)
-            else:
-                _check_number(item)
-        if not below:
-            return value
-        level = below
-    raise _refuse(Reason.OVER_LIMIT, f"must not nest deeper than {MAX_DEPTH}")
+    for _ in range(MAX_DEPTH):
+        level = [item for container in _containers(level) for item in _items(container)]
+    if _containers(level):
+        raise _refuse(Reason.OVER_LIMIT, f"must not nest deeper than {MAX_DEPTH}")
+    return value
+
+
+def _containers(level: list[Any]) -> list[dict[str, Any] | list[Any]]:
+    """The objects and arrays of a level, whose numbers are checked in passing."""
+    found: list[dict[str, Any] | list[Any]] = []
+    for item in level:
+        if isinstance(item, dict | list):
+            found.append(item)
+        else:
+            _check_number(item)
+    return found
+
+
+def _items(container: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return container.values() if isinstance(container, dict) else container
 
 
 def _check_number(item: Any) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, StreamMisusedError, StreamUnavailableError
 
@@ -35,7 +35,8 @@ class Patience:
         """
         try:
             result = self._retrying(within_s)(work)
-        except _TRY_AGAIN:
+        except _TRY_AGAIN as error:
+            self._complain(error, logging.WARNING)
             return None
         except _ASK_OPERATOR as error:
             self._complain(error, logging.ERROR)
@@ -44,10 +45,11 @@ class Patience:
         return result
 
     def _retrying(self, within_s: float) -> Retrying:
+        deadline = self._monotonic() + within_s
         return Retrying(
             retry=retry_if_exception_type(_TRY_AGAIN),
-            wait=wait_exponential_jitter(initial=0.1, max=5.0, jitter=0.5),
-            stop=stop_after_delay(within_s),
+            wait=wait_exponential(multiplier=0.1, max=5.0) + wait_random(0, 0.5),
+            stop=lambda _: self._monotonic() >= deadline,
             sleep=self._sleep,
             before_sleep=self._before_sleep,
             reraise=True,

@@ -1,10 +1,11 @@
 """The settings: read once, at the edge, from the environment and `.env`; wrong ones stop the start."""
 
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -33,10 +34,19 @@ def _scheme(url: str) -> str:
     return scheme.lower()
 
 
+def _check_port(url: str) -> None:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        # Python's own message quotes what stands there, and that may be a part of the password.
+        raise ValueError("has no valid port; write /, #, ? and @ in a password as %2F, %23, %3F and %40") from None
+
+
 def _database_url(url: str, info: ValidationInfo) -> str:
     scheme = _scheme(url)
     rest = url.partition("://")[2]
     if scheme in _POSTGRES:
+        _check_port(url)
         return f"postgresql+psycopg://{rest}"
     if scheme in {"sqlite", "sqlite+pysqlite"}:
         return f"sqlite:///{_absolute(rest, info.data.get('zik_home', default_home()))}"
@@ -58,9 +68,8 @@ def _redis_url(url: str) -> str:
     scheme = _scheme(url)
     if scheme not in _REDIS:
         raise ValueError("must begin with redis://, rediss:// or unix://")
-    parts = urlsplit(url)
-    _ = parts.port  # raises for a port that is no number
-    return urlunsplit(parts._replace(scheme=scheme.replace("valkey", "redis")))
+    _check_port(url)
+    return f"{scheme.replace('valkey', 'redis')}://{url.partition('://')[2]}"
 
 
 def _only_in_tests(point: Point | None, info: ValidationInfo) -> Point | None:
@@ -71,6 +80,7 @@ def _only_in_tests(point: Point | None, info: ValidationInfo) -> Point | None:
 
 def _broker_url(url: str) -> str:
     _scheme(url)
+    _check_port(url)
     return url
 
 
@@ -134,8 +144,5 @@ def load_settings(**given: Any) -> Settings:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    parts = urlsplit(url)
-    if not parts.password:
-        return url
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}"))
+    """The URL as it may be shown. It is not parsed, because a URL that is not quite right may hold a password too."""
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"(://[^:/@]*:).*@", r"\1***@", url))

@@ -49,6 +49,7 @@ class Recorded:
     """What became of each entry, and what may be remembered once the transaction has committed."""
 
     outcomes: dict[str, Outcome]
+    dead: list[Letter]
     users: dict[str, int]
     songs: dict[str, KnownSong]
 
@@ -77,7 +78,7 @@ def record_batch(
     dead = [*letters, *(_unknown_user(entry) for entry in accepted if entry.event.user not in users)]
     bury(connection, dead)
     outcomes |= {letter.entry_id: Outcome.DEAD for letter in dead}
-    return Recorded(outcomes, new_users, new_songs)
+    return Recorded(outcomes, dead, new_users, new_songs)
 
 
 def _users(

@@ -32,7 +32,7 @@ def bury(connection: Connection, letters: Sequence[Letter]) -> None:
 
 
 def _row(letter: Letter) -> dict[str, object]:
-    detail = printable(letter.error.detail)[:_MOST_DETAIL]
+    detail = told(letter.error)
     if len(letter.payload) > MAX_EVENT_BYTES:
         # The beginning is kept; the digest tells whether a copy found elsewhere is the same.
         detail = f"{detail}; sha256 {hashlib.sha256(letter.payload).hexdigest()}"
@@ -44,6 +44,6 @@ def _row(letter: Letter) -> dict[str, object]:
     }
 
 
-def printable(detail: str) -> str:
-    """The text on one line, whatever a client put into a field's name: PostgreSQL refuses U+0000 in any text."""
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in detail)
+def told(error: InvalidEventError) -> str:
+    """The detail on one short line, whatever a client put into a field's name. PostgreSQL refuses U+0000 in text."""
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in error.detail)[:_MOST_DETAIL]

@@ -1,0 +1,109 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Engine, Select, column, inspect, select, text
+
+from worker.database import open_engine, snapshot, transaction
+from worker.db_init import _alembic
+from worker.models import Base
+
+Facts = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    url = f"sqlite:///{tmp_path / 'zik.db'}"
+    engine = open_engine(request.getfixturevalue("empty_postgres_url") if request.param == "postgres" else url)
+    yield engine
+    engine.dispose()
+
+
+def by_name(facts: Any) -> list[Any]:
+    return sorted(facts, key=lambda fact: str(fact["name"]))
+
+
+def never_reuses_keys(connection: Connection, table: str) -> bool:
+    if connection.dialect.name != "sqlite":
+        return True
+    written: Select[tuple[str]] = (
+        select(column("sql")).select_from(text("sqlite_master")).where(column("name") == table)
+    )
+    return "AUTOINCREMENT" in str(connection.scalar(written))
+
+
+def schema_of(connection: Connection) -> Facts:
+    """All that the database itself can tell of zik's tables."""
+    inspector = inspect(connection)
+    return {
+        table: {
+            "columns": [
+                (column["name"], str(column["type"]), column["nullable"], column["default"])
+                for column in by_name(inspector.get_columns(table))
+            ],
+            "primary key": inspector.get_pk_constraint(table),
+            "foreign keys": by_name(inspector.get_foreign_keys(table)),
+            "unique": by_name(inspector.get_unique_constraints(table)),
+            "indexes": by_name(inspector.get_indexes(table)),
+            "checks": by_name(inspector.get_check_constraints(table)),
+            "never reuses keys": never_reuses_keys(connection, table),
+        }
+        for table in inspector.get_table_names()
+        if table in Base.metadata.tables
+    }
+
+
+def by_migrations(engine: Engine, revision: str = "head") -> None:
+    with transaction(engine) as session:
+        command.upgrade(_alembic(session.connection()), revision)
+
+
+def test_the_models_and_the_migrations_make_the_same_schema(empty: Engine) -> None:
+    with transaction(empty) as session:
+        Base.metadata.create_all(session.connection())
+        by_models = schema_of(session.connection())
+        Base.metadata.drop_all(session.connection())
+    by_migrations(empty)
+    with snapshot(empty) as session:
+        assert schema_of(session.connection()) == by_models
+    assert by_models.keys() == Base.metadata.tables.keys()
+
+
+def test_after_the_migrations_alembic_finds_nothing_to_do(empty: Engine) -> None:
+    by_migrations(empty)
+    with snapshot(empty) as session:
+        options = {"compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(session.connection(), opts=options)
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_alembic_notices_a_column_that_is_missing(empty: Engine) -> None:
+    by_migrations(empty)
+    with transaction(empty) as session:
+        session.connection().exec_driver_sql("ALTER TABLE songs DROP COLUMN album")
+        found = compare_metadata(MigrationContext.configure(session.connection()), Base.metadata)
+    assert [difference[0] for difference in found] == ["add_column"]
+
+
+def test_every_migration_can_be_taken_back(empty: Engine) -> None:
+    by_migrations(empty)
+    with snapshot(empty) as session:
+        before = schema_of(session.connection())
+    with transaction(empty) as session:
+        command.downgrade(_alembic(session.connection()), "base")
+        assert schema_of(session.connection()) == {}
+    by_migrations(empty)
+    with snapshot(empty) as session:
+        assert schema_of(session.connection()) == before
+
+
+def test_every_foreign_key_cascades(empty: Engine) -> None:
+    by_migrations(empty)
+    with snapshot(empty) as session:
+        foreign_keys = [key for facts in schema_of(session.connection()).values() for key in facts["foreign keys"]]
+    assert len(foreign_keys) == 6
+    assert {key["options"].get("ondelete") for key in foreign_keys} == {"CASCADE"}

@@ -1,0 +1,196 @@
+"""Events for tests: small builders, hypothesis strategies in which collisions are likely, and how often to try."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine, text
+
+from worker.codec import decode
+from worker.events import Event
+from worker.recorders.batch import Accepted
+
+# No deadline in any of them: the machines are shared, and a slow example is no fault.
+settings.register_profile("dev", max_examples=25, deadline=None)
+settings.register_profile("ci", max_examples=40, deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("nightly", max_examples=3_000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+# A decoder costs microseconds where a database costs milliseconds, so it can be asked more often.
+CHEAP: Final = settings(max_examples=6 * settings().max_examples)
+# The engine and its empty tables serve all examples of a test: each example rolls its transaction back.
+ON_DATABASE: Final = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+NOW: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
+# Text that stands for what somebody listens to, and must never turn up in an error.
+CANARY: Final = "xyzzy-canary"
+_IDS: Final = UUID("d0b7f0a4-2f5c-4a53-9d6c-6a1f0c1b8c55")
+
+Fields = dict[str, Any]
+
+
+def play(**changes: Any) -> Fields:
+    """The JSON object of a valid play; `...` takes a field away."""
+    return _changed({"type": "play", "time": "2021-04-22T05:40:53Z", "user": "ada", "song": song()}, changes)
+
+
+def favorite(**changes: Any) -> Fields:
+    return _changed(
+        {"type": "favorite", "time": "2021-04-22T05:40:53Z", "user": "ada", "song": song(), "favorite": True}, changes
+    )
+
+
+def preference(**changes: Any) -> Fields:
+    return _changed(
+        {"type": "preference", "time": "2021-04-22T05:40:53Z", "user": "ada", "key": "mood", "value": "calm"}, changes
+    )
+
+
+def song(**changes: Any) -> Fields:
+    return _changed({"title": "Parabola", "artist": "Tool"}, changes)
+
+
+def _changed(fields: Fields, changes: Fields) -> Fields:
+    return {name: value for name, value in (fields | changes).items() if value is not ...}
+
+
+def event_id(number: int) -> str:
+    """Valid ids whose order is that of their numbers."""
+    return f"01938a4e-0000-7000-8000-{number:012x}"
+
+
+def payload(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False).encode()
+
+
+def event(fields: Mapping[str, Any]) -> Event:
+    return decode(payload(fields), now=NOW)
+
+
+def accepted(*events: Mapping[str, Any], start: int = 1) -> list[Accepted]:
+    """These events as entries of a stream, one millisecond apart."""
+    return [
+        Accepted(f"{number}-0", payload(fields), event(fields)) for number, fields in enumerate(events, start=start)
+    ]
+
+
+# --- Strategies ---------------------------------------------------------------------------------
+
+json_values: Final[st.SearchStrategy[Any]] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(-1e9, 1e9) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+_USERS: Final = ("ada", "bob", "Zoë")
+_TIMES: Final = ("2021-04-22T05:40:53Z", "2021-04-22T23:30:00.000001+05:30", "2021-04-23T00:10:00-08:00")
+_KEYS: Final = ("mood", "timezone")
+_VALUES: Final = (None, "calm", {"now": ["calm", None, 1.5]})
+# All that is ever said of a song: an event says it or is silent, so that no order of arrival can tell.
+_SONGS: Final[Sequence[Fields]] = (
+    {"title": "Parabola", "artist": "Tool", "album": "Lateralus", "duration_ms": 183_000, "ids": {"isrc": "US1"}},
+    {"title": "Parabola", "artist": "Ada & the \u2028 Bobs", "album": "'; DROP TABLE songs --", "ids": {"a": "1"}},
+    {"title": "%s $1 :rows {rows}", "artist": "Tool", "duration_ms": 1, "ids": {"mbid": "m", "isrc": "n"}},
+)
+
+
+@st.composite
+def songs(draw: st.DrawFn) -> Fields:
+    known = draw(st.sampled_from(_SONGS))
+    silent = draw(st.sets(st.sampled_from(("album", "duration_ms", "ids"))))
+    told = {name: value for name, value in known.items() if name not in silent}
+    if "ids" in told and draw(st.booleans()):
+        first, *_ = told["ids"]
+        told["ids"] = {first: told["ids"][first]}
+    return told
+
+
+@st.composite
+def plays(draw: st.DrawFn, users: Sequence[str] = _USERS) -> Fields:
+    """Plays of which some meet by id, and some only by user, moment and song, having come by two roads."""
+    fields = play(user=draw(st.sampled_from(users)), time=draw(st.sampled_from(_TIMES)), song=draw(songs()))
+    road = draw(st.integers(0, 1))
+    named = f"{fields['user']} {fields['time']} {fields['song']['title']} {fields['song']['artist']}"
+    # What the row keeps of a play follows from what identifies it, so that either road may be the first.
+    known = {"ms_played": len(named) * 1_000, "source": fields["time"][:10], "context": {"of": named}}
+    return fields | known | {"id": str(uuid5(_IDS, f"play {named} {road}"))}
+
+
+@st.composite
+def favorites(draw: st.DrawFn) -> Fields:
+    word = draw(st.booleans())
+    fields = favorite(user=draw(st.sampled_from(_USERS)), time=draw(st.sampled_from(_TIMES)), favorite=word)
+    fields["song"] = draw(songs())
+    said = f"favorite {fields['user']} {fields['time']} {fields['song']['title']} {fields['song']['artist']} {word}"
+    return fields | {"id": str(uuid5(_IDS, said))}
+
+
+@st.composite
+def preferences(draw: st.DrawFn) -> Fields:
+    fields = preference(
+        user=draw(st.sampled_from(_USERS)),
+        time=draw(st.sampled_from(_TIMES)),
+        key=draw(st.sampled_from(_KEYS)),
+        value=draw(st.sampled_from(_VALUES)),
+    )
+    return fields | {"id": str(uuid5(_IDS, json.dumps(fields)))}
+
+
+many_users: Final = plays(users=tuple(f"user {number}" for number in range(12)))
+events: Final = plays() | favorites() | preferences()
+
+
+@st.composite
+def far_apart(draw: st.DrawFn) -> str:
+    """A valid RFC 3339 time with any offset, within the contract's range."""
+    at = draw(st.datetimes(datetime(2002, 1, 2), datetime(2026, 11, 22)))  # noqa: DTZ001 -- the offset comes next
+    offset = timedelta(minutes=draw(st.integers(-14 * 60, 14 * 60)))
+    sign, minutes = "-" if offset < timedelta() else "+", abs(offset) // timedelta(minutes=1)
+    return f"{at.isoformat()}{sign}{minutes // 60:02}:{minutes % 60:02}"
+
+
+# --- What the tables hold ------------------------------------------------------------------------
+
+_ROWS: Final = {
+    "users": "SELECT username FROM app_users",
+    "songs": "SELECT identity, artist, title, album, duration_ms, CAST(attributes AS text) AS json FROM songs",
+    "plays": """SELECT username, artist, title, played_at, ms_played, utc_offset_minutes, source,
+                       CAST(context AS text) AS json
+                  FROM play_history JOIN app_users u ON u.id = user_id JOIN songs s ON s.id = song_id""",
+    "favorites": """SELECT username, artist, title, said_at, event_id, is_favorite
+                      FROM favorites JOIN app_users u ON u.id = user_id JOIN songs s ON s.id = song_id""",
+    "preferences": """SELECT username, key, said_at, event_id, CAST(value AS text) AS json
+                        FROM preferences JOIN app_users u ON u.id = user_id""",
+    "stale_days": "SELECT DISTINCT username, day FROM stale_days JOIN app_users u ON u.id = user_id",
+    "dead_letters": "SELECT entry_id, reason, attempts FROM dead_letters",
+}
+
+
+def stored(connection: Connection) -> dict[str, list[str]]:
+    """Each table's rows in any order, with names instead of numbers, and without the database's own clock."""
+    return {
+        name: sorted(str(_plain(row._asdict())) for row in connection.execute(text(sql))) for name, sql in _ROWS.items()
+    }
+
+
+def _plain(plain: Fields) -> Fields:
+    """PostgreSQL and SQLite write one JSON value with different blanks and in a different order."""
+    if plain.get("json") is not None:
+        plain["json"] = json.dumps(json.loads(plain["json"]), sort_keys=True)
+    return plain
+
+
+@contextmanager
+def undone(engine: Engine) -> Iterator[Connection]:
+    """A transaction for one example, rolled back at its end. Recorders never commit, so this is all they see."""
+    with engine.connect() as connection:
+        try:
+            yield connection
+        finally:
+            connection.rollback()
