@@ -32,6 +32,7 @@ class QuietWorker(Worker):
 class ZikCelery(Celery):
     """A Celery application that knows the settings of zik."""
 
+    task_cls = "worker.strategy:ZikTask"
     settings: Settings
 
     @property

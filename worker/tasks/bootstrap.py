@@ -1,10 +1,20 @@
 from worker.celery import app
 from worker.database import open_engine
 from worker.db_init import bring_up_schema
+from worker.errors import DatabaseUnavailableError
 from worker.keys import BOOTSTRAP_SCHEMA
 
 
-@app.task(name=BOOTSTRAP_SCHEMA, soft_time_limit=600, time_limit=660)
+# Asked for once as a worker starts, so it is tried until the database is there.
+@app.task(
+    name=BOOTSTRAP_SCHEMA,
+    soft_time_limit=600,
+    time_limit=660,
+    autoretry_for=(DatabaseUnavailableError,),
+    max_retries=None,
+    retry_backoff=1,
+    retry_backoff_max=30,
+)
 def bootstrap_schema() -> str:
     """Bring the schema up; every worker asks for it as it starts. Says what it did."""
     engine = open_engine(app.settings.database_url)

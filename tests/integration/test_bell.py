@@ -1,0 +1,112 @@
+"""The bell alone: no worker, a real broker."""
+
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+import redis
+from kombu import pools
+
+from tests.workers import eventually, full
+from worker.bootsteps import Bell, ring
+from worker.celery import ZikCelery, make_app
+from worker.keys import BOOTSTRAP_SCHEMA, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE, TIDY_STREAM
+from worker.settings import load_settings
+
+
+@pytest.fixture
+def app(redis_url: str) -> Iterator[ZikCelery]:
+    app = make_app(load_settings(redis_url=redis_url, database_url="sqlite:///unused.db"))
+    yield app
+    app.close()
+    # The pools are kombu's own, one for each URL: a closed one would meet the next test.
+    pools.reset()
+
+
+@pytest.fixture
+def bell(app: ZikCelery, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bell]:
+    """A bell that rings twenty times a second."""
+    monkeypatch.setattr("worker.bootsteps.RING_S", 0.05)
+    worker = SimpleNamespace(app=app)
+    bell = Bell(worker)
+    yield bell
+    bell.stop(worker)
+    for thread in threading.enumerate():
+        if thread.name == "bell":
+            thread.join(10)
+
+
+def waiting(valkey: "redis.Redis") -> tuple[int, int]:
+    return valkey.llen(RECORD_QUEUE), valkey.llen(MAINTENANCE_QUEUE)
+
+
+def test_a_ring_asks_for_one_drain(app: ZikCelery, valkey: "redis.Redis") -> None:
+    assert ring(app)
+    assert waiting(valkey) == (1, 0)
+
+
+def test_a_ring_asks_for_no_second_drain_while_one_waits(app: ZikCelery, valkey: "redis.Redis") -> None:
+    assert ring(app)
+    assert not ring(app)
+    assert waiting(valkey) == (1, 0)
+
+
+def test_a_ring_asks_again_when_the_request_was_taken(app: ZikCelery, valkey: "redis.Redis") -> None:
+    ring(app)
+    valkey.lpop(RECORD_QUEUE)
+    assert ring(app)
+    assert waiting(valkey) == (1, 0)
+
+
+def test_a_ring_after_redis_was_emptied_still_arrives(app: ZikCelery, valkey: "redis.Redis") -> None:
+    ring(app)
+    valkey.flushall()
+    assert ring(app)
+    assert waiting(valkey) == (1, 0)
+
+
+@pytest.mark.parametrize("task", [BOOTSTRAP_SCHEMA, TIDY_STREAM])
+def test_maintenance_does_not_queue_behind_drains(app: ZikCelery, valkey: "redis.Redis", task: str) -> None:
+    app.send_task(task, retry=False)
+    assert waiting(valkey) == (0, 1)
+
+
+def test_a_drain_asked_for_by_hand_goes_to_the_drains(app: ZikCelery, valkey: "redis.Redis") -> None:
+    app.send_task(RECORD_EVENTS, retry=False)
+    assert waiting(valkey) == (1, 0)
+
+
+def test_the_bell_rings_by_itself_and_never_piles_up(app: ZikCelery, bell: Bell, valkey: "redis.Redis") -> None:
+    bell.start(SimpleNamespace(app=app))
+    eventually(lambda: waiting(valkey) == (1, 0), within_s=5)
+    threading.Event().wait(0.3)
+    assert waiting(valkey) == (1, 0)
+
+
+def test_a_stopped_bell_rings_no_more(app: ZikCelery, bell: Bell, valkey: "redis.Redis") -> None:
+    worker = SimpleNamespace(app=app)
+    bell.start(worker)
+    eventually(lambda: waiting(valkey) == (1, 0), within_s=5)
+    bell.stop(worker)
+    threading.Event().wait(0.1)
+    valkey.delete(RECORD_QUEUE)
+    threading.Event().wait(0.3)
+    assert waiting(valkey) == (0, 0)
+
+
+def test_a_worker_for_maintenance_only_rings_no_bell(app: ZikCelery, bell: Bell, valkey: "redis.Redis") -> None:
+    app.amqp.queues.select([MAINTENANCE_QUEUE])
+    bell.start(SimpleNamespace(app=app))
+    threading.Event().wait(0.3)
+    assert waiting(valkey) == (0, 0)
+
+
+def test_a_full_redis_silences_the_bell_only_while_it_is_full(
+    app: ZikCelery, bell: Bell, valkey: "redis.Redis"
+) -> None:
+    with full(valkey):
+        bell.start(SimpleNamespace(app=app))
+        threading.Event().wait(0.5)
+        assert waiting(valkey) == (0, 0)
+    eventually(lambda: waiting(valkey) == (1, 0), within_s=5)
