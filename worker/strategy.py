@@ -8,7 +8,7 @@ from celery.exceptions import InvalidTaskError
 from celery.worker.strategy import default
 
 
-class ZikTask(Task):  # type: ignore[type-arg] -- generic only to the type checker
+class ZikTask(Task):  # type: ignore[type-arg]  # Generic only to the type checker.
     """A task whose messages are checked before the worker believes them."""
 
     Strategy = "worker.strategy:refuse_nonsense"
