@@ -15,6 +15,7 @@ from worker.codec import decode
 from worker.crash import Point, arm, armed_for, pass_by
 from worker.database import open_engine, transaction
 from worker.errors import InvalidEventError, Reason, RowRefusedError
+from worker.heap import settle
 from worker.outcome import Outcome
 from worker.recorders.batch import Accepted, Known, record_batch
 from worker.recorders.dead_letters import Letter, bury
@@ -196,6 +197,7 @@ def _refused(entry: Accepted, refusal: RowRefusedError) -> Letter:
 def open_drain(settings: Settings, *, consumer: str, closing: Callable[[], bool] = lambda: False) -> Drain:
     """A drain with connections of its own; make it after fork."""
     arm(settings.zik_crash_at)
+    settle()
     return Drain(
         EventStream.at(settings.redis_url),
         open_engine(settings.database_url),

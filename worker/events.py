@@ -52,7 +52,8 @@ def parse_moment(text: object) -> Moment:
             Reason.INVALID_VALUE.value, "must be an RFC 3339 time with an offset, as in 2026-11-23T21:04:11+01:00"
         )
     try:
-        local = datetime.fromisoformat(text.upper())
+        # fromisoformat() knows only the capital Z.
+        local = datetime.fromisoformat(text if text[-1] != "z" else text.upper())
         at = local.astimezone(UTC)
     except ValueError as error:
         raise PydanticCustomError(Reason.INVALID_VALUE.value, "must be a date and a time that exist") from error

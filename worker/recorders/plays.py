@@ -38,10 +38,6 @@ class PlayToRecord(NamedTuple):
     user_id: int
     song_id: int
 
-    @property
-    def row_id(self) -> str:
-        return self.play.id.replace("-", "")
-
 
 class RecordedPlays(NamedTuple):
     """What became of each entry, and the plays that were new."""
@@ -52,12 +48,14 @@ class RecordedPlays(NamedTuple):
 
 def record_plays(connection: Connection, plays: Sequence[PlayToRecord]) -> RecordedPlays:
     """Store what is new. The first one stored stands: no later event with the same id or the same moment changes it."""
-    stored = {row_id for (row_id,) in _INSERT.run(connection, map(_row, plays))} if plays else set()
-    outcomes, new = {}, []
-    for play in plays:
-        if play.row_id in stored:
+    rows = [_row(play) for play in plays]
+    stored = {row_id for (row_id,) in _INSERT.run(connection, rows)} if rows else set()
+    outcomes: dict[str, Outcome] = {}
+    new: list[PlayToRecord] = []
+    for play, row in zip(plays, rows, strict=True):
+        if row["id"] in stored:
             # A second entry of this batch with the same id met the first one.
-            stored.remove(play.row_id)
+            stored.remove(row["id"])
             outcomes[play.entry_id] = Outcome.RECORDED
             new.append(play)
         else:
@@ -68,7 +66,7 @@ def record_plays(connection: Connection, plays: Sequence[PlayToRecord]) -> Recor
 def _row(recorded: PlayToRecord) -> dict[str, Any]:
     play = recorded.play
     return {
-        "id": recorded.row_id,
+        "id": play.id.replace("-", ""),
         "user_id": recorded.user_id,
         "song_id": recorded.song_id,
         "played_at": instant(play.time.at),

@@ -4,12 +4,12 @@ The rows travel as one JSON text, and the database unfolds it into a table: a ha
 size, no limit of 65,535 parameters, and the same SQL for PostgreSQL and SQLite.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, TextClause, text
 
 # The names are PostgreSQL's types. SQLite needs only to know what must stay JSON.
@@ -36,7 +36,7 @@ class Statement:
 
     def run(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> Sequence[Any]:
         """Execute with `rows`, whose absent keys are nulls. Returns what the statement returns, if anything."""
-        text_of_rows = json.dumps(list(rows), ensure_ascii=False, separators=(",", ":"))
+        text_of_rows = to_json(list(rows)).decode()
         result = connection.execute(self._compiled(connection.dialect.name), {"rows": text_of_rows})
         return result.all() if result.returns_rows else []
 
@@ -46,7 +46,7 @@ class Statement:
 
     def _postgresql_source(self) -> str:
         columns = ", ".join(f"{name} {kind}" for name, kind in self._columns.items())
-        return f"jsonb_to_recordset(CAST(:rows AS jsonb)) AS incoming ({columns})"
+        return f"json_to_recordset(CAST(:rows AS json)) AS incoming ({columns})"
 
     def _sqlite_source(self) -> str:
         # `->>` makes an SQL value of a JSON one; `->` keeps it JSON, and nullif() makes its null an SQL null.

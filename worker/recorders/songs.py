@@ -51,10 +51,10 @@ class KnownSong(NamedTuple):
 
     def learns_from(self, song: SongRef) -> bool:
         """Whether the client knows something of the song that the database does not."""
-        return bool(
-            (song.album and not self.has_album)
-            or (song.duration_ms and not self.has_duration)
-            or (song.ids and not self.attributes.issuperset(song.ids))
+        return (
+            (not self.has_album and bool(song.album))
+            or (not self.has_duration and song.duration_ms is not None)
+            or (song.ids is not None and not self.attributes.issuperset(song.ids))
         )
 
 
