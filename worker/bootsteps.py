@@ -1,18 +1,22 @@
 """Worker bootsteps: the bell that asks for drains, and the relief that empties a full Redis before Celery can start."""
 
 import logging
+import os
 import random
+import subprocess
+import sys
 import threading
 from typing import Any
 
 from celery import bootsteps
-from kombu.exceptions import ChannelError, OperationalError
+from kombu.exceptions import ChannelError
 
 from worker.db_init import bring_up_schema
 from worker.drain import opened_drain
-from worker.errors import ZikError
+from worker.errors import StreamUnavailableError, ZikError
 from worker.keys import RECORD_EVENTS, RECORD_QUEUE
 from worker.settings import Settings
+from worker.stream import EventStream
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +57,10 @@ class Bell(bootsteps.StartStopStep):
         while not self._stopped.wait(RING_S * random.uniform(0.8, 1.0)):  # noqa: S311 -- no secret
             try:
                 ring(app)
-            except (OperationalError, *app.connection_for_write().connection_errors) as error:
+            except Exception as error:  # noqa: BLE001 -- a bell that falls silent is a worker that does nothing
                 # Celery's consumer says that the broker is away; the bell rings again in a second.
                 logger.debug("the bell did not ring: %s", error)
+                drain_if_full(app.settings)
 
 
 class Relief(bootsteps.StartStopStep):
@@ -93,6 +98,26 @@ def relieve(settings: Settings, *, consumer: str) -> int:
             # Celery retries its connection by itself, and the next start of this worker relieves again.
             logger.warning("cannot drain before the start: %s", error)
     return drained
+
+
+def drain_if_full(settings: Settings) -> None:
+    """Where the bell cannot ring because Redis is full, drain without it.
+
+    In a process of its own: connections made here, in the pool's parent, would be inherited by its next child.
+    """
+    stream = EventStream.at(settings.redis_url)
+    try:
+        if stream.refuses_writes():
+            subprocess.run(
+                [sys.executable, "-m", "worker", "drain"],
+                env={**os.environ, **settings.as_environment()},
+                check=False,
+                capture_output=True,
+            )
+    except StreamUnavailableError:
+        logger.debug("Redis is away, not full")
+    finally:
+        stream.close()
 
 
 def ring(app: Any) -> bool:

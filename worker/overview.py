@@ -6,10 +6,11 @@ from typing import Any
 from sqlalchemy import Engine
 
 from worker import dead_letters
+from worker.books import Books
 from worker.database import snapshot
 from worker.db_init import current_revision, newest_revision
 from worker.errors import DatabaseMisusedError, ZikError
-from worker.stream import Books, Consumer, EventStream
+from worker.stream import Consumer, EventStream
 
 
 @dataclass(frozen=True)

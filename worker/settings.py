@@ -117,6 +117,17 @@ class Settings(BaseSettings):
         """Where Celery's messages go: `CELERY_BROKER_URL`, else `REDIS_URL`."""
         return self.celery_broker_url or self.redis_url
 
+    def as_environment(self) -> dict[str, str]:
+        """The settings as the environment of another process of zik, so that it cannot differ from this one."""
+        return {
+            "ZIK_HOME": str(self.zik_home),
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "CELERY_BROKER_URL": self.broker_url,
+            "ZIK_UNKNOWN_USERS": self.zik_unknown_users,
+            "ZIK_BATCH_SIZE": str(self.zik_batch_size),
+        }
+
     def secret(self, variable: str) -> str:
         """The value of an optional secret, by its variable's name.
 

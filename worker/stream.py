@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
@@ -11,6 +10,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from worker.books import Books
 from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
 from worker.keys import BOOKS, FIELD, GROUP, STREAM
 from worker.outcome import Outcome
@@ -35,31 +35,6 @@ class Batch(NamedTuple):
 
     entries: list[Entry]
     vanished: list[str]
-
-
-@dataclass(frozen=True)
-class Books:
-    """Where every event that Redis ever accepted is now.
-
-    `received` counts entries added to the stream, `waiting` those not yet acknowledged (`pending` of them are in a
-    worker's hands). `unaccounted` is what has gone without an outcome: deleted or trimmed by somebody else.
-    """
-
-    received: int
-    recorded: int
-    duplicate: int
-    dead: int
-    waiting: int
-    pending: int
-    oldest_waiting_s: float
-
-    @property
-    def unaccounted(self) -> int:
-        return self.received - self.recorded - self.duplicate - self.dead - self.waiting
-
-    @property
-    def balanced(self) -> bool:
-        return self.unaccounted == 0
 
 
 class Consumer(NamedTuple):

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import redis
+from kombu.exceptions import OperationalError
 from sqlalchemy import Engine
 
 from tests.workers import count, eventually, full, plays, running_worker, url_of
-from worker.bootsteps import relieve
+from worker.bootsteps import drain_if_full, relieve, ring
+from worker.celery import make_app
 from worker.database import open_engine
 from worker.errors import StreamFullError
 from worker.settings import load_settings
@@ -50,6 +52,26 @@ def test_a_new_worker_finds_a_full_redis_that_no_worker_has_ever_read(
     assert count(engine, "play_history") == EVENTS
     assert stream.consumers() == []
     engine.dispose()
+
+
+def test_a_bell_that_cannot_ring_into_a_full_redis_drains_without_it(
+    stream: EventStream, valkey: "redis.Redis", redis_url: str, postgres: Engine
+) -> None:
+    settings = load_settings(redis_url=redis_url, database_url=url_of(postgres))
+    with full(valkey, maxmemory=filled(stream, valkey)):
+        with pytest.raises(OperationalError):
+            ring(make_app(settings))
+        drain_if_full(settings)
+    assert count(postgres, "play_history") == EVENTS
+    assert stream.books().waiting == 0
+
+
+def test_a_bell_that_cannot_ring_for_another_reason_drains_nothing(
+    stream: EventStream, redis_url: str, sqlite: Engine
+) -> None:
+    stream.append(plays(3))
+    drain_if_full(load_settings(redis_url=redis_url, database_url=url_of(sqlite)))
+    assert stream.books().waiting == 3
 
 
 def test_relief_leaves_a_redis_alone_that_has_room(stream: EventStream, redis_url: str, sqlite: Engine) -> None:

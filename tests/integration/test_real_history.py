@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.workers import count, eventually, running_worker, url_of
+from worker.books import Books
 from worker.drain import Drain
-from worker.stream import Books, EventStream
+from worker.stream import EventStream
 
 pytestmark = pytest.mark.data
 

@@ -9,10 +9,11 @@ import pytest
 import redis
 
 from tests.workers import full
+from worker.books import Books
 from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
 from worker.keys import FIELD, GROUP, STREAM
 from worker.outcome import Outcome
-from worker.stream import Books, Entry, EventStream
+from worker.stream import Entry, EventStream
 
 COMMANDS: list[Callable[[EventStream], object]] = [
     lambda stream: stream.append([b"x"]),

@@ -12,8 +12,9 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 from sqlalchemy import Engine, func, select
 
+from worker.books import Books
 from worker.cli.terminal import books_table, console, progress, say
-from worker.cli.up import environment, stopped_by_signals
+from worker.cli.up import stopped_by_signals
 from worker.codec import encode
 from worker.database import open_engine, snapshot
 from worker.db_init import bring_up_schema
@@ -25,7 +26,7 @@ from worker.models import PlayHistory, Song
 from worker.publishing import lines_of, publish_lines
 from worker.settings import load_settings
 from worker.simulator import simulate
-from worker.stream import Books, EventStream
+from worker.stream import EventStream
 
 _STALLED_S = 30.0
 _BUSIEST = 10
@@ -56,7 +57,7 @@ def demo(*, events: Events = 20_000, history: History = None) -> None:
         console.print(f"[green]✓[/] embedded Valkey on {url}", highlight=False)
         console.print(f"[green]✓[/] SQLite: {bring_up_schema(engine)}", highlight=False)
         stream = EventStream.at(url)
-        with worker_and_beat(folder, env=environment(settings), concurrency=2):
+        with worker_and_beat(folder, env=settings.as_environment(), concurrency=2):
             console.print("[green]✓[/] celery -A worker worker, and beat\n")
             started = time.monotonic()
             books = _play(stream, _lines(events, history), None if history else events)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from worker.stream import Books
+from worker.books import Books
 
 console = Console()
 errors = Console(stderr=True)

@@ -40,7 +40,7 @@ def up(*, concurrency: Concurrency = 2) -> None:
         engine = open_engine(settings.database_url)
         say(f"database  {without_password(settings.database_url)}: {bring_up_schema(engine)}")
         engine.dispose()
-        with worker_and_beat(folder, env=environment(settings), concurrency=concurrency) as processes:
+        with worker_and_beat(folder, env=settings.as_environment(), concurrency=concurrency) as processes:
             for process in processes:
                 say(f"{process.name:<9} running, log in {process.log}")
             say(f"publish   XADD 'zik:{{events}}' '*' event '{{…}}' at {without_password(url)}")
@@ -61,18 +61,6 @@ def _redis(settings: Settings, folder: Path) -> Iterator[str]:
     with embedded_valkey(folder / "valkey", port=address.port or _DEFAULT_PORT, durable=True):
         say(f"redis     embedded Valkey on {url}, data in {folder / 'valkey'}")
         yield url
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The settings as the worker's processes read them, so that they cannot differ from ours."""
-    return {
-        "ZIK_HOME": str(settings.zik_home),
-        "DATABASE_URL": settings.database_url,
-        "REDIS_URL": settings.redis_url,
-        "CELERY_BROKER_URL": settings.broker_url,
-        "ZIK_UNKNOWN_USERS": settings.zik_unknown_users,
-        "ZIK_BATCH_SIZE": str(settings.zik_batch_size),
-    }
 
 
 @contextmanager
