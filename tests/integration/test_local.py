@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from worker.local.valkey import free_port
+from worker.local.valkey import answers, free_port
 from worker.stream import EventStream
 
 GOOD = b'{"type":"play","time":"2024-04-22T05:40:53Z","user":"ada","song":{"title":"Parabola","artist":"Tool"}}'
@@ -146,3 +146,22 @@ def test_a_second_up_in_the_same_home_is_refused(home: Path) -> None:
 
         assert second.returncode == 1
         assert "running already" in out
+
+
+def test_up_uses_the_redis_that_answers_and_leaves_it_running(home: Path, redis_url: str) -> None:
+    with running(home, "up", REDIS_URL=redis_url) as up:
+        seen = read_until(up, "Ctrl-C stops everything")
+        up.send_signal(signal.SIGTERM)
+
+        assert f"using the one at {redis_url}" in seen
+        assert within(30, lambda: relatives(home) == []), relatives(home)
+    assert answers(redis_url)
+
+
+def test_up_says_so_when_a_redis_elsewhere_does_not_answer(home: Path) -> None:
+    with running(home, "up", REDIS_URL="redis://:canary@127.0.0.1:1/0") as up:
+        out, _ = up.communicate(timeout=30)
+
+    assert up.returncode == 1
+    assert "start it, or correct REDIS_URL" in out
+    assert "canary" not in out
