@@ -19,6 +19,8 @@ SOCKET_TIMEOUT_S: Final = 5.0
 # Well below the socket timeout: an idle read must end as an empty reply, not as a broken connection.
 BLOCK_MS: Final = 500
 
+# The length of the flat list [name, value].
+_ONE_FIELD: Final = 2
 _LUA: Final = files("worker") / "lua"
 
 
@@ -51,6 +53,8 @@ class EventStream:
 
     def __init__(self, client: "redis.Redis") -> None:
         self._redis: Any = client
+        # redis-py turns each entry into a list, a tuple and a dict; `_rows` and `_batch` read the reply as it came.
+        self._redis.set_response_callback("XREADGROUP", lambda reply, **_: reply)
         self._acknowledge = self._script("acknowledge")
         self._amend = self._script("amend")
         self._group = self._script("group")
@@ -232,14 +236,10 @@ def _readable(raw: bytes) -> str:
 
 
 def _rows(reply: Any) -> Iterator[Any]:
-    """The entries of an XREADGROUP reply: RESP2 gives pairs of stream and entries, RESP3 a map to lists of entries."""
-    if isinstance(reply, dict):
-        for lists in reply.values():
-            for entries in lists:
-                yield from entries
-    else:
-        for _, entries in reply or []:
-            yield from entries
+    """The entries of an XREADGROUP reply: RESP2 gives pairs of stream and entries, RESP3 a map."""
+    pairs = reply.items() if isinstance(reply, dict) else reply or []
+    for _, entries in pairs:
+        yield from entries
 
 
 def _batch(rows: Iterable[Any]) -> Batch:
@@ -248,7 +248,15 @@ def _batch(rows: Iterable[Any]) -> Batch:
         # An entry has at least one field. Of one that was deleted while pending, only the id is left.
         if not fields:
             vanished.append(entry_id.decode())
+        elif len(fields) == _ONE_FIELD and fields[0] == FIELD:
+            entries.append(Entry(entry_id.decode(), fields[1]))
         else:
-            payload = fields.get(FIELD)
-            entries.append(Entry(entry_id.decode(), payload, _shown(fields) if payload is None else b""))
+            entries.append(_unusual(entry_id.decode(), fields))
     return Batch(entries, vanished)
+
+
+def _unusual(entry_id: str, fields: Any) -> Entry:
+    """An entry with other fields than `event` alone, given as a flat list or as a map."""
+    named = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+    payload = named.get(FIELD)
+    return Entry(entry_id, payload, _shown(named) if payload is None else b"")

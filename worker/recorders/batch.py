@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from worker.crash import Point, pass_by
 from worker.errors import InvalidEventError, Reason
-from worker.events import Event, Favorite, Play, Preference, SongRef
+from worker.events import Event, Play, Preference, SongRef
 from worker.outcome import Outcome
 from worker.recorders.dead_letters import Letter, bury
 from worker.recorders.favorites import FavoriteToRecord, record_favorites
@@ -65,8 +65,10 @@ def record_batch(
     """Write a batch in the caller's transaction. Replaying it, reordering it or splitting it gives the same rows."""
     users, new_users = _users(connection, accepted, known.users, create=create_users)
     ours = [entry for entry in accepted if entry.event.user in users]
-    songs, new_songs = _songs(connection, ours, known.songs)
-    plays, favorites, preferences = _sorted_out(ours, users, songs)
+    # Worked out once for each event, because it is asked for more than once. A preference is about no song.
+    identities = ["" if isinstance(entry.event, Preference) else entry.event.song.identity for entry in ours]
+    songs, new_songs = _songs(connection, ours, identities, known.songs)
+    plays, favorites, preferences = _sorted_out(ours, identities, users, songs)
 
     recorded_plays = record_plays(connection, plays)
     outcomes = recorded_plays.outcomes
@@ -92,39 +94,40 @@ def _users(
 
 
 def _songs(
-    connection: Connection, accepted: Sequence[Accepted], memory: Memory[str, KnownSong]
+    connection: Connection, accepted: Sequence[Accepted], identities: Sequence[str], memory: Memory[str, KnownSong]
 ) -> tuple[dict[str, KnownSong], dict[str, KnownSong]]:
     """The batch's songs by identity, and those of them that the memory lacked or that a client knows better."""
     met: dict[str, KnownSong] = {}
     news: list[SongRef] = []
-    for entry in accepted:
+    for entry, identity in zip(accepted, identities, strict=True):
         if isinstance(entry.event, Preference):
             continue
-        song = entry.event.song
-        known = memory.get(song.identity)
-        if known is None or known.learns_from(song):
-            news.append(song)
+        known = memory.get(identity)
+        if known is None or known.learns_from(entry.event.song):
+            news.append(entry.event.song)
         else:
-            met[song.identity] = known
+            met[identity] = known
     new = resolve_songs(connection, news)
     return met | new, new
 
 
 def _sorted_out(
-    accepted: Sequence[Accepted], users: dict[str, int], songs: dict[str, KnownSong]
+    accepted: Sequence[Accepted],
+    identities: Sequence[str],
+    users: dict[str, int],
+    songs: dict[str, KnownSong],
 ) -> tuple[list[PlayToRecord], list[FavoriteToRecord], list[PreferenceToRecord]]:
     plays: list[PlayToRecord] = []
     favorites: list[FavoriteToRecord] = []
     preferences: list[PreferenceToRecord] = []
-    for entry_id, _, event in accepted:
+    for (entry_id, _, event), identity in zip(accepted, identities, strict=True):
         user_id = users[event.user]
-        match event:
-            case Play():
-                plays.append(PlayToRecord(entry_id, event, user_id, songs[event.song.identity].id))
-            case Favorite():
-                favorites.append(FavoriteToRecord(entry_id, event, user_id, songs[event.song.identity].id))
-            case Preference():
-                preferences.append(PreferenceToRecord(entry_id, event, user_id))
+        if isinstance(event, Play):
+            plays.append(PlayToRecord(entry_id, event, user_id, songs[identity].id))
+        elif isinstance(event, Preference):
+            preferences.append(PreferenceToRecord(entry_id, event, user_id))
+        else:
+            favorites.append(FavoriteToRecord(entry_id, event, user_id, songs[identity].id))
     return plays, favorites, preferences
 
 

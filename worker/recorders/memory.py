@@ -1,7 +1,7 @@
 """What earlier transactions have established, so that known users and songs are not looked up again."""
 
 from collections.abc import Mapping
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -10,7 +10,7 @@ Value = TypeVar("Value")
 MOST = 100_000
 
 
-class Memory(Generic[Key, Value]):
+class Memory(dict[Key, Value]):
     """A bounded map from a natural key to what the database knows of it.
 
     Learn only after COMMIT: what a rolled back transaction has seen was never true. It may be out of date, when
@@ -18,18 +18,16 @@ class Memory(Generic[Key, Value]):
     """
 
     def __init__(self, most: int = MOST) -> None:
-        self._known: dict[Key, Value] = {}
+        super().__init__()
         self._most = most
 
-    def get(self, key: Key) -> Value | None:
-        return self._known.get(key)
-
     def learn(self, facts: Mapping[Key, Value]) -> None:
-        self._known.update(facts)
+        self.update(facts)
         # The oldest half goes at once: cheaper than keeping an order of use, and as good for plays, whose favorites
         # come back within a batch or two.
-        if len(self._known) > self._most:
-            self._known = dict(list(self._known.items())[-self._most // 2 :])
+        if len(self) > self._most:
+            for key in list(self)[: -self._most // 2]:
+                del self[key]
 
     def forget(self) -> None:
-        self._known.clear()
+        self.clear()

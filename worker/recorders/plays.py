@@ -50,6 +50,8 @@ def record_plays(connection: Connection, plays: Sequence[PlayToRecord]) -> Recor
     """Store what is new. The first one stored stands: no later event with the same id or the same moment changes it."""
     rows = [_row(play) for play in plays]
     stored = {row_id for (row_id,) in _INSERT.run(connection, rows)} if rows else set()
+    if len(stored) == len(plays):
+        return RecordedPlays(dict.fromkeys((play.entry_id for play in plays), Outcome.RECORDED), list(plays))
     outcomes: dict[str, Outcome] = {}
     new: list[PlayToRecord] = []
     for play, row in zip(plays, rows, strict=True):
