@@ -90,7 +90,7 @@ class Drain:
                 claimed_at = self.monotonic()
             rest_s = wet_at + dry_s - self.monotonic()
             block_ms = min(BLOCK_MS, int(rest_s * 1000))
-            batch = self.stream.read_new(self.consumer, count=self.batch_size, block_ms=max(0, block_ms))
+            batch = self.stream.read_new(self.consumer, count=self._count(), block_ms=max(0, block_ms))
             if batch.entries:
                 yield batch
                 wet_at = self.monotonic()
@@ -99,12 +99,15 @@ class Drain:
 
     def _own_pending(self) -> Iterator[Batch]:
         # Always from the beginning: what the last round acknowledged is no longer there.
-        while any(batch := self.stream.read_pending(self.consumer, count=self.batch_size)):
+        while any(batch := self.stream.read_pending(self.consumer, count=self._count())):
             yield batch
 
     def _abandoned(self) -> Iterator[Batch]:
-        while any(batch := self.stream.claim_abandoned(self.consumer, count=self.batch_size, idle_ms=ABANDONED_MS)):
+        while any(batch := self.stream.claim_abandoned(self.consumer, count=self._count(), idle_ms=ABANDONED_MS)):
             yield batch
+
+    def _count(self) -> int:
+        return self.stream.light_enough(self.batch_size)
 
     def _finish(self, batch: Batch, tally: Tally) -> None:
         pass_by(Point.AFTER_READ)

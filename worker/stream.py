@@ -19,6 +19,10 @@ SOCKET_TIMEOUT_S: Final = 5.0
 # Well below the socket timeout: an idle read must end as an empty reply, not as a broken connection.
 BLOCK_MS: Final = 500
 
+# A client may add entries of any size, and thousands of them at once. Reading takes about three times their bytes.
+_MOST_BYTES: Final = 16 * 2**20
+# The server fills a node with 4 KiB of entries, so that only large ones are beyond this.
+_ORDINARY_NODE_BYTES: Final = 8 * 2**10
 # The length of the flat list [name, value].
 _ONE_FIELD: Final = 2
 _LUA: Final = files("worker") / "lua"
@@ -59,6 +63,7 @@ class EventStream:
         self._amend = self._script("amend")
         self._group = self._script("group")
         self._books = self._script("books")
+        self._node_bytes = self._script("node_bytes")
         self._retire = self._script("retire")
 
     def _script(self, name: str) -> Any:
@@ -116,6 +121,12 @@ class EventStream:
     def read_pending(self, consumer: str, *, count: int, after: str = "0") -> Batch:
         """What this consumer was given earlier and never acknowledged, from the oldest, beyond the id `after`."""
         return self._read(consumer, start=after, count=count, block_ms=None)
+
+    def light_enough(self, count: int) -> int:
+        """How many entries to read at once: at most `count`, and fewer where large ones would fill the memory."""
+        with _translated():
+            node_bytes = int(self._node_bytes(keys=[STREAM]))
+        return count if node_bytes <= _ORDINARY_NODE_BYTES else max(1, min(count, _MOST_BYTES // node_bytes))
 
     def read_new(self, consumer: str, *, count: int, block_ms: int) -> Batch:
         """Entries that no consumer has seen, waiting up to `block_ms` for the first of them (0: do not wait)."""

@@ -9,11 +9,12 @@ from rich.table import Table
 from sqlalchemy import Engine
 
 from worker import dead_letters
-from worker.cli.terminal import AsJson, console, print_json
+from worker.cli.terminal import AsJson, console, print_json, say
 from worker.database import open_engine
 from worker.errors import Reason, ZikError
 from worker.models import DeadLetter
 from worker.outcome import Outcome
+from worker.printable import printable
 from worker.settings import load_settings
 from worker.stream import EventStream
 
@@ -64,7 +65,7 @@ def show(letter_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json: As
         return
     for name, value in _as_json(letter).items():
         console.print(f"{name + ':':<11}", end="", style="bold")
-        console.print(value, markup=False, highlight=False, soft_wrap=True)
+        say(printable(str(value)))
 
 
 @desk.command()

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from worker.errors import InvalidEventError
 from worker.events import MAX_EVENT_BYTES
+from worker.printable import printable
 
 _INSERT: Final = text(
     """
@@ -46,4 +47,4 @@ def _row(letter: Letter) -> dict[str, object]:
 
 def told(error: InvalidEventError) -> str:
     """The detail on one short line, whatever a client put into a field's name. PostgreSQL refuses U+0000 in text."""
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in error.detail)[:_MOST_DETAIL]
+    return printable(error.detail)[:_MOST_DETAIL]
