@@ -143,7 +143,8 @@ class Drain:
                 else:
                     accepted.append(Accepted(entry_id, payload, decode(payload, now=now)))
             except InvalidEventError as error:
-                letters.append(Letter(entry_id, payload or b"", error))
+                # A copy, because an error that was raised holds on to its frames, and they to this list and its payloads.
+                letters.append(Letter(entry_id, payload or b"", InvalidEventError(error.reason, error.detail)))
         return accepted, letters
 
     def _record(self, accepted: list[Accepted], letters: list[Letter], *, asked: bool = False) -> dict[str, Outcome]:
