@@ -143,7 +143,7 @@ class Drain:
                 else:
                     accepted.append(Accepted(entry_id, payload, decode(payload, now=now)))
             except InvalidEventError as error:
-                # A copy, because an error that was raised holds on to its frames, and they to this list and its payloads.
+                # A copy: an error that was raised holds on to its frames, and they to this list and its payloads.
                 letters.append(Letter(entry_id, payload or b"", InvalidEventError(error.reason, error.detail)))
         return accepted, letters
 
