@@ -1,0 +1,184 @@
+"""Real processes that kill themselves at each named point of a batch, and successors that must not notice (F1-F6)."""
+
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from signal import SIGKILL
+from typing import Final, NamedTuple
+
+import pytest
+from sqlalchemy import Engine, inspect
+
+from tests import oracle
+from tests.reliability.load import Load
+from tests.workers import Process, count, eventually, plays, running, running_worker, url_of
+from worker.crash import Point
+from worker.database import open_engine
+from worker.db_init import Outcome, bring_up_schema
+from worker.drain import Drain
+from worker.models import Base
+from worker.settings import load_settings
+from worker.stream import EventStream
+
+IN_A_DRAIN: Final = (
+    Point.AFTER_READ,
+    Point.AFTER_DECODE,
+    Point.MID_TRANSACTION,
+    Point.BEFORE_COMMIT,
+    Point.AFTER_COMMIT,
+    Point.AFTER_DEAD_LETTER,
+    Point.MID_ACKNOWLEDGE,
+    Point.AFTER_ACKNOWLEDGE,
+)
+COMMITTED: Final = IN_A_DRAIN[IN_A_DRAIN.index(Point.AFTER_COMMIT) :]
+# What the next point tries too, but for a line or two in between: left to the full matrix.
+NEXT_TO_ANOTHER: Final = {Point.AFTER_READ, Point.AFTER_DECODE}
+EVENTS: Final = 400
+BATCH: Final = 60
+
+
+class Scene(NamedTuple):
+    """A Redis in which events wait, with duplicates, dead letters and words out of order in every batch."""
+
+    load: list[bytes]
+    stream: EventStream
+    redis_url: str
+    folder: Path
+
+    def drained(self, processes: int, point: Point, engine: Engine) -> None:
+        """Run `zik drain`, several at once, all told to die at the point, until they have."""
+        with ExitStack() as stack:
+            started = [
+                stack.enter_context(
+                    running(
+                        ["worker", "drain"],
+                        folder=self.folder,
+                        REDIS_URL=self.redis_url,
+                        DATABASE_URL=url_of(engine),
+                        ZIK_CRASH_AT=point,
+                        ZIK_BATCH_SIZE=str(BATCH),
+                    )
+                )
+                for _ in range(processes)
+            ]
+            for process in started:
+                assert process.wait() == -SIGKILL, process.log
+
+    def worker(self, engine: Engine, **environment: str) -> AbstractContextManager[Process]:
+        return running_worker(
+            redis_url=self.redis_url,
+            database_url=url_of(engine),
+            folder=self.folder,
+            slots=2,
+            ready=False,
+            ZIK_BATCH_SIZE=str(BATCH),
+            **environment,
+        )
+
+
+@pytest.fixture
+def scene(stream: EventStream, redis_url: str, tmp_path: Path) -> Scene:
+    payloads = Load(3, duplicates=0.1, bad=0.1).take(EVENTS)
+    stream.append(payloads)
+    return Scene(payloads, stream, redis_url, tmp_path)
+
+
+@pytest.fixture
+def _nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a dead consumer holds is taken over at once instead of after a minute."""
+    monkeypatch.setattr("worker.drain.ABANDONED_MS", 0)
+
+
+def rows(engine: Engine) -> int:
+    return sum(count(engine, table) for table in ("play_history", "favorites", "preferences", "dead_letters"))
+
+
+def test_every_point_at_which_a_process_can_die_is_tried_here() -> None:
+    # A new point needs its own crash tests: add it to IN_A_DRAIN, or name here where it is tried.
+    assert set(IN_A_DRAIN) | {Point.MID_BOOTSTRAP} >= {point for point in Point if "aggreg" not in point}
+
+
+@pytest.mark.usefixtures("_nobody_is_waited_for")
+@pytest.mark.parametrize(
+    "point", [pytest.param(point, marks=[pytest.mark.full] * (point in NEXT_TO_ANOTHER)) for point in IN_A_DRAIN]
+)
+def test_f1_to_f5_a_drain_killed_at_any_point_loses_and_doubles_nothing(
+    point: Point, scene: Scene, engine: Engine
+) -> None:
+    scene.drained(1, point, engine)
+    # The point does what its name says: rows are there only after COMMIT.
+    assert (rows(engine) > 0) == (point in COMMITTED)
+    Drain(scene.stream, engine, "successor", batch_size=BATCH).run()
+    oracle.check(scene.load, scene.stream, engine)
+
+
+@pytest.mark.usefixtures("_nobody_is_waited_for")
+@pytest.mark.parametrize(
+    "point",
+    [point if point is Point.AFTER_COMMIT else pytest.param(point, marks=pytest.mark.full) for point in IN_A_DRAIN],
+)
+def test_f1_to_f5_three_drains_killed_at_any_point_lose_and_double_nothing(
+    point: Point, scene: Scene, postgres: Engine
+) -> None:
+    scene.drained(3, point, postgres)
+    successors = [Drain(scene.stream, postgres, f"successor {number}", batch_size=BATCH) for number in range(3)]
+    for successor in successors:
+        successor.run(budget_s=0)
+    successors[0].run()
+    oracle.check(scene.load, scene.stream, postgres)
+
+
+@pytest.mark.usefixtures("_nobody_is_waited_for")
+def test_f3_what_a_drain_committed_before_it_was_killed_is_a_duplicate_in_the_books(
+    stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path
+) -> None:
+    scene = Scene(plays(BATCH), stream, redis_url, tmp_path)
+    stream.append(scene.load)
+    scene.drained(1, Point.AFTER_COMMIT, postgres)
+    assert stream.books().pending == BATCH
+    Drain(stream, postgres, "successor").run()
+    assert (stream.books().recorded, stream.books().duplicate) == (0, BATCH)
+    oracle.check(scene.load, stream, postgres)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("point", IN_A_DRAIN)
+def test_f6_a_worker_whose_children_die_at_every_batch_harms_nothing(
+    point: Point, scene: Scene, postgres: Engine
+) -> None:
+    """Celery puts a new child in the place of a dead one, and that one dies too, until somebody mends the worker."""
+    with scene.worker(postgres, ZIK_CRASH_AT=point) as sick:
+        eventually(lambda: sick.log.count("signal 9 (SIGKILL)") >= 2, within_s=30, told=lambda: sick.log)
+        assert sick.alive
+    with scene.worker(postgres) as worker:
+        eventually(lambda: scene.stream.books().waiting == 0, within_s=30, told=lambda: worker.log)
+    oracle.check(scene.load, scene.stream, postgres)
+
+
+# --- the bootstrap -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_f25_a_bootstrap_killed_midway_leaves_no_half_schema(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = request.getfixturevalue("empty_postgres_url") if kind == "postgres" else f"sqlite:///{tmp_path}/new.db"
+    with running(["worker.db_init"], folder=tmp_path, DATABASE_URL=url, ZIK_CRASH_AT=Point.MID_BOOTSTRAP) as process:
+        assert process.wait() == -SIGKILL, process.log
+    engine = open_engine(load_settings(database_url=url).database_url)
+    assert inspect(engine).get_table_names() == []
+    assert bring_up_schema(engine).outcome is Outcome.CREATED
+    assert set(Base.metadata.tables) <= set(inspect(engine).get_table_names())
+    engine.dispose()
+
+
+def test_a_production_setting_refuses_to_be_killed(redis_url: str, tmp_path: Path) -> None:
+    with running(
+        ["worker", "drain"],
+        folder=tmp_path,
+        REDIS_URL=redis_url,
+        DATABASE_URL="sqlite:///unused.db",
+        ZIK_CRASH_AT="after_read",
+        ZIK_PRODUCTION="true",
+    ) as process:
+        assert process.wait() == 1
+    assert "ZIK_CRASH_AT" in process.log

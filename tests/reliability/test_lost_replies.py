@@ -1,0 +1,209 @@
+"""The server has acted and nobody heard of it; or it says nothing at all (F12, F13, F15)."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import Engine
+
+from tests import oracle
+from tests.reliability.load import Load
+from tests.reliability.proxy import Proxy, proxied
+from tests.workers import plays
+from worker.database import open_engine
+from worker.drain import Drain
+from worker.errors import DatabaseUnavailableError, StreamUnavailableError
+from worker.outcome import Outcome
+from worker.stream import EventStream
+
+# For a call that has 0.4 s and may be delayed by a busy machine.
+SOON_S = 4.0
+
+
+@pytest.fixture
+def redis_proxy(redis_url: str) -> Iterator[Proxy]:
+    port = urlsplit(redis_url).port
+    assert port is not None
+    with proxied(("127.0.0.1", port)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxied_stream(redis_proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[EventStream]:
+    """The stream as seen through the proxy, by somebody who waits 0.4 s for a reply."""
+    monkeypatch.setattr("worker.stream.SOCKET_TIMEOUT_S", 0.4)
+    stream = EventStream.at(f"redis://127.0.0.1:{redis_proxy.port}/0")
+    yield stream
+    stream.close()
+
+
+@pytest.fixture
+def postgres_proxy(postgres: Engine) -> Iterator[Proxy]:
+    with proxied(Path(str(postgres.url.query["host"])) / ".s.PGSQL.5432") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxied_postgres(postgres: Engine, postgres_proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    monkeypatch.setattr("worker.database.CONNECT_TIMEOUT_S", 2)
+    engine = open_engine(
+        f"postgresql+psycopg://postgres@127.0.0.1:{postgres_proxy.port}/{postgres.url.database}?sslmode=disable"
+    )
+    yield engine
+    engine.dispose()
+
+
+# --- the reply is lost ---------------------------------------------------------------------------
+
+
+def test_f13_an_event_published_again_because_the_reply_to_xadd_was_lost_is_one_row(
+    stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy, engine: Engine
+) -> None:
+    events = plays(30)
+    redis_proxy.lose_reply_to(b"XADD")
+    with pytest.raises(StreamUnavailableError):
+        proxied_stream.append(events)
+    assert redis_proxy.lost == 1
+    proxied_stream.append(events)
+    Drain(stream, engine, "a").run()
+    oracle.check(events + events, stream, engine)
+    assert stream.books().duplicate == 30
+
+
+def test_f13_entries_whose_delivery_was_lost_are_read_again_by_their_consumer(
+    stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy, engine: Engine
+) -> None:
+    events = Load(7).take(100)
+    stream.append(events)
+    drain = Drain(proxied_stream, engine, "a")
+    # The first read is of what the consumer left pending; the trigger is the one of new entries.
+    redis_proxy.lose_reply_to(b">\r\n")
+    with pytest.raises(StreamUnavailableError):
+        drain.run()
+    assert redis_proxy.lost == 1
+    assert stream.books().pending == 100
+    drain.run()
+    oracle.check(events, stream, engine)
+
+
+def test_f13_an_acknowledgement_whose_reply_was_lost_counts_once(
+    stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy, engine: Engine
+) -> None:
+    drain = Drain(proxied_stream, engine, "a")
+    events = plays(100)
+    stream.append(events[:50])
+    drain.run()  # Now Redis knows the script, and the next EVALSHA is the acknowledgement itself.
+    stream.append(events[50:])
+    redis_proxy.lose_reply_to(proxied_stream._acknowledge.sha.encode())
+    with pytest.raises(StreamUnavailableError):
+        drain.run()
+    assert redis_proxy.lost == 1
+    drain.run()
+    oracle.check(events, stream, engine)
+    assert (stream.books().recorded, stream.books().duplicate) == (100, 0)
+
+
+def test_f13_acknowledging_again_because_the_reply_was_lost_counts_once(
+    stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy
+) -> None:
+    stream.ensure_group()
+    proxied_stream.acknowledge({Outcome.RECORDED: ["1-1"]})
+    ids = stream.append(plays(5))
+    stream.read_new("a", count=9, block_ms=0)
+    redis_proxy.lose_reply_to(proxied_stream._acknowledge.sha.encode())
+    with pytest.raises(StreamUnavailableError):
+        proxied_stream.acknowledge({Outcome.RECORDED: ids})
+    assert proxied_stream.acknowledge({Outcome.RECORDED: ids}) == 0
+    assert stream.books().recorded == 5
+
+
+def test_f15_a_batch_whose_commit_was_not_confirmed_is_stored_once(
+    stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
+) -> None:
+    events = [*plays(100), b"{"]
+    stream.append(events)
+    drain = Drain(stream, proxied_postgres, "a")
+    postgres_proxy.lose_reply_to(b"COMMIT")
+    with pytest.raises(DatabaseUnavailableError):
+        drain.run()
+    assert postgres_proxy.lost == 1
+    assert stream.books().pending == 101
+    drain.run()
+    oracle.check(events, stream, postgres)
+    assert (stream.books().recorded, stream.books().duplicate, stream.books().dead) == (0, 100, 1)
+
+
+def test_f14_a_batch_whose_connection_broke_before_commit_is_stored_once(
+    stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
+) -> None:
+    events = [*plays(100), b"{"]
+    stream.append(events)
+    drain = Drain(stream, proxied_postgres, "a")
+    postgres_proxy.lose_reply_to(b"INSERT INTO play_history")
+    with pytest.raises(DatabaseUnavailableError):
+        drain.run()
+    assert postgres_proxy.lost == 1
+    assert oracle.actual(postgres) == oracle.Tables()
+    drain.run()
+    oracle.check(events, stream, postgres)
+    assert stream.books().duplicate == 0
+
+
+# --- slow, reset, silent -------------------------------------------------------------------------
+
+
+def test_f12_a_slow_redis_delays_and_loses_nothing(
+    stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy, engine: Engine
+) -> None:
+    events = Load(7).take(50)
+    stream.append(events)
+    redis_proxy.delay_s = 0.05
+    Drain(proxied_stream, engine, "a").run()
+    oracle.check(events, stream, engine)
+
+
+CALLS: dict[str, Callable[[EventStream], object]] = {
+    "append": lambda stream: stream.append(plays(1)),
+    "ensure_group": lambda stream: stream.ensure_group(),
+    "read_pending": lambda stream: stream.read_pending("a", count=1),
+    "read_new": lambda stream: stream.read_new("a", count=1, block_ms=200),
+    "claim_abandoned": lambda stream: stream.claim_abandoned("a", count=1, idle_ms=0),
+    "acknowledge": lambda stream: stream.acknowledge({Outcome.RECORDED: ["1-1"]}),
+    "forget_vanished": lambda stream: stream.forget_vanished(["1-1"]),
+    "retire": lambda stream: stream.retire("a"),
+    "books": lambda stream: stream.books(),
+    "consumers": lambda stream: stream.consumers(),
+    "server": lambda stream: stream.server(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+@pytest.mark.parametrize("fault", ["silent", "refuses"])
+def test_f12_no_call_outlasts_its_timeout_whatever_the_network_does(
+    call: Callable[[EventStream], object], fault: str, proxied_stream: EventStream, redis_proxy: Proxy
+) -> None:
+    proxied_stream.ensure_group()  # The connection stands before the fault.
+    setattr(redis_proxy, fault, True)
+    began = time.monotonic()
+    with pytest.raises(StreamUnavailableError):
+        call(proxied_stream)
+    assert time.monotonic() - began < SOON_S
+    setattr(redis_proxy, fault, False)
+    call(proxied_stream)
+
+
+def test_f12_a_connection_to_a_silent_database_is_given_up(
+    stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
+) -> None:
+    events = plays(10)
+    stream.append(events)
+    postgres_proxy.silent = True
+    began = time.monotonic()
+    with pytest.raises(DatabaseUnavailableError):
+        Drain(stream, proxied_postgres, "a").run()
+    assert time.monotonic() - began < SOON_S
+    postgres_proxy.silent = False
+    Drain(stream, proxied_postgres, "a").run()
+    oracle.check(events, stream, postgres)
