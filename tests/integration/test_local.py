@@ -56,11 +56,11 @@ def running(home: Path, *command: str, **env: str) -> Iterator["subprocess.Popen
 
 
 def relatives(home: Path) -> list[psutil.Process]:
-    """All processes that work for the zik of this home."""
+    """All processes that work for the zik of this home. Valkey writes over its environment, and works in its folder."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get("ZIK_HOME") == str(home):
+            if process.environ().get("ZIK_HOME") == str(home) or Path(process.cwd()).is_relative_to(home):
                 found.append(process)
         except (psutil.Error, OSError):
             continue
