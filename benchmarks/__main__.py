@@ -1,0 +1,111 @@
+"""Run one measurement or all of them: `uv run python -m benchmarks throughput --rounds 5`."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from benchmarks import growth, latency, memory, publishing, scaling, sqlite, throughput
+from benchmarks.contenders.zik import Setup
+from benchmarks.data import Shape
+from benchmarks.processes import ROOT
+from benchmarks.report import RESULTS, Report
+
+Options = argparse.Namespace
+
+# With --quick: enough to see that everything runs, and nothing more.
+_QUICK_ROUNDS: Final = 2
+_QUICK_SECONDS: Final = 4.0
+_QUICK_ROWS: Final = (0, 1_000_000)
+
+
+def _throughput(options: Options) -> Report:
+    return throughput.measure(
+        rounds=options.rounds,
+        shape=Shape(events=options.events or 100_000, real=options.real),
+        quick=options.quick,
+        tree=options.tree,
+        against=options.against,
+    )
+
+
+def _latency(options: Options) -> Report:
+    seconds = _QUICK_SECONDS if options.quick else options.seconds
+    return latency.measure(rounds=options.rounds, seconds=seconds, setup=_setup(options))
+
+
+def _publishing(options: Options) -> Report:
+    return publishing.measure(rounds=options.rounds, shape=Shape(events=options.events or 50_000))
+
+
+def _memory(options: Options) -> Report:
+    events = options.events or (100_000 if options.quick else 500_000)
+    return memory.measure(rounds=options.rounds, events=events, setup=_setup(options))
+
+
+def _sqlite(options: Options) -> Report:
+    return sqlite.measure(rounds=options.rounds, shape=Shape(events=options.events or 50_000))
+
+
+def _growth(options: Options) -> Report:
+    rows = options.rows or (_QUICK_ROWS if options.quick else growth.ROWS)
+    shape = Shape(events=options.events or 100_000)
+    return growth.measure(rounds=options.rounds, shape=shape, rows=rows, setup=_setup(options))
+
+
+def _scaling(options: Options) -> Report:
+    return scaling.measure(rounds=options.rounds, shape=Shape(events=options.events or 100_000), setup=_setup(options))
+
+
+MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
+    "throughput": _throughput,
+    "latency": _latency,
+    "publishing": _publishing,
+    "memory": _memory,
+    "sqlite": _sqlite,
+    "scaling": _scaling,
+    "growth": _growth,
+}
+
+
+def _setup(options: Options) -> Setup:
+    return Setup(options.processes, options.batch_size, tree=options.tree)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    add = parser.add_argument
+    add("measurement", choices=[*MEASUREMENTS, "all"])
+    add("--rounds", type=int, default=5, help="alternating rounds; the spread of fewer than five says little")
+    add("--events", type=int, help="plays that wait, or that are recorded; memory's full run takes 5000000")
+    add("--quick", action="store_true", help="few settings, two rounds: a first look")
+    add("--rows", type=int, nargs="+", help="growth: how many plays are stored already")
+    add("--seconds", type=float, default=10.0, help="latency: how long each rate is kept")
+    add("--processes", type=int, default=2, help="zik's processes, where a measurement does not vary them")
+    add("--batch-size", type=int, default=2_000, help="ZIK_BATCH_SIZE, where a measurement does not vary it")
+    add("--tree", type=Path, default=ROOT, help="the checkout whose worker is measured")
+    add(
+        "--real",
+        action="store_true",
+        help="throughput: the real histories in ../shared/data, under a name of their own",
+    )
+    add("--against", type=Path, help="throughput: another checkout, whose worker runs beside it")
+    add("--out", type=Path, default=RESULTS, help="where the JSON and the charts go")
+    return parser
+
+
+def main() -> None:
+    # The servers must go when somebody ends the benchmark.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options = _parser().parse_args()
+    if options.quick:
+        options.rounds = min(options.rounds, _QUICK_ROUNDS)
+    chosen = list(MEASUREMENTS) if options.measurement == "all" else [options.measurement]
+    for name in chosen:
+        MEASUREMENTS[name](options).publish(options.out)
+
+
+if __name__ == "__main__":
+    main()

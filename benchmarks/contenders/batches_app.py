@@ -1,0 +1,46 @@
+"""celery-batches: Celery gathers the messages of single events and hands them over a few hundred at a time.
+
+It runs in an environment of its own, because its releases refuse the Celery that zik needs; so it imports nothing of
+zik but the song's identity.
+"""
+
+import os
+from functools import cache
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_ready
+from celery_batches import Batches  # type: ignore[import-not-found]  # It has an environment of its own.
+from kombu import Queue
+
+from benchmarks.contenders.plain_writer import PlainWriter
+
+QUEUE = "bench.batches"
+FLUSH_EVERY = int(os.environ.get("BENCH_FLUSH_EVERY", "500"))
+
+app = Celery("batches", broker=os.environ.get("REDIS_URL"))
+app.conf.update(
+    task_ignore_result=True,
+    task_acks_late=True,
+    # Fewer than two flushes in flight, and the workers wait for messages.
+    worker_prefetch_multiplier=2 * FLUSH_EVERY,
+    worker_enable_remote_control=False,
+    task_queues=[Queue(QUEUE)],
+    task_default_queue=QUEUE,
+)
+
+
+@worker_ready.connect
+def _say_so(**_: Any) -> None:
+    print(" ready.", flush=True)  # noqa: T201 -- the benchmark waits for it; Celery's own line is INFO, as one a task is
+
+
+@cache
+def _writer(pid: int) -> PlainWriter:
+    del pid  # A part of the key: connections are made after fork.
+    return PlainWriter(os.environ["DATABASE_URL"])
+
+
+@app.task(name="bench.record_plays", base=Batches, flush_every=FLUSH_EVERY, flush_interval=1)
+def record_plays(requests: list[Any]) -> None:
+    _writer(os.getpid()).write([request.args[0] for request in requests])

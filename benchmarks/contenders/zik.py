@@ -1,0 +1,160 @@
+"""zik as its operators run it: real Celery workers, a real stream, everything on."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.contenders.contender import Contender, Workload
+from benchmarks.processes import ROOT, Program, await_that, running
+from benchmarks.servers import Servers
+from worker.codec import encode
+from worker.keys import BOOKS, FIELD, GROUP, STREAM
+
+PROCESSES: Final = (1, 2, 3, 4)
+BATCH_SIZES: Final = (1_000, 2_000, 5_000, 10_000)
+_HELD: Final = f"{STREAM}:held"
+_POLL_S: Final = 0.005
+_GIVE_UP_S: Final = 600.0
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How zik is run. `tree` is the checkout whose `worker` runs, so that two versions can be compared."""
+
+    processes: int = 2
+    batch_size: int = 2_000
+    workers: int = 1
+    tree: Path = ROOT
+
+    @property
+    def slots(self) -> int:
+        return self.processes * self.workers
+
+
+def recording(setup: Setup, *, name: str = "zik", known: bool = False) -> Contender:
+    """Starts with an empty database; `known` has the users and songs stored before, as COPY always has."""
+    each = f"celery -A worker worker -c {setup.processes}"
+    return Contender(
+        name=name,
+        command=f"{setup.workers} x {each}" if setup.workers > 1 else each,
+        settings=f"{setup.slots} process{'es' if setup.slots > 1 else ''}, ZIK_BATCH_SIZE={setup.batch_size}",
+        run=partial(record_all, setup=setup, known=known),
+        setup=setup,
+    )
+
+
+def record_all(workload: Workload, setup: Setup, *, known: bool = False) -> float:
+    """Events per second, from the stream's release to the last acknowledgement.
+
+    Publishing costs as much as recording, so it must be over before the clock starts; and a worker that has just
+    started asks for one more drain a second, which would measure its start. So the events wait under another key while
+    the workers listen to a trickle of live events; when every process has taken part, RENAME releases all of them in
+    one instant. An acknowledgement comes after its commit, so its end is never too early.
+    """
+
+    def cleared() -> None:
+        workload.servers.clear()
+        if known:
+            with workload.servers.postgres() as connection:
+                workload.finished.store_users_and_songs(connection)
+
+    return record_into(workload, setup, cleared=cleared)
+
+
+def record_into(workload: Workload, setup: Setup, *, cleared: Callable[[], None]) -> float:
+    """The same, into tables that hold what `cleared` leaves in them."""
+    servers = workload.servers
+    cleared()
+    with servers.redis() as client:
+        hold(client, workload.payloads)
+        with workers(servers, setup):
+            wake(client, setup.slots)
+            before = finished(client)
+            began = time.perf_counter()
+            client.rename(_HELD, STREAM)
+            _await_events(client, before + len(workload.payloads))
+            elapsed_s = time.perf_counter() - began
+    _check(servers, len(workload.payloads))
+    return len(workload.payloads) / elapsed_s
+
+
+@contextmanager
+def workers(servers: Servers, setup: Setup) -> Iterator[None]:
+    """The workers, ready."""
+    env = {
+        "REDIS_URL": servers.redis_url,
+        "DATABASE_URL": servers.postgres_uri,
+        "CELERY_BROKER_URL": "",
+        "ZIK_BATCH_SIZE": str(setup.batch_size),
+        "ZIK_UNKNOWN_USERS": "create",
+        "ZIK_HOME": str(servers.folder),
+    }
+    commands = [
+        ["celery", "-A", "worker", "worker", "-c", str(setup.processes), "-l", "INFO", "-n", f"bench{number}@%h"]
+        for number in range(setup.workers)
+    ]
+    with running(Program(commands, " ready.", env, setup.tree), folder=servers.folder / "zik"):
+        yield
+
+
+def hold(client: Any, payloads: list[bytes]) -> None:
+    """Publish under another key, with the group that the workers read as."""
+    for start in range(0, len(payloads), 1_000):
+        pipeline = client.pipeline(transaction=False)
+        for payload in payloads[start : start + 1_000]:
+            pipeline.xadd(_HELD, {FIELD: payload})
+        pipeline.execute()
+    client.xgroup_create(_HELD, GROUP, id="0")
+
+
+def wake(client: Any, slots: int) -> None:
+    """Send live events until every process of the pool listens to the stream, and none is left."""
+    deadline = time.monotonic() + 60
+
+    def listening() -> int:
+        if not client.exists(STREAM):
+            return 0
+        return sum(row["inactive"] in range(600) for row in client.xinfo_consumers(STREAM, GROUP))
+
+    while not client.exists(STREAM) or not client.xinfo_groups(STREAM) or listening() < slots:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{listening()} of {slots} processes listen")
+        client.xadd(STREAM, {FIELD: _warm_up()})
+        time.sleep(0.02)
+    await_that(lambda: client.xlen(STREAM) == 0, every_s=0.001)
+
+
+def finished(client: Any) -> int:
+    """How many events have reached their end, by zik's own books."""
+    return sum(int(count) for count in client.hvals(BOOKS))
+
+
+def _warm_up() -> bytes:
+    song = {"title": "Warm-up", "artist": "The Benchmarks"}
+    now = datetime.now(UTC).isoformat()
+    return encode({"v": 1, "id": str(uuid.uuid4()), "type": "play", "time": now, "user": "warm-up", "song": song})
+
+
+def _await_events(client: Any, count: int) -> None:
+    deadline = time.monotonic() + _GIVE_UP_S
+    while finished(client) < count:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"zik finished {finished(client):,} of {count:,} events")
+        time.sleep(_POLL_S)
+
+
+def _check(servers: Servers, events: int) -> None:
+    query = (
+        "SELECT count(*) FROM play_history JOIN app_users ON app_users.id = user_id "
+        "WHERE username <> 'warm-up' AND username NOT LIKE 'stored-%'"
+    )
+    with servers.postgres() as connection:
+        row = connection.execute(query).fetchone()
+    if row is None or row[0] != events:
+        raise AssertionError(f"zik stored {row} rows of {events}")

@@ -1,0 +1,37 @@
+"""The figures that the design asks for, and whether a measurement reaches them."""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+# A goal's name, whether more or less is asked for, and how much. The words are those of the design, section 8.
+_AT_LEAST: Final = "≥"
+_AT_MOST: Final = "≤"
+_COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {_AT_LEAST: operator.ge, _AT_MOST: operator.le}
+
+
+@dataclass(frozen=True)
+class Goal:
+    what: str
+    relation: str
+    figure: float
+    unit: str = ""
+
+    def met_by(self, value: float) -> bool:
+        return _COMPARE[self.relation](value, self.figure)
+
+    def __str__(self) -> str:
+        return f"{self.relation} {self.figure:g}{self.unit and ' '}{self.unit}"
+
+
+OF_ONE_COPY: Final = Goal("zik ÷ COPY, one connection", _AT_LEAST, 0.6)
+OF_BEST_COPY: Final = Goal("zik ÷ best COPY", _AT_LEAST, 0.4)
+OF_SINGLE: Final = Goal("zik ÷ one Celery task per event", _AT_LEAST, 45)
+OF_BATCHES: Final = Goal("zik ÷ celery-batches", _AT_LEAST, 30)
+P50: Final = Goal("XADD to visible row at 1,000 events/s, p50", _AT_MOST, 20, "ms")
+P99: Final = Goal("XADD to visible row at 1,000 events/s, p99", _AT_MOST, 150, "ms")
+GROWTH: Final = Goal("throughput with the most plays stored ÷ with none", _AT_LEAST, 0.8)
+WAITING: Final = Goal("Redis memory per waiting event beyond its JSON", _AT_MOST, 60, "B")
+CHILD: Final = Goal("worker memory, largest process", _AT_MOST, 150, "MB")
+PUBLISHING: Final = Goal("SDK batches ÷ plain pipeline of ready-made JSON", _AT_LEAST, 0.5)
