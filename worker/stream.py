@@ -57,8 +57,9 @@ class EventStream:
 
     def __init__(self, client: "redis.Redis") -> None:
         self._redis: Any = client
-        # redis-py turns each entry into a list, a tuple and a dict; `_rows` and `_batch` read the reply as it came.
-        self._redis.set_response_callback("XREADGROUP", lambda reply, **_: reply)
+        # redis-py turns each entry into a list, a tuple and a dict; `_rows` and `_batch` read the replies as they came.
+        for command in ("XREADGROUP", "XAUTOCLAIM"):
+            self._redis.set_response_callback(command, lambda reply, **_: reply)
         self._acknowledge = self._script("acknowledge")
         self._amend = self._script("amend")
         self._group = self._script("group")
@@ -266,8 +267,8 @@ def _batch(rows: Iterable[Any]) -> Batch:
     return Batch(entries, vanished)
 
 
-def _unusual(entry_id: str, fields: Any) -> Entry:
-    """An entry with other fields than `event` alone, given as a flat list or as a map."""
-    named = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+def _unusual(entry_id: str, fields: list[bytes]) -> Entry:
+    """An entry with other fields than `event` alone, as a flat list of names and values."""
+    named = dict(zip(fields[::2], fields[1::2], strict=True))
     payload = named.get(FIELD)
     return Entry(entry_id, payload, _shown(named) if payload is None else b"")

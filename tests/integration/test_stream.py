@@ -357,3 +357,18 @@ def test_a_full_redis_still_lets_events_be_read_counted_and_taken_away(
         assert stream.retire("dead")
         books = stream.books()
     assert (books.received, books.recorded, books.duplicate, books.dead, books.waiting) == (3, 2, 1, 0, 0)
+
+
+def test_an_entry_with_a_further_field_can_be_claimed(stream: EventStream, valkey: "redis.Redis") -> None:
+    stream.ensure_group()
+    valkey.xadd("zik:{events}", {"event": "1", "further": "2"})
+    stream.read_new("dead", count=10, block_ms=0)
+    claimed = stream.claim_abandoned("alive", count=10, idle_ms=0)
+    assert [entry.payload for entry in claimed.entries] == [b"1"]
+
+
+def test_few_large_entries_are_read_at_once_and_many_ordinary_ones(stream: EventStream) -> None:
+    stream.append([b"x" * 300] * 100)
+    assert stream.light_enough(2_000) == 2_000
+    stream.append([b"x" * 2**20] * 20)
+    assert stream.light_enough(2_000) < 50
