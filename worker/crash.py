@@ -21,6 +21,7 @@ class Point(StrEnum):
     MID_ACKNOWLEDGE = "mid_acknowledge"
     AFTER_ACKNOWLEDGE = "after_acknowledge"
     MID_BOOTSTRAP = "mid_bootstrap"
+    MID_AGGREGATION = "mid_aggregation"
 
 
 _armed: Point | None = None

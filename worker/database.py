@@ -15,6 +15,7 @@ from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, RowRef
 # giving up costs nothing: the entries stay pending. Both lie well below the time limit of a task.
 STATEMENT_TIMEOUT_MS: Final = 15_000
 LOCK_TIMEOUT_MS: Final = 5_000
+PATIENT_TIMEOUT_MS: Final = 600_000
 CONNECT_TIMEOUT_S: Final = 5
 
 # SQLSTATE classes and codes, after PostgreSQL's appendix A. A code counts before its class.
@@ -74,6 +75,13 @@ def transaction(engine: Engine) -> Iterator[Session]:
     """
     with _translated(), Session(engine) as session, session.begin():
         yield session
+
+
+def patient(connection: Connection, *, statement_timeout_ms: int = PATIENT_TIMEOUT_MS) -> Connection:
+    """The same connection, with more time for each statement of this transaction. For work over whole histories."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {statement_timeout_ms}")
+    return connection
 
 
 @contextmanager

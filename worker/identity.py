@@ -34,7 +34,20 @@ def song_identity(artist: str, title: str) -> str:
     A digest, because NFKC can make eighteen characters of one, and PostgreSQL indexes no key beyond 2,704 bytes.
     U+0000 separates the two: the contract refuses it in any text, so no two pairs can run together.
     """
-    text = f"{canonical_title(artist)}\0{canonical_title(title)}"
+    return _digest(f"{canonical_title(artist)}\0{canonical_title(title)}")
+
+
+def artist_identity(artist: str) -> str:
+    """What tells artists apart, in 32 hex digits: the canonical name."""
+    return _digest(canonical_title(artist))
+
+
+def album_identity(artist: str, album: str) -> str:
+    """What tells albums apart, in 32 hex digits: canonical artist and album. Many bands have a `Greatest Hits`."""
+    return _digest(f"{canonical_title(artist)}\0{canonical_title(album)}")
+
+
+def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -36,6 +36,32 @@ def never_reuses_keys(connection: Connection, table: str) -> bool:
     return "AUTOINCREMENT" in str(connection.scalar(written))
 
 
+def indexes(facts: Any) -> list[Any]:
+    # A condition is read back as an object that equals only itself.
+    return [
+        {**fact, "dialect_options": {name: str(value) for name, value in fact.get("dialect_options", {}).items()}}
+        for fact in by_name(facts)
+    ]
+
+
+def triggers(connection: Connection, table: str) -> list[tuple[Any, ...]]:
+    """What the table's triggers are and do."""
+    sqlite = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :name ORDER BY name"
+    postgresql = """
+        SELECT tgname, pg_get_triggerdef(pg_trigger.oid), pg_get_functiondef(tgfoid)
+          FROM pg_trigger WHERE tgrelid = CAST(:name AS regclass) AND NOT tgisinternal ORDER BY tgname
+    """
+    asked = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return [tuple(row) for row in connection.execute(text(asked), {"name": table})]
+
+
+def functions(connection: Connection) -> list[Any]:
+    if connection.dialect.name == "sqlite":
+        return []
+    found = connection.execute(text("SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname LIKE 'zik%' ORDER BY 1"))
+    return list(found.scalars())
+
+
 def schema_of(connection: Connection) -> Facts:
     """All that the database itself can tell of zik's tables."""
     inspector = inspect(connection)
@@ -48,9 +74,10 @@ def schema_of(connection: Connection) -> Facts:
             "primary key": inspector.get_pk_constraint(table),
             "foreign keys": by_name(inspector.get_foreign_keys(table)),
             "unique": by_name(inspector.get_unique_constraints(table)),
-            "indexes": by_name(inspector.get_indexes(table)),
+            "indexes": indexes(inspector.get_indexes(table)),
             "checks": by_name(inspector.get_check_constraints(table)),
             "never reuses keys": never_reuses_keys(connection, table),
+            "triggers": triggers(connection, table),
         }
         for table in inspector.get_table_names()
         if table in Base.metadata.tables
@@ -65,11 +92,13 @@ def by_migrations(engine: Engine, revision: str = "head") -> None:
 def test_the_models_and_the_migrations_make_the_same_schema(empty: Engine) -> None:
     with transaction(empty) as session:
         Base.metadata.create_all(session.connection())
-        by_models = schema_of(session.connection())
+        by_models, its_functions = schema_of(session.connection()), functions(session.connection())
         Base.metadata.drop_all(session.connection())
+        assert functions(session.connection()) == []
     by_migrations(empty)
     with snapshot(empty) as session:
         assert schema_of(session.connection()) == by_models
+        assert functions(session.connection()) == its_functions
     assert by_models.keys() == Base.metadata.tables.keys()
 
 
@@ -84,7 +113,7 @@ def test_after_the_migrations_alembic_finds_nothing_to_do(empty: Engine) -> None
 def test_alembic_notices_a_column_that_is_missing(empty: Engine) -> None:
     by_migrations(empty)
     with transaction(empty) as session:
-        session.connection().exec_driver_sql("ALTER TABLE songs DROP COLUMN album")
+        session.connection().exec_driver_sql("ALTER TABLE songs DROP COLUMN attributes")
         found = compare_metadata(MigrationContext.configure(session.connection()), Base.metadata)
     assert [difference[0] for difference in found] == ["add_column"]
 
@@ -96,6 +125,7 @@ def test_every_migration_can_be_taken_back(empty: Engine) -> None:
     with transaction(empty) as session:
         command.downgrade(_alembic(session.connection()), "base")
         assert schema_of(session.connection()) == {}
+        assert functions(session.connection()) == []
     by_migrations(empty)
     with snapshot(empty) as session:
         assert schema_of(session.connection()) == before
@@ -105,5 +135,5 @@ def test_every_foreign_key_cascades(empty: Engine) -> None:
     by_migrations(empty)
     with snapshot(empty) as session:
         foreign_keys = [key for facts in schema_of(session.connection()).values() for key in facts["foreign keys"]]
-    assert len(foreign_keys) == 6
+    assert len(foreign_keys) == 10
     assert {key["options"].get("ondelete") for key in foreign_keys} == {"CASCADE"}

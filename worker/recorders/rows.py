@@ -24,25 +24,26 @@ _WORDS: Final = {
 class Statement:
     """One SQL statement for both databases.
 
-    In its text `{rows}` stands for the unfolded rows; `{merged}` and `{for_update}` for the two places where the
-    databases have different words. Rows are to be sorted by their key, with ORDER BY: two transactions that write
-    the same rows in different orders deadlock, also with DO NOTHING.
+    In its text `{rows}` stands for the unfolded rows; `{merged}`, `{for_update}` and the given `words` for the places
+    where the databases have different ones. Rows are to be sorted by their key, with ORDER BY: two transactions that
+    write the same rows in different orders deadlock, also with DO NOTHING.
     """
 
-    def __init__(self, sql: str, columns: Columns) -> None:
+    def __init__(self, sql: str, columns: Columns, words: Mapping[str, Mapping[str, str]] | None = None) -> None:
         self._sql = sql
         self._columns = dict(columns)
+        self._words = words or {}
         self._compiled = cache(self._for)
 
-    def run(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> Sequence[Any]:
+    def run(self, connection: Connection, rows: Iterable[Mapping[str, Any]], **parameters: Any) -> Sequence[Any]:
         """Execute with `rows`, whose absent keys are nulls. Returns what the statement returns, if anything."""
         text_of_rows = to_json(list(rows)).decode()
-        result = connection.execute(self._compiled(connection.dialect.name), {"rows": text_of_rows})
+        result = connection.execute(self._compiled(connection.dialect.name), {"rows": text_of_rows, **parameters})
         return result.all() if result.returns_rows else []
 
     def _for(self, dialect: str) -> TextClause:
         source = self._postgresql_source() if dialect == "postgresql" else self._sqlite_source()
-        return text(self._sql.format(rows=source, **_WORDS[dialect]))
+        return text(self._sql.format(rows=source, **_WORDS[dialect], **self._words.get(dialect, {})))
 
     def _postgresql_source(self) -> str:
         columns = ", ".join(f"{name} {kind}" for name, kind in self._columns.items())

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection
 
 from worker.events import SongRef
+from worker.identity import album_identity, artist_identity
 from worker.recorders.rows import Statement
 
 _COLUMNS: Final = {
@@ -14,6 +15,8 @@ _COLUMNS: Final = {
     "artist": "text",
     "title": "text",
     "album": "text",
+    "artist_identity": "uuid",
+    "album_identity": "uuid",
     "duration_ms": "integer",
     "attributes": "jsonb",
 }
@@ -28,10 +31,12 @@ _FIND: Final = Statement(
 # Without a condition, so that RETURNING names every song, also one that another transaction has created meanwhile.
 _UPSERT: Final = Statement(
     """
-    INSERT INTO songs (identity, artist, title, album, duration_ms, attributes)
-    SELECT identity, artist, title, album, duration_ms, attributes FROM {rows} WHERE true ORDER BY identity
+    INSERT INTO songs (identity, artist, title, album, artist_identity, album_identity, duration_ms, attributes)
+    SELECT identity, artist, title, album, artist_identity, album_identity, duration_ms, attributes
+      FROM {rows} WHERE true ORDER BY identity
     ON CONFLICT (identity) DO UPDATE
        SET album = coalesce(songs.album, excluded.album),
+           album_identity = CASE WHEN songs.album IS NULL THEN excluded.album_identity ELSE songs.album_identity END,
            duration_ms = coalesce(songs.duration_ms, excluded.duration_ms),
            attributes = coalesce({merged}, songs.attributes, excluded.attributes),
            updated_at = CURRENT_TIMESTAMP
@@ -81,6 +86,9 @@ def _folded(songs: Iterable[SongRef]) -> dict[str, dict[str, Any]]:
             row.setdefault("duration_ms", song.duration_ms)
         if song.ids:
             row["attributes"] = song.ids | row.get("attributes", {})
+    for row in rows.values():
+        row["artist_identity"] = artist_identity(row["artist"])
+        row["album_identity"] = album_identity(row["artist"], row["album"]) if "album" in row else None
     return rows
 
 

@@ -1,0 +1,160 @@
+"""Triggers that mark what a correction makes stale, whoever corrects: zik, an API with these models, or psql.
+
+The recorder marks the days of the plays it adds, because it knows them best. What else statistics are computed from
+is marked here: a play that is changed or deleted (also by the deletion of its song), a song's duration or album, a
+user's timezone; and a user who is deleted leaves the charts. Only TRUNCATE passes triggers by, and a play that
+somebody adds without the recorder: `zik recompute` sees those.
+
+Every mark is new. One that two changes share could be cleared by a computation that has seen only the first.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, event
+
+from worker.models.base import Base
+
+# A local day is never more than one day away from the UTC day.
+_POSTGRESQL: Final = (
+    """
+    CREATE OR REPLACE FUNCTION zik_mark_days(whose bigint, played_at timestamptz) RETURNS void LANGUAGE sql AS $$
+        INSERT INTO stale_days (user_id, day, mark)
+        SELECT whose, CAST(played_at AT TIME ZONE 'UTC' AS date) + shift, gen_random_uuid()
+          FROM generate_series(-1, 1) AS shift
+         WHERE EXISTS (SELECT FROM app_users WHERE id = whose)
+    $$
+    """,
+    """
+    CREATE OR REPLACE FUNCTION zik_play_corrected() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM zik_mark_days(OLD.user_id, OLD.played_at);
+        IF TG_OP = 'UPDATE' THEN
+            PERFORM zik_mark_days(NEW.user_id, NEW.played_at);
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE OR REPLACE FUNCTION zik_song_corrected() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO stale_histories (mark, song_id) VALUES (gen_random_uuid(), NEW.id);
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE OR REPLACE FUNCTION zik_timezone_corrected() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO stale_histories (mark, user_id)
+        SELECT gen_random_uuid(), id FROM app_users WHERE id IN (OLD.user_id, NEW.user_id);
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE OR REPLACE FUNCTION zik_user_leaves() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO stale_charts (day, mark)
+        SELECT day, gen_random_uuid() FROM (SELECT DISTINCT day FROM song_days WHERE user_id = OLD.id) AS listened;
+        RETURN OLD;
+    END $$
+    """,
+    """
+    CREATE OR REPLACE TRIGGER zik_play_corrected AFTER UPDATE OR DELETE ON play_history
+       FOR EACH ROW EXECUTE FUNCTION zik_play_corrected()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER zik_song_corrected AFTER UPDATE ON songs FOR EACH ROW
+      WHEN ((OLD.duration_ms, OLD.artist_identity, OLD.album_identity)
+            IS DISTINCT FROM (NEW.duration_ms, NEW.artist_identity, NEW.album_identity))
+    EXECUTE FUNCTION zik_song_corrected()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER zik_timezone_said AFTER INSERT OR UPDATE ON preferences
+       FOR EACH ROW WHEN (NEW.key = 'timezone') EXECUTE FUNCTION zik_timezone_corrected()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER zik_timezone_unsaid AFTER DELETE ON preferences
+       FOR EACH ROW WHEN (OLD.key = 'timezone') EXECUTE FUNCTION zik_timezone_corrected()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER zik_user_leaves BEFORE DELETE ON app_users
+       FOR EACH ROW EXECUTE FUNCTION zik_user_leaves()
+    """,
+)
+_POSTGRESQL_FUNCTIONS: Final = (
+    "zik_user_leaves()",
+    "zik_timezone_corrected()",
+    "zik_song_corrected()",
+    "zik_play_corrected()",
+    "zik_mark_days(bigint, timestamptz)",
+)
+
+_NEW_MARK: Final = "lower(hex(randomblob(16)))"
+
+
+def _days_marked(row: str) -> str:
+    return f"""
+        INSERT INTO stale_days (user_id, day, mark)
+        SELECT {row}.user_id, date(substr({row}.played_at, 1, 19), shift || ' days'), {_NEW_MARK}
+          FROM (SELECT -1 AS shift UNION SELECT 0 UNION SELECT 1)
+         WHERE EXISTS (SELECT 1 FROM app_users WHERE id = {row}.user_id);
+    """
+
+
+def _history_marked(row: str) -> str:
+    return (
+        f"INSERT INTO stale_histories (mark, user_id) SELECT {_NEW_MARK}, id FROM app_users WHERE id = {row}.user_id;"
+    )
+
+
+_SQLITE: Final = (
+    f"""
+    CREATE TRIGGER IF NOT EXISTS zik_play_deleted AFTER DELETE ON play_history
+    BEGIN {_days_marked("OLD")} END
+    """,
+    f"""
+    CREATE TRIGGER IF NOT EXISTS zik_play_changed AFTER UPDATE ON play_history
+    BEGIN {_days_marked("OLD")} {_days_marked("NEW")} END
+    """,
+    f"""
+    CREATE TRIGGER IF NOT EXISTS zik_song_corrected AFTER UPDATE ON songs
+      WHEN (OLD.duration_ms, OLD.artist_identity, OLD.album_identity)
+           IS NOT (NEW.duration_ms, NEW.artist_identity, NEW.album_identity)
+    BEGIN INSERT INTO stale_histories (mark, song_id) VALUES ({_NEW_MARK}, NEW.id); END
+    """,
+    f"""
+    CREATE TRIGGER IF NOT EXISTS zik_timezone_said AFTER INSERT ON preferences WHEN NEW.key = 'timezone'
+    BEGIN {_history_marked("NEW")} END
+    """,
+    f"""
+    CREATE TRIGGER IF NOT EXISTS zik_timezone_changed AFTER UPDATE ON preferences
+      WHEN 'timezone' IN (OLD.key, NEW.key)
+    BEGIN {_history_marked("OLD")} {_history_marked("NEW")} END
+    """,
+    f"""
+    CREATE TRIGGER IF NOT EXISTS zik_timezone_unsaid AFTER DELETE ON preferences WHEN OLD.key = 'timezone'
+    BEGIN {_history_marked("OLD")} END
+    """,
+    f"""
+    CREATE TRIGGER IF NOT EXISTS zik_user_leaves BEFORE DELETE ON app_users
+    BEGIN
+        INSERT INTO stale_charts (day, mark)
+        SELECT day, {_NEW_MARK} FROM (SELECT DISTINCT day FROM song_days WHERE user_id = OLD.id);
+    END
+    """,
+)
+
+
+@event.listens_for(Base.metadata, "after_create")
+def _create(target: Any, connection: Connection, **_: Any) -> None:
+    del target
+    for statement in _POSTGRESQL if connection.dialect.name == "postgresql" else _SQLITE:
+        connection.exec_driver_sql(statement)
+
+
+@event.listens_for(Base.metadata, "after_drop")
+def _drop(target: Any, connection: Connection, **_: Any) -> None:
+    del target
+    # SQLite's triggers, and PostgreSQL's, went with their tables; the functions stand on their own.
+    if connection.dialect.name == "postgresql":
+        for function in _POSTGRESQL_FUNCTIONS:
+            connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS {function}")

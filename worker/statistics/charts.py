@@ -1,0 +1,82 @@
+"""Charts for everyone, kept ready: a question costs a look at its places, whatever the number of listeners."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, delete, insert, select, text, tuple_
+
+from worker.database import patient, snapshot, transaction
+from worker.models import ChartPlace, StaleChart
+from worker.statistics.periods import Span, spans_of
+from worker.statistics.ranking import Place, Subject, ranking
+
+# A chart is kept to this place.
+LENGTH: Final = 500
+_ADVISORY_LOCK: Final = 0x7A696B02
+_DAY: Final = timedelta(days=1)
+_MARKS_AT_ONCE: Final = 1_000
+
+
+def refresh_charts(engine: Engine, *, today: date, closed: bool) -> int:
+    """Draw the charts anew whose days have been computed since. Returns how many.
+
+    Args:
+        engine: the database.
+        today: the day in UTC. The periods of the days around it are running, somewhere on Earth.
+        closed: whether periods that have ended count too; a late play or an import changes them.
+    """
+    with snapshot(engine) as session:
+        # Read before the charts are drawn: what is marked later has perhaps not been seen, and stays.
+        marks = session.execute(select(StaleChart.day, StaleChart.mark)).all()
+    running = {each for day in (today - _DAY, today, today + _DAY) for each in spans_of(day)}
+    stale = {each for day in {day for day, _ in marks} for each in spans_of(day)}
+    wanted = sorted(stale if closed else stale & running)
+    for each in wanted:
+        with transaction(engine) as session:
+            _draw(patient(session.connection()), each)
+    drawn = set(wanted)
+    done = [(day, mark) for day, mark in marks if drawn.issuperset(spans_of(day))]
+    with transaction(engine) as session:
+        _forget(session.connection(), done)
+    return len(wanted)
+
+
+def _draw(connection: Connection, span: Span) -> None:
+    if connection.dialect.name == "postgresql":
+        # Two who draw the same chart would meet in its rows. The lock comes first, so that the second sees more.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    connection.execute(delete(ChartPlace).where(ChartPlace.period == span.period, ChartPlace.starts_on == span.first))
+    places = [
+        {"subject": subject.value, "period": span.period.value, "starts_on": span.first, **asdict(place)}
+        for subject in Subject
+        for place in ranking(connection, subject, span, user_id=None, most=LENGTH)
+    ]
+    if places:
+        connection.execute(insert(ChartPlace), places)
+
+
+def _forget(connection: Connection, marks: Sequence[tuple[date, UUID]]) -> None:
+    for start in range(0, len(marks), _MARKS_AT_ONCE):
+        some = marks[start : start + _MARKS_AT_ONCE]
+        connection.execute(delete(StaleChart).where(tuple_(StaleChart.day, StaleChart.mark).in_(some)))
+
+
+def chart(connection: Connection, subject: Subject, wanted: Span, *, most: int) -> Sequence[Place]:
+    """The first `most` places for everyone, up to `LENGTH`, as they were drawn last: within the hour."""
+    rows = connection.execute(
+        select(
+            ChartPlace.place, ChartPlace.artist, ChartPlace.title, ChartPlace.plays, ChartPlace.listens,
+            ChartPlace.ms_played, ChartPlace.listeners,
+        )
+        .where(
+            ChartPlace.subject == subject.value,
+            ChartPlace.period == wanted.period.value,
+            ChartPlace.starts_on == wanted.first,
+            ChartPlace.place <= most,
+        )
+        .order_by(ChartPlace.place)
+    )  # fmt: skip
+    return [Place(**row) for row in rows.mappings()]

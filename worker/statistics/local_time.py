@@ -1,0 +1,117 @@
+"""Local time: by the offset of each event, else by the user's `timezone` preference, else UTC."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import cache
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo, available_timezones
+
+from sqlalchemy import Connection, select
+
+from worker.models import Preference
+from worker.recorders.rows import instant
+
+TIMEZONE: Final = "timezone"
+_DAY: Final = timedelta(days=1)
+_MINUTE: Final = timedelta(minutes=1)
+
+UserDay = tuple[int, date]
+
+
+class Stretch(NamedTuple):
+    """A stretch of time, from `starts_at` to before `ends_at`, in which a timezone has one offset."""
+
+    starts_at: datetime
+    ends_at: datetime
+    offset_minutes: int
+
+
+def zone(preference: Any) -> tzinfo:
+    """The timezone that a preference names, by the names of the IANA database; anything else is UTC."""
+    return _named(preference) if isinstance(preference, str) else UTC
+
+
+@cache
+def _named(name: str) -> tzinfo:
+    # Looked up in the list, because a file system may tell names apart by their case, or not.
+    return ZoneInfo(name) if name in available_timezones() else UTC
+
+
+def zones_of(connection: Connection, user_ids: Iterable[int]) -> Mapping[int, tzinfo]:
+    """The timezones of those users who have one."""
+    preferences = select(Preference.user_id, Preference.value).where(
+        Preference.key == TIMEZONE, Preference.user_id.in_(list(user_ids))
+    )
+    return {user_id: zone(value) for user_id, value in connection.execute(preferences)}
+
+
+def stretches(timezone: tzinfo, starts_at: datetime, ends_at: datetime) -> Iterator[Stretch]:
+    """Part the time between two UTC instants, a few days, where the timezone's offset changes."""
+    begun = starts_at
+    while begun < ends_at:
+        offset = _offset_minutes(timezone, begun)
+        until = begun
+        while until < ends_at and _offset_minutes(timezone, until) == offset:
+            until += _DAY
+        until = _change(timezone, until - _DAY, until) if _offset_minutes(timezone, until) != offset else until
+        yield Stretch(begun, min(until, ends_at), offset)
+        begun = until
+
+
+def _change(timezone: tzinfo, before: datetime, after: datetime) -> datetime:
+    """The minute between the two at which the offset changes. Clocks are never set twice within a day."""
+    offset = _offset_minutes(timezone, before)
+    while after - before > _MINUTE:
+        middle = before + (after - before) // 2 // _MINUTE * _MINUTE
+        if _offset_minutes(timezone, middle) == offset:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def _offset_minutes(timezone: tzinfo, at: datetime) -> int:
+    offset = at.astimezone(timezone).utcoffset() or timedelta()
+    return offset // _MINUTE
+
+
+def windows(days: Iterable[UserDay], zones: Mapping[int, tzinfo]) -> Iterator[dict[str, Any]]:
+    """For each local day the time in which its plays can lie: a day more on both sides, whatever offset they have.
+
+    Where the user's offset changes in between, the window comes in parts. Rows for `WINDOW_COLUMNS`.
+    """
+    for user_id, day in days:
+        midnight = datetime.combine(day, time(), UTC)
+        for stretch in stretches(zones.get(user_id, UTC), midnight - _DAY, midnight + 2 * _DAY):
+            yield {
+                "user_id": user_id,
+                "day": day.isoformat(),
+                "starts_at": instant(stretch.starts_at),
+                "ends_at": instant(stretch.ends_at),
+                "offset_minutes": stretch.offset_minutes,
+            }
+
+
+WINDOW_COLUMNS: Final = {
+    "user_id": "bigint",
+    "day": "date",
+    "starts_at": "timestamptz",
+    "ends_at": "timestamptz",
+    "offset_minutes": "integer",
+}
+
+# Over the aliases `play` and `incoming`. SQLite counts in milliseconds and would round the last microseconds of a day
+# into the next one, so it is given whole seconds.
+_OFFSET: Final = "coalesce(play.utc_offset_minutes, incoming.offset_minutes)"
+_POSTGRESQL_TIME: Final = f"play.played_at + make_interval(mins => {_OFFSET})"
+_SQLITE_TIME: Final = f"substr(play.played_at, 1, 19), {_OFFSET} || ' minutes'"
+LOCAL_WORDS: Final = {
+    "postgresql": {
+        "local_day": f"CAST({_POSTGRESQL_TIME} AS date)",
+        "local_hour": f"CAST(extract(hour FROM {_POSTGRESQL_TIME}) AS smallint)",
+    },
+    "sqlite": {
+        "local_day": f"date({_SQLITE_TIME})",
+        "local_hour": f"CAST(strftime('%H', {_SQLITE_TIME}) AS integer)",
+    },
+}

@@ -1,0 +1,100 @@
+"""Claim what is stale: whole histories become days, and days become work, each in the transaction that does it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, delete, insert, select, tuple_
+from uuid_utils import uuid7
+
+from worker.models import StaleChart, StaleDay, StaleHistory, User
+from worker.recorders.rows import Statement
+from worker.statistics.local_time import UserDay
+from worker.statistics.rollups import day_rows
+
+_CLEAR: Final = Statement(
+    "DELETE FROM stale_days WHERE (user_id, day) IN (SELECT user_id, day FROM {rows})",
+    {"user_id": "bigint", "day": "date"},
+)
+# A local day is never more than one day away from the UTC day. Days that have rollups and no plays count too: what
+# nobody can explain is computed anew with the rest.
+_SPREAD: Final = Statement(
+    """
+    INSERT INTO stale_days (user_id, day, mark)
+    SELECT DISTINCT user_id, day, mark FROM (
+        SELECT play.user_id, {utc_day_shifted} AS day, CAST(mark AS {uuid}) AS mark
+          FROM {rows} JOIN play_history AS play ON play.user_id = incoming.user_id CROSS JOIN {shifts}
+        UNION ALL
+        SELECT play.user_id, {utc_day_shifted} AS day, CAST(mark AS {uuid}) AS mark
+          FROM {rows} JOIN play_history AS play ON play.song_id = incoming.song_id CROSS JOIN {shifts}
+        UNION ALL
+        SELECT hours.user_id, hours.day, CAST(mark AS {uuid}) AS mark
+          FROM {rows} JOIN listening_hours AS hours ON hours.user_id = incoming.user_id
+    ) AS days
+    ORDER BY user_id, day
+    """,
+    {"user_id": "bigint", "song_id": "bigint", "mark": "text"},
+    {
+        "postgresql": {
+            "utc_day_shifted": "CAST(play.played_at AS date) + shift",
+            "shifts": "generate_series(-1, 1) AS shift",
+            "uuid": "uuid",
+        },
+        "sqlite": {
+            "utc_day_shifted": "date(substr(play.played_at, 1, 19), shift || ' days')",
+            "shifts": "(SELECT -1 AS shift UNION SELECT 0 UNION SELECT 1) AS shifts",
+            "uuid": "text",
+        },
+    },
+)
+
+
+def spread_histories(connection: Connection, *, most: int) -> int:
+    """Mark all days of up to `most` users and songs whose history is stale. Returns how many there were."""
+    claimed = select(StaleHistory.mark).order_by(StaleHistory.mark).limit(most).with_for_update(skip_locked=True)
+    marks = connection.scalars(claimed).all()
+    if not marks:
+        return 0
+    taken = connection.execute(
+        delete(StaleHistory)
+        .where(StaleHistory.mark.in_(marks))
+        .returning(StaleHistory.user_id, StaleHistory.song_id, StaleHistory.mark)
+    )
+    _SPREAD.run(
+        connection, [{"user_id": user_id, "song_id": song_id, "mark": mark.hex} for user_id, song_id, mark in taken]
+    )
+    return len(marks)
+
+
+def stale_days(connection: Connection, *, after: UserDay, most: int) -> Sequence[UserDay]:
+    """Up to `most` stale days beyond `after`, by user and day. Each once, however many marks it has."""
+    found = (
+        select(StaleDay.user_id, StaleDay.day)
+        .distinct()
+        .where(tuple_(StaleDay.user_id, StaleDay.day) > after)
+        .order_by(StaleDay.user_id, StaleDay.day)
+        .limit(most)
+    )
+    return [(user_id, day) for user_id, day in connection.execute(found)]
+
+
+def claim(connection: Connection, days: Sequence[UserDay]) -> list[UserDay]:
+    """Clear the marks of those days whose users nobody else is working on, and lock these users until the commit.
+
+    The marks go before the history is read: a play that commits later has a mark of its own that stays. The lock does
+    not hinder the recorders, who only refer to the user.
+    """
+    wanted = {user_id for user_id, _ in days}
+    locked = select(User.id).where(User.id.in_(wanted)).with_for_update(key_share=True, skip_locked=True)
+    ours = set(connection.scalars(locked))
+    claimed = [day for day in days if day[0] in ours]
+    if claimed:
+        _CLEAR.run(connection, day_rows(claimed))
+    return claimed
+
+
+def mark_charts(connection: Connection, days: Iterable[date]) -> None:
+    """Tell the charts for everyone which days have been computed anew."""
+    mark = UUID(str(uuid7()))
+    connection.execute(insert(StaleChart), [{"day": day, "mark": mark} for day in sorted(set(days))])
