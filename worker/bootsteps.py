@@ -123,14 +123,20 @@ def drain_if_full(settings: Settings) -> None:
 def ring(app: Any) -> bool:
     """Ask for a drain, if no request waits. Returns whether it asked."""
     with app.pool.acquire(block=True, timeout=RING_S) as connection:
-        if _waiting(connection):
+        if _length(connection, RECORD_QUEUE):
             return False
         app.send_task(RECORD_EVENTS, queue=RECORD_QUEUE, connection=connection, retry=False)
         return True
 
 
-def _waiting(connection: Any) -> int:
+def waiting(app: Any, queue: str) -> int:
+    """How many messages wait in a queue of the broker."""
+    with app.pool.acquire(block=True, timeout=RING_S) as connection:
+        return _length(connection, queue)
+
+
+def _length(connection: Any, queue: str) -> int:
     try:
-        return int(connection.default_channel.queue_declare(RECORD_QUEUE, passive=True).message_count)
+        return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
     except ChannelError:
         return 0  # Redis forgets an empty queue.

@@ -9,11 +9,27 @@ from kombu import Exchange, Queue
 
 from worker.bootsteps import Bell, Relief
 from worker.errors import SettingsError
-from worker.keys import BOOTSTRAP_SCHEMA, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE, TIDY_STREAM
+from worker.keys import (
+    AGGREGATE_LISTENING,
+    BOOTSTRAP_SCHEMA,
+    MAINTENANCE,
+    MAINTENANCE_QUEUE,
+    RECORD_EVENTS,
+    RECORD_QUEUE,
+    REFRESH_CHARTS,
+    STATISTICS_QUEUE,
+)
 from worker.logs import hide_noise
 from worker.settings import Settings, load_settings
 
 _HOUR_S = 3600.0
+_QUEUES = (RECORD_QUEUE, STATISTICS_QUEUE, MAINTENANCE_QUEUE)
+_SCHEDULE = {
+    "compute stale days": {"task": AGGREGATE_LISTENING, "schedule": 10.0},
+    "draw the running charts": {"task": REFRESH_CHARTS, "schedule": _HOUR_S},
+    "draw the closed charts": {"task": REFRESH_CHARTS, "schedule": 24 * _HOUR_S, "kwargs": {"closed": True}},
+    "maintain": {"task": MAINTENANCE, "schedule": _HOUR_S},
+}
 # A queue without an exchange of its own name needs its routing key said, or every queue gets every message.
 _EXCHANGE = Exchange("zik", type="direct")
 
@@ -53,11 +69,15 @@ def make_app(settings: Settings) -> ZikCelery:
         accept_content=["json"],
         result_backend=None,
         task_ignore_result=True,
-        task_queues=[Queue(name, _EXCHANGE, routing_key=name) for name in (RECORD_QUEUE, MAINTENANCE_QUEUE)],
+        task_queues=[Queue(name, _EXCHANGE, routing_key=name) for name in _QUEUES],
         task_default_queue=MAINTENANCE_QUEUE,
         task_default_exchange=_EXCHANGE.name,
         task_default_routing_key=MAINTENANCE_QUEUE,
-        task_routes={RECORD_EVENTS: {"queue": RECORD_QUEUE}},
+        task_routes={
+            RECORD_EVENTS: {"queue": RECORD_QUEUE},
+            AGGREGATE_LISTENING: {"queue": STATISTICS_QUEUE},
+            REFRESH_CHARTS: {"queue": STATISTICS_QUEUE},
+        },
         task_create_missing_queues=False,
         task_soft_time_limit=40,
         task_time_limit=50,
@@ -66,7 +86,7 @@ def make_app(settings: Settings) -> ZikCelery:
         worker_send_task_events=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         timezone="UTC",
-        beat_schedule={"tidy the stream": {"task": TIDY_STREAM, "schedule": _HOUR_S}},
+        beat_schedule=_SCHEDULE,
     )
     app.steps["worker"].update({Bell, Relief})
     return app

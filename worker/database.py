@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError, StatementError
 from sqlalchemy.orm import Session
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, RowRefusedError, ZikError
 
@@ -15,7 +16,7 @@ from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, RowRef
 # giving up costs nothing: the entries stay pending. Both lie well below the time limit of a task.
 STATEMENT_TIMEOUT_MS: Final = 15_000
 LOCK_TIMEOUT_MS: Final = 5_000
-PATIENT_TIMEOUT_MS: Final = 600_000
+PATIENT_LOCK_TIMEOUT_MS: Final = 60_000
 CONNECT_TIMEOUT_S: Final = 5
 
 # SQLSTATE classes and codes, after PostgreSQL's appendix A. A code counts before its class.
@@ -65,6 +66,16 @@ def open_engine(url: str) -> Engine:
 
 
 @contextmanager
+def opened_engine(url: str) -> Iterator[Engine]:
+    """An engine whose connections are closed at the end."""
+    engine = open_engine(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def transaction(engine: Engine) -> Iterator[Session]:
     """Open a session, commit when the block ends well, roll back otherwise. Nothing else in zik commits.
 
@@ -77,11 +88,9 @@ def transaction(engine: Engine) -> Iterator[Session]:
         yield session
 
 
-def patient(connection: Connection, *, statement_timeout_ms: int = PATIENT_TIMEOUT_MS) -> Connection:
-    """The same connection, with more time for each statement of this transaction. For work over whole histories."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {statement_timeout_ms}")
-    return connection
+def patient(engine: Engine) -> Engine:
+    """The same engine for work over whole tables: no limit for a statement, and a minute's wait for a lock."""
+    return engine.execution_options(zik_patient=True)
 
 
 @contextmanager
@@ -95,14 +104,27 @@ def write_ahead(engine: Engine) -> None:
     """Let the readers and the writer of a SQLite file not wait for each other.
 
     The journal mode stays with the file and cannot change inside a transaction, so it is set once, at bootstrap.
+    Of two who change it at once SQLite refuses one without waiting, however long its timeout is.
     """
     with _translated(), engine.connect() as connection:
         driver = connection.connection.driver_connection
         try:
             if driver is not None:
-                driver.execute("PRAGMA journal_mode = WAL")
+                _while_busy(driver.execute, "PRAGMA journal_mode = WAL")
         except sqlite3.Error as error:
             raise _sqlite_meaning(error) from None
+
+
+def _is_busy(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+
+
+_while_busy: Final = Retrying(
+    retry=retry_if_exception(_is_busy),
+    stop=stop_after_delay(PATIENT_LOCK_TIMEOUT_MS / 1000),
+    wait=wait_random(0, 0.1),
+    reraise=True,
+)
 
 
 @contextmanager
@@ -169,13 +191,16 @@ def _set_up_sqlite(connection: sqlite3.Connection, record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A transaction that reads first and writes later fails at once when another has written in between, however
     # long its timeout is. So a writer takes its lock at the start.
-    reads_only: Any = connection.get_execution_options().get("zik_reads_only")
-    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+    options: Any = connection.get_execution_options()
+    lock_ms = PATIENT_LOCK_TIMEOUT_MS if options.get("zik_patient") else LOCK_TIMEOUT_MS
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {lock_ms}")
+    connection.exec_driver_sql("BEGIN" if options.get("zik_reads_only") else "BEGIN IMMEDIATE")
 
 
 def _begin_postgresql(connection: Connection) -> None:
     # Per transaction, not per session: sessions are not ours behind a transaction pooler.
+    patient: Any = connection.get_execution_options().get("zik_patient")
+    statement_ms, lock_ms = (0, PATIENT_LOCK_TIMEOUT_MS) if patient else (STATEMENT_TIMEOUT_MS, LOCK_TIMEOUT_MS)
     connection.exec_driver_sql(
-        f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; "
-        "SET LOCAL TimeZone = 'UTC'"
+        f"SET LOCAL statement_timeout = {statement_ms}; SET LOCAL lock_timeout = {lock_ms}; SET LOCAL TimeZone = 'UTC'"
     )

@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
 from worker.crash import Point, arm, pass_by
-from worker.database import open_engine, transaction, write_ahead
+from worker.database import open_engine, patient, transaction, write_ahead
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, ZikError
 from worker.models import Base
 from worker.settings import load_settings, without_password
@@ -74,11 +74,9 @@ def bring_up_schema(engine: Engine) -> Bootstrap:
         DatabaseMisusedError: the role may not create tables.
     """
     _prepare_file(engine)
-    with transaction(engine) as session:
+    with transaction(patient(engine)) as session:
         connection = session.connection()
         if engine.dialect.name == "postgresql":
-            connection.execute(text("SET LOCAL lock_timeout = '60s'"))
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         return _bring_up(connection)
 

@@ -45,6 +45,13 @@ def discard(engine: Engine, letter_ids: Iterable[int]) -> int:
         return len(found.all())
 
 
+def discard_older(engine: Engine, before: datetime) -> int:
+    """Delete the letters that were last tried before then. Returns how many there were."""
+    with transaction(engine) as session:
+        gone = session.scalars(delete(DeadLetter).where(DeadLetter.updated_at < before).returning(DeadLetter.id))
+        return len(gone.all())
+
+
 @dataclass(frozen=True)
 class Desk:
     """Retries letters through the same validation and the same recorders as the drain."""

@@ -8,11 +8,16 @@ from typing import Final
 STREAM: Final = "zik:{events}"
 BOOKS: Final = "zik:{events}:books"
 GROUP: Final = "recorders"
+# The consumer that entries are given back to which were nobody's; it never reads.
+LEFTOVERS: Final = "leftovers"
 FIELD: Final = b"event"
 
 RECORD_EVENTS: Final = "worker.tasks.record_events"
 BOOTSTRAP_SCHEMA: Final = "worker.tasks.bootstrap_schema"
-TIDY_STREAM: Final = "worker.tasks.tidy_stream"
+AGGREGATE_LISTENING: Final = "worker.tasks.aggregate_listening"
+REFRESH_CHARTS: Final = "worker.tasks.refresh_charts"
+MAINTENANCE: Final = "worker.tasks.maintenance"
 
 RECORD_QUEUE: Final = "zik.record"
+STATISTICS_QUEUE: Final = "zik.statistics"
 MAINTENANCE_QUEUE: Final = "zik.maintenance"

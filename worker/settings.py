@@ -106,6 +106,11 @@ class Settings(BaseSettings):
     zik_unknown_users: Literal["create", "reject"] = "create"
     zik_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 2_000
 
+    zik_listen_percent: Annotated[int, Field(ge=0, le=100)] = 50
+    zik_listen_seconds: Annotated[int, Field(ge=0)] = 240
+    zik_listen_unknown_seconds: Annotated[int, Field(ge=0)] = 30
+    zik_keep_dead_letters_days: Annotated[int, Field(ge=1)] | None = None
+
     zik_production: bool = False
     zik_crash_at: Annotated[Point | None, AfterValidator(_only_in_tests)] = None
 
@@ -126,6 +131,10 @@ class Settings(BaseSettings):
             "CELERY_BROKER_URL": self.broker_url,
             "ZIK_UNKNOWN_USERS": self.zik_unknown_users,
             "ZIK_BATCH_SIZE": str(self.zik_batch_size),
+            "ZIK_LISTEN_PERCENT": str(self.zik_listen_percent),
+            "ZIK_LISTEN_SECONDS": str(self.zik_listen_seconds),
+            "ZIK_LISTEN_UNKNOWN_SECONDS": str(self.zik_listen_unknown_seconds),
+            "ZIK_KEEP_DEAD_LETTERS_DAYS": str(self.zik_keep_dead_letters_days or ""),
         }
 
     def secret(self, variable: str) -> str:

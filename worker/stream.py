@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 from worker.books import Books
 from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
-from worker.keys import BOOKS, FIELD, GROUP, STREAM
+from worker.keys import BOOKS, FIELD, GROUP, LEFTOVERS, STREAM
 from worker.outcome import Outcome
 
 SOCKET_TIMEOUT_S: Final = 5.0
@@ -62,6 +62,7 @@ class EventStream:
             self._redis.set_response_callback(command, lambda reply, **_: reply)
         self._acknowledge = self._script("acknowledge")
         self._amend = self._script("amend")
+        self._give_back = self._script("give_back")
         self._group = self._script("group")
         self._books = self._script("books")
         self._node_bytes = self._script("node_bytes")
@@ -88,6 +89,16 @@ class EventStream:
                 client_name="zik",
             )
         )
+
+    @classmethod
+    @contextmanager
+    def opened(cls, url: str) -> "Iterator[EventStream]":
+        """The stream of the Redis at `url`, whose connections are closed at the end."""
+        stream = cls.at(url)
+        try:
+            yield stream
+        finally:
+            stream.close()
 
     def close(self) -> None:
         self._redis.close()
@@ -184,6 +195,19 @@ class EventStream:
         """Remove a consumer that has nothing pending. One that has is kept, and False returned."""
         with _translated():
             return bool(self._retire(keys=[STREAM], args=[GROUP, consumer]))
+
+    def give_back(self, *, most: int) -> int:
+        """Make entries pending again that were taken from a consumer without being recorded. Returns how many.
+
+        Somebody has deleted a consumer or acknowledged by hand. Looks at the `most` oldest entries.
+        """
+        with _translated():
+            try:
+                return int(self._give_back(keys=[STREAM], args=[GROUP, LEFTOVERS, most]))
+            except redis.ResponseError as error:
+                if str(error).startswith(("NOGROUP", "no such key", "ERR no such key")):
+                    return 0
+                raise
 
     # --- looking -------------------------------------------------------------------------------
 

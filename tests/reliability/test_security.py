@@ -107,7 +107,7 @@ def test_i49_a_message_of_yaml_is_refused_and_the_worker_lives(rig: Rig) -> None
         "body": body,
         "content-type": "application/x-yaml",
         "content-encoding": "utf-8",
-        "headers": {"task": "worker.tasks.tidy_stream", "id": "yaml"},
+        "headers": {"task": "worker.tasks.maintenance", "id": "yaml"},
         "properties": {
             "delivery_tag": "yaml",
             "delivery_info": {"exchange": "zik", "routing_key": MAINTENANCE_QUEUE},

@@ -35,8 +35,8 @@ def refresh_charts(engine: Engine, *, today: date, closed: bool) -> int:
     stale = {each for day in {day for day, _ in marks} for each in spans_of(day)}
     wanted = sorted(stale if closed else stale & running)
     for each in wanted:
-        with transaction(engine) as session:
-            _draw(patient(session.connection()), each)
+        with transaction(patient(engine)) as session:
+            _draw(session.connection(), each)
     drawn = set(wanted)
     done = [(day, mark) for day, mark in marks if drawn.issuperset(spans_of(day))]
     with transaction(engine) as session:

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from worker.settings import Settings
+
 
 @dataclass(frozen=True)
 class ListenRule:
@@ -16,6 +18,11 @@ class ListenRule:
     percent: int = 50
     enough_s: int = 240
     unknown_s: int = 30
+
+    @classmethod
+    def configured(cls, settings: Settings) -> "ListenRule":
+        """The rule that the settings ask for."""
+        return cls(settings.zik_listen_percent, settings.zik_listen_seconds, settings.zik_listen_unknown_seconds)
 
     def holds(self, *, ms_played: int | None, duration_ms: int | None) -> bool:
         """Whether a play of `ms_played` of a song of `duration_ms` counts; None is unknown."""

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -20,18 +20,22 @@ logger = logging.getLogger(__name__)
 
 _SONGS_AT_ONCE: Final = 1_000
 _HISTORIES_AT_ONCE: Final = 20
-# Twenty plays a day, times this: about as much as a batch of the recorder.
+# With some twenty plays a day: a few batches of the recorder.
 _DAYS_AT_ONCE: Final = 500
 _BEFORE_ALL: Final = (0, date.min)
 
 
 @dataclass
 class Refreshed:
-    """What a sweep has done. `finished` is false when its time was up before everything stale was seen."""
+    """What a sweep has done. `finished` is false when its time was up before it had seen everything stale."""
 
     days: int = 0
     histories: int = 0
     finished: bool = False
+
+    def __str__(self) -> str:
+        rest = "" if self.finished else "; more is waiting"
+        return f"computed {self.days:,} days, after changes to {self.histories:,} users and songs{rest}"
 
 
 def refresh(
@@ -40,42 +44,48 @@ def refresh(
     *,
     budget_s: float = float("inf"),
     days_at_once: int = _DAYS_AT_ONCE,
-    monotonic: Callable[[], float] = time.monotonic,
+    progress: Callable[[Refreshed], object] = lambda _: None,
 ) -> Refreshed:
-    """Compute every day anew that is stale when the sweep comes to it.
+    """Compute every day anew that is stale when the sweep comes to it. `progress` is told after each transaction.
 
     Any number may run at once: each works on users whom no other is working on. Killed midway, a transaction leaves
     its days as stale as they were. Writers are not held up, and what they commit meanwhile stays marked.
     """
-    deadline = monotonic() + budget_s
+    deadline = time.monotonic() + budget_s
     done = Refreshed()
-    _until_none_is_left(engine, lambda connection: file_songs(connection, most=_SONGS_AT_ONCE))
-    done.histories = _until_none_is_left(
-        engine, lambda connection: spread_histories(connection, most=_HISTORIES_AT_ONCE)
-    )
-    after: UserDay = _BEFORE_ALL
-    while monotonic() < deadline:
-        with transaction(engine) as session:
-            connection = patient(session.connection())
-            days = stale_days(connection, after=after, most=days_at_once)
-            claimed = claim(connection, days)
-            if claimed:
-                compute_days(connection, claimed, rule)
-                mark_charts(connection, (day for _, day in claimed))
-        if not days:
-            done.finished = True
+    for _ in _steps(patient(engine), rule, done, days_at_once):
+        progress(done)
+        if time.monotonic() >= deadline:
             break
-        after = days[-1]
-        done.days += len(claimed)
-        logger.info("computed %d days", len(claimed))
+    else:
+        done.finished = True
+    if done.days or done.histories:
+        logger.info("%s", done)
     return done
 
 
-def _until_none_is_left(engine: Engine, work: Callable[[Connection], int]) -> int:
-    total = 0
+def _steps(engine: Engine, rule: ListenRule, done: Refreshed, days_at_once: int) -> Iterator[None]:
+    """One transaction after the other, in the order in which they make work for each other."""
+    while _commit(engine, lambda connection: file_songs(connection, most=_SONGS_AT_ONCE)):
+        yield
+    while histories := _commit(engine, lambda connection: spread_histories(connection, most=_HISTORIES_AT_ONCE)):
+        done.histories += histories
+        yield
+    after: UserDay = _BEFORE_ALL
     while True:
         with transaction(engine) as session:
-            count = work(patient(session.connection()))
-        if not count:
-            return total
-        total += count
+            days = stale_days(session.connection(), after=after, most=days_at_once)
+            claimed = claim(session.connection(), days)
+            if claimed:
+                compute_days(session.connection(), claimed, rule)
+                mark_charts(session.connection(), (day for _, day in claimed))
+        if not days:
+            return
+        after = days[-1]
+        done.days += len(claimed)
+        yield
+
+
+def _commit(engine: Engine, work: Callable[[Connection], int]) -> int:
+    with transaction(engine) as session:
+        return work(session.connection())

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, insert, select, tuple_
 from uuid_utils import uuid7
 
-from worker.models import StaleChart, StaleDay, StaleHistory, User
+from worker.models import ChartPlace, StaleChart, StaleDay, StaleHistory, User
 from worker.recorders.rows import Statement
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups import day_rows
@@ -96,5 +96,23 @@ def claim(connection: Connection, days: Sequence[UserDay]) -> list[UserDay]:
 
 def mark_charts(connection: Connection, days: Iterable[date]) -> None:
     """Tell the charts for everyone which days have been computed anew."""
-    mark = UUID(str(uuid7()))
-    connection.execute(insert(StaleChart), [{"day": day, "mark": mark} for day in sorted(set(days))])
+    mark = _new_mark()
+    rows = [{"day": day, "mark": mark} for day in sorted(set(days))]
+    if rows:
+        connection.execute(insert(StaleChart), rows)
+
+
+def mark_all(connection: Connection, *, user_id: int | None = None) -> int:
+    """Mark the whole history of one user, or of everybody and all charts. Returns how many users that are."""
+    users = select(User.id) if user_id is None else select(User.id).where(User.id == user_id)
+    rows = [{"user_id": each, "mark": _new_mark()} for each in connection.scalars(users.order_by(User.id))]
+    if rows:
+        connection.execute(insert(StaleHistory), rows)
+    if user_id is None:
+        # A chart that no day explains goes with the rest.
+        mark_charts(connection, connection.scalars(select(ChartPlace.starts_on).distinct()))
+    return len(rows)
+
+
+def _new_mark() -> UUID:
+    return UUID(bytes=uuid7().bytes)

@@ -1,7 +1,9 @@
 """The Celery tasks: thin shells that find their resources and call one function."""
 
+from worker.tasks.aggregate import aggregate_listening
 from worker.tasks.bootstrap import bootstrap_schema
+from worker.tasks.charts import refresh_charts
+from worker.tasks.maintenance import maintenance
 from worker.tasks.record import record_events
-from worker.tasks.tidy import tidy_stream
 
-__all__ = ["bootstrap_schema", "record_events", "tidy_stream"]
+__all__ = ["aggregate_listening", "bootstrap_schema", "maintenance", "record_events", "refresh_charts"]

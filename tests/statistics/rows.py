@@ -1,0 +1,51 @@
+"""Rows for tests of statistics, written as the recorder writes them, and a look at what became of them."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Engine, delete
+
+from tests.statistics import brute_force
+from tests.strategies import accepted, play
+from worker.database import transaction
+from worker.models import Base
+from worker.recorders.batch import Known, record_batch
+from worker.statistics.listen_rule import ListenRule
+from worker.statistics.refresh import refresh
+
+RULE = ListenRule()
+
+
+def record(engine: Engine, *events: Mapping[str, Any]) -> None:
+    with transaction(engine) as session:
+        record_batch(session.connection(), accepted(*events), known=Known())
+
+
+def emptied(engine: Engine) -> Engine:
+    """The same database without rows, for one more example of a property."""
+    with transaction(engine) as session:
+        for table in reversed(Base.metadata.sorted_tables):
+            session.execute(delete(table))
+    return engine
+
+
+def days(engine: Engine, *events: Mapping[str, Any]) -> dict[date, int]:
+    """The local days of these plays as the rollups tell them, with the number of plays of each."""
+    record(engine, *events)
+    refresh(engine, RULE)
+    told: dict[date, int] = {}
+    for (_, day, _), (plays, _, _) in brute_force.stored(engine).hours.items():
+        told[day] = told.get(day, 0) + plays
+    return told
+
+
+def assert_exact(engine: Engine, rule: ListenRule = RULE) -> None:
+    found = brute_force.stored(engine)
+    wanted = brute_force.rollups(engine, percent=rule.percent, enough_s=rule.enough_s, unknown_s=rule.unknown_s)
+    assert found.hours == wanted.hours
+    assert found.songs == wanted.songs
+
+
+def at(time: str, **changes: Any) -> dict[str, Any]:
+    return play(time=time, **changes)

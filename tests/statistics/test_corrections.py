@@ -1,0 +1,201 @@
+"""Whatever changes what statistics are computed from marks it, whoever does it."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine, Select, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from tests.statistics import brute_force
+from tests.statistics.rows import RULE, assert_exact, record
+from tests.strategies import event_id, play, preference, song
+from worker.database import snapshot, transaction
+from worker.models import (
+    ChartPlace,
+    ListeningHour,
+    PlayHistory,
+    Preference,
+    Song,
+    SongDay,
+    StaleChart,
+    StaleDay,
+    StaleHistory,
+)
+from worker.models import User as Listener
+from worker.statistics.charts import chart, refresh_charts
+from worker.statistics.listen_rule import ListenRule
+from worker.statistics.periods import Period, span
+from worker.statistics.ranking import Subject
+from worker.statistics.refresh import refresh
+from worker.statistics.stale import mark_all
+from worker.statistics.verify import verify
+
+AT = datetime(2021, 4, 22, 5, 40, 53, tzinfo=UTC)
+TODAY = date(2021, 4, 22)
+ALL_TIME = span(Period.ALL, TODAY)
+USERS = ("ada", "bob", "eve")
+
+
+@pytest.fixture
+def computed(engine: Engine) -> Engine:
+    """Three users, two songs, a week of plays, and statistics that are up to date."""
+    for number, user in enumerate(USERS):
+        plays = [
+            play(
+                id=event_id(100 * number + day),
+                user=user,
+                time=f"2021-04-{22 + day}T0{number}:30:00Z",
+                song=song(title=f"Song {day % 2}"),
+                ms_played=40_000 * (day + 1),
+            )
+            for day in range(7)
+        ]
+        record(engine, preference(user=user, key="timezone", value="America/New_York"), *plays)
+    refresh(engine, RULE)
+    refresh_charts(engine, today=TODAY, closed=True)
+    assert stale(engine) == 0
+    return engine
+
+
+def stale(engine: Engine) -> int:
+    with snapshot(engine) as session:
+        return sum(
+            session.scalar(select(func.count()).select_from(mark)) or 0 for mark in (StaleDay, StaleHistory, StaleChart)
+        )
+
+
+def user_id(name: str) -> Select[tuple[int]]:
+    return select(Listener.id).where(Listener.username == name)
+
+
+THE_PLAY = PlayHistory.id == UUID(event_id(3))
+
+Correction = Callable[[Session], object]
+CORRECTIONS: dict[str, Correction] = {
+    "a play is deleted": lambda session: session.execute(delete(PlayHistory).where(THE_PLAY)),
+    "a play was shorter": lambda session: session.execute(update(PlayHistory).where(THE_PLAY).values(ms_played=1)),
+    "a play was earlier": lambda session: session.execute(
+        update(PlayHistory).where(THE_PLAY).values(played_at=AT - timedelta(days=90))
+    ),
+    "a play was another's": lambda session: session.execute(
+        update(PlayHistory).where(THE_PLAY).values(user_id=user_id("eve").scalar_subquery())
+    ),
+    "an object is deleted": lambda session: session.delete(session.get_one(PlayHistory, UUID(event_id(103)))),
+    "a song is deleted": lambda session: session.execute(delete(Song).where(Song.title == "Song 1")),
+    "a duration becomes known": lambda session: session.execute(
+        update(Song).where(Song.title == "Song 1").values(duration_ms=183_000)
+    ),
+    "a user is deleted": lambda session: session.execute(delete(Listener).where(Listener.username == "bob")),
+    "everybody is deleted": lambda session: session.execute(delete(Listener)),
+    "a timezone changes": lambda session: session.execute(
+        update(Preference).where(Preference.user_id == user_id("ada").scalar_subquery()).values(value="Asia/Tokyo")
+    ),
+    "a timezone is unset": lambda session: session.execute(delete(Preference)),
+}
+
+
+@pytest.mark.parametrize("correction", CORRECTIONS.values(), ids=CORRECTIONS.keys())
+def test_after_a_correction_statistics_are_exact_again(computed: Engine, correction: Correction) -> None:
+    before = brute_force.rollups(computed)
+    with transaction(computed) as session:
+        correction(session)
+    assert brute_force.rollups(computed) != before
+    assert stale(computed) > 0
+    # Not before the refresh, of course, and verify knows that this is no fault.
+    assert verify(computed, RULE).exact
+    refresh(computed, RULE)
+    refresh_charts(computed, today=TODAY, closed=True)
+    assert stale(computed) == 0
+    assert_exact(computed)
+    with snapshot(computed) as session:
+        found = [
+            (place.place, place.artist, place.title, place.plays, place.listens, place.ms_played, place.listeners)
+            for place in chart(session.connection(), Subject.SONG, ALL_TIME, most=100)
+        ]
+    assert found == brute_force.song_chart(computed, ALL_TIME)
+    assert verify(computed, RULE).exact
+
+
+def test_what_a_client_tells_later_is_a_correction_too(computed: Engine) -> None:
+    """The recorder fills the gaps of songs, and keeps the newest timezone."""
+    record(
+        computed,
+        play(id=event_id(777), user="eve", time="2021-05-30T12:00:00Z", song=song(title="Song 1", duration_ms=600_000)),
+        preference(user="ada", key="timezone", value="Asia/Tokyo", time="2021-06-01T00:00:00Z"),
+        preference(user="bob", key="timezone", value=None, time="2021-06-01T00:00:00Z"),
+    )
+    refresh(computed, RULE)
+    assert_exact(computed)
+
+
+def test_a_correction_that_changes_nothing_marks_nothing(computed: Engine) -> None:
+    with transaction(computed) as session:
+        session.execute(update(Song).values(attributes={"isrc": "x"}))
+        session.execute(update(Listener).values(email=None, moods={"now": "calm"}))
+        session.execute(delete(PlayHistory).where(PlayHistory.id == UUID(event_id(99))))
+    assert stale(computed) == 0
+
+
+@pytest.mark.parametrize(
+    "rule", [ListenRule(percent=100), ListenRule(percent=0), ListenRule(enough_s=10), ListenRule(unknown_s=200)]
+)
+def test_a_new_rule_and_a_recomputation_are_as_if_it_had_always_been_the_rule(
+    computed: Engine, rule: ListenRule
+) -> None:
+    record(computed, play(id=event_id(778), user="eve", song=song(title="Song 0", duration_ms=600_000), ms_played=1))
+    with transaction(computed) as session:
+        mark_all(session.connection())
+    refresh(computed, rule)
+    refresh_charts(computed, today=TODAY, closed=True)
+    assert_exact(computed, rule)
+    assert verify(computed, rule).exact
+
+
+def test_the_rule_is_the_same_in_python_and_in_sql(computed: Engine) -> None:
+    for percent, enough_s, unknown_s in ((50, 240, 30), (1, 1, 1), (100, 2**31 // 1000, 0)):
+        rule = ListenRule(percent, enough_s, unknown_s)
+        for ms_played in (None, 0, 29_999, 30_000, 91_499, 91_500, 240_000, 2**31 - 1):
+            for duration_ms in (None, 1, 183_000, 2**31 - 1):
+                wanted = brute_force.counts(
+                    brute_force.Heard(1, 1, AT, ms_played, duration_ms),
+                    percent=percent, enough_s=enough_s, unknown_s=unknown_s,
+                )  # fmt: skip
+                assert rule.holds(ms_played=ms_played, duration_ms=duration_ms) is wanted
+
+
+DAMAGE: dict[str, Correction] = {
+    "an hour": lambda session: session.execute(update(ListeningHour).values(plays=ListeningHour.plays + 1)),
+    "a missing hour": lambda session: session.execute(delete(ListeningHour)),
+    "a song": lambda session: session.execute(update(SongDay).values(ms_played=0)),
+    "an hour too many": lambda session: session.add(
+        ListeningHour(
+            user_id=session.scalar(user_id("ada")), day=TODAY, hour=23, plays=1, listens=0, ms_played=0
+        )
+    ),
+    "a chart": lambda session: session.execute(update(ChartPlace).values(listeners=99)),
+    "a missing chart": lambda session: session.execute(delete(ChartPlace).where(ChartPlace.period == "week")),
+    "a chart too many": lambda session: session.add(
+        ChartPlace(
+            subject="song", period="day", starts_on=date(2030, 1, 1), place=1, artist="a", title="b",
+            plays=1, listens=1, ms_played=1, listeners=1,
+        )
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_verify_names_what_is_wrong_and_recompute_mends_it(computed: Engine, damage: Correction) -> None:
+    assert verify(computed, RULE).exact
+    with transaction(computed) as session:
+        damage(session)
+    verdict = verify(computed, RULE)
+    assert not verdict.exact
+    assert all(difference.where and difference.wanted != difference.found for difference in verdict.differences)
+    with transaction(computed) as session:
+        mark_all(session.connection())
+    refresh(computed, RULE)
+    refresh_charts(computed, today=TODAY, closed=True)
+    assert verify(computed, RULE).exact
+    assert_exact(computed)

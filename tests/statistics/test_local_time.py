@@ -1,0 +1,88 @@
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from tests.statistics.rows import at, days
+from tests.strategies import CHEAP, preference
+from worker.statistics.local_time import stretches, zone
+
+
+def in_zone(name: object) -> dict[str, object]:
+    return preference(key="timezone", value=name)
+
+
+@pytest.mark.parametrize(
+    ("time", "day"),
+    [
+        ("2021-04-22T23:59:59.999999Z", date(2021, 4, 22)),
+        ("2021-04-22T23:59:59.999999-00:00", date(2021, 4, 22)),
+        ("2021-04-23T00:00:00Z", date(2021, 4, 23)),
+        ("2021-04-22T23:59:59.999999+14:00", date(2021, 4, 22)),
+        ("2021-04-23T00:00:00+14:00", date(2021, 4, 23)),
+        ("2021-04-22T23:59:59.999999-12:00", date(2021, 4, 22)),
+        ("2021-04-23T00:00:00-12:00", date(2021, 4, 23)),
+        ("2021-04-23T00:10:00+23:59", date(2021, 4, 23)),
+        ("2021-04-22T23:50:00-23:59", date(2021, 4, 22)),
+        ("2020-02-29T23:30:00-05:45", date(2020, 2, 29)),
+        ("2020-12-31T23:30:00-08:00", date(2020, 12, 31)),
+    ],
+)
+def test_the_offset_of_the_event_makes_the_local_day(engine: Engine, time: str, day: date) -> None:
+    assert days(engine, at(time)) == {day: 1}
+
+
+def test_the_offset_of_the_event_counts_before_the_timezone(engine: Engine) -> None:
+    assert days(engine, in_zone("Asia/Tokyo"), at("2021-04-22T23:30:00+00:00")) == {date(2021, 4, 22): 1}
+
+
+# Where the clocks of Vienna are set: at 01:00 UTC, from +01:00 to +02:00 in March and back in October.
+@pytest.mark.parametrize(
+    ("time", "day"),
+    [
+        ("2021-03-27T22:59:59Z", date(2021, 3, 27)),
+        ("2021-03-27T23:00:00Z", date(2021, 3, 28)),
+        ("2021-03-28T21:59:59Z", date(2021, 3, 28)),
+        ("2021-03-28T22:00:00Z", date(2021, 3, 29)),
+        ("2021-10-30T21:59:59Z", date(2021, 10, 30)),
+        ("2021-10-30T22:00:00Z", date(2021, 10, 31)),
+        ("2021-10-31T22:59:59.999999Z", date(2021, 10, 31)),
+        ("2021-10-31T23:00:00Z", date(2021, 11, 1)),
+    ],
+)
+def test_the_timezone_makes_the_day_of_an_event_without_offset(engine: Engine, time: str, day: date) -> None:
+    assert days(engine, in_zone("Europe/Vienna"), at(time)) == {day: 1}
+
+
+# Samoa went from one side of the date line to the other, and had no 30th of December.
+def test_a_day_that_never_was_has_no_plays(engine: Engine) -> None:
+    told = days(engine, in_zone("Pacific/Apia"), at("2011-12-30T09:59:59Z"), at("2011-12-30T10:00:00Z"))
+    assert told == {date(2011, 12, 29): 1, date(2011, 12, 31): 1}
+
+
+@pytest.mark.parametrize("nonsense", ["Europe", "europe/vienna", "../etc/passwd", "", "Mars/Olympus", 7, None, ["UTC"]])
+def test_what_names_no_timezone_is_utc(engine: Engine, nonsense: object) -> None:
+    assert zone(nonsense) is UTC
+    assert days(engine, in_zone(nonsense), at("2021-04-22T23:30:00Z")) == {date(2021, 4, 22): 1}
+
+
+@CHEAP
+@given(
+    st.sampled_from(sorted(available_timezones())),
+    st.datetimes(datetime(2002, 1, 1), datetime(2030, 1, 1)),  # noqa: DTZ001 -- hypothesis wants naive bounds
+    st.integers(1, 72 * 60),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_the_stretches_of_a_timezone_have_its_offsets(name: str, start: datetime, minutes: int, where: float) -> None:
+    starts_at = start.replace(tzinfo=UTC, second=0, microsecond=0)
+    ends_at = starts_at + timedelta(minutes=minutes)
+    parts = list(stretches(ZoneInfo(name), starts_at, ends_at))
+    assert (parts[0].starts_at, parts[-1].ends_at) == (starts_at, ends_at)
+    assert all(before.ends_at == after.starts_at for before, after in zip(parts, parts[1:], strict=False))
+    moment = starts_at + where * (ends_at - starts_at)
+    (part,) = (part for part in parts if part.starts_at <= moment < part.ends_at)
+    offset = moment.astimezone(ZoneInfo(name)).utcoffset() or timedelta()
+    assert part.offset_minutes == offset // timedelta(minutes=1)

@@ -1,0 +1,158 @@
+"""After any history of plays, corrections and interrupted sweeps, the rollups are those of a recount."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, delete, select, update
+from sqlalchemy.orm import Session
+
+from tests.statistics import brute_force
+from tests.statistics.rows import RULE, assert_exact, emptied, record
+from tests.strategies import event_id, play, preference, song
+from worker.database import transaction
+from worker.models import PlayHistory, Song, User
+from worker.statistics import rollups
+from worker.statistics.charts import chart, refresh_charts
+from worker.statistics.listen_rule import ListenRule
+from worker.statistics.periods import Period, span
+from worker.statistics.ranking import Subject
+from worker.statistics.refresh import refresh
+from worker.statistics.stale import mark_all
+from worker.statistics.verify import verify
+
+USERS = ("ada", "bob")
+TODAY = date(2021, 10, 31)
+# The hours around which the days of somebody change, and clocks are set.
+TIMES = st.builds(
+    "{}T{}:30:00{}".format,
+    st.sampled_from(("2021-03-28", "2021-10-30", "2021-10-31", "2021-11-01")),
+    st.sampled_from(("00", "01", "04", "12", "23")),
+    st.sampled_from(("Z", "+02:00", "-11:00", "+14:00")),
+)
+ZONES = st.sampled_from((None, "Europe/Vienna", "America/New_York", "Pacific/Kiritimati", "nowhere"))
+SONGS = st.builds(
+    lambda title, duration: song(title=title, duration_ms=duration or ...),
+    st.sampled_from(("a", "b")),
+    st.sampled_from((None, None, 60_000)),
+)
+PLAYS = st.builds(
+    lambda number, user, time, of, ms: play(id=event_id(number), user=user, time=time, song=of, ms_played=ms),
+    st.integers(1, 30),
+    st.sampled_from(USERS),
+    TIMES,
+    SONGS,
+    st.sampled_from((0, 29_999, 30_000, 31_000, 600_000)),
+)
+TIMEZONES = st.builds(
+    lambda user, value, time: preference(user=user, key="timezone", value=value, time=time),
+    st.sampled_from(USERS),
+    ZONES,
+    TIMES,
+)
+BATCHES = st.lists(PLAYS | TIMEZONES, min_size=1, max_size=6)
+Step = tuple[str, Any]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("record"), BATCHES),
+        st.tuples(st.just("record"), BATCHES),
+        st.tuples(st.just("delete a play"), st.integers(0, 9)),
+        st.tuples(st.just("delete a song"), st.sampled_from(("a", "b"))),
+        st.tuples(st.just("delete a user"), st.sampled_from(USERS)),
+        st.tuples(st.just("shorten a play"), st.integers(0, 9)),
+        st.tuples(st.just("refresh"), st.none()),
+        st.tuples(st.just("refresh a little"), st.none()),
+        st.tuples(st.just("die while refreshing"), st.none()),
+        st.tuples(st.just("draw charts"), st.booleans()),
+        st.tuples(st.just("recompute"), st.none()),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+class Killed(BaseException):
+    """What a SIGKILL is to the transaction."""
+
+
+def nth_play(session: Session, number: int) -> Any:
+    return session.scalar(
+        select(PlayHistory.id).order_by(PlayHistory.played_at, PlayHistory.id).offset(number).limit(1)
+    )
+
+
+def dies(*_: Any) -> None:
+    raise Killed
+
+
+def correct(session: Session, kind: str, what: Any) -> None:
+    match kind:
+        case "delete a play":
+            session.execute(delete(PlayHistory).where(PlayHistory.id == nth_play(session, what)))
+        case "shorten a play":
+            session.execute(update(PlayHistory).where(PlayHistory.id == nth_play(session, what)).values(ms_played=1))
+        case "delete a song":
+            session.execute(delete(Song).where(Song.title == what))
+        case "delete a user":
+            session.execute(delete(User).where(User.username == what))
+        case "recompute":
+            mark_all(session.connection())
+
+
+def take(engine: Engine, kind: str, what: Any) -> None:
+    match kind:
+        case "record":
+            events: list[Mapping[str, Any]] = what
+            record(engine, *events)
+        case "refresh":
+            refresh(engine, RULE)
+        case "refresh a little":
+            refresh(engine, RULE, budget_s=0, days_at_once=1)
+        case "die while refreshing":
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(rollups, "pass_by", dies)
+                with pytest.raises(Killed):
+                    refresh(engine, RULE, days_at_once=2)
+                    raise Killed  # Nothing was stale.
+        case "draw charts":
+            refresh_charts(engine, today=TODAY, closed=what)
+        case _:
+            with transaction(engine) as session:
+                correct(session, kind, what)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(STEPS)
+def test_rollups_equal_a_recount_after_anything(engine: Engine, steps: list[Step]) -> None:
+    emptied(engine)
+    for kind, what in steps:
+        take(engine, kind, what)
+        # At any time, what is not marked is exact.
+        assert verify(engine, RULE).differences == []
+    refresh(engine, RULE)
+    assert_exact(engine)
+    refresh_charts(engine, today=TODAY, closed=True)
+    verdict = verify(engine, RULE)
+    assert (verdict.waiting, verdict.differences) == (0, [])
+    for period in Period:
+        wanted = span(period, TODAY)
+        with transaction(engine) as session:
+            places = chart(session.connection(), Subject.SONG, wanted, most=100)
+        assert [
+            (each.place, each.artist, each.title, each.plays, each.listens, each.ms_played, each.listeners)
+            for each in places
+        ] == brute_force.song_chart(engine, wanted)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(BATCHES, st.integers(0, 100), st.integers(0, 700), st.integers(0, 700))
+def test_any_rule_counts_as_a_recount_does(
+    engine: Engine, batch: list[Mapping[str, Any]], percent: int, enough_s: int, unknown_s: int
+) -> None:
+    rule = ListenRule(percent, enough_s, unknown_s)
+    record(emptied(engine), *batch)
+    refresh(engine, rule)
+    assert_exact(engine, rule)

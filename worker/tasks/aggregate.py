@@ -1,0 +1,21 @@
+from worker.bootsteps import waiting
+from worker.celery import app
+from worker.database import opened_engine
+from worker.keys import AGGREGATE_LISTENING, STATISTICS_QUEUE
+from worker.patience import Patience
+from worker.statistics.listen_rule import ListenRule
+from worker.statistics.refresh import refresh
+
+# Half the time between two calls, so that a worker with one slot still drains while a long history is computed.
+BUDGET_S = 5.0
+_patience = Patience()
+
+
+@app.task(name=AGGREGATE_LISTENING)
+def aggregate_listening() -> str:
+    """Compute what is stale. Of calls that piled up while no worker was there, the last one does the work."""
+    if waiting(app, STATISTICS_QUEUE):
+        return "another call waits"
+    rule = ListenRule.configured(app.settings)
+    with opened_engine(app.settings.database_url) as engine:
+        return str(_patience.attempt(lambda: refresh(engine, rule, budget_s=BUDGET_S), within_s=0))

@@ -1,0 +1,18 @@
+from datetime import UTC, datetime
+
+from worker.celery import app
+from worker.database import opened_engine
+from worker.keys import REFRESH_CHARTS
+from worker.patience import Patience
+from worker.statistics import charts
+
+_patience = Patience()
+
+
+# Charts of all time read every day of everybody.
+@app.task(name=REFRESH_CHARTS, soft_time_limit=3_000, time_limit=3_060)
+def refresh_charts(*, closed: bool = False) -> int | None:
+    """Draw stale charts anew: of the running periods, and if `closed`, of those that have ended. Returns how many."""
+    today = datetime.now(UTC).date()
+    with opened_engine(app.settings.database_url) as engine:
+        return _patience.attempt(lambda: charts.refresh_charts(engine, today=today, closed=bool(closed)), within_s=0)

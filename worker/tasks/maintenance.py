@@ -1,0 +1,35 @@
+import logging
+from datetime import UTC, datetime, timedelta
+
+from worker import dead_letters
+from worker.celery import app
+from worker.database import opened_engine
+from worker.keys import MAINTENANCE
+from worker.stream import EventStream
+
+logger = logging.getLogger(__name__)
+
+IDLE_S = 3600.0
+MOST_LEFTOVERS = 10_000
+
+
+@app.task(name=MAINTENANCE)
+def maintenance() -> dict[str, int]:
+    """Retire idle consumers, give lost entries back to the group, let old dead letters go. Says how many of each."""
+    with EventStream.opened(app.settings.redis_url) as stream:
+        done = {
+            "given back": stream.give_back(most=MOST_LEFTOVERS),
+            "retired": sum(stream.retire(each.name) for each in stream.consumers() if each.idle_s > IDLE_S),
+            "discarded": _discard_old(),
+        }
+    if any(done.values()):
+        logger.info("maintenance: %s", ", ".join(f"{count} {name}" for name, count in done.items()))
+    return done
+
+
+def _discard_old() -> int:
+    days = app.settings.zik_keep_dead_letters_days
+    if days is None:
+        return 0
+    with opened_engine(app.settings.database_url) as engine:
+        return dead_letters.discard_older(engine, datetime.now(UTC) - timedelta(days=days))
