@@ -219,6 +219,18 @@ class EventStream:
         age_s = max(0.0, int(clock_s) - born_ms / 1000)
         return Books(added, recorded, duplicate, dead, waiting, pending, age_s)
 
+    def last_id(self) -> str:
+        """The id of the entry that was added last; `0-0` where there never was one."""
+        with _translated():
+            if not self._redis.exists(STREAM):
+                return "0-0"
+            return str(self._redis.xinfo_stream(STREAM)["last-generated-id"].decode())
+
+    def holds_until(self, entry_id: str) -> bool:
+        """Whether an entry up to this one, included, is still in the stream."""
+        with _translated():
+            return bool(self._redis.xrange(STREAM, max=entry_id, count=1))
+
     def consumers(self) -> list[Consumer]:
         """The group's consumers; none, where no worker has ever read the stream."""
         with _translated():

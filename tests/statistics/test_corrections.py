@@ -66,7 +66,7 @@ def stale(engine: Engine) -> int:
         )
 
 
-def user_id(name: str) -> Select[tuple[int]]:
+def user_id(name: str) -> Select[int]:
     return select(Listener.id).where(Listener.username == name)
 
 
@@ -151,18 +151,6 @@ def test_a_new_rule_and_a_recomputation_are_as_if_it_had_always_been_the_rule(
     refresh_charts(computed, today=TODAY, closed=True)
     assert_exact(computed, rule)
     assert verify(computed, rule).exact
-
-
-def test_the_rule_is_the_same_in_python_and_in_sql(computed: Engine) -> None:
-    for percent, enough_s, unknown_s in ((50, 240, 30), (1, 1, 1), (100, 2**31 // 1000, 0)):
-        rule = ListenRule(percent, enough_s, unknown_s)
-        for ms_played in (None, 0, 29_999, 30_000, 91_499, 91_500, 240_000, 2**31 - 1):
-            for duration_ms in (None, 1, 183_000, 2**31 - 1):
-                wanted = brute_force.counts(
-                    brute_force.Heard(1, 1, AT, ms_played, duration_ms),
-                    percent=percent, enough_s=enough_s, unknown_s=unknown_s,
-                )  # fmt: skip
-                assert rule.holds(ms_played=ms_played, duration_ms=duration_ms) is wanted
 
 
 DAMAGE: dict[str, Correction] = {

@@ -1,18 +1,13 @@
 """Sweeps beside writers and beside each other: each of these orders once lost a play in somebody's design."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from threading import Barrier, Thread
 
-import pytest
 from sqlalchemy import Engine, func, select
-from sqlalchemy.orm import Session
 
 from tests.statistics.rows import RULE, assert_exact, record
 from tests.strategies import accepted, event_id, play, preference, song
-from worker.database import open_engine, snapshot, transaction
-from worker.errors import DatabaseUnavailableError
+from worker.database import snapshot, transaction
 from worker.models import SongDay, StaleDay, User
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.charts import refresh_charts
@@ -22,16 +17,9 @@ from worker.statistics.verify import verify
 TODAY = date(2021, 4, 22)
 
 
-@contextmanager
-def open_transaction(engine: Engine) -> Iterator[Session]:
-    """One that commits at the end of the block, while others go on."""
-    with transaction(engine) as session:
-        yield session
-
-
 def test_a_play_that_commits_after_the_sweep_is_counted_by_the_next(postgres: Engine) -> None:
     record(postgres, play(id=event_id(1)))
-    with open_transaction(postgres) as session:
+    with transaction(postgres) as session:
         record_batch(session.connection(), accepted(play(id=event_id(2), song=song(title="b"))), known=Known())
         refresh(postgres, RULE)
     refresh(postgres, RULE)
@@ -41,7 +29,7 @@ def test_a_play_that_commits_after_the_sweep_is_counted_by_the_next(postgres: En
 def test_a_duration_that_commits_late_counts_for_plays_its_writer_could_not_see(postgres: Engine) -> None:
     """The hole that marking days at once would have: the play is stored, and computed, in between."""
     record(postgres, play(id=event_id(1), user="bob", ms_played=40_000))
-    with open_transaction(postgres) as session:
+    with transaction(postgres) as session:
         told = play(id=event_id(2), user="bob", time="2021-06-01T00:00:00Z", song=song(duration_ms=600_000))
         record_batch(session.connection(), accepted(told), known=Known())
         record(postgres, play(id=event_id(3), user="ada", ms_played=40_000))
@@ -53,7 +41,7 @@ def test_a_duration_that_commits_late_counts_for_plays_its_writer_could_not_see(
 
 def test_a_timezone_that_commits_late_counts_for_plays_its_writer_could_not_see(postgres: Engine) -> None:
     record(postgres, preference(user="ada", key="mood", value=1))
-    with open_transaction(postgres) as session:
+    with transaction(postgres) as session:
         told = preference(user="ada", key="timezone", value="Asia/Tokyo")
         record_batch(session.connection(), accepted(told), known=Known())
         record(postgres, play(id=event_id(3), user="ada", time="2021-04-22T20:00:00Z"))
@@ -84,52 +72,39 @@ def test_a_sweep_does_not_hold_up_the_recorder(postgres: Engine) -> None:
     assert_exact(postgres)
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgres"], indirect=True)
-def test_writers_and_sweeps_at_once_end_in_exact_statistics(engine: Engine) -> None:
-    writers, sweepers, batches = 2, 3, 15
-    begin = Barrier(writers + sweepers)
-    failed: list[BaseException] = []
+def some_plays(writer: int, batch: int) -> list[dict[str, object]]:
+    return [
+        play(
+            id=event_id(10_000 * writer + 100 * batch + number),
+            user=f"user {number % 4}",
+            time=f"2021-04-{10 + number % 9}T{batch:02}:{writer:02}:00{('Z', '+02:00')[number % 2]}",
+            song=song(title=f"{number % 3}", duration_ms=60_000 if batch == number else ...),
+            ms_played=10_000 * number,
+        )
+        for number in range(20)
+    ]
 
-    def write(number: int) -> None:
-        with_engine(lambda own: [record(own, *some(number, batch)) for batch in range(batches)])
+
+def test_writers_and_sweeps_at_once_end_in_exact_statistics(engine: Engine) -> None:
+    rounds = 15
+
+    def write(writer: int) -> None:
+        for batch in range(rounds):
+            record(engine, *some_plays(writer, batch))
 
     def sweep() -> None:
-        with_engine(lambda own: [refresh(own, RULE, days_at_once=7) for _ in range(batches)])
+        for _ in range(rounds):
+            refresh(engine, RULE, days_at_once=7)
 
     def draw() -> None:
-        with_engine(lambda own: [refresh_charts(own, today=TODAY, closed=True) for _ in range(3)])
+        for _ in range(3):
+            refresh_charts(engine, today=TODAY, closed=True)
 
-    def with_engine(work: object) -> None:
-        own = open_engine(engine.url.render_as_string(hide_password=False))
-        begin.wait()
-        try:
-            work(own)  # type: ignore[operator]
-        except DatabaseUnavailableError:
-            raise
-        except BaseException as error:  # noqa: BLE001 -- shown below
-            failed.append(error)
-        finally:
-            own.dispose()
-
-    def some(writer: int, batch: int) -> list[dict[str, object]]:
-        return [
-            play(
-                id=event_id(10_000 * writer + 100 * batch + number),
-                user=f"user {number % 4}",
-                time=f"2021-04-{10 + number % 9}T{batch:02}:{writer:02}:00{('Z', '+02:00')[number % 2]}",
-                song=song(title=f"{number % 3}", duration_ms=60_000 if batch == number else ...),
-                ms_played=10_000 * number,
-            )
-            for number in range(20)
-        ]
-
-    threads = [Thread(target=write, args=[number]) for number in range(writers)]
-    threads += [Thread(target=sweep) for _ in range(sweepers - 1)] + [Thread(target=draw)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failed == []
+    with ThreadPoolExecutor() as pool:
+        running = [pool.submit(write, 1), pool.submit(write, 2), pool.submit(sweep), pool.submit(sweep)]
+        running.append(pool.submit(draw))
+    for each in running:
+        each.result()
     refresh(engine, RULE)
     assert_exact(engine)
     refresh_charts(engine, today=TODAY, closed=True)

@@ -8,8 +8,11 @@ from worker.cli.dead import desk
 from worker.cli.demo import demo
 from worker.cli.doctor import doctor
 from worker.cli.drain import drain
+from worker.cli.export import export
+from worker.cli.forget import forget
 from worker.cli.init import init
 from worker.cli.publish import publish
+from worker.cli.rollups import aggregate, recompute, verify
 from worker.cli.status import status
 from worker.cli.terminal import complain
 from worker.cli.up import up
@@ -24,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # In the order in which a newcomer meets them, which is the order of `zik --help`.
-for command in (demo, up, init, publish, drain, status, doctor):
+for command in (demo, up, init, publish, drain, status, doctor, aggregate, recompute, verify, export, forget):
     app.command()(command)
 app.add_typer(desk, name="dead")
 

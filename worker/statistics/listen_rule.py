@@ -24,14 +24,6 @@ class ListenRule:
         """The rule that the settings ask for."""
         return cls(settings.zik_listen_percent, settings.zik_listen_seconds, settings.zik_listen_unknown_seconds)
 
-    def holds(self, *, ms_played: int | None, duration_ms: int | None) -> bool:
-        """Whether a play of `ms_played` of a song of `duration_ms` counts; None is unknown."""
-        if ms_played is None:
-            return True
-        if duration_ms is None:
-            return ms_played >= 1000 * self.unknown_s
-        return 100 * ms_played >= self.percent * duration_ms or ms_played >= 1000 * self.enough_s
-
     def as_parameters(self) -> dict[str, int]:
         """For `IS_LISTEN`."""
         return asdict(self)

@@ -1,0 +1,183 @@
+"""A person's right to everything and to nothing: export, forget, and back."""
+
+import io
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from tests import oracle
+from tests.statistics.rows import RULE, assert_exact
+from tests.strategies import event_id, favorite, payload, play, preference, song
+from worker.codec import decode
+from worker.database import snapshot, transaction
+from worker.drain import Drain
+from worker.errors import ZikError
+from worker.export import export
+from worker.forget import forget
+from worker.models import Base, DeadLetter, PlayHistory, Song, StaleChart, User
+from worker.publishing import publish_lines
+from worker.statistics.listener import UnknownUserError, listener
+from worker.statistics.refresh import refresh
+from worker.statistics.verify import verify
+from worker.stream import EventStream
+
+NOW = datetime.now(UTC)
+FULL = play(
+    id=event_id(1),
+    user="Zoë",
+    time="2021-04-22T23:30:00.000001+05:30",
+    song=song(album="Lateralus", duration_ms=183_000, ids={"isrc": "US1", "mbid": "m"}),
+    ms_played=181_200,
+    source="mpd/0.23.14",
+    context={"shuffle": True, "mood": "\u2028"},
+)
+HERS = [
+    FULL,
+    play(id=event_id(2), user="Zoë", song=song(title="<b>&\x1b[31m")),
+    favorite(id=event_id(3), user="Zoë"),
+    favorite(id=event_id(4), user="Zoë", song=song(title="gone"), favorite=False),
+    preference(id=event_id(5), user="Zoë", key="timezone", value="Europe/Vienna"),
+    preference(id=event_id(6), user="Zoë", key="mood", value=None),
+    preference(id=event_id(7), user="Zoë", key="free", value={"now": ["calm", 1.5]}),
+]
+OTHERS = [play(id=event_id(20), user="ada"), favorite(id=event_id(21), user="ada", favorite=False)]
+
+
+@pytest.fixture
+def drain(stream: EventStream, engine: Engine) -> Drain:
+    stream.append([payload(event) for event in HERS + OTHERS])
+    drain = Drain(stream, engine, "test:1")
+    drain.run()
+    refresh(engine, RULE)
+    return drain
+
+
+def lines(engine: Engine, name: str) -> list[bytes]:
+    with snapshot(engine) as session:
+        return list(export(session.connection(), listener(session.connection(), name).id))
+
+
+def anywhere(engine: Engine, words: str) -> list[str]:
+    """The tables in which the words stand."""
+    found = []
+    with snapshot(engine) as session:
+        for table in Base.metadata.sorted_tables:
+            rows = session.execute(select(table)).all()
+            if any(
+                words in (value.decode(errors="replace") if isinstance(value, bytes) else str(value))
+                for row in rows
+                for value in row
+            ):
+                found.append(table.name)
+    return found
+
+
+def test_an_export_published_again_changes_nothing(drain: Drain) -> None:
+    before = oracle.actual(drain.engine)
+    told = lines(drain.engine, "Zoe\u0308")
+    assert len(told) == len(HERS)
+    assert publish_lines(drain.stream, iter(told), now=NOW).bad == []
+    assert drain.run().events == len(HERS)
+    assert oracle.actual(drain.engine) == before
+
+
+def test_an_export_brings_everything_back(drain: Drain) -> None:
+    told = lines(drain.engine, "Zoë")
+    before = all_plays(drain.engine), oracle.actual(drain.engine)
+    forget(drain, "Zoë")
+    assert publish_lines(drain.stream, iter(told), now=NOW).bad == []
+    drain.run()
+    assert (all_plays(drain.engine), oracle.actual(drain.engine)) == before
+    assert lines(drain.engine, "Zoë")[1:] == told[1:]
+
+
+def all_plays(engine: Engine) -> list[tuple[object, ...]]:
+    columns = (
+        User.username, PlayHistory.id, Song.identity, PlayHistory.played_at, PlayHistory.utc_offset_minutes,
+        PlayHistory.ms_played, PlayHistory.source, PlayHistory.context,
+    )  # fmt: skip
+    with snapshot(engine) as session:
+        rows = session.execute(select(*columns).join(User, User.id == PlayHistory.user_id).join(Song))
+        return sorted((tuple(row) for row in rows), key=str)
+
+
+def test_the_first_line_tells_of_the_account_too(drain: Drain) -> None:
+    with transaction(drain.engine) as session:
+        user = session.scalars(select(User).where(User.username == "Zoë")).one()
+        user.email, user.moods = "zoe@example.org", {"now": "calm"}
+    first = lines(drain.engine, "Zoë")[0]
+    assert b'"email":"zoe@example.org"' in first
+    assert b'"moods":{"now":"calm"}' in first
+    assert decode(first, now=NOW).user == "Zoë"
+
+
+def test_nothing_of_a_forgotten_user_is_left_and_everything_of_others(drain: Drain) -> None:
+    others = all_plays(drain.engine)
+    drain.stream.append(
+        [
+            payload(play(id=event_id(30), user="Zoë")),  # waits
+            payload(play(user="Zoë", time="yesterday")),  # a dead letter that can be read
+            b'{"user": "Zo\\u00eb", "type": "play", "time": ',  # one that cannot
+            payload(play(user="ada", time="tomorrow")),  # another's
+        ]
+    )
+    receipt = forget(drain, " Zoë ")
+    assert receipt.username == "Zoë"
+    assert receipt.erased["plays"] == 3
+    assert receipt.erased["favorites"] == 2
+    assert receipt.erased["preferences"] == 3
+    assert receipt.erased["dead letters"] == 2
+    assert anywhere(drain.engine, "Zoë") == []
+    assert anywhere(drain.engine, "00eb") == []
+    assert [row for row in others if row[0] == "ada"] == all_plays(drain.engine)
+    with snapshot(drain.engine) as session:
+        assert session.scalar(select(func.count()).select_from(DeadLetter)) == 1
+        assert session.scalar(select(func.count()).select_from(StaleChart)) == 0
+    books = drain.stream.books()
+    assert (books.waiting, books.unaccounted) == (0, 0)
+    refresh(drain.engine, RULE)
+    assert_exact(drain.engine)
+    assert verify(drain.engine, RULE).exact
+
+
+def test_one_who_was_only_ever_refused_can_be_forgotten(stream: EventStream, engine: Engine) -> None:
+    drain = Drain(stream, engine, "test:1", create_users=False)
+    stream.append([payload(play(user="Zoë"))])
+    assert forget(drain, "Zoë").erased["dead letters"] == 1
+    assert anywhere(engine, "Zoë") == []
+
+
+def test_a_stranger_is_a_clear_error_and_erases_nothing(drain: Drain) -> None:
+    before = oracle.actual(drain.engine)
+    with pytest.raises(UnknownUserError, match="Zoé"):
+        forget(drain, "Zoé")
+    assert oracle.actual(drain.engine) == before
+
+
+def test_forgetting_waits_for_what_another_worker_holds(drain: Drain) -> None:
+    drain.stream.append([payload(play(id=event_id(40), user="Zoë", time="2021-05-01T00:00:00Z"))])
+    drain.stream.read_new("other:1", count=10, block_ms=0)
+    with pytest.raises(ZikError, match="another worker holds events"):
+        forget(drain, "Zoë", wait_s=0.5)
+    assert "Zoë" in usernames(drain.engine)
+
+
+def usernames(engine: Engine) -> set[str]:
+    with snapshot(engine) as session:
+        return set(session.scalars(select(User.username)))
+
+
+def test_a_worker_that_remembers_the_user_goes_on(drain: Drain) -> None:
+    other = Drain(drain.stream, drain.engine, "other:1")
+    drain.stream.append([payload(play(id=event_id(50), user="Zoë", time="2021-05-01T00:00:00Z"))])
+    other.run()
+    forget(drain, "Zoë")
+    drain.stream.append([payload(play(id=event_id(51), user="Zoë", time="2021-05-02T00:00:00Z"))])
+    assert dict(other.run().outcomes) == {"recorded": 1}
+    assert [row[0] for row in all_plays(drain.engine)].count("Zoë") == 1
+
+
+def test_lines_can_be_read_from_a_file(drain: Drain) -> None:
+    file = io.BytesIO(b"\n".join(lines(drain.engine, "Zoë")))
+    assert publish_lines(drain.stream, iter(file), now=NOW).sent == len(HERS)

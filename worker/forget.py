@@ -1,0 +1,97 @@
+"""Erase a person: the account, the listening history, the statistics, the dead letters, what waits in the stream."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pydantic_core import from_json
+from sqlalchemy import Connection, delete, func, select
+
+from worker.database import patient, transaction
+from worker.drain import ABANDONED_MS, Drain
+from worker.errors import ZikError
+from worker.identity import canonical_user
+from worker.models import DeadLetter, Favorite, ListeningHour, PlayHistory, Preference, SongDay, User
+from worker.statistics.charts import refresh_charts
+from worker.statistics.listener import UnknownUserError
+
+_LOOK_EVERY_S: Final = 0.2
+_LETTERS_AT_ONCE: Final = 1_000
+_OWNED: Final = {
+    "plays": PlayHistory.user_id,
+    "favorites": Favorite.user_id,
+    "preferences": Preference.user_id,
+    "listening hours": ListeningHour.user_id,
+    "songs by day": SongDay.user_id,
+}
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was erased, by kind. `drained` counts events, of anybody, that were recorded first so as to be found."""
+
+    username: str
+    erased: dict[str, int]
+    drained: int
+    charts: int
+
+
+def forget(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 1000) -> Receipt:
+    """Erase a user everywhere. Events that arrive later are about a new user of that name: stop the player first.
+
+    What waits in the stream is recorded before, because only then all of it is in one place. Charts for everyone are
+    drawn anew at once. The books keep counting the events: they tell how many there were, and nothing of whom.
+
+    Raises:
+        UnknownUserError: there is no such user, nor any dead letter of that name.
+        ZikError: entries that another worker holds are not recorded within `wait_s`.
+    """
+    drained = _record_what_waits(drain, wait_s)
+    with transaction(patient(drain.engine)) as session:
+        connection = session.connection()
+        name = canonical_user(username.strip())
+        letters = list(_letters(connection, name))
+        # Of someone who was refused there may be nothing else.
+        user_id = connection.scalar(select(User.id).where(User.username == name))
+        if user_id is None and not letters:
+            raise UnknownUserError(name)
+        erased = {"dead letters": len(letters)}
+        for kind, owner in _OWNED.items():
+            erased[kind] = connection.execute(select(func.count()).where(owner == user_id)).scalar_one()
+        connection.execute(delete(DeadLetter).where(DeadLetter.id.in_(letters)))
+        connection.execute(delete(User).where(User.id == user_id))
+    charts = refresh_charts(drain.engine, today=datetime.now(UTC).date(), closed=True)
+    return Receipt(name, erased, drained, charts)
+
+
+def _record_what_waits(drain: Drain, wait_s: float) -> int:
+    """Drain until nothing is left of what is in the stream now, also of what other workers hold."""
+    last = drain.stream.last_id()
+    deadline = time.monotonic() + wait_s
+    drained = drain.run().events
+    while drain.stream.holds_until(last):
+        if time.monotonic() > deadline:
+            raise ZikError("another worker holds events and does not record them: see `zik status`, then try again")
+        time.sleep(_LOOK_EVERY_S)
+        drained += drain.run().events
+    return drained
+
+
+def _letters(connection: Connection, username: str) -> Iterator[int]:
+    """The dead letters that are, or seem to be, of this user."""
+    letters = select(DeadLetter.id, DeadLetter.payload).order_by(DeadLetter.id)
+    rows = connection.execute(letters.execution_options(yield_per=_LETTERS_AT_ONCE))
+    return (letter_id for letter_id, payload in rows if _names(payload, username))
+
+
+def _names(payload: bytes, username: str) -> bool:
+    try:
+        event: Any = from_json(payload)
+    except ValueError:
+        # Nobody can tell what it says, so the name between quotes is enough, however it is written there.
+        return any(json.dumps(username, ensure_ascii=escaped).encode() in payload for escaped in (True, False))
+    user = event.get("user") if isinstance(event, dict) else None
+    return isinstance(user, str) and canonical_user(user.strip()) == username
