@@ -11,7 +11,16 @@ from kombu import pools
 from tests.workers import eventually, full
 from worker.bootsteps import Bell, ring
 from worker.celery import ZikCelery, make_app
-from worker.keys import BOOTSTRAP_SCHEMA, MAINTENANCE, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE
+from worker.keys import (
+    AGGREGATE_LISTENING,
+    BOOTSTRAP_SCHEMA,
+    MAINTENANCE,
+    MAINTENANCE_QUEUE,
+    RECORD_EVENTS,
+    RECORD_QUEUE,
+    REFRESH_CHARTS,
+    STATISTICS_QUEUE,
+)
 from worker.settings import load_settings
 
 
@@ -70,6 +79,12 @@ def test_a_ring_after_redis_was_emptied_still_arrives(app: ZikCelery, valkey: "r
 def test_maintenance_does_not_queue_behind_drains(app: ZikCelery, valkey: "redis.Redis", task: str) -> None:
     app.send_task(task, retry=False)
     assert waiting(valkey) == (0, 1)
+
+
+@pytest.mark.parametrize("task", [AGGREGATE_LISTENING, REFRESH_CHARTS])
+def test_statistics_have_a_queue_of_their_own(app: ZikCelery, valkey: "redis.Redis", task: str) -> None:
+    app.send_task(task, retry=False)
+    assert (waiting(valkey), valkey.llen(STATISTICS_QUEUE)) == ((0, 0), 1)
 
 
 def test_a_drain_asked_for_by_hand_goes_to_the_drains(app: ZikCelery, valkey: "redis.Redis") -> None:

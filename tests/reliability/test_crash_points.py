@@ -10,6 +10,7 @@ from sqlalchemy import Engine, inspect
 
 from tests import oracle
 from tests.reliability.load import Load
+from tests.statistics.rows import assert_exact
 from tests.workers import Process, count, eventually, plays, running, running_worker, url_of
 from worker.crash import Point
 from worker.database import open_engine
@@ -17,6 +18,9 @@ from worker.db_init import Outcome, bring_up_schema
 from worker.drain import Drain
 from worker.models import Base
 from worker.settings import load_settings
+from worker.statistics.listen_rule import ListenRule
+from worker.statistics.refresh import refresh
+from worker.statistics.verify import verify
 from worker.stream import EventStream
 
 IN_A_DRAIN: Final = (
@@ -94,7 +98,7 @@ def rows(engine: Engine) -> int:
 
 def test_every_point_at_which_a_process_can_die_is_tried_here() -> None:
     # A new point needs its own crash tests: add it to IN_A_DRAIN, or name here where it is tried.
-    assert set(IN_A_DRAIN) | {Point.MID_BOOTSTRAP} >= {point for point in Point if "aggreg" not in point}
+    assert set(IN_A_DRAIN) | {Point.MID_BOOTSTRAP, Point.MID_AGGREGATION} == set(Point)
 
 
 @pytest.mark.usefixtures("_nobody_is_waited_for")
@@ -169,6 +173,36 @@ def test_f25_a_bootstrap_killed_midway_leaves_no_half_schema(
     assert bring_up_schema(engine).outcome is Outcome.CREATED
     assert set(Base.metadata.tables) <= set(inspect(engine).get_table_names())
     engine.dispose()
+
+
+# --- statistics ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sweeps", [1, 3])
+def test_f29_a_sweep_killed_midway_leaves_its_days_stale_and_statistics_exact(
+    sweeps: int, scene: Scene, engine: Engine
+) -> None:
+    Drain(scene.stream, engine, "only").run()
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(
+                running(
+                    ["worker", "aggregate"],
+                    folder=scene.folder,
+                    DATABASE_URL=url_of(engine),
+                    ZIK_CRASH_AT=Point.MID_AGGREGATION,
+                )
+            )
+            for _ in range(sweeps)
+        ]
+        codes = {process.wait() for process in started}
+    # One that finds every user taken has nothing to die over.
+    assert -SIGKILL in codes
+    assert codes <= {-SIGKILL, 0}
+    assert verify(engine, ListenRule()).exact
+    refresh(engine, ListenRule())
+    assert_exact(engine)
+    assert verify(engine, ListenRule()).exact
 
 
 def test_a_production_setting_refuses_to_be_killed(redis_url: str, tmp_path: Path) -> None:

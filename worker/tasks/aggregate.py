@@ -12,10 +12,11 @@ _patience = Patience()
 
 
 @app.task(name=AGGREGATE_LISTENING)
-def aggregate_listening() -> str:
+def aggregate_listening() -> str | None:
     """Compute what is stale. Of calls that piled up while no worker was there, the last one does the work."""
     if waiting(app, STATISTICS_QUEUE):
         return "another call waits"
     rule = ListenRule.configured(app.settings)
     with opened_engine(app.settings.database_url) as engine:
-        return str(_patience.attempt(lambda: refresh(engine, rule, budget_s=BUDGET_S), within_s=0))
+        done = _patience.attempt(lambda: refresh(engine, rule, budget_s=BUDGET_S), within_s=0)
+    return str(done) if done else None

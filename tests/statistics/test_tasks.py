@@ -1,0 +1,93 @@
+"""The scheduled tasks, called in this process, and once by a real beat for a real worker."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+import redis
+from sqlalchemy import Engine, func, select
+
+from tests.statistics.rows import RULE, assert_exact, record
+from tests.strategies import event_id, play, song
+from tests.workers import eventually, running, running_worker, url_of
+from worker.celery import app, make_app
+from worker.database import snapshot
+from worker.keys import AGGREGATE_LISTENING, STATISTICS_QUEUE
+from worker.models import ChartPlace, ListeningHour, StaleDay
+from worker.settings import load_settings
+from worker.statistics.refresh import refresh
+from worker.statistics.verify import verify
+from worker.tasks.aggregate import aggregate_listening
+from worker.tasks.charts import refresh_charts
+
+TODAY = datetime.now(UTC).date()
+
+
+@pytest.fixture
+def recorded(engine: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Plays of today and of 2021, whose statistics nobody has computed, and a worker's settings."""
+    settings = load_settings(redis_url=redis_url, database_url=url_of(engine))
+    own = make_app(settings)
+    monkeypatch.setattr(app, "settings", settings)
+    monkeypatch.setattr("worker.tasks.aggregate.app", own)
+    now = datetime.now(UTC).isoformat()
+    record(engine, play(id=event_id(1), time=now), play(id=event_id(2), song=song(title="old")))
+    return engine
+
+
+def test_the_task_computes_what_is_stale(recorded: Engine) -> None:
+    assert aggregate_listening() == "computed 3 days, after changes to 0 users and songs"
+    assert_exact(recorded)
+    assert aggregate_listening() == "computed 0 days, after changes to 0 users and songs"
+
+
+def test_of_calls_that_piled_up_the_last_one_does_the_work(recorded: Engine, valkey: "redis.Redis") -> None:
+    app_of_task = make_app(app.settings)
+    app_of_task.send_task(AGGREGATE_LISTENING, retry=False)
+    assert valkey.llen(STATISTICS_QUEUE) == 1
+    assert aggregate_listening() == "another call waits"
+    with snapshot(recorded) as session:
+        assert session.scalar(select(func.count()).select_from(ListeningHour)) == 0
+
+
+def test_a_database_that_is_away_is_no_error_of_the_task(
+    recorded: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    del recorded
+    away = load_settings(redis_url=app.settings.redis_url, database_url=f"sqlite:///{tmp_path}/no/such/folder/zik.db")
+    monkeypatch.setattr("worker.tasks.aggregate.app", make_app(away))
+    assert aggregate_listening() is None
+
+
+def periods(engine: Engine) -> set[tuple[str, date]]:
+    with snapshot(engine) as session:
+        return {(period, day) for period, day in session.execute(select(ChartPlace.period, ChartPlace.starts_on))}
+
+
+def test_the_hourly_charts_are_the_running_ones_and_the_daily_ones_are_all(recorded: Engine) -> None:
+    refresh(recorded, RULE)
+    refresh_charts()
+    hourly = periods(recorded)
+    assert ("day", TODAY) in hourly
+    assert ("all", date.min) in hourly
+    assert not any(day.year == 2021 for _, day in hourly)
+    refresh_charts(closed=True)
+    assert {("day", date(2021, 4, 22)), ("week", date(2021, 4, 19)), ("year", date(2021, 1, 1))} <= periods(recorded)
+    assert verify(recorded, RULE).exact
+    assert refresh_charts(closed=True) == 0
+
+
+def test_beat_asks_and_a_worker_computes(redis_url: str, sqlite: Engine, tmp_path: Path) -> None:
+    record(sqlite, play(id=event_id(1)), play(id=event_id(2), song=song(title="b")))
+    beat = ["celery", "-A", "worker", "beat", "--schedule", str(tmp_path / "beat"), "--pidfile", ""]
+    with (
+        running_worker(redis_url=redis_url, database_url=url_of(sqlite), folder=tmp_path, slots=1) as worker,
+        running(beat, folder=tmp_path, REDIS_URL=redis_url, DATABASE_URL=url_of(sqlite)),
+    ):
+        eventually(lambda: count_stale(sqlite) == 0, within_s=60, every_s=0.5, told=lambda: worker.log)
+    assert_exact(sqlite)
+
+
+def count_stale(engine: Engine) -> int:
+    with snapshot(engine) as session:
+        return session.scalar(select(func.count()).select_from(StaleDay)) or 0
