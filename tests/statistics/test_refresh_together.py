@@ -1,8 +1,11 @@
 """Sweeps beside writers and beside each other: each of these orders once lost a play in somebody's design."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from typing import Any
 
+import pytest
 from sqlalchemy import Engine, func, select
 
 from tests.statistics.rows import RULE, assert_exact, record
@@ -10,7 +13,9 @@ from tests.strategies import accepted, event_id, play, preference, song
 from worker.database import snapshot, transaction
 from worker.models import SongDay, StaleDay, User
 from worker.recorders.batch import Known, record_batch
+from worker.statistics import charts, rollups
 from worker.statistics.charts import refresh_charts
+from worker.statistics.ranking import Place
 from worker.statistics.refresh import refresh
 from worker.statistics.verify import verify
 
@@ -70,6 +75,45 @@ def test_a_sweep_does_not_hold_up_the_recorder(postgres: Engine) -> None:
         record(postgres, play(id=event_id(2), user="ada", song=song(title="b")))
     refresh(postgres, RULE)
     assert_exact(postgres)
+
+
+def test_a_play_that_commits_while_its_day_is_computed_stays_marked(
+    postgres: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Marks must be cleared before the history is read, not after."""
+    record(postgres, play(id=event_id(1)))
+    compute = rollups.compute_days
+
+    def computed_too_early(*arguments: Any) -> None:
+        compute(*arguments)
+        record(postgres, play(id=event_id(2), song=song(title="b")))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("worker.statistics.refresh.compute_days", computed_too_early)
+        refresh(postgres, RULE, budget_s=0)
+    refresh(postgres, RULE)
+    assert_exact(postgres)
+
+
+def test_a_day_that_is_computed_while_its_chart_is_drawn_stays_marked(
+    postgres: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(postgres, play(id=event_id(1)))
+    refresh(postgres, RULE)
+    rank = charts.ranking
+
+    def ranked_too_early(*arguments: Any, **options: Any) -> Sequence[Place]:
+        places = rank(*arguments, **options)
+        monkeypatch.undo()
+        record(postgres, play(id=event_id(2), song=song(title="b")))
+        refresh(postgres, RULE)
+        return places
+
+    monkeypatch.setattr(charts, "ranking", ranked_too_early)
+    refresh_charts(postgres, today=TODAY, closed=True)
+    refresh_charts(postgres, today=TODAY, closed=True)
+    verdict = verify(postgres, RULE)
+    assert (verdict.waiting, verdict.differences) == (0, [])
 
 
 def some_plays(writer: int, batch: int) -> list[dict[str, object]]:
