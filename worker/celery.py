@@ -8,6 +8,7 @@ from celery.signals import after_setup_logger, worker_ready
 from kombu import Exchange, Queue
 
 from worker.bootsteps import Bell, Relief
+from worker.broker import use_sieve
 from worker.errors import SettingsError
 from worker.keys import BOOTSTRAP_SCHEMA, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE, TIDY_STREAM
 from worker.logs import hide_noise
@@ -42,6 +43,7 @@ class ZikCelery(Celery):
 
 def make_app(settings: Settings) -> ZikCelery:
     """The application for these settings."""
+    use_sieve()
     app = ZikCelery("worker", include=["worker.tasks"])
     app.settings = settings
     app.conf.update(
