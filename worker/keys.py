@@ -7,6 +7,7 @@ from typing import Final
 
 STREAM: Final = "zik:{events}"
 BOOKS: Final = "zik:{events}:books"
+ATTEMPTS: Final = "zik:{events}:attempts"
 GROUP: Final = "recorders"
 FIELD: Final = b"event"
 

@@ -196,6 +196,17 @@ def test_a_worker_may_do_all_of_its_work(guarded: Valkey, sqlite: Engine, tmp_pa
     stream.close()
 
 
+def test_a_worker_may_finish_what_was_left_unfinished(guarded: Valkey, sqlite: Engine) -> None:
+    stream = EventStream.at(guarded.url_of("worker", "change-me-worker"))
+    with guarded.client() as admin:
+        admin.xadd(STREAM, {FIELD: play("unfinished")})
+    stream.ensure_group()
+    stream.read_new("a", count=1, block_ms=0)
+    Drain(stream, sqlite, "a").run()
+    assert stream.books().pending == 0
+    stream.close()
+
+
 @pytest.mark.parametrize("command", [["drain"], ["status"], ["dead", "retry", "--all"]])
 def test_an_operators_commands_work_as_the_worker(
     guarded: Valkey, sqlite: Engine, tmp_path: Path, command: list[str]
