@@ -10,12 +10,15 @@ from sqlalchemy.exc import DataError, DBAPIError, StatementError
 from sqlalchemy.orm import Session
 
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, RowRefusedError, ZikError
+from worker.silence import ImpatientConnection
 
 # A batch takes tens of milliseconds. A statement that needs seconds is stuck behind a lock or a sick disk, and
 # giving up costs nothing: the entries stay pending. Both lie well below the time limit of a task.
 STATEMENT_TIMEOUT_MS: Final = 15_000
 LOCK_TIMEOUT_MS: Final = 5_000
 CONNECT_TIMEOUT_S: Final = 5
+# A server that lives has answered by then, if only with an error.
+SILENCE_S: Final = STATEMENT_TIMEOUT_MS / 1000 + 5
 
 # SQLSTATE classes and codes, after PostgreSQL's appendix A. A code counts before its class.
 _UNAVAILABLE: Final = {
@@ -59,6 +62,7 @@ def open_engine(url: str) -> Engine:
             "tcp_user_timeout": STATEMENT_TIMEOUT_MS,
         },
     )
+    event.listen(engine, "do_connect", _connect_postgresql)
     event.listen(engine, "begin", _begin_postgresql)
     return engine
 
@@ -165,7 +169,23 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
 
+def _connect_postgresql(_dialect: object, _record: object, cargs: Any, cparams: Any) -> ImpatientConnection:
+    return ImpatientConnection.connect(*cargs, **cparams)
+
+
+def lift_time_limits(connection: Connection, *, lock_timeout_s: int) -> None:
+    """Let the statements of this transaction on PostgreSQL take as long as they need, once they have their locks."""
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{lock_timeout_s}s'")
+    _be_silent_for(connection, None)
+
+
+def _be_silent_for(connection: Connection, limit_s: float | None) -> None:
+    driver: Any = connection.connection.driver_connection
+    driver.silent_for_s = limit_s
+
+
 def _begin_postgresql(connection: Connection) -> None:
+    _be_silent_for(connection, SILENCE_S)
     # Per transaction, not per session: sessions are not ours behind a transaction pooler.
     connection.exec_driver_sql(
         f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; "

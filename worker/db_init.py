@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
 from worker.crash import Point, arm, pass_by
-from worker.database import open_engine, transaction, write_ahead
+from worker.database import lift_time_limits, open_engine, transaction, write_ahead
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, ZikError
 from worker.models import Base
 from worker.settings import load_settings, without_password
@@ -77,8 +77,7 @@ def bring_up_schema(engine: Engine) -> Bootstrap:
     with transaction(engine) as session:
         connection = session.connection()
         if engine.dialect.name == "postgresql":
-            connection.execute(text("SET LOCAL lock_timeout = '60s'"))
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            lift_time_limits(connection, lock_timeout_s=60)
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         return _bring_up(connection)
 
