@@ -22,12 +22,13 @@ _EXCHANGE = Exchange("zik", type="direct")
 class QuietWorker(Worker):
     """A worker that does not talk to the others.
 
-    Nothing of zik needs gossip, and mingle hands every new worker the revoked tasks of all: only cost, and a way for
-    one worker's trouble to reach the next.
+    Nothing of zik needs gossip or heartbeats, and mingle hands every new worker the revoked tasks of all: only cost,
+    and a way for one worker's trouble to reach the next.
     """
 
     def prepare_args(self, **options: Any) -> dict[str, Any]:
-        return {**super().prepare_args(**options), "without_gossip": True, "without_mingle": True}
+        quiet = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
+        return {**super().prepare_args(**options), **quiet}
 
 
 class ZikCelery(Celery):

@@ -25,6 +25,7 @@ _MOST_BYTES: Final = 16 * 2**20
 _ORDINARY_NODE_BYTES: Final = 8 * 2**10
 # Of an entry that somebody has deleted, nobody will strike off the attempts.
 _REMEMBER_S: Final = 86_400
+_LAST_ID: Final = b"18446744073709551615-18446744073709551615"
 _LUA: Final = files("worker") / "lua"
 
 
@@ -210,6 +211,17 @@ class EventStream:
                     return []
                 raise
         return sorted(Consumer(row["name"].decode(), row["pending"], row["idle"] / 1000) for row in rows)
+
+    def exhausted(self) -> bool:
+        """Whether somebody has used up the last entry id there is, so that nobody can publish any more."""
+        with _translated():
+            try:
+                last: bytes = self._redis.xinfo_stream(STREAM)["last-generated-id"]
+            except redis.ResponseError as error:
+                if str(error).startswith("no such key"):
+                    return False
+                raise
+        return last == _LAST_ID
 
     def amend(self, count: int, *, source: Outcome, target: Outcome) -> None:
         """Enter in the books that `count` events changed their outcome, as a retried dead letter does."""

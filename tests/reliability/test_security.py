@@ -92,7 +92,7 @@ def test_i26_a_dead_letter_cannot_write_to_the_terminal_of_who_looks_at_it(
 ) -> None:
     stream.append([SPLITTING.encode(), b'{"v": 9, "\x1b[2J": "\xc2\x9b31m"}'])
     Drain(stream, sqlite, "a").run()
-    for command in (["list"], ["show", "1"], ["show", "2"]):
+    for command in (["list"], ["list", "--json"], ["show", "1"], ["show", "2"], ["show", "2", "--json"]):
         with running(
             ["worker", "dead", *command], folder=tmp_path, REDIS_URL=redis_url, DATABASE_URL=url_of(sqlite)
         ) as process:
@@ -157,6 +157,7 @@ FORBIDDEN: Final[dict[str, list[tuple[Any, ...]]]] = {
         ("FLUSHALL",), ("FLUSHDB",), ("CONFIG", "SET", "maxmemory", 1), ("KEYS", "*"), ("SET", "other", 1),
         ("GET", "other"), ("SHUTDOWN",), ("ACL", "LIST"), ("MONITOR",), ("XTRIM", STREAM, "MAXLEN", 0),
         ("EVAL", "return redis.call('FLUSHALL')", 0), ("XADD", STREAM, "*", "event", "{}"),
+        ("PUBLISH", "/0.celeryev/worker.heartbeat", "{}"),
     ],
 }  # fmt: skip
 

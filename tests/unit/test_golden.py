@@ -17,7 +17,7 @@ from worker.identity import canonical_title
 
 GOLDEN: Final = Path(__file__).resolve().parents[1] / "golden"
 Vector = dict[str, Any]
-# These are not said of the event alone: the entry has no field, the user is not known, the database refuses it, it kills.
+# What is not said of the event alone, but of its entry, its user, the database or its readers.
 NOT_OF_THE_EVENT: Final = {
     Reason.MISSING_EVENT, Reason.UNKNOWN_USER, Reason.REFUSED_BY_DATABASE, Reason.KILLS_READER,
 }  # fmt: skip
