@@ -50,6 +50,10 @@ def make_app(settings: Settings) -> ZikCelery:
     app.conf.update(
         broker_url=settings.broker_url,
         broker_connection_retry_on_startup=True,
+        # Redis refuses commands when its disk is full or a replica took its place. That passes, too.
+        broker_channel_error_retry=True,
+        # The default gives up, and ends the worker, after about an hour.
+        broker_connection_max_retries=None,
         # None of zik's messages is worth waiting for: the next ring replaces it.
         broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 5, "socket_keepalive": True},
         task_serializer="json",
