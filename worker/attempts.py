@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from typing import Final, NamedTuple
 
-from worker.entries import Batch
+from worker.entries import Batch, Entry
 from worker.errors import ZikError
 from worker.stream import EventStream
 
-# After one among its neighbours. A machine that loses power may end one; three in a row at one entry is no accident.
+# What ended its readers is looked for among fifty, then alone: two thousand lone transactions would take half a minute.
+_SOME: Final = 50
+# A machine that loses power may end one; three in a row at one entry alone is no accident.
 _LONE_ATTEMPTS: Final = 3
 # What our own code raises over a payload it was not written for. Whatever else ends an attempt says nothing of the
 # payload: a database that is away, a time limit, the end of the process.
@@ -32,7 +35,7 @@ class Turn(NamedTuple):
 
     @property
     def kills_reader(self) -> bool:
-        return (self.unsurvived or 0) > _LONE_ATTEMPTS
+        return (self.unsurvived or 0) >= 2 + _LONE_ATTEMPTS
 
 
 class Attempts:
@@ -43,18 +46,20 @@ class Attempts:
         self._survived: set[str] = set()
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        """The parts of a batch that was left unfinished: all of it at first, and one by one what ended that attempt.
+        """The parts of a batch that was left unfinished: all of it, then fifty at a time, then one by one.
 
         The most suspect come last, so that their neighbours are recorded before they can do more harm.
         """
         self._settle()
         unsurvived = self._stream.attempts([entry.id for entry in batch.entries])
-        rated = sorted(zip(unsurvived, batch.entries, strict=True), key=lambda pair: pair[0])
-        fresh = [entry for attempts, entry in rated if not attempts]
-        if fresh or batch.vanished:
-            yield Turn(Batch(fresh, batch.vanished), 0)
-        for attempts, entry in rated[len(fresh) :]:
-            yield Turn(Batch([entry], []), attempts)
+        rated = sorted(zip(unsurvived, batch.entries, strict=True), key=_attempts)
+        if batch.vanished:
+            yield Turn(Batch([], batch.vanished), 0)
+        for attempts, alike in groupby(rated, key=_attempts):
+            entries = [entry for _, entry in alike]
+            size = {0: len(entries), 1: _SOME}.get(attempts, 1)
+            for start in range(0, len(entries), size):
+                yield Turn(Batch(entries[start : start + size], []), attempts)
 
     @contextmanager
     def attempt(self, turn: Turn) -> Iterator[None]:
@@ -82,3 +87,7 @@ class Attempts:
         """Strike off what was survived. Remembered until Redis has heard it: its outage must count against no entry."""
         self._stream.end_attempt(self._survived)
         self._survived.clear()
+
+
+def _attempts(rated: tuple[int, Entry]) -> int:
+    return rated[0]

@@ -204,7 +204,7 @@ def _missing_event() -> InvalidEventError:
 
 
 def _killers(batch: Batch) -> list[Letter]:
-    error = InvalidEventError(Reason.KILLS_READER, "nobody survived recording it, among its neighbours and alone")
+    error = InvalidEventError(Reason.KILLS_READER, "nobody survived recording it, among its neighbours or alone")
     return [Letter(entry.id, entry.payload or entry.stray, error) for entry in batch.entries]
 
 

@@ -172,8 +172,8 @@ def test_f6_a_payload_that_kills_every_reader_is_buried_and_the_others_flow(
         ZIK_CRASH_AT=Point.AT_POISON,
     ) as worker:
         eventually(lambda: stream.books().waiting == 0, within_s=60, told=lambda: worker.log[-5_000:])
-        # Once when it was new, once among its neighbours, three times alone.
-        assert worker.log.count("exited with 'signal 9 (SIGKILL)'") == 5
+        # Once when it was new, once with all of its batch, once among fifty, three times alone.
+        assert worker.log.count("exited with 'signal 9 (SIGKILL)'") == 6
         stream.append(plays(100, start=200))
         eventually(lambda: stream.books().waiting == 0, within_s=60, told=lambda: worker.log[-5_000:])
     assert count(postgres, "play_history") == 300
