@@ -215,13 +215,8 @@ class EventStream:
     def exhausted(self) -> bool:
         """Whether somebody has used up the last entry id there is, so that nobody can publish any more."""
         with _translated():
-            try:
-                last: bytes = self._redis.xinfo_stream(STREAM)["last-generated-id"]
-            except redis.ResponseError as error:
-                if str(error).startswith("no such key"):
-                    return False
-                raise
-        return last == _LAST_ID
+            info = self._redis.xinfo_stream(STREAM) if self._redis.exists(STREAM) else {}
+        return info.get("last-generated-id") == _LAST_ID
 
     def amend(self, count: int, *, source: Outcome, target: Outcome) -> None:
         """Enter in the books that `count` events changed their outcome, as a retried dead letter does."""
