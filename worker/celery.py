@@ -8,6 +8,7 @@ from celery.signals import after_setup_logger, worker_ready
 from kombu import Exchange, Queue
 
 from worker.bootsteps import Bell, Relief
+from worker.broker import use_sieve
 from worker.errors import SettingsError
 from worker.keys import (
     AGGREGATE_LISTENING,
@@ -37,12 +38,13 @@ _EXCHANGE = Exchange("zik", type="direct")
 class QuietWorker(Worker):
     """A worker that does not talk to the others.
 
-    Nothing of zik needs gossip, and mingle hands every new worker the revoked tasks of all: only cost, and a way for
-    one worker's trouble to reach the next.
+    Nothing of zik needs gossip or heartbeats, and mingle hands every new worker the revoked tasks of all: only cost,
+    and a way for one worker's trouble to reach the next.
     """
 
     def prepare_args(self, **options: Any) -> dict[str, Any]:
-        return {**super().prepare_args(**options), "without_gossip": True, "without_mingle": True}
+        quiet = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
+        return {**super().prepare_args(**options), **quiet}
 
 
 class ZikCelery(Celery):
@@ -58,11 +60,16 @@ class ZikCelery(Celery):
 
 def make_app(settings: Settings) -> ZikCelery:
     """The application for these settings."""
+    use_sieve()
     app = ZikCelery("worker", include=["worker.tasks"])
     app.settings = settings
     app.conf.update(
         broker_url=settings.broker_url,
         broker_connection_retry_on_startup=True,
+        # Redis refuses commands when its disk is full or a replica took its place. That passes, too.
+        broker_channel_error_retry=True,
+        # The default gives up, and ends the worker, after about an hour.
+        broker_connection_max_retries=None,
         # None of zik's messages is worth waiting for: the next ring replaces it.
         broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 5, "socket_keepalive": True},
         task_serializer="json",

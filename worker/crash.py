@@ -6,6 +6,7 @@ Off, which is always but in tests, a point is one comparison with an empty name.
 import os
 import signal
 from enum import StrEnum, unique
+from typing import Final
 
 
 @unique
@@ -13,6 +14,7 @@ class Point(StrEnum):
     """Where a process may die, in the order in which a batch passes them."""
 
     AFTER_READ = "after_read"
+    AT_POISON = "at_poison"  # only over a payload that holds `POISON`
     AFTER_DECODE = "after_decode"
     MID_TRANSACTION = "mid_transaction"
     BEFORE_COMMIT = "before_commit"
@@ -23,6 +25,8 @@ class Point(StrEnum):
     MID_BOOTSTRAP = "mid_bootstrap"
     MID_AGGREGATION = "mid_aggregation"
 
+
+POISON: Final = b"poison-of-a-test"
 
 _armed: Point | None = None
 

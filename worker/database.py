@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, RowRefusedError, ZikError
+from worker.silence import ImpatientConnection
 
 # A batch takes tens of milliseconds. A statement that needs seconds is stuck behind a lock or a sick disk, and
 # giving up costs nothing: the entries stay pending. Both lie well below the time limit of a task.
@@ -18,6 +19,8 @@ STATEMENT_TIMEOUT_MS: Final = 15_000
 LOCK_TIMEOUT_MS: Final = 5_000
 PATIENT_LOCK_TIMEOUT_MS: Final = 60_000
 CONNECT_TIMEOUT_S: Final = 5
+# A server that lives has answered by then, if only with an error.
+SILENCE_S: Final = STATEMENT_TIMEOUT_MS / 1000 + 5
 
 # SQLSTATE classes and codes, after PostgreSQL's appendix A. A code counts before its class.
 _UNAVAILABLE: Final = {
@@ -61,6 +64,7 @@ def open_engine(url: str) -> Engine:
             "tcp_user_timeout": STATEMENT_TIMEOUT_MS,
         },
     )
+    event.listen(engine, "do_connect", _connect_postgresql)
     event.listen(engine, "begin", _begin_postgresql)
     return engine
 
@@ -197,10 +201,16 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if options.get("zik_reads_only") else "BEGIN IMMEDIATE")
 
 
+def _connect_postgresql(_dialect: object, _record: object, cargs: Any, cparams: Any) -> ImpatientConnection:
+    return ImpatientConnection.connect(*cargs, **cparams)
+
+
 def _begin_postgresql(connection: Connection) -> None:
-    # Per transaction, not per session: sessions are not ours behind a transaction pooler.
     patient: Any = connection.get_execution_options().get("zik_patient")
     statement_ms, lock_ms = (0, PATIENT_LOCK_TIMEOUT_MS) if patient else (STATEMENT_TIMEOUT_MS, LOCK_TIMEOUT_MS)
+    driver: Any = connection.connection.driver_connection
+    driver.silent_for_s = None if patient else SILENCE_S
+    # Per transaction, not per session: sessions are not ours behind a transaction pooler.
     connection.exec_driver_sql(
         f"SET LOCAL statement_timeout = {statement_ms}; SET LOCAL lock_timeout = {lock_ms}; SET LOCAL TimeZone = 'UTC'"
     )

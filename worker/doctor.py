@@ -10,12 +10,17 @@ from sqlalchemy import Engine, text
 from worker.database import snapshot
 from worker.db_init import current_revision, newest_revision
 from worker.errors import StreamUnavailableError, ZikError
+from worker.keys import BOOKS, STREAM
 from worker.stream import EventStream
 
 _OLDEST_REDIS: Final = (7, 0)
 _OLDEST_VALKEY: Final = (7, 2)
 _FULL_ENOUGH: Final = 0.8
 _MOST_SKEW_S: Final = 5.0
+# No command takes an id back. Nothing can come in between, and what was recorded stays recorded.
+_NEW_STREAM: Final = (
+    f"`zik drain`, and when nothing waits any more, `redis-cli DEL '{STREAM}' '{BOOKS}'`: both begin anew"
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,10 @@ def _redis(stream: EventStream) -> Iterator[Finding]:
     yield _clock(info)
     try:
         yield _books(stream)
+        if stream.exhausted():
+            yield Finding(
+                "Stream", "an entry with the last possible id has been added: nobody can publish", _NEW_STREAM
+            )
     except ZikError as error:
         yield Finding("Stream", str(error), "no worker can drain before this is mended")
 

@@ -11,16 +11,18 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from worker.attempts import Attempts, Turn
 from worker.codec import decode
-from worker.crash import Point, arm, armed_for, pass_by
+from worker.crash import POISON, Point, arm, armed_for, pass_by
 from worker.database import open_engine, transaction
+from worker.entries import Batch, Entry
 from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.heap import settle
 from worker.outcome import Outcome
 from worker.recorders.batch import Accepted, Known, record_batch
 from worker.recorders.dead_letters import Letter, bury
 from worker.settings import Settings
-from worker.stream import BLOCK_MS, Batch, Entry, EventStream
+from worker.stream import BLOCK_MS, EventStream
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +65,9 @@ class Drain:
     closing: Callable[[], bool] = lambda: False
     known: Known = field(default_factory=Known)
 
+    def __post_init__(self) -> None:
+        self.attempts = Attempts(self.stream)
+
     def run(self, *, budget_s: float = float("inf"), dry_s: float = 0.0) -> Tally:
         """Drain until the stream has been dry for `dry_s`, `budget_s` is spent, or the worker is `closing`.
 
@@ -72,13 +77,14 @@ class Drain:
         """
         tally = Tally()
         deadline = self.monotonic() + budget_s
-        for batch in self._batches(dry_s):
-            self._finish(batch, tally)
+        for turn in self._turns(dry_s):
+            with self.attempts.attempt(turn):
+                self._finish(turn, tally)
             if self.monotonic() >= deadline or self.closing():
                 break
         return tally
 
-    def _batches(self, dry_s: float) -> Iterator[Batch]:
+    def _turns(self, dry_s: float) -> Iterator[Turn]:
         """What this consumer left unfinished, then what others did, then what is new, until that has run dry."""
         self.stream.ensure_group()
         yield from self._own_pending()
@@ -92,27 +98,28 @@ class Drain:
             block_ms = min(BLOCK_MS, int(rest_s * 1000))
             batch = self.stream.read_new(self.consumer, count=self._count(), block_ms=max(0, block_ms))
             if batch.entries:
-                yield batch
+                yield Turn(batch)
                 wet_at = self.monotonic()
             elif rest_s <= 0 or self.closing():
                 return
 
-    def _own_pending(self) -> Iterator[Batch]:
+    def _own_pending(self) -> Iterator[Turn]:
         # Always from the beginning: what the last round acknowledged is no longer there.
         while any(batch := self.stream.read_pending(self.consumer, count=self._count())):
-            yield batch
+            yield from self.attempts.turns(batch)
 
-    def _abandoned(self) -> Iterator[Batch]:
+    def _abandoned(self) -> Iterator[Turn]:
         while any(batch := self.stream.claim_abandoned(self.consumer, count=self._count(), idle_ms=ABANDONED_MS)):
-            yield batch
+            yield from self.attempts.turns(batch)
 
     def _count(self) -> int:
         return self.stream.light_enough(self.batch_size)
 
-    def _finish(self, batch: Batch, tally: Tally) -> None:
+    def _finish(self, turn: Turn, tally: Tally) -> None:
         pass_by(Point.AFTER_READ)
         started = self.monotonic()
-        accepted, letters = self._decoded(batch.entries)
+        batch = turn.batch
+        accepted, letters = ([], _killers(batch)) if turn.kills_reader else self._decoded(batch.entries)
         pass_by(Point.AFTER_DECODE)
         outcomes = self._record(accepted, letters)
         committed = self.monotonic()
@@ -133,6 +140,8 @@ class Drain:
         )
 
     def _decoded(self, entries: Sequence[Entry]) -> tuple[list[Accepted], list[Letter]]:
+        if armed_for(Point.AT_POISON) and any(POISON in (entry.payload or b"") for entry in entries):
+            pass_by(Point.AT_POISON)
         now = self.now()
         accepted: list[Accepted] = []
         letters: list[Letter] = []
@@ -192,6 +201,11 @@ class Drain:
 
 def _missing_event() -> InvalidEventError:
     return InvalidEventError(Reason.MISSING_EVENT, "the stream entry has no field `event`")
+
+
+def _killers(batch: Batch) -> list[Letter]:
+    error = InvalidEventError(Reason.KILLS_READER, "nobody survived recording it, among its neighbours or alone")
+    return [Letter(entry.id, entry.payload or entry.stray, error) for entry in batch.entries]
 
 
 def _refused(entry: Accepted, refusal: RowRefusedError) -> Letter:

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     OVER_LIMIT = "over_limit"  # text, free JSON or nesting beyond its limit
     UNKNOWN_USER = "unknown_user"  # ZIK_UNKNOWN_USERS=reject, and the user was never seen
     REFUSED_BY_DATABASE = "refused_by_database"  # the database refuses the row, also when it stands alone
+    KILLS_READER = "kills_reader"  # every process that tried to record it died of it, or met a bug of ours
 
 
 class ZikError(Exception):

@@ -7,6 +7,7 @@ from typing import Final
 
 STREAM: Final = "zik:{events}"
 BOOKS: Final = "zik:{events}:books"
+ATTEMPTS: Final = "zik:{events}:attempts"
 GROUP: Final = "recorders"
 # The consumer that entries are given back to which were nobody's; it never reads.
 LEFTOVERS: Final = "leftovers"

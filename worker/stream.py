@@ -1,7 +1,6 @@
 """The event stream in Redis. The only module that speaks Redis commands, and the only one that sees its replies."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
@@ -11,8 +10,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from worker.books import Books
+from worker.entries import Batch, batch_of, rows_of
 from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
-from worker.keys import BOOKS, FIELD, GROUP, LEFTOVERS, STREAM
+from worker.keys import ATTEMPTS, BOOKS, FIELD, GROUP, LEFTOVERS, STREAM
 from worker.outcome import Outcome
 
 SOCKET_TIMEOUT_S: Final = 5.0
@@ -23,24 +23,10 @@ BLOCK_MS: Final = 500
 _MOST_BYTES: Final = 16 * 2**20
 # The server fills a node with 4 KiB of entries, so that only large ones are beyond this.
 _ORDINARY_NODE_BYTES: Final = 8 * 2**10
-# The length of the flat list [name, value].
-_ONE_FIELD: Final = 2
+# Of an entry that somebody has deleted, nobody will strike off the attempts.
+_REMEMBER_S: Final = 86_400
+_LAST_ID: Final = b"18446744073709551615-18446744073709551615"
 _LUA: Final = files("worker") / "lua"
-
-
-class Entry(NamedTuple):
-    """One stream entry. `payload` is None where it has no event field; `stray` then shows the fields it has."""
-
-    id: str
-    payload: bytes | None
-    stray: bytes = b""
-
-
-class Batch(NamedTuple):
-    """Entries to record, and the ids of those that somebody deleted while they were pending."""
-
-    entries: list[Entry]
-    vanished: list[str]
 
 
 class Consumer(NamedTuple):
@@ -57,12 +43,13 @@ class EventStream:
 
     def __init__(self, client: "redis.Redis") -> None:
         self._redis: Any = client
-        # redis-py turns each entry into a list, a tuple and a dict; `_rows` and `_batch` read the replies as they came.
+        # redis-py turns each entry into a list, a tuple and a dict; worker.entries reads the replies as they came.
         for command in ("XREADGROUP", "XAUTOCLAIM"):
             self._redis.set_response_callback(command, lambda reply, **_: reply)
         self._acknowledge = self._script("acknowledge")
         self._amend = self._script("amend")
         self._give_back = self._script("give_back")
+        self._begin_attempt = self._script("begin_attempt")
         self._group = self._script("group")
         self._books = self._script("books")
         self._node_bytes = self._script("node_bytes")
@@ -150,7 +137,7 @@ class EventStream:
                 reply = self._redis.xreadgroup(GROUP, consumer, {STREAM: start}, count=count, block=block_ms)
             except redis.ResponseError as error:
                 return self._group_again(error)
-        return _batch(_rows(reply))
+        return batch_of(rows_of(reply))
 
     def claim_abandoned(self, consumer: str, *, count: int, idle_ms: int) -> Batch:
         """Take over entries that any consumer has held for at least `idle_ms` without acknowledging them."""
@@ -160,7 +147,7 @@ class EventStream:
             except redis.ResponseError as error:
                 return self._group_again(error)
         _, rows, vanished = reply
-        return Batch(_batch(rows).entries, [entry_id.decode() for entry_id in vanished])
+        return Batch(batch_of(rows).entries, [entry_id.decode() for entry_id in vanished])
 
     def _group_again(self, error: redis.ResponseError) -> Batch:
         """Somebody destroyed the group or the whole stream: begin anew with what is there."""
@@ -168,6 +155,25 @@ class EventStream:
             raise error
         self.ensure_group()
         return Batch([], [])
+
+    # --- attempts at what was left unfinished --------------------------------------------------
+
+    def attempts(self, entry_ids: list[str]) -> list[int]:
+        """For each entry, how many attempts at it are on record."""
+        if not entry_ids:
+            return []
+        with _translated():
+            return [int(count or 0) for count in self._redis.hmget(ATTEMPTS, entry_ids)]
+
+    def begin_attempt(self, entry_ids: list[str]) -> None:
+        with _translated():
+            self._begin_attempt(keys=[ATTEMPTS], args=[_REMEMBER_S, *entry_ids])
+
+    def end_attempt(self, entry_ids: Collection[str]) -> None:
+        """Strike all attempts at the entries off the record."""
+        if entry_ids:
+            with _translated():
+                self._redis.hdel(ATTEMPTS, *entry_ids)
 
     # --- after COMMIT --------------------------------------------------------------------------
 
@@ -242,6 +248,12 @@ class EventStream:
                 raise
         return sorted(Consumer(row["name"].decode(), row["pending"], row["idle"] / 1000) for row in rows)
 
+    def exhausted(self) -> bool:
+        """Whether somebody has used up the last entry id there is, so that nobody can publish any more."""
+        with _translated():
+            info = self._redis.xinfo_stream(STREAM) if self._redis.exists(STREAM) else {}
+        return info.get("last-generated-id") == _LAST_ID
+
     def amend(self, count: int, *, source: Outcome, target: Outcome) -> None:
         """Enter in the books that `count` events changed their outcome, as a retried dead letter does."""
         with _translated():
@@ -271,40 +283,3 @@ def _translated() -> Iterator[None]:
         raise StreamUnavailableError(f"Redis refuses the command: {error}") from error
     except (redis.RedisError, OSError) as error:
         raise StreamUnavailableError(f"Redis is out of reach: {error}") from error
-
-
-def _shown(fields: Mapping[bytes, bytes]) -> bytes:
-    """The fields of an entry that is no event as JSON, so that whoever looks at the dead letter sees what came."""
-    readable = {_readable(name): _readable(value) for name, value in fields.items()}
-    return json.dumps(readable, ensure_ascii=False).encode()
-
-
-def _readable(raw: bytes) -> str:
-    return raw.decode(errors="backslashreplace")
-
-
-def _rows(reply: Any) -> Iterator[Any]:
-    """The entries of an XREADGROUP reply: RESP2 gives pairs of stream and entries, RESP3 a map."""
-    pairs = reply.items() if isinstance(reply, dict) else reply or []
-    for _, entries in pairs:
-        yield from entries
-
-
-def _batch(rows: Iterable[Any]) -> Batch:
-    entries, vanished = [], []
-    for entry_id, fields in rows:
-        # An entry has at least one field. Of one that was deleted while pending, only the id is left.
-        if not fields:
-            vanished.append(entry_id.decode())
-        elif len(fields) == _ONE_FIELD and fields[0] == FIELD:
-            entries.append(Entry(entry_id.decode(), fields[1]))
-        else:
-            entries.append(_unusual(entry_id.decode(), fields))
-    return Batch(entries, vanished)
-
-
-def _unusual(entry_id: str, fields: list[bytes]) -> Entry:
-    """An entry with other fields than `event` alone, as a flat list of names and values."""
-    named = dict(zip(fields[::2], fields[1::2], strict=True))
-    payload = named.get(FIELD)
-    return Entry(entry_id, payload, _shown(named) if payload is None else b"")

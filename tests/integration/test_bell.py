@@ -124,4 +124,4 @@ def test_a_full_redis_silences_the_bell_only_while_it_is_full(
         bell.start(SimpleNamespace(app=app))
         threading.Event().wait(0.5)
         assert waiting(valkey) == (0, 0)
-    eventually(lambda: waiting(valkey) == (1, 0), within_s=5)
+    eventually(lambda: waiting(valkey) == (1, 0), within_s=30)

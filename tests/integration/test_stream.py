@@ -10,10 +10,11 @@ import redis
 
 from tests.workers import full
 from worker.books import Books
+from worker.entries import Entry
 from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
 from worker.keys import FIELD, GROUP, STREAM
 from worker.outcome import Outcome
-from worker.stream import Entry, EventStream
+from worker.stream import EventStream
 
 COMMANDS: list[Callable[[EventStream], object]] = [
     lambda stream: stream.append([b"x"]),

@@ -25,12 +25,17 @@ class Proxy:
         self.silent = False
         self.lost = 0
         self._trigger: bytes | None = None
+        self._silencer: bytes | None = None
         self._sockets: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lose_reply_to(self, command: bytes) -> None:
         """Reset the connection in place of the reply to the next request that contains `command`."""
         self._trigger = command
+
+    def fall_silent_at(self, command: bytes) -> None:
+        """Lose every reply, beginning with the one to the next request that contains `command`."""
+        self._silencer = command
 
     def close(self) -> None:
         for open_socket in (self._listener, *self._sockets):
@@ -47,6 +52,8 @@ class Proxy:
                 self._sockets |= {link.client, link.server}
 
     def triggered(self, request: bytes) -> bool:
+        if self._silencer is not None and self._silencer in request:
+            self.silent, self._silencer = True, None
         if self._trigger is None or self._trigger not in request:
             return False
         self._trigger = None

@@ -62,6 +62,7 @@ class Rig:
         books = self.stream.books()
         assert (books.received, books.waiting, books.pending, books.unaccounted) == (self.received, 0, 0, 0)
         assert self.worker.alive
+        assert "Unrecoverable error" not in self.worker.log
         self.keeps_its_secrets()
 
     def keeps_its_secrets(self) -> None:

@@ -15,9 +15,10 @@ from tests import oracle
 from tests.reliability.bad_inputs import CORPUS, DUPLICATE, STORED, STRAYS, Case
 from tests.workers import ROOT, count, plays, url_of
 from worker.database import snapshot
+from worker.doctor import examine
 from worker.drain import Drain
 from worker.errors import Reason
-from worker.keys import FIELD, STREAM
+from worker.keys import BOOKS, FIELD, STREAM
 from worker.outcome import Outcome
 from worker.stream import EventStream
 
@@ -97,6 +98,27 @@ def test_i47_a_stream_whose_ids_are_exhausted_drains_and_its_publishers_are_told
     oracle.check(payloads, stream, engine)
     with pytest.raises(redis.ResponseError, match="exhausted the last possible ID"):
         valkey.xadd(STREAM, {FIELD: payloads[0]})
+
+
+def test_i47_the_doctor_knows_an_exhausted_stream_and_its_remedy_helps(
+    stream: EventStream, valkey: "redis.Redis", sqlite: Engine
+) -> None:
+    def advice() -> list[str]:
+        return [finding.advice for finding in examine(stream, sqlite) if finding.subject == "Stream"]
+
+    assert advice() == []
+    valkey.xadd(STREAM, {FIELD: plays(1)[0]}, id=f"{2**64 - 2}-{2**64 - 1}")
+    assert advice() == []
+    valkey.xadd(STREAM, {FIELD: plays(1)[0]}, id=f"{2**64 - 1}-{2**64 - 1}")
+    (remedy,) = advice()
+    assert f"DEL '{STREAM}' '{BOOKS}'" in remedy
+    Drain(stream, sqlite, "a").run()
+    valkey.delete(STREAM, BOOKS)
+    stream.append(plays(1, start=1))
+    Drain(stream, sqlite, "a").run()
+    assert advice() == []
+    assert count(sqlite, "play_history") == 2
+    assert stream.books().balanced
 
 
 # --- memory (I16) --------------------------------------------------------------------------------

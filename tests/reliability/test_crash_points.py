@@ -11,8 +11,8 @@ from sqlalchemy import Engine, inspect
 from tests import oracle
 from tests.reliability.load import Load
 from tests.statistics.rows import assert_exact
-from tests.workers import Process, count, eventually, plays, running, running_worker, url_of
-from worker.crash import Point
+from tests.workers import Process, count, eventually, play, plays, running, running_worker, url_of
+from worker.crash import POISON, Point
 from worker.database import open_engine
 from worker.db_init import Outcome, bring_up_schema
 from worker.drain import Drain
@@ -98,7 +98,7 @@ def rows(engine: Engine) -> int:
 
 def test_every_point_at_which_a_process_can_die_is_tried_here() -> None:
     # A new point needs its own crash tests: add it to IN_A_DRAIN, or name here where it is tried.
-    assert set(IN_A_DRAIN) | {Point.MID_BOOTSTRAP, Point.MID_AGGREGATION} == set(Point)
+    assert set(IN_A_DRAIN) | {Point.MID_BOOTSTRAP, Point.AT_POISON, Point.MID_AGGREGATION} == set(Point)
 
 
 @pytest.mark.usefixtures("_nobody_is_waited_for")
@@ -156,6 +156,31 @@ def test_f6_a_worker_whose_children_die_at_every_batch_harms_nothing(
     with scene.worker(postgres) as worker:
         eventually(lambda: scene.stream.books().waiting == 0, within_s=30, told=lambda: worker.log)
     oracle.check(scene.load, scene.stream, postgres)
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_f6_a_payload_that_kills_every_reader_is_buried_and_the_others_flow(
+    slots: int, stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path
+) -> None:
+    good = plays(200)
+    stream.append([*good[:70], play("poison", source=POISON.decode()), *good[70:]])
+    with running_worker(
+        redis_url=redis_url,
+        database_url=url_of(postgres),
+        folder=tmp_path,
+        slots=slots,
+        ready=False,
+        ZIK_BATCH_SIZE=str(BATCH),
+        ZIK_CRASH_AT=Point.AT_POISON,
+    ) as worker:
+        eventually(lambda: stream.books().waiting == 0, within_s=60, told=lambda: worker.log[-5_000:])
+        # Once when it was new, once with all of its batch, once among fifty, three times alone.
+        assert worker.log.count("exited with 'signal 9 (SIGKILL)'") == 6
+        stream.append(plays(100, start=200))
+        eventually(lambda: stream.books().waiting == 0, within_s=60, told=lambda: worker.log[-5_000:])
+    assert count(postgres, "play_history") == 300
+    assert count(postgres, "dead_letters", "reason = 'kills_reader'") == 1
+    assert (stream.books().dead, stream.books().unaccounted) == (1, 0)
 
 
 # --- the bootstrap -------------------------------------------------------------------------------

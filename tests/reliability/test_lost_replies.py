@@ -1,18 +1,21 @@
 """The server has acted and nobody heard of it; or it says nothing at all (F12, F13, F15)."""
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from tests import oracle
 from tests.reliability.load import Load
 from tests.reliability.proxy import Proxy, proxied
 from tests.workers import plays
-from worker.database import open_engine
+from worker.database import open_engine, patient, transaction
 from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError, StreamUnavailableError
 from worker.outcome import Outcome
@@ -46,7 +49,14 @@ def postgres_proxy(postgres: Engine) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def proxied_postgres(postgres: Engine, postgres_proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.database.SILENCE_S", 1.0)
+
+
+@pytest.fixture
+def proxied_postgres(
+    postgres: Engine, postgres_proxy: Proxy, monkeypatch: pytest.MonkeyPatch, _impatient: None
+) -> Iterator[Engine]:
     monkeypatch.setattr("worker.database.CONNECT_TIMEOUT_S", 2)
     engine = open_engine(
         f"postgresql+psycopg://postgres@127.0.0.1:{postgres_proxy.port}/{postgres.url.database}?sslmode=disable"
@@ -207,3 +217,48 @@ def test_f12_a_connection_to_a_silent_database_is_given_up(
     postgres_proxy.silent = False
     Drain(stream, proxied_postgres, "a").run()
     oracle.check(events, stream, postgres)
+
+
+@pytest.mark.parametrize("statement", [b"INSERT INTO play_history", b"COMMIT"])
+def test_f12_a_database_that_falls_silent_in_the_middle_of_a_batch_is_given_up(
+    statement: bytes, stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
+) -> None:
+    events = plays(10)
+    stream.append(events)
+    drain = Drain(stream, proxied_postgres, "a")
+    postgres_proxy.fall_silent_at(statement)
+    began = time.monotonic()
+    with pytest.raises(DatabaseUnavailableError, match="said nothing"):
+        drain.run()
+    assert time.monotonic() - began < SOON_S
+    postgres_proxy.silent = False
+    drain.run()
+    oracle.check(events, stream, postgres)
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_f12_a_frozen_database_behind_a_unix_socket_is_given_up(postgres: Engine) -> None:
+    assert postgres.url.query["host"]
+    with (
+        pytest.raises(DatabaseUnavailableError, match="said nothing"),
+        transaction(postgres) as session,
+        frozen(session.scalar(text("SELECT pg_backend_pid()"))),
+    ):
+        session.scalar(text("SELECT 1"))
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_migration_may_take_longer_than_any_statement(postgres: Engine) -> None:
+    with transaction(patient(postgres)) as session:
+        session.execute(text("SELECT pg_sleep(2)"))
+    with pytest.raises(DatabaseUnavailableError, match="said nothing"), transaction(postgres) as session:
+        session.execute(text("SELECT pg_sleep(60)"))

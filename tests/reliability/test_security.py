@@ -92,7 +92,7 @@ def test_i26_a_dead_letter_cannot_write_to_the_terminal_of_who_looks_at_it(
 ) -> None:
     stream.append([SPLITTING.encode(), b'{"v": 9, "\x1b[2J": "\xc2\x9b31m"}'])
     Drain(stream, sqlite, "a").run()
-    for command in (["list"], ["show", "1"], ["show", "2"]):
+    for command in (["list"], ["list", "--json"], ["show", "1"], ["show", "2"], ["show", "2", "--json"]):
         with running(
             ["worker", "dead", *command], folder=tmp_path, REDIS_URL=redis_url, DATABASE_URL=url_of(sqlite)
         ) as process:
@@ -157,6 +157,7 @@ FORBIDDEN: Final[dict[str, list[tuple[Any, ...]]]] = {
         ("FLUSHALL",), ("FLUSHDB",), ("CONFIG", "SET", "maxmemory", 1), ("KEYS", "*"), ("SET", "other", 1),
         ("GET", "other"), ("SHUTDOWN",), ("ACL", "LIST"), ("MONITOR",), ("XTRIM", STREAM, "MAXLEN", 0),
         ("EVAL", "return redis.call('FLUSHALL')", 0), ("XADD", STREAM, "*", "event", "{}"),
+        ("PUBLISH", "/0.celeryev/worker.heartbeat", "{}"),
     ],
 }  # fmt: skip
 
@@ -193,6 +194,17 @@ def test_a_worker_may_do_all_of_its_work(guarded: Valkey, sqlite: Engine, tmp_pa
     assert refused == []
     assert "NOPERM" not in worker.log
     assert "change-me" not in worker.log
+    stream.close()
+
+
+def test_a_worker_may_finish_what_was_left_unfinished(guarded: Valkey, sqlite: Engine) -> None:
+    stream = EventStream.at(guarded.url_of("worker", "change-me-worker"))
+    with guarded.client() as admin:
+        admin.xadd(STREAM, {FIELD: play("unfinished")})
+    stream.ensure_group()
+    stream.read_new("a", count=1, block_ms=0)
+    Drain(stream, sqlite, "a").run()
+    assert stream.books().pending == 0
     stream.close()
 
 

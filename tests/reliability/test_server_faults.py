@@ -3,15 +3,23 @@
 A full Redis (F11) is in tests/integration/test_full_redis.py.
 """
 
+import json
+import shutil
+import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import text
 
-from tests.reliability.rig import Rig, open_rig
+from tests.reliability.rig import REDIS_PASSWORD, Rig
 from tests.workers import eventually
 from worker.database import transaction
+from worker.errors import StreamUnavailableError
 from worker.keys import GROUP, RECORD_QUEUE, STREAM
 
 FULL = pytest.mark.full
@@ -63,13 +71,93 @@ def test_f12_a_redis_that_froze_and_thawed_has_lost_nothing(rig: Rig, frozen_s: 
         rig.settle()
 
 
-@FULL
-@pytest.mark.xfail(reason="kombu ends the whole worker over a message that is not JSON")
-def test_f23_the_drain_goes_on_when_celerys_queue_is_full_of_junk(tmp_path: Path) -> None:
-    with open_rig(tmp_path) as own, own.valkey.client() as valkey:
-        valkey.rpush(RECORD_QUEUE, *["junk"] * 50)
-        own.publish(100)
-        own.settle()
+def test_f20_a_redis_whose_disk_is_full_is_waited_for(rig: Rig) -> None:
+    """Redis refuses every write once it could not save. Here a folder stands where the file should be."""
+    with rig.valkey.client() as valkey, rig.quiet():
+        in_the_way = Path(valkey.config_get("dir")["dir"]) / "dump.rdb"
+        in_the_way.mkdir()
+        valkey.config_set("save", "1 1")
+        with pytest.raises(StreamUnavailableError, match="MISCONF"):
+            publish_until_refused(rig)
+        time.sleep(2)
+        assert rig.worker.alive
+        in_the_way.rmdir()
+        valkey.bgsave()
+        eventually(lambda: valkey.info()["rdb_last_bgsave_status"] == "ok", within_s=10)
+        valkey.config_set("save", "")
+        rig.publish(300)
+        rig.settle()
+
+
+def publish_until_refused(rig: Rig) -> None:
+    for _ in range(200):
+        rig.publish(1)
+        time.sleep(0.05)
+
+
+def test_f31_a_password_that_is_changed_for_a_while_is_waited_for(rig: Rig) -> None:
+    with rig.valkey.client() as valkey, rig.quiet():
+        rig.publish(300)
+        valkey.config_set("requirepass", "another")
+        valkey.client_kill_filter(_type="normal", skipme=True)
+        said = len(rig.worker.log)
+        eventually(lambda: "invalid username-password" in rig.worker.log[said:], within_s=20)
+        time.sleep(3)
+        # Celery would give up after so many.
+        assert "/100)" not in rig.worker.log[said:]
+        valkey.config_set("requirepass", REDIS_PASSWORD)
+        rig.stream.close()
+        rig.settle()
+
+
+def _message(*, changed_properties: dict[str, Any] | None = None, **changed: Any) -> str:
+    """A message of Celery's that lets itself be taken, but for what is changed."""
+    properties = {
+        "delivery_tag": "junk",
+        "delivery_info": {"exchange": "zik", "routing_key": RECORD_QUEUE},
+        "body_encoding": "base64",
+    }
+    message = {"body": "W10=", "content-type": "application/json", "content-encoding": "utf-8", "headers": {}}
+    return json.dumps({**message, "properties": {**properties, **(changed_properties or {})}, **changed})
+
+
+JUNK: Final[dict[str, str | bytes]] = {
+    "no JSON": "junk",
+    "nothing": "",
+    "binary": b"\xff\x00\x80",
+    "a scalar": "7",
+    "null": "null",
+    "an array": "[{}]",
+    "deep": "[" * 100_000,
+    "an object without properties": "{}",
+    "properties that are text": '{"body": "W10=", "headers": {}, "properties": "text"}',
+    "no delivery": _message(changed_properties={"delivery_info": None}),
+    "a tag that is an object": _message(changed_properties={"delivery_tag": {}}),
+    "an exchange that is a number": _message(changed_properties={"delivery_info": {"exchange": 1, "routing_key": []}}),
+    "a body that is no base64": _message(body="x"),
+    "a body that is a number": _message(body=7),
+    "headers that are an array": _message(headers=[]),
+    "a task that is an object": _message(headers={"task": {}}),
+    "a task without an id": _message(headers={"task": "unknown"}),
+    "an unknown encoding": _message(
+        changed_properties={"body_encoding": "rot13"}, headers={"task": "unknown", "id": "1"}
+    ),
+}
+
+
+def test_f23_the_drain_goes_on_when_celerys_queue_is_full_of_junk(rig: Rig) -> None:
+    said = len(rig.worker.log)
+    with rig.valkey.client() as valkey:
+        for junk in JUNK.values():
+            # More than the worker has slots: none of them may be held for ever.
+            valkey.lpush(RECORD_QUEUE, *[junk] * 5)
+        rig.publish(100)
+        rig.settle()
+        eventually(lambda: valkey.llen(RECORD_QUEUE) == 0, within_s=30, told=lambda: rig.worker.log[-5_000:])
+        eventually(lambda: not valkey.hexists("unacked", "junk"), within_s=30)
+    assert "Connection to broker lost" not in rig.worker.log[said:]
+    rig.publish(100)
+    rig.settle()
 
 
 # --- PostgreSQL ----------------------------------------------------------------------------------
@@ -138,6 +226,35 @@ def test_f18_a_role_that_may_not_log_in_is_waited_for(rig: Rig) -> None:
     assert rig.waiting() == 300
     rig.postgres.run("ALTER ROLE zik_worker LOGIN")
     rig.settle()
+
+
+@FULL
+def test_f18_a_disk_without_room_is_waited_for(rig: Rig) -> None:
+    with small_disk(rig.postgres.socket.owner()) as disk:
+        rig.postgres.run(f"CREATE TABLESPACE small LOCATION '{disk}'")
+        rig.postgres.run("ALTER TABLE play_history SET TABLESPACE small", database="zik")
+        (disk / "ballast").write_bytes(b"x" * shutil.disk_usage(disk).free)
+        with rig.quiet():
+            rig.publish(3_000)
+            eventually(lambda: "53100" in rig.worker.log, within_s=30, told=lambda: rig.worker.log[-3_000:])
+            time.sleep(1)
+            assert rig.waiting() > 0
+            (disk / "ballast").unlink()
+            rig.settle()
+        rig.postgres.run("ALTER TABLE play_history SET TABLESPACE pg_default", database="zik")
+        rig.postgres.run("DROP TABLESPACE small")
+
+
+@contextmanager
+def small_disk(owner: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="zik-disk-") as name:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", name], check=False).returncode:
+            pytest.skip("needs the right to mount")
+        try:
+            shutil.chown(name, owner)
+            yield Path(name)
+        finally:
+            subprocess.run(["umount", "-l", name], check=True)
 
 
 @FULL

@@ -22,12 +22,14 @@ from sqlalchemy.orm import Session
 from tests import oracle
 from tests.reliability.servers import Valkey, own_valkey
 from tests.strategies import events, payload
+from worker.attempts import Turn
 from worker.database import transaction
 from worker.drain import Drain, Tally
+from worker.entries import Batch
 from worker.errors import DatabaseUnavailableError
 from worker.keys import GROUP, STREAM
 from worker.models import Base
-from worker.stream import Batch, EventStream
+from worker.stream import EventStream
 
 CONSUMERS: Final = ("ada", "bob", "eve")
 _BAD: Final = (b"", b"{", b"[]", b"\xff", b'{"v": 9}', b'{"type": "seek"}')
@@ -139,7 +141,7 @@ class Crash(RuleBasedStateMachine):
         consumer = data.draw(st.sampled_from(sorted(self.asleep)))
         batch = self.asleep.pop(consumer)
         pending = {row["message_id"].decode() for row in self.valkey.xpending_range(STREAM, GROUP, "-", "+", 10_000)}
-        self.drain(consumer)._finish(batch, Tally())
+        self.drain(consumer)._finish(Turn(batch), Tally())
         ids = [entry.id for entry in batch.entries]
         self.is_committed(ids)
         for entry_id in pending.intersection(ids):

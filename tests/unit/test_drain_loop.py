@@ -1,6 +1,7 @@
 """The drain's loop alone: an in-memory stream, and a clock that only the test moves."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -9,8 +10,10 @@ from sqlalchemy import Engine
 
 from tests.workers import count, plays
 from worker.drain import ABANDONED_MS, Drain
+from worker.entries import Batch, Entry
+from worker.errors import StreamUnavailableError
 from worker.outcome import Outcome
-from worker.stream import BLOCK_MS, Batch, Entry, EventStream
+from worker.stream import BLOCK_MS, EventStream
 
 EMPTY = Batch([], [])
 
@@ -36,6 +39,8 @@ class StreamInMemory:
     blocked_ms: list[int] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    on_record: Counter[str] = field(default_factory=Counter)
+    away: bool = False
     read_takes_s: float = 0.0
     on_acknowledge: Callable[[], None] = lambda: None
 
@@ -73,11 +78,26 @@ class StreamInMemory:
 
     def acknowledge(self, outcomes: dict[Outcome, list[str]]) -> int:
         self.on_acknowledge()
+        if self.away:
+            raise StreamUnavailableError("away")
         self.acknowledged += [entry_id for ids in outcomes.values() for entry_id in ids]
         return 0
 
     def forget_vanished(self, entry_ids: list[str]) -> None:
         self.forgotten += entry_ids
+
+    def attempts(self, entry_ids: list[str]) -> list[int]:
+        return [self.on_record[entry_id] for entry_id in entry_ids]
+
+    def begin_attempt(self, entry_ids: list[str]) -> None:
+        self.asked.append("begin")
+        self.on_record.update(entry_ids)
+
+    def end_attempt(self, entry_ids: Collection[str]) -> None:
+        if entry_ids and self.away:
+            raise StreamUnavailableError("away")
+        for entry_id in entry_ids:
+            self.on_record.pop(entry_id, None)
 
 
 def entries(number: int, *, start: int) -> list[Entry]:
@@ -145,6 +165,26 @@ def test_the_budget_ends_a_drain_that_never_runs_dry(drain: Drain, memory: Strea
     tally = drain.run(budget_s=3.0, dry_s=1.2)
     assert tally.batches == 3
     assert len(memory.acknowledged) == 6
+
+
+def test_entries_that_nobody_has_read_before_put_nothing_on_record(drain: Drain, memory: StreamInMemory) -> None:
+    memory.new = entries(5, start=0)
+    drain.run()
+    assert "begin" not in memory.asked
+
+
+def test_attempts_that_were_survived_while_redis_was_away_are_struck_off_later(
+    drain: Drain, memory: StreamInMemory
+) -> None:
+    memory.pending = entries(2, start=0)
+    memory.away = True
+    for _ in range(9):
+        with pytest.raises(StreamUnavailableError):
+            drain.run()
+    memory.away = False
+    assert set(memory.on_record.values()) == {1}
+    drain.run()
+    assert memory.on_record == {}
 
 
 def test_the_budget_counts_for_pending_entries_too(drain: Drain, memory: StreamInMemory) -> None:

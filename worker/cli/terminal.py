@@ -1,6 +1,7 @@
 """How commands speak: tables for people, JSON for programs, complaints on standard error."""
 
 import json
+import re
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +27,9 @@ def complain(message: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    # JSON lets these stand in a text, and some terminals obey them.
+    typer.echo(re.sub("[\x7f-\x9f\u2028\u2029]", lambda control: f"\\u{ord(control[0]):04x}", text))
 
 
 def progress() -> Progress:

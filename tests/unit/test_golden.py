@@ -1,0 +1,78 @@
+"""The golden corpus of the event contract, which implementations in other languages run too: tests/golden/README.md."""
+
+import base64
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.workers import ROOT
+from worker.codec import decode
+from worker.errors import InvalidEventError, Reason
+from worker.events import EVENT_TYPES, Event, SongRef
+from worker.identity import canonical_title
+
+GOLDEN: Final = Path(__file__).resolve().parents[1] / "golden"
+Vector = dict[str, Any]
+# What is not said of the event alone, but of its entry, its user, the database or its readers.
+NOT_OF_THE_EVENT: Final = {
+    Reason.MISSING_EVENT, Reason.UNKNOWN_USER, Reason.REFUSED_BY_DATABASE, Reason.KILLS_READER,
+}  # fmt: skip
+
+
+def vectors(name: str) -> list[Vector]:
+    found: list[Vector] = json.loads((GOLDEN / f"{name}.json").read_text(encoding="ascii"))
+    return found
+
+
+ACCEPTED: Final = vectors("accepted")
+REFUSED: Final = vectors("refused")
+
+
+def payload(vector: Vector) -> bytes:
+    if "event" in vector:
+        return str(vector["event"]).encode()
+    return base64.b64decode(vector["event_base64"], validate=True)
+
+
+def decoded(vector: Vector) -> Event:
+    return decode(payload(vector), now=datetime.fromisoformat(vector["now"]))
+
+
+def normalised(event: Event) -> dict[str, Any]:
+    fields = {name: getattr(event, name) for name in type(event).model_fields if name != "v"}
+    instant = event.time.at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    fields |= {"time": f"{instant}Z", "offset_minutes": event.time.offset_minutes}
+    if "song" in fields:
+        song: SongRef = fields["song"]
+        fields["song"] = {**song.model_dump(), "same_as": [canonical_title(song.artist), canonical_title(song.title)]}
+    return fields
+
+
+@pytest.mark.parametrize("vector", ACCEPTED, ids=[vector["name"] for vector in ACCEPTED])
+def test_an_event_is_accepted_as_the_corpus_says(vector: Vector) -> None:
+    # Compared as JSON: to Python 1, 1.0 and True are equal.
+    assert json.dumps(normalised(decoded(vector)), sort_keys=True) == json.dumps(vector["accepted"], sort_keys=True)
+
+
+@pytest.mark.parametrize("vector", REFUSED, ids=[vector["name"] for vector in REFUSED])
+def test_an_event_is_refused_with_the_reason_that_the_corpus_gives(vector: Vector) -> None:
+    with pytest.raises(InvalidEventError) as caught:
+        decoded(vector)
+    assert caught.value.reason == vector["refused"]
+
+
+def test_the_corpus_knows_every_type_and_every_reason() -> None:
+    assert {vector["accepted"]["type"] for vector in ACCEPTED} == EVENT_TYPES
+    assert {vector["refused"] for vector in REFUSED} == set(Reason) - NOT_OF_THE_EVENT
+    names = [vector["name"] for vector in (*ACCEPTED, *REFUSED)]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("vector", ACCEPTED, ids=[vector["name"] for vector in ACCEPTED])
+def test_the_json_schema_refuses_nothing_that_is_accepted(vector: Vector) -> None:
+    schema = json.loads((ROOT / "docs" / "event.schema.json").read_text())
+    Draft202012Validator(schema).validate(json.loads(payload(vector)))

@@ -1,0 +1,62 @@
+"""Stream entries, narrowed from the replies in which Redis sends them."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from worker.keys import FIELD
+
+# The length of the flat list [name, value].
+_ONE_FIELD: Final = 2
+
+
+class Entry(NamedTuple):
+    """One stream entry. `payload` is None where it has no event field; `stray` then shows the fields it has."""
+
+    id: str
+    payload: bytes | None
+    stray: bytes = b""
+
+
+class Batch(NamedTuple):
+    """Entries to record, and the ids of those that somebody deleted while they were pending."""
+
+    entries: list[Entry]
+    vanished: list[str]
+
+
+def _shown(fields: Mapping[bytes, bytes]) -> bytes:
+    """The fields of an entry that is no event as JSON, so that whoever looks at the dead letter sees what came."""
+    readable = {_readable(name): _readable(value) for name, value in fields.items()}
+    return json.dumps(readable, ensure_ascii=False).encode()
+
+
+def _readable(raw: bytes) -> str:
+    return raw.decode(errors="backslashreplace")
+
+
+def rows_of(reply: Any) -> Iterator[Any]:
+    """The entries of an XREADGROUP reply: RESP2 gives pairs of stream and entries, RESP3 a map."""
+    pairs = reply.items() if isinstance(reply, dict) else reply or []
+    for _, entries in pairs:
+        yield from entries
+
+
+def batch_of(rows: Iterable[Any]) -> Batch:
+    entries, vanished = [], []
+    for entry_id, fields in rows:
+        # An entry has at least one field. Of one that was deleted while pending, only the id is left.
+        if not fields:
+            vanished.append(entry_id.decode())
+        elif len(fields) == _ONE_FIELD and fields[0] == FIELD:
+            entries.append(Entry(entry_id.decode(), fields[1]))
+        else:
+            entries.append(_unusual(entry_id.decode(), fields))
+    return Batch(entries, vanished)
+
+
+def _unusual(entry_id: str, fields: list[bytes]) -> Entry:
+    """An entry with other fields than `event` alone, as a flat list of names and values."""
+    named = dict(zip(fields[::2], fields[1::2], strict=True))
+    payload = named.get(FIELD)
+    return Entry(entry_id, payload, _shown(named) if payload is None else b"")
