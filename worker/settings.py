@@ -105,6 +105,7 @@ class Settings(BaseSettings):
 
     zik_unknown_users: Literal["create", "reject"] = "create"
     zik_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 2_000
+    zik_max_waiting: Annotated[int, Field(ge=0)] = 1_000_000
 
     zik_production: bool = False
     zik_crash_at: Annotated[Point | None, AfterValidator(_only_in_tests)] = None
@@ -126,6 +127,7 @@ class Settings(BaseSettings):
             "CELERY_BROKER_URL": self.broker_url,
             "ZIK_UNKNOWN_USERS": self.zik_unknown_users,
             "ZIK_BATCH_SIZE": str(self.zik_batch_size),
+            "ZIK_MAX_WAITING": str(self.zik_max_waiting),
         }
 
     def secret(self, variable: str) -> str:

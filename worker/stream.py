@@ -1,21 +1,18 @@
-"""The event stream in Redis. The only module that speaks Redis commands, and the only one that sees its replies."""
+"""The event stream as its consumers see it. With appender.py the only module that speaks Redis commands."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from worker.appender import Appender
 from worker.books import Books
-from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
 from worker.keys import BOOKS, FIELD, GROUP, STREAM
+from worker.link import connect, translated
 from worker.outcome import Outcome
 
-SOCKET_TIMEOUT_S: Final = 5.0
 # Well below the socket timeout: an idle read must end as an empty reply, not as a broken connection.
 BLOCK_MS: Final = 500
 
@@ -57,6 +54,7 @@ class EventStream:
 
     def __init__(self, client: "redis.Redis") -> None:
         self._redis: Any = client
+        self._appender = Appender(client)
         # redis-py turns each entry into a list, a tuple and a dict; `_rows` and `_batch` read the replies as they came.
         for command in ("XREADGROUP", "XAUTOCLAIM"):
             self._redis.set_response_callback(command, lambda reply, **_: reply)
@@ -72,22 +70,7 @@ class EventStream:
 
     @classmethod
     def at(cls, url: str) -> "EventStream":
-        """The stream of the Redis at `url`.
-
-        Without redis-py's retries: it would repeat an XREADGROUP whose reply was lost, and hide what that one read.
-        """
-        return cls(
-            redis.Redis.from_url(
-                url,
-                decode_responses=False,
-                socket_timeout=SOCKET_TIMEOUT_S,
-                socket_connect_timeout=SOCKET_TIMEOUT_S,
-                socket_keepalive=True,
-                retry=Retry(NoBackoff(), 0),
-                retry_on_error=[],
-                client_name="zik",
-            )
-        )
+        return cls(connect(url))
 
     def close(self) -> None:
         self._redis.close()
@@ -95,28 +78,14 @@ class EventStream:
     # --- publishing ----------------------------------------------------------------------------
 
     def append(self, payloads: Iterable[bytes]) -> list[str]:
-        """Add events in order, in one round trip, and return their entry ids.
-
-        Raises:
-            StreamFullError: Redis has reached `maxmemory`. Some of the events may have been accepted; ids make it
-                harmless to publish all of them again.
-        """
-        with _translated():
-            pipeline = self._redis.pipeline(transaction=False)
-            for payload in payloads:
-                pipeline.xadd(STREAM, {FIELD: payload})
-            # redis-py's own error for a pipeline quotes the command, and with it what somebody listens to.
-            replies = pipeline.execute(raise_on_error=False)
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    raise reply
-        return [entry_id.decode() for entry_id in replies]
+        """Add events in order, in one round trip, and return their entry ids. Errors are those of `Appender.append`."""
+        return self._appender.append(payloads).entry_ids
 
     # --- reading -------------------------------------------------------------------------------
 
     def ensure_group(self) -> None:
         """Create the consumer group, at the stream's beginning: what was published before it counts too."""
-        with _translated():
+        with translated():
             self._group(keys=[STREAM], args=[GROUP])
 
     def read_pending(self, consumer: str, *, count: int, after: str = "0") -> Batch:
@@ -125,7 +94,7 @@ class EventStream:
 
     def light_enough(self, count: int) -> int:
         """How many entries to read at once: at most `count`, and fewer where large ones would fill the memory."""
-        with _translated():
+        with translated():
             node_bytes = int(self._node_bytes(keys=[STREAM]))
         return count if node_bytes <= _ORDINARY_NODE_BYTES else max(1, min(count, _MOST_BYTES // node_bytes))
 
@@ -134,7 +103,7 @@ class EventStream:
         return self._read(consumer, start=">", count=count, block_ms=block_ms or None)
 
     def _read(self, consumer: str, *, start: str, count: int, block_ms: int | None) -> Batch:
-        with _translated():
+        with translated():
             try:
                 reply = self._redis.xreadgroup(GROUP, consumer, {STREAM: start}, count=count, block=block_ms)
             except redis.ResponseError as error:
@@ -143,7 +112,7 @@ class EventStream:
 
     def claim_abandoned(self, consumer: str, *, count: int, idle_ms: int) -> Batch:
         """Take over entries that any consumer has held for at least `idle_ms` without acknowledging them."""
-        with _translated():
+        with translated():
             try:
                 reply = self._redis.xautoclaim(STREAM, GROUP, consumer, idle_ms, start_id="0-0", count=count)
             except redis.ResponseError as error:
@@ -171,24 +140,24 @@ class EventStream:
         arguments = [part for outcome, ids in outcomes.items() if ids for part in (outcome.value, len(ids), *ids)]
         if not arguments:
             return 0
-        with _translated():
+        with translated():
             return int(self._acknowledge(keys=[STREAM, BOOKS], args=[GROUP, *arguments]))
 
     def forget_vanished(self, entry_ids: list[str]) -> None:
         """Strike entries from the pending list that somebody else has deleted; the books show them as unaccounted."""
         if entry_ids:
-            with _translated():
+            with translated():
                 self._redis.xack(STREAM, GROUP, *entry_ids)
 
     def retire(self, consumer: str) -> bool:
         """Remove a consumer that has nothing pending. One that has is kept, and False returned."""
-        with _translated():
+        with translated():
             return bool(self._retire(keys=[STREAM], args=[GROUP, consumer]))
 
     # --- looking -------------------------------------------------------------------------------
 
     def books(self) -> Books:
-        with _translated():
+        with translated():
             added, waiting, pending, oldest, clock_s, *moved = self._books(keys=[STREAM, BOOKS], args=[GROUP])
         recorded, duplicate, dead = moved
         born_ms = int(oldest.split(b"-")[0]) if oldest else int(clock_s) * 1000
@@ -197,7 +166,7 @@ class EventStream:
 
     def consumers(self) -> list[Consumer]:
         """The group's consumers; none, where no worker has ever read the stream."""
-        with _translated():
+        with translated():
             try:
                 rows = self._redis.xinfo_consumers(STREAM, GROUP)
             except redis.ResponseError as error:
@@ -208,12 +177,12 @@ class EventStream:
 
     def amend(self, count: int, *, source: Outcome, target: Outcome) -> None:
         """Enter in the books that `count` events changed their outcome, as a retried dead letter does."""
-        with _translated():
+        with translated():
             self._amend(keys=[BOOKS], args=[source.value, target.value, count])
 
     def server(self) -> Mapping[str, Any]:
         """What Redis says of itself (INFO), for the doctor."""
-        with _translated():
+        with translated():
             info: Mapping[str, Any] = self._redis.info()
         return info
 
@@ -221,20 +190,6 @@ class EventStream:
         """Whether Redis is full: reading and acknowledging still work, and nothing else that writes."""
         info = self.server()
         return 0 < info.get("maxmemory", 0) <= info["used_memory"] and info.get("maxmemory_policy") == "noeviction"
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except redis.OutOfMemoryError as error:
-        raise StreamFullError("Redis is full (maxmemory): start workers, or give it more memory") from error
-    except redis.ResponseError as error:
-        if str(error).startswith("WRONGTYPE"):
-            raise StreamMisusedError(f"the key {STREAM} holds something else than a stream: move it away") from error
-        raise StreamUnavailableError(f"Redis refuses the command: {error}") from error
-    except (redis.RedisError, OSError) as error:
-        raise StreamUnavailableError(f"Redis is out of reach: {error}") from error
 
 
 def _shown(fields: Mapping[bytes, bytes]) -> bytes:
