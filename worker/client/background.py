@@ -12,7 +12,7 @@ from worker.client.counters import Counters
 from worker.client.gate import Checked
 from worker.client.memory import Memory
 from worker.client.options import Options
-from worker.client.outbox import Outbox
+from worker.client.outbox import NO_OUTBOX, Outbox
 from worker.client.pump import Pump
 from worker.client.sender import Sender
 from worker.codec import decode
@@ -20,6 +20,9 @@ from worker.errors import EventDroppedError, OutboxError
 
 # Events of another process, or of an earlier run, lie in the outbox without anybody ringing.
 _LOOK_EVERY_S: Final = 1.0
+_SLOW_DISK_S: Final = 1.0
+# What a thread may need beyond the time to close, if it does not hang in a system call.
+_ENDING_S: Final = 0.2
 # For reading what has been checked before: no event is ahead of it.
 _LATE: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -37,6 +40,7 @@ class Background:
         self._counters = counters
         self._drops = Complaints(options.on_error)
         self._threads: list[threading.Thread] = []
+        self._running = 0
         self._starting = threading.Lock()
         to_redis = Pump(
             self._memory if outbox is None else outbox,
@@ -55,27 +59,53 @@ class Background:
     def put(self, events: Sequence[Checked]) -> None:
         if not self._threads:
             self.start()
-        dropped = [event.id for event in events if not self._memory.put(event.payload)]
+        dropped = [event.id for event in events if not self._take(event.payload)]
         self._pumps[0].alarm.ring(self._memory.count())
         if dropped:
             self._counters.add(dropped=len(dropped))
             self._drops.report(EventDroppedError(dropped, f"{self._memory.most:,} events wait already (max_queue)"))
 
+    def _take(self, payload: bytes) -> bool:
+        if self._memory.put(payload):
+            return True
+        to_disk = self._pumps[0]
+        if self._outbox is None or to_disk.is_in_trouble:
+            return False
+        # Rather than lose an event wait for a disk that is only slow; never for one that is full or broken.
+        half_empty = self._memory.last() - self._memory.most // 2
+        to_disk.wait_passed(half_empty, deadline=time.monotonic() + _SLOW_DISK_S)
+        return self._memory.put(payload)
+
     def start(self) -> None:
         """Safe to call at any time; a client with an outbox does so at once, for what an earlier run left there."""
         with self._starting:
             if not self._threads:
-                threads = [threading.Thread(target=pump.run, name="zik", daemon=True) for pump in self._pumps]
+                threads = [threading.Thread(target=self._run, args=[pump], daemon=True) for pump in self._pumps]
+                self._running = len(threads)
                 for thread in threads:
                     thread.start()
                 self._threads = threads
+
+    def _run(self, pump: Pump) -> None:
+        pump.run()
+        with self._starting:
+            self._running -= 1
+            is_last = not self._running
+        # By the last thread: one that hangs in a system call must not find its connection or file closed.
+        if is_last:
+            self._release()
+
+    def _release(self) -> None:
+        self._sender.close()
+        if self._outbox is not None:
+            self._outbox.close()
 
     def flush(self, timeout_s: float) -> bool:
         return self._passed(self._pumps, time.monotonic() + timeout_s)
 
     def flush_outbox(self, timeout_s: float) -> bool:
         if self._outbox is None:
-            raise OutboxError("this client has no outbox: give it one with outbox=PATH")
+            raise OutboxError(NO_OUTBOX)
         return self._passed(self._pumps[:1], time.monotonic() + timeout_s)
 
     def close(self, timeout_s: float) -> None:
@@ -84,13 +114,10 @@ class Background:
         for pump in self._pumps:
             pump.stop()
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(max(_ENDING_S, deadline - time.monotonic()))
         self._tell_lost()
-        # A thread that is still in a system call would meet a closed connection or file.
-        if not any(thread.is_alive() for thread in self._threads):
-            self._sender.close()
-            if self._outbox is not None:
-                self._outbox.close()
+        if not self._threads:
+            self._release()
 
     def _passed(self, pumps: Sequence[Pump], deadline: float) -> bool:
         for pump in pumps:

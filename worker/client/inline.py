@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from worker.client.complaints import Complaints, OnError
 from worker.client.gate import Checked
-from worker.client.outbox import Outbox
+from worker.client.outbox import NO_OUTBOX, Outbox
 from worker.client.pump import MOST
 from worker.client.sender import Sender
-from worker.errors import ZikError
+from worker.errors import OutboxError, ZikError
 
 
 class Inline:
@@ -48,7 +48,9 @@ class Inline:
         self._complaints.settle()
         return emptied
 
-    def flush_outbox(self, timeout_s: float) -> bool:  # noqa: ARG002
+    def flush_outbox(self, timeout_s: float) -> bool:  # noqa: ARG002 -- `put` returned after the disk had it.
+        if self._outbox is None:
+            raise OutboxError(NO_OUTBOX)
         return True
 
     def close(self, timeout_s: float) -> None:  # noqa: ARG002

@@ -12,6 +12,8 @@ from typing import Final
 from worker.client.waiting import Batch
 from worker.errors import OutboxError
 
+NO_OUTBOX: Final = "this client has no outbox: give it one with outbox=PATH"
+
 # Tells an outbox from any other SQLite file: "zik" and the version of the table.
 _APPLICATION_ID: Final = 0x7A696B01
 _BUSY_S: Final = 5.0

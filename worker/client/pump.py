@@ -43,6 +43,11 @@ class Pump:
         self._stopping.set()
         self.alarm.hurry()
 
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether the last delivery failed."""
+        return self._faults > 0
+
     def step(self) -> bool:
         """Move one batch; False where none waits. Raises what `deliver` raises; the batch then stays."""
         batch = self.source.peek(MOST)

@@ -45,5 +45,5 @@ class Sender:
             return
         self._waiting = self._appender.waiting()
         if self._waiting >= self._max_waiting:
-            waiting, limit = f"{self._waiting:,}", f"{self._max_waiting:,}"
-            raise StreamFullError(f"{waiting} events wait for workers, of {limit} that may: start more workers")
+            limit = f"of {self._max_waiting:,} that may (ZIK_MAX_WAITING)"
+            raise StreamFullError(f"{self._waiting:,} events wait for workers, {limit}: start more workers")
