@@ -1,6 +1,6 @@
 """From bytes to an event, or to the reason why they are none."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,6 +25,10 @@ _REASON_OF: Final = {
 }
 
 
+# Past the adapter's own method, which reads its arguments for half a microsecond.
+_VALIDATE: Final[Callable[[str], Event]] = EVENT.validator.validate_json
+
+
 def decode(payload: bytes, *, now: datetime) -> Event:
     """Read one event as a client published it.
 
@@ -42,7 +46,7 @@ def decode(payload: bytes, *, now: datetime) -> Event:
     except UnicodeDecodeError as error:
         raise InvalidEventError(Reason.BAD_ENCODING, f"not UTF-8 at byte {error.start}") from None
     try:
-        event = EVENT.validate_json(text)
+        event = _VALIDATE(text)
     except ValidationError as error:
         raise _diagnosis(text, error) from None
     # A NUL can come only by its escape, and NaN only by its name: all but the suspects are spared a second parsing.

@@ -126,7 +126,7 @@ def test_a_disabled_client_validates_and_sends_nothing(
     open_client: Open, valkey: "redis.Redis", tmp_path: Path
 ) -> None:
     with open_client(disabled=True, outbox=tmp_path / "never.outbox") as client:
-        assert UUID(client.play(user="ada", **SONG))
+        assert UUID(client.play(user="ada", **SONG)).version == 7
         with pytest.raises(InvalidEventError):
             client.play(user="", **SONG)
         assert client.flush()
@@ -140,7 +140,7 @@ def test_before_send_may_change_an_event_and_withhold_it(open_client: Open, valk
         return None if event["song"]["artist"] == "Secret" else {**event, "user": "somebody"}
 
     with open_client(before_send=private) as client:
-        assert UUID(client.play(user="ada", artist="Secret", title="x"))
+        assert UUID(client.play(user="ada", artist="Secret", title="x")).version == 7
         told = client.play(user="ada", **SONG)
         assert client.flush(30)
         assert client.counters == Counters(sent=1, dropped=1)

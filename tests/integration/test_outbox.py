@@ -15,6 +15,7 @@ import redis
 
 from tests.workers import ROOT, eventually
 from worker.client import Client
+from worker.client.background import Background
 from worker.client.outbox import Outbox
 from worker.client.processes import EXIT_BUDGET_S
 from worker.errors import EventDroppedError, OutboxError
@@ -50,10 +51,11 @@ def test_a_run_without_redis_loses_nothing_keeps_the_order_and_its_memory_is_bou
 ) -> None:
     most = 500
     with Client(NOWHERE, outbox=path, max_queue=most, on_error=quiet) as offline:
+        assert isinstance(offline._delivery, Background)
         for number in range(20_000):
             say(offline, number)
             if number % 100 == 0:
-                assert offline._delivery._memory.count() <= most  # type: ignore[union-attr]
+                assert offline._delivery._memory.count() <= most
         assert offline.flush_outbox(KEPT_S)
         assert offline.counters.dropped == 0
         offline.close(timeout_s=0.5)

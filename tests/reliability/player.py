@@ -16,7 +16,8 @@ def main() -> None:
     rng = random.Random(seed)
     safe = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     with Client(url, outbox=outbox, flush_at=rng.choice([1, 20, 100]), flush_interval_s=0.02) as client:
-        print("playing", flush=True)
+        sys.stdout.write("playing\n")
+        sys.stdout.flush()
         for number in itertools.count():
             ids = [
                 # A title of its own for each call: a play that is recorded twice has two rows.

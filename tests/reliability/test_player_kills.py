@@ -2,7 +2,6 @@
 
 import random
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from uuid import UUID
 
@@ -50,8 +49,7 @@ def test_a_player_killed_at_any_moment_loses_and_doubles_nothing_that_it_was_tol
 ) -> None:
     rng = random.Random(kills)
     port = int(redis_url.split(":")[2].removesuffix("/0"))
-    with ExitStack() as stack:
-        proxy = stack.enter_context(proxied(("127.0.0.1", port)))
+    with proxied(("127.0.0.1", port)) as proxy:
         for seed in range(kills):
             killed_at_random(rng, f"redis://127.0.0.1:{proxy.port}/0", tmp_path, seed, proxy)
     with Client(redis_url, outbox=tmp_path / "o") as successor:
@@ -66,4 +64,3 @@ def test_a_player_killed_at_any_moment_loses_and_doubles_nothing_that_it_was_tol
     assert songs_recorded_twice(sqlite) == 0
     books = stream.books()
     assert (books.recorded, books.dead, books.waiting, books.unaccounted) == (len(found), 0, 0, 0)
-    print(f"{kills} kills: {len(told):,} told safe, {len(found):,} recorded, {books.duplicate:,} duplicates")  # noqa: T201

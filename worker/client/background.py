@@ -9,7 +9,6 @@ from typing import Final
 from worker.client.alarm import Alarm
 from worker.client.complaints import Complaints
 from worker.client.counters import Counters
-from worker.client.gate import Checked
 from worker.client.memory import Memory
 from worker.client.options import Options
 from worker.client.outbox import NO_OUTBOX, Outbox
@@ -56,14 +55,13 @@ class Background:
         if outbox is not None:
             self._pumps.insert(0, _to_disk(self._memory, outbox, to_redis.alarm, Complaints(options.on_error)))
 
-    def put(self, events: Sequence[Checked]) -> None:
+    def put(self, payloads: Sequence[bytes]) -> None:
         if not self._threads:
             self.start()
-        dropped = [event.id for event in events if not self._take(event.payload)]
+        dropped = [payload for payload in payloads if not self._take(payload)]
         self._pumps[0].alarm.ring(self._memory.count())
         if dropped:
-            self._counters.add(dropped=len(dropped))
-            self._drops.report(EventDroppedError(dropped, f"{self._memory.most:,} events wait already (max_queue)"))
+            self._tell_dropped(dropped, f"{self._memory.most:,} events wait already (max_queue)")
 
     def _take(self, payload: bytes) -> bool:
         if self._memory.put(payload):
@@ -131,12 +129,13 @@ class Background:
 
     def _tell_lost(self) -> None:
         batch = self._memory.peek(self._memory.most)
-        if batch is None:
-            return
-        self._memory.discard(batch)
-        ids = [decode(payload, now=_LATE).id for payload in batch.payloads]
-        self._counters.add(dropped=len(ids))
-        self._drops.report(EventDroppedError(ids, "the client was closed before Redis had acknowledged them"))
+        if batch is not None:
+            self._memory.discard(batch)
+            self._tell_dropped(batch.payloads, "the client was closed before Redis had acknowledged them")
+
+    def _tell_dropped(self, payloads: list[bytes], why: str) -> None:
+        self._counters.add(dropped=len(payloads))
+        self._drops.report(EventDroppedError([decode(payload, now=_LATE).id for payload in payloads], why))
 
 
 def _to_disk(memory: Memory, outbox: Outbox, next_alarm: Alarm, complaints: Complaints) -> Pump:

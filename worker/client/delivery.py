@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from worker.client.gate import Checked
-
 
 class Delivery(Protocol):
     """Times are seconds; a `flush` that returns False has left nothing out, it goes on."""
@@ -12,7 +10,7 @@ class Delivery(Protocol):
     def start(self) -> None:
         """Look for what an earlier run left in the outbox."""
 
-    def put(self, events: Sequence[Checked]) -> None:
+    def put(self, payloads: Sequence[bytes]) -> None:
         """Take the events, in order."""
 
     def flush(self, timeout_s: float) -> bool:
@@ -31,7 +29,7 @@ class Nowhere:
     def start(self) -> None:
         """Nothing is ever left."""
 
-    def put(self, events: Sequence[Checked]) -> None:
+    def put(self, payloads: Sequence[bytes]) -> None:
         """Forget them."""
 
     def flush(self, timeout_s: float) -> bool:  # noqa: ARG002

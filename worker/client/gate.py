@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from worker.client.counters import Counters
 from worker.codec import decode, encode
@@ -11,21 +11,14 @@ from worker.errors import InvalidEventError
 BeforeSend = Callable[[dict[str, Any]], Mapping[str, Any] | None]
 
 
-class Checked(NamedTuple):
-    """A valid event. One that came without an id has the one derived from its content."""
-
-    id: str
-    payload: bytes
-
-
-def checked_event(event: Mapping[str, Any]) -> Checked:
-    """Encode and validate.
+def checked_event(event: Mapping[str, Any]) -> tuple[str, bytes]:
+    """The id and the payload of a valid event. One that came without an id has the one derived from its content.
 
     Raises:
         InvalidEventError: names the field, the rule and the type of the value.
     """
     payload = encode(event)
-    return Checked(decode(payload, now=datetime.now(UTC)).id, payload)
+    return decode(payload, now=datetime.now(UTC)).id, payload
 
 
 class Gate:
@@ -33,18 +26,16 @@ class Gate:
         self._before_send = before_send
         self._counters = counters
 
-    def admit(self, event: Mapping[str, Any]) -> tuple[str, Checked | None]:
-        """The event's id, and the event unless `before_send` withholds it. Raises what `checked_event` raises."""
+    def admit(self, event: Mapping[str, Any]) -> tuple[str, bytes | None]:
+        """The event's id and its payload, None where `before_send` withholds it. Raises what `checked_event` does."""
         try:
             if self._before_send is None:
-                checked = checked_event(event)
-                return checked.id, checked
+                return checked_event(event)
             sent = self._before_send(dict(event))
-            if sent is None:
-                self._counters.add(dropped=1)
-                return event.get("id") or checked_event(event).id, None
-            checked = checked_event(sent)
+            if sent is not None:
+                return checked_event(sent)
+            self._counters.add(dropped=1)
+            return event.get("id") or checked_event(event)[0], None
         except InvalidEventError:
             self._counters.add(refused=1)
             raise
-        return checked.id, checked

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Sequence
 
 from worker.client.complaints import Complaints, OnError
-from worker.client.gate import Checked
 from worker.client.outbox import NO_OUTBOX, Outbox
 from worker.client.pump import MOST
 from worker.client.sender import Sender
@@ -26,11 +25,11 @@ class Inline:
     def start(self) -> None:
         """The next call sends what an earlier run left."""
 
-    def put(self, events: Sequence[Checked]) -> None:
+    def put(self, payloads: Sequence[bytes]) -> None:
         keep = self._sender.send if self._outbox is None else self._outbox.append
         with self._lock:
-            for start in range(0, len(events), MOST):
-                keep([event.payload for event in events[start : start + MOST]])
+            for start in range(0, len(payloads), MOST):
+                keep(payloads[start : start + MOST])
         self.flush(0)
 
     def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 -- One attempt; a socket's own limit ends it.

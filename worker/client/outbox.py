@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -52,7 +52,7 @@ class Outbox:
         with self._opened():
             pass
 
-    def append(self, payloads: list[bytes]) -> None:
+    def append(self, payloads: Sequence[bytes]) -> None:
         """Store all of them, or none.
 
         Raises:

@@ -1,5 +1,7 @@
 """Bring batches to Redis: no more than it should hold, and counted once it has acknowledged them."""
 
+from collections.abc import Sequence
+
 from worker.appender import Appender
 from worker.client.counters import Counters
 from worker.errors import StreamFullError
@@ -21,7 +23,7 @@ class Sender:
         self._waiting: int | None = None
         self._failed = False
 
-    def send(self, payloads: list[bytes]) -> None:
+    def send(self, payloads: Sequence[bytes]) -> None:
         """Return when Redis has acknowledged all of them.
 
         Raises:
