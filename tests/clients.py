@@ -2,14 +2,27 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import pytest
+import redis
+
 from worker.client import AsyncClient, Client
+from worker.keys import FIELD, STREAM
 
 # A kind, and whether its calls return before the event is sent.
 KINDS: Final = {"client": False, "sync client": True, "async client": False, "sync async client": True}
+
+ALL: Final = pytest.mark.parametrize("kind", KINDS)
+SYNC: Final = pytest.mark.parametrize("kind", [kind for kind, sync in KINDS.items() if sync])
+THREADED: Final = pytest.mark.parametrize("kind", [kind for kind, sync in KINDS.items() if not sync])
+
+NOWHERE: Final = "redis://127.0.0.1:1/0"
+# Long enough for the most loaded of machines.
+KEPT_S: Final = 30.0
 
 
 class Blocking:
@@ -31,9 +44,6 @@ class Blocking:
         return call
 
 
-Opener = Callable[..., Any]
-
-
 @contextmanager
 def opened(kind: str, url: str, **options: Any) -> Iterator[Any]:
     made: type[Client | AsyncClient] = AsyncClient if "async" in kind.split() else Client
@@ -43,3 +53,44 @@ def opened(kind: str, url: str, **options: Any) -> Iterator[Any]:
             yield client
         finally:
             client.close()
+
+
+class Heard:
+    """An `on_error` that remembers."""
+
+    def __init__(self) -> None:
+        self.errors: list[Exception] = []
+
+    def __call__(self, error: Exception) -> None:
+        self.errors.append(error)
+
+    @property
+    def kinds(self) -> list[type[Exception]]:
+        return [type(error) for error in self.errors]
+
+
+def quiet(_: Exception) -> None:
+    """An `on_error` for a Redis that is away on purpose."""
+
+
+def preference(value: object) -> dict[str, Any]:
+    return {"type": "preference", "time": "2021-04-22T05:40:53Z", "user": "ada", "key": "n", "value": value}
+
+
+def values(valkey: "redis.Redis") -> list[Any]:
+    entries: Any = valkey.xrange(STREAM)
+    return [json.loads(fields[FIELD])["value"] for _, fields in entries]
+
+
+def taken(valkey: "redis.Redis") -> list[Any]:
+    """As workers do: what is read is gone."""
+    transaction = valkey.pipeline(transaction=True)
+    transaction.xrange(STREAM)
+    transaction.delete(STREAM)
+    entries, _ = transaction.execute()
+    return [json.loads(fields[FIELD])["value"] for _, fields in entries]
+
+
+def say(client: Any, value: object) -> str:
+    told: str = client.preference(user="ada", key="n", value=value)
+    return told

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from worker.client.client import Client
 from worker.client.counters import Counters
+from worker.client.options import Given
 from worker.client.vocabulary import Vocabulary
 
 
@@ -16,16 +17,16 @@ class AsyncClient(Vocabulary[Coroutine[Any, Any, str]]):
     >>> async with AsyncClient("redis://127.0.0.1:6379/0") as client:          # doctest: +SKIP
     ...     await client.play(user="ada", artist="Tool", title="Parabola")
 
-    The client's threads speak to Redis and to the disk, so neither can hold up the event loop; callbacks run in those
-    threads. With `sync=True` a call is awaited until Redis has acknowledged the event.
+    The client's threads speak to Redis and to the disk, so neither can hold up the event loop; `on_error` is called in
+    them. With `sync=True` a call is awaited until Redis has acknowledged the event.
     """
 
-    def __init__(self, url: str, *, sync: bool = False, **options: Any) -> None:
-        self._client = self._made(url, sync=sync, **options)
+    def __init__(self, url: str, **options: Unpack[Given]) -> None:
+        self._client = self._made(url, options)
         self._source = options.get("source")
-        self._sync = sync
+        self._sync = options.get("sync", False)
 
-    def _made(self, url: str, **options: Any) -> Client:
+    def _made(self, url: str, options: Given) -> Client:
         return Client(url, **options)
 
     @property

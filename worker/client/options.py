@@ -1,8 +1,28 @@
 """How a client delivers; what each option means is told by `Client`."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
 
 from worker.client.complaints import OnError
+from worker.client.gate import BeforeSend
+
+
+class Given(TypedDict, total=False):
+    """The keyword arguments of `Client`, for those who pass them on."""
+
+    source: str | None
+    outbox: str | Path | None
+    max_queue: int
+    max_outbox: int
+    flush_at: int
+    flush_interval_s: float
+    on_error: OnError | None
+    before_send: BeforeSend | None
+    durable: bool
+    max_waiting: int | None
+    disabled: bool
+    sync: bool
 
 
 @dataclass(frozen=True, kw_only=True)

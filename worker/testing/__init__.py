@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from itertools import count
-from typing import Any
+from typing import Any, Unpack
 
 from pydantic_core import from_json
 
 from worker.appender import Appended, Appender
 from worker.client import AsyncClient, Client
+from worker.client.options import Given
 
 __all__ = ["AsyncMemoryClient", "MemoryClient"]
 
@@ -24,9 +25,9 @@ class MemoryClient(Client):
         options: those of `Client`; `sync` unless said otherwise, so that what was called has been sent.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[Given]) -> None:
         self._stream = _MemoryStream()
-        super().__init__("memory://", **{"sync": True, "max_waiting": 0, **options})
+        super().__init__("memory://", **_with_defaults(options))
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -51,12 +52,16 @@ class AsyncMemoryClient(AsyncClient):
 
     memory: MemoryClient
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__("memory://", **{"sync": True, **options})
+    def __init__(self, **options: Unpack[Given]) -> None:
+        super().__init__("memory://", **_with_defaults(options))
 
-    def _made(self, url: str, **options: Any) -> Client:  # noqa: ARG002
+    def _made(self, url: str, options: Given) -> Client:  # noqa: ARG002
         self.memory = MemoryClient(**options)
         return self.memory
+
+
+def _with_defaults(options: Given) -> Given:
+    return {"sync": True, "max_waiting": 0, **options}
 
 
 class _MemoryStream(Appender):
