@@ -16,6 +16,9 @@ from worker.client import Client
 from worker.client.outbox import Outbox
 from worker.client.processes import EXIT_BUDGET_S
 
+# Python 3.12 and later warn of a fork beside threads, which is what is tried here.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+
 _SPEAKER = """
 import sys
 from worker.client import Client

@@ -43,6 +43,18 @@ def test_a_batch_discarded_twice_takes_nothing_else_with_it() -> None:
     assert memory.count() == 1
 
 
+def test_a_memory_that_is_shut_takes_no_event_that_nobody_would_send() -> None:
+    memory = Memory(10)
+    memory.put(b"1")
+    batch = memory.peek(1)
+    assert batch is not None
+    assert memory.shut() == [b"1"]
+    assert not memory.put(b"2")
+    # A thread that hung may come back with what it had.
+    memory.discard(batch)
+    assert (memory.count(), memory.last()) == (0, 1)
+
+
 def test_an_alarm_rings_at_once_for_enough_events() -> None:
     alarm = Alarm(flush_at=2, flush_interval_s=KEPT_S)
     waiting = threading.Thread(target=alarm.wait)

@@ -61,13 +61,13 @@ class Background:
         dropped = [payload for payload in payloads if not self._take(payload)]
         self._pumps[0].alarm.ring(self._memory.count())
         if dropped:
-            self._tell_dropped(dropped, f"{self._memory.most:,} events wait already (max_queue)")
+            self._tell_dropped(dropped, f"{self._memory.most:,} events wait (max_queue), or the client is closed")
 
     def _take(self, payload: bytes) -> bool:
         if self._memory.put(payload):
             return True
         to_disk = self._pumps[0]
-        if self._outbox is None or to_disk.is_in_trouble:
+        if self._outbox is None or to_disk.is_in_trouble or to_disk.is_stopped:
             return False
         # Rather than lose an event wait for a disk that is only slow; never for one that is full or broken.
         half_empty = self._memory.last() - self._memory.most // 2
@@ -113,7 +113,8 @@ class Background:
             pump.stop()
         for thread in self._threads:
             thread.join(max(_ENDING_S, deadline - time.monotonic()))
-        self._tell_lost()
+        if lost := self._memory.shut():
+            self._tell_dropped(lost, "the client was closed before Redis had acknowledged them")
         if not self._threads:
             self._release()
 
@@ -126,12 +127,6 @@ class Background:
             if not pump.wait_passed(last, deadline=deadline):
                 return False
         return True
-
-    def _tell_lost(self) -> None:
-        batch = self._memory.peek(self._memory.most)
-        if batch is not None:
-            self._memory.discard(batch)
-            self._tell_dropped(batch.payloads, "the client was closed before Redis had acknowledged them")
 
     def _tell_dropped(self, payloads: list[bytes], why: str) -> None:
         self._counters.add(dropped=len(payloads))

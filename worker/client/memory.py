@@ -14,11 +14,12 @@ class Memory:
         self.most = most
         self._payloads: deque[bytes] = deque()
         self._discarded = 0
+        self._shut = False
         self._lock = threading.Lock()
 
     def put(self, payload: bytes) -> bool:
         with self._lock:
-            if len(self._payloads) >= self.most:
+            if self._shut or len(self._payloads) >= self.most:
                 return False
             self._payloads.append(payload)
             return True
@@ -33,6 +34,15 @@ class Memory:
             while self._discarded < batch.last:
                 self._payloads.popleft()
                 self._discarded += 1
+
+    def shut(self) -> list[bytes]:
+        """Take no more from now on, and give back what still waits."""
+        with self._lock:
+            self._shut = True
+            left = list(self._payloads)
+            self._payloads.clear()
+            self._discarded += len(left)
+            return left
 
     def last(self) -> int:
         with self._lock:

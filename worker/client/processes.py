@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import threading
 import time
 from typing import Final, Protocol
 from weakref import WeakSet
@@ -19,17 +20,22 @@ class Forkable(Protocol):
 
 _open: "WeakSet[Forkable]" = WeakSet()
 _forking: list[Forkable] = []
+# Held during a fork: no other thread may be in the middle of a change, because none lives on in the child.
+_changing = threading.Lock()
 
 
 def watch(client: Forkable) -> None:
-    _open.add(client)
+    with _changing:
+        _open.add(client)
 
 
 def forget(client: Forkable) -> None:
-    _open.discard(client)
+    with _changing:
+        _open.discard(client)
 
 
 def _before_fork() -> None:
+    _changing.acquire()
     # The same ones afterwards, whichever the garbage collector takes away meanwhile.
     _forking[:] = _open
     for client in _forking:
@@ -40,12 +46,14 @@ def _in_parent() -> None:
     for client in _forking:
         client.after_fork_in_parent()
     _forking.clear()
+    _changing.release()
 
 
 def _in_child() -> None:
     for client in _forking:
         client.after_fork_in_child()
     _forking.clear()
+    _changing.release()
 
 
 def _at_exit() -> None:

@@ -48,6 +48,10 @@ class Pump:
         """Whether the last delivery failed."""
         return self._faults > 0
 
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopping.is_set()
+
     def step(self) -> bool:
         """Move one batch; False where none waits. Raises what `deliver` raises; the batch then stays."""
         batch = self.source.peek(MOST)
