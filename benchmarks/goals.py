@@ -35,3 +35,4 @@ GROWTH: Final = Goal("throughput with the most plays stored ÷ with none", _AT_L
 WAITING: Final = Goal("Redis memory per waiting event beyond its JSON", _AT_MOST, 60, "B")
 CHILD: Final = Goal("worker memory, largest process", _AT_MOST, 150, "MB")
 PUBLISHING: Final = Goal("SDK batches ÷ plain pipeline of ready-made JSON", _AT_LEAST, 0.5)
+PLAY: Final = Goal("what play() costs the player, median", _AT_MOST, 50, "µs")

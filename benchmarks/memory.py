@@ -83,7 +83,7 @@ def worker(servers: Servers, events: int, setup: zik.Setup) -> list[Line]:
 
 def _publish(servers: Servers, events: int) -> None:
     """Fresh plays for as long as it takes, never too far ahead of the worker. Ids are the SDK's own, hence unique."""
-    with Client(servers.redis_url) as client, servers.redis() as plain:
+    with Client(servers.redis_url, sync=True, max_waiting=0) as client, servers.redis() as plain:
         source = _endless()
         for _ in range(0, events, _LOT):
             while plain.xlen(STREAM) > _AHEAD:

@@ -28,7 +28,14 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer's shell or .env says must not reach a test."""
     for variable in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "CLERK_SECRET_KEY", "GEMINI_API_KEY"):
         monkeypatch.delenv(variable, raising=False)
-    for variable in ("ZIK_HOME", "ZIK_UNKNOWN_USERS", "ZIK_BATCH_SIZE", "ZIK_CRASH_AT", "ZIK_PRODUCTION"):
+    for variable in (
+        "ZIK_HOME",
+        "ZIK_UNKNOWN_USERS",
+        "ZIK_BATCH_SIZE",
+        "ZIK_MAX_WAITING",
+        "ZIK_CRASH_AT",
+        "ZIK_PRODUCTION",
+    ):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("worker.settings.ENV_FILES", ())
 

@@ -65,3 +65,26 @@ class DatabaseMisusedError(ZikError):
 
 class RowRefusedError(ZikError):
     """The database refuses a row of the batch for its content: bisect until that row stands alone."""
+
+
+class NotDurableError(ZikError):
+    """Redis cannot promise that an event is on its disk: change the server, or publish without `durable`."""
+
+
+class OutboxError(ZikError):
+    """The outbox cannot be opened, read or written: the text names the file and the way out."""
+
+
+class ClientClosedError(ZikError):
+    """The client has been closed: make another one."""
+
+
+class EventDroppedError(ZikError):
+    """The client had no room for an event, or no time to send it. It is gone unless the caller has kept it.
+
+    `event_ids` are those of the dropped events.
+    """
+
+    def __init__(self, event_ids: list[str], why: str) -> None:
+        super().__init__(f"{len(event_ids):,} {'event' if len(event_ids) == 1 else 'events'} dropped: {why}")
+        self.event_ids = event_ids

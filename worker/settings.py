@@ -105,6 +105,7 @@ class Settings(BaseSettings):
 
     zik_unknown_users: Literal["create", "reject"] = "create"
     zik_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 2_000
+    zik_max_waiting: Annotated[int, Field(ge=0)] = 1_000_000
 
     zik_listen_percent: Annotated[int, Field(ge=0, le=100)] = 50
     zik_listen_seconds: Annotated[int, Field(ge=0)] = 240
@@ -131,6 +132,7 @@ class Settings(BaseSettings):
             "CELERY_BROKER_URL": self.broker_url,
             "ZIK_UNKNOWN_USERS": self.zik_unknown_users,
             "ZIK_BATCH_SIZE": str(self.zik_batch_size),
+            "ZIK_MAX_WAITING": str(self.zik_max_waiting),
             "ZIK_LISTEN_PERCENT": str(self.zik_listen_percent),
             "ZIK_LISTEN_SECONDS": str(self.zik_listen_seconds),
             "ZIK_LISTEN_UNKNOWN_SECONDS": str(self.zik_listen_unknown_seconds),

@@ -1,4 +1,4 @@
-"""The event stream in Redis. The only module that speaks Redis commands, and the only one that sees its replies."""
+"""The event stream as its consumers see it. With appender.py the only module that speaks Redis commands."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -6,16 +6,14 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from worker.appender import Appender
 from worker.books import Books
 from worker.entries import Batch, batch_of, rows_of
-from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
-from worker.keys import ATTEMPTS, BOOKS, FIELD, GROUP, LEFTOVERS, STREAM
+from worker.keys import ATTEMPTS, BOOKS, GROUP, LEFTOVERS, STREAM
+from worker.link import connect, translated
 from worker.outcome import Outcome
 
-SOCKET_TIMEOUT_S: Final = 5.0
 # Well below the socket timeout: an idle read must end as an empty reply, not as a broken connection.
 BLOCK_MS: Final = 500
 
@@ -43,6 +41,7 @@ class EventStream:
 
     def __init__(self, client: "redis.Redis") -> None:
         self._redis: Any = client
+        self._appender = Appender(client)
         # redis-py turns each entry into a list, a tuple and a dict; worker.entries reads the replies as they came.
         for command in ("XREADGROUP", "XAUTOCLAIM"):
             self._redis.set_response_callback(command, lambda reply, **_: reply)
@@ -60,22 +59,7 @@ class EventStream:
 
     @classmethod
     def at(cls, url: str) -> "EventStream":
-        """The stream of the Redis at `url`.
-
-        Without redis-py's retries: it would repeat an XREADGROUP whose reply was lost, and hide what that one read.
-        """
-        return cls(
-            redis.Redis.from_url(
-                url,
-                decode_responses=False,
-                socket_timeout=SOCKET_TIMEOUT_S,
-                socket_connect_timeout=SOCKET_TIMEOUT_S,
-                socket_keepalive=True,
-                retry=Retry(NoBackoff(), 0),
-                retry_on_error=[],
-                client_name="zik",
-            )
-        )
+        return cls(connect(url))
 
     @classmethod
     @contextmanager
@@ -93,28 +77,14 @@ class EventStream:
     # --- publishing ----------------------------------------------------------------------------
 
     def append(self, payloads: Iterable[bytes]) -> list[str]:
-        """Add events in order, in one round trip, and return their entry ids.
-
-        Raises:
-            StreamFullError: Redis has reached `maxmemory`. Some of the events may have been accepted; ids make it
-                harmless to publish all of them again.
-        """
-        with _translated():
-            pipeline = self._redis.pipeline(transaction=False)
-            for payload in payloads:
-                pipeline.xadd(STREAM, {FIELD: payload})
-            # redis-py's own error for a pipeline quotes the command, and with it what somebody listens to.
-            replies = pipeline.execute(raise_on_error=False)
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    raise reply
-        return [entry_id.decode() for entry_id in replies]
+        """Add events in order, in one round trip, and return their entry ids. Errors are those of `Appender.append`."""
+        return self._appender.append(payloads).entry_ids
 
     # --- reading -------------------------------------------------------------------------------
 
     def ensure_group(self) -> None:
         """Create the consumer group, at the stream's beginning: what was published before it counts too."""
-        with _translated():
+        with translated():
             self._group(keys=[STREAM], args=[GROUP])
 
     def read_pending(self, consumer: str, *, count: int, after: str = "0") -> Batch:
@@ -123,7 +93,7 @@ class EventStream:
 
     def light_enough(self, count: int) -> int:
         """How many entries to read at once: at most `count`, and fewer where large ones would fill the memory."""
-        with _translated():
+        with translated():
             node_bytes = int(self._node_bytes(keys=[STREAM]))
         return count if node_bytes <= _ORDINARY_NODE_BYTES else max(1, min(count, _MOST_BYTES // node_bytes))
 
@@ -132,7 +102,7 @@ class EventStream:
         return self._read(consumer, start=">", count=count, block_ms=block_ms or None)
 
     def _read(self, consumer: str, *, start: str, count: int, block_ms: int | None) -> Batch:
-        with _translated():
+        with translated():
             try:
                 reply = self._redis.xreadgroup(GROUP, consumer, {STREAM: start}, count=count, block=block_ms)
             except redis.ResponseError as error:
@@ -141,7 +111,7 @@ class EventStream:
 
     def claim_abandoned(self, consumer: str, *, count: int, idle_ms: int) -> Batch:
         """Take over entries that any consumer has held for at least `idle_ms` without acknowledging them."""
-        with _translated():
+        with translated():
             try:
                 reply = self._redis.xautoclaim(STREAM, GROUP, consumer, idle_ms, start_id="0-0", count=count)
             except redis.ResponseError as error:
@@ -162,17 +132,17 @@ class EventStream:
         """For each entry, how many attempts at it are on record."""
         if not entry_ids:
             return []
-        with _translated():
+        with translated():
             return [int(count or 0) for count in self._redis.hmget(ATTEMPTS, entry_ids)]
 
     def begin_attempt(self, entry_ids: list[str]) -> None:
-        with _translated():
+        with translated():
             self._begin_attempt(keys=[ATTEMPTS], args=[_REMEMBER_S, *entry_ids])
 
     def end_attempt(self, entry_ids: Collection[str]) -> None:
         """Strike all attempts at the entries off the record."""
         if entry_ids:
-            with _translated():
+            with translated():
                 self._redis.hdel(ATTEMPTS, *entry_ids)
 
     # --- after COMMIT --------------------------------------------------------------------------
@@ -188,18 +158,18 @@ class EventStream:
         arguments = [part for outcome, ids in outcomes.items() if ids for part in (outcome.value, len(ids), *ids)]
         if not arguments:
             return 0
-        with _translated():
+        with translated():
             return int(self._acknowledge(keys=[STREAM, BOOKS], args=[GROUP, *arguments]))
 
     def forget_vanished(self, entry_ids: list[str]) -> None:
         """Strike entries from the pending list that somebody else has deleted; the books show them as unaccounted."""
         if entry_ids:
-            with _translated():
+            with translated():
                 self._redis.xack(STREAM, GROUP, *entry_ids)
 
     def retire(self, consumer: str) -> bool:
         """Remove a consumer that has nothing pending. One that has is kept, and False returned."""
-        with _translated():
+        with translated():
             return bool(self._retire(keys=[STREAM], args=[GROUP, consumer]))
 
     def give_back(self, *, most: int) -> int:
@@ -207,7 +177,7 @@ class EventStream:
 
         Somebody has deleted a consumer or acknowledged by hand. Looks at the `most` oldest entries.
         """
-        with _translated():
+        with translated():
             try:
                 return int(self._give_back(keys=[STREAM], args=[GROUP, LEFTOVERS, most]))
             except redis.ResponseError as error:
@@ -218,7 +188,7 @@ class EventStream:
     # --- looking -------------------------------------------------------------------------------
 
     def books(self) -> Books:
-        with _translated():
+        with translated():
             added, waiting, pending, oldest, clock_s, *moved = self._books(keys=[STREAM, BOOKS], args=[GROUP])
         recorded, duplicate, dead = moved
         born_ms = int(oldest.split(b"-")[0]) if oldest else int(clock_s) * 1000
@@ -227,19 +197,19 @@ class EventStream:
 
     def last_id(self) -> str:
         """The id of the entry that was added last; `0-0` where there never was one."""
-        with _translated():
+        with translated():
             if not self._redis.exists(STREAM):
                 return "0-0"
             return str(self._redis.xinfo_stream(STREAM)["last-generated-id"].decode())
 
     def holds_until(self, entry_id: str) -> bool:
         """Whether an entry up to this one, included, is still in the stream."""
-        with _translated():
+        with translated():
             return bool(self._redis.xrange(STREAM, max=entry_id, count=1))
 
     def consumers(self) -> list[Consumer]:
         """The group's consumers; none, where no worker has ever read the stream."""
-        with _translated():
+        with translated():
             try:
                 rows = self._redis.xinfo_consumers(STREAM, GROUP)
             except redis.ResponseError as error:
@@ -250,18 +220,18 @@ class EventStream:
 
     def exhausted(self) -> bool:
         """Whether somebody has used up the last entry id there is, so that nobody can publish any more."""
-        with _translated():
+        with translated():
             info = self._redis.xinfo_stream(STREAM) if self._redis.exists(STREAM) else {}
         return info.get("last-generated-id") == _LAST_ID
 
     def amend(self, count: int, *, source: Outcome, target: Outcome) -> None:
         """Enter in the books that `count` events changed their outcome, as a retried dead letter does."""
-        with _translated():
+        with translated():
             self._amend(keys=[BOOKS], args=[source.value, target.value, count])
 
     def server(self) -> Mapping[str, Any]:
         """What Redis says of itself (INFO), for the doctor."""
-        with _translated():
+        with translated():
             info: Mapping[str, Any] = self._redis.info()
         return info
 
@@ -269,17 +239,3 @@ class EventStream:
         """Whether Redis is full: reading and acknowledging still work, and nothing else that writes."""
         info = self.server()
         return 0 < info.get("maxmemory", 0) <= info["used_memory"] and info.get("maxmemory_policy") == "noeviction"
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except redis.OutOfMemoryError as error:
-        raise StreamFullError("Redis is full (maxmemory): start workers, or give it more memory") from error
-    except redis.ResponseError as error:
-        if str(error).startswith("WRONGTYPE"):
-            raise StreamMisusedError(f"the key {STREAM} holds something else than a stream: move it away") from error
-        raise StreamUnavailableError(f"Redis refuses the command: {error}") from error
-    except (redis.RedisError, OSError) as error:
-        raise StreamUnavailableError(f"Redis is out of reach: {error}") from error

@@ -41,15 +41,18 @@ def _with_us() -> list[str]:
 class Valkey:
     """A Valkey that syncs each write to its append-only file before it answers."""
 
-    def __init__(self, folder: Path, *, password: str = "", users: Path | None = None) -> None:
-        """With `password` for everybody, or with `users`, an ACL file that lets an `admin` do everything."""
+    def __init__(self, folder: Path, *, password: str = "", users: Path | None = None, more: str = "") -> None:
+        """With `password` for everybody, or with `users`, an ACL file that lets an `admin` do everything.
+
+        `more` are further lines of the configuration.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = self.url_of("admin" if users else "", password) if password else self.url_of("", "")
         self._log = folder / "valkey.log"
         self._config = folder / "valkey.conf"
-        more = f'aclfile "{users}"\n' if users else f"requirepass {password}\n" if password else ""
-        self._config.write_text(_CONFIG.format(port=self.port, folder=folder) + more)
+        login = f'aclfile "{users}"\n' if users else f"requirepass {password}\n" if password else ""
+        self._config.write_text(_CONFIG.format(port=self.port, folder=folder) + login + more)
         self._process: subprocess.Popen[bytes] | None = None
 
     def url_of(self, user: str, password: str) -> str:
@@ -94,8 +97,8 @@ class Valkey:
 
 
 @contextmanager
-def own_valkey(folder: Path, *, password: str = "", users: Path | None = None) -> Iterator[Valkey]:
-    server = Valkey(folder, password=password, users=users)
+def own_valkey(folder: Path, *, password: str = "", users: Path | None = None, more: str = "") -> Iterator[Valkey]:
+    server = Valkey(folder, password=password, users=users, more=more)
     server.start()
     try:
         yield server

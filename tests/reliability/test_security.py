@@ -140,14 +140,16 @@ def as_user(valkey: Valkey, user: str) -> Iterator["redis.Redis"]:
         yield client
 
 
-def test_a_publisher_may_publish(guarded: Valkey) -> None:
-    with Client(guarded.url_of("publisher", "change-me-publisher")) as client:
+def test_a_publisher_may_publish_durably_and_ask_for_room(guarded: Valkey) -> None:
+    url = guarded.url_of("publisher", "change-me-publisher")
+    with Client(url, sync=True, durable=True, max_waiting=1_000) as client:
         client.play(user="ada", artist="Tool", title="Parabola")
 
 
 FORBIDDEN: Final[dict[str, list[tuple[Any, ...]]]] = {
     "publisher": [
-        ("XRANGE", STREAM, "-", "+"), ("XLEN", STREAM), ("XDEL", STREAM, "1-1"), ("XTRIM", STREAM, "MAXLEN", 0),
+        ("XRANGE", STREAM, "-", "+"), ("XINFO", "STREAM", STREAM), ("XLEN", BOOKS),
+        ("XDEL", STREAM, "1-1"), ("XTRIM", STREAM, "MAXLEN", 0),
         ("XREADGROUP", "GROUP", "recorders", "me", "STREAMS", STREAM, ">"), ("DEL", STREAM),
         ("XADD", BOOKS, "*", "a", 1), ("HSET", BOOKS, "recorded", 0), ("LPUSH", MAINTENANCE_QUEUE, "{}"),
         ("KEYS", "*"), ("FLUSHALL",),

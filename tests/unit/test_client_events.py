@@ -1,49 +1,25 @@
 """What a client sends: the very payloads."""
 
-import json
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from worker.client import Client, checked_event
+from worker.client.gate import checked_event
 from worker.errors import InvalidEventError, Reason
+from worker.testing import MemoryClient
 
 TIME = "2021-04-22T05:40:53Z"
 PLAY = {"type": "play", "time": TIME, "user": "ada", "song": {"title": "Parabola", "artist": "Tool"}}
 
 
-class Outbox:
-    """Stands for the stream, and keeps what is published."""
-
-    def __init__(self) -> None:
-        self.payloads: list[bytes] = []
-
-    def append(self, payloads: Iterable[bytes]) -> None:
-        self.payloads += payloads
-
-    def close(self) -> None:
-        pass
-
-    @property
-    def events(self) -> list[Any]:
-        return [json.loads(payload) for payload in self.payloads]
-
-
 @pytest.fixture
-def outbox() -> Outbox:
-    return Outbox()
+def client() -> MemoryClient:
+    return MemoryClient(source="zik-tests/1")
 
 
-@pytest.fixture
-def client(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> Client:
-    monkeypatch.setattr("worker.client.EventStream.at", lambda _: outbox)
-    return Client("redis://anywhere", source="zik-tests/1")
-
-
-def test_a_play_is_sent_as_the_contract_says(client: Client, outbox: Outbox) -> None:
+def test_a_play_is_sent_as_the_contract_says(client: MemoryClient) -> None:
     event_id = client.play(
         user="ada",
         artist="Tool",
@@ -62,7 +38,7 @@ def test_a_play_is_sent_as_the_contract_says(client: Client, outbox: Outbox) -> 
         "duration_ms": 183_000,
         "ids": {"isrc": "US-1"},
     }
-    assert outbox.events == [
+    assert client.events == [
         {
             "v": 1,
             "id": event_id,
@@ -77,73 +53,73 @@ def test_a_play_is_sent_as_the_contract_says(client: Client, outbox: Outbox) -> 
     ]
 
 
-def test_what_is_not_given_is_not_sent(client: Client, outbox: Outbox) -> None:
+def test_what_is_not_given_is_not_sent(client: MemoryClient) -> None:
     client.play(user="ada", artist="Tool", title="Parabola")
-    (event,) = outbox.events
+    (event,) = client.events
     assert event.keys() == {"v", "id", "type", "time", "source", "user", "song"}
     assert event["song"].keys() == {"title", "artist"}
 
 
-def test_a_play_without_a_time_began_now_with_an_offset(client: Client, outbox: Outbox) -> None:
+def test_a_play_without_a_time_began_now_with_an_offset(client: MemoryClient) -> None:
     before = datetime.now(UTC)
     client.play(user="ada", artist="Tool", title="Parabola")
-    began = datetime.fromisoformat(outbox.events[0]["time"])
+    began = datetime.fromisoformat(client.events[0]["time"])
     assert before <= began <= datetime.now(UTC)
 
 
-def test_each_event_gets_a_new_id_that_sorts_by_time(client: Client, outbox: Outbox) -> None:
+def test_each_event_gets_a_new_id_that_sorts_by_time(client: MemoryClient) -> None:
     ids = [client.play(user="ada", artist="Tool", title="Parabola", time=TIME) for _ in range(3)]
     assert [UUID(event_id).version for event_id in ids] == [7, 7, 7]
     assert len(set(ids)) == 3
-    assert [event["id"] for event in outbox.events] == ids
+    assert [event["id"] for event in client.events] == ids
 
 
-def test_an_id_that_the_caller_gives_is_kept(client: Client, outbox: Outbox) -> None:
+def test_an_id_that_the_caller_gives_is_kept(client: MemoryClient) -> None:
     given = "01938a4e-0000-7000-8000-000000000001"
     assert client.play(user="ada", artist="Tool", title="Parabola", event_id=given) == given
     assert client.favorite(user="ada", artist="Tool", title="Parabola", event_id=given) == given
     assert client.preference(user="ada", key="mood", value=1, event_id=given) == given
-    assert {event["id"] for event in outbox.events} == {given}
+    assert {event["id"] for event in client.events} == {given}
 
 
 @pytest.mark.parametrize("favorite", [True, False])
-def test_a_favorite_and_its_end_are_both_sent(client: Client, outbox: Outbox, *, favorite: bool) -> None:
+def test_a_favorite_and_its_end_are_both_sent(client: MemoryClient, *, favorite: bool) -> None:
     client.favorite(user="ada", artist="Tool", title="Parabola", favorite=favorite, time=TIME)
-    (event,) = outbox.events
+    (event,) = client.events
     assert (event["type"], event["favorite"], event["time"]) == ("favorite", favorite, TIME)
 
 
 @pytest.mark.parametrize("value", [{"now": "calm"}, "Europe/Berlin", 3, False, [], None])
-def test_any_json_is_a_preference_and_none_clears_it(client: Client, outbox: Outbox, value: object) -> None:
+def test_any_json_is_a_preference_and_none_clears_it(client: MemoryClient, value: object) -> None:
     client.preference(user="ada", key="mood", value=value)
-    (event,) = outbox.events
+    (event,) = client.events
     assert (event["type"], event["key"], event["value"]) == ("preference", "mood", value)
 
 
-def test_an_event_without_an_id_goes_as_it_is_and_the_derived_id_is_told(client: Client, outbox: Outbox) -> None:
+def test_an_event_without_an_id_goes_as_it_is_and_the_derived_id_is_told(client: MemoryClient) -> None:
     first, second = client.publish(PLAY), client.publish(PLAY)
     assert first == second
     assert UUID(first).version == 5
-    assert outbox.events == [PLAY, PLAY]
+    assert client.events == [PLAY, PLAY]
 
 
-def test_many_events_are_sent_in_order(client: Client, outbox: Outbox) -> None:
+def test_many_events_are_sent_in_order(client: MemoryClient) -> None:
     events = [{**PLAY, "song": {"title": f"song {number}", "artist": "a"}} for number in range(1201)]
     ids = client.publish_many(iter(events))
-    assert outbox.events == events
+    assert client.events == events
     assert len(set(ids)) == 1201
     assert ids[7] == checked_event(events[7])[0]
 
 
-def test_publishing_no_events_sends_none(client: Client, outbox: Outbox) -> None:
+def test_publishing_no_events_sends_none(client: MemoryClient) -> None:
     assert client.publish_many([]) == []
-    assert outbox.events == []
+    assert client.events == []
 
 
-def test_one_bad_event_keeps_all_of_them_from_being_sent(client: Client, outbox: Outbox) -> None:
+def test_one_bad_event_keeps_all_of_them_from_being_sent(client: MemoryClient) -> None:
     with pytest.raises(InvalidEventError):
         client.publish_many([PLAY] * 600 + [{**PLAY, "time": 1}])
-    assert outbox.events == []
+    assert client.events == []
 
 
 @pytest.mark.parametrize(
@@ -164,22 +140,22 @@ def test_one_bad_event_keeps_all_of_them_from_being_sent(client: Client, outbox:
     ],
 )
 def test_an_event_against_the_contract_is_not_sent(
-    client: Client, outbox: Outbox, change: dict[str, Any], reason: Reason
+    client: MemoryClient, change: dict[str, Any], reason: Reason
 ) -> None:
     with pytest.raises(InvalidEventError) as caught:
         client.publish({**PLAY, **change})
     assert caught.value.reason == reason
-    assert outbox.events == []
+    assert client.events == []
 
 
-def test_a_naive_datetime_is_refused(client: Client, outbox: Outbox) -> None:
+def test_a_naive_datetime_is_refused(client: MemoryClient) -> None:
     naive = datetime(2021, 4, 22, 5, 40, 53)  # noqa: DTZ001 -- the point of it
     with pytest.raises(InvalidEventError, match="timezone"):
         client.play(user="ada", artist="Tool", title="Parabola", time=naive)
-    assert outbox.events == []
+    assert client.events == []
 
 
-def test_the_error_does_not_quote_the_event(client: Client) -> None:
+def test_the_error_does_not_quote_the_event(client: MemoryClient) -> None:
     with pytest.raises(InvalidEventError) as caught:
         client.play(user="ada", artist="a secret band", title="x" * 501)
     assert "secret" not in str(caught.value)

@@ -1,0 +1,132 @@
+"""The parts of a client by themselves: the queue, the alarm, the pump, the options."""
+
+import threading
+import time
+
+import pytest
+
+from worker.appender import Appended, Appender
+from worker.client import Client
+from worker.client.alarm import Alarm
+from worker.client.complaints import Complaints
+from worker.client.counters import Counters
+from worker.client.memory import Memory
+from worker.client.pump import Pump
+from worker.client.sender import Sender
+from worker.errors import StreamUnavailableError
+
+KEPT_S = 30.0
+
+
+def test_what_was_peeked_at_stays_until_it_is_discarded() -> None:
+    memory = Memory(10)
+    for payload in (b"1", b"2", b"3"):
+        memory.put(payload)
+    batch = memory.peek(2)
+    assert batch is not None
+    assert (batch.payloads, memory.peek(2)) == ([b"1", b"2"], batch)
+    memory.put(b"4")
+    memory.discard(batch)
+    rest = memory.peek(9)
+    assert rest is not None
+    assert (rest.payloads, memory.passed(2), memory.passed(3), memory.last()) == ([b"3", b"4"], True, False, 4)
+
+
+def test_a_batch_discarded_twice_takes_nothing_else_with_it() -> None:
+    memory = Memory(10)
+    memory.put(b"1")
+    memory.put(b"2")
+    batch = memory.peek(1)
+    assert batch is not None
+    memory.discard(batch)
+    memory.discard(batch)
+    assert memory.count() == 1
+
+
+def test_a_memory_that_is_shut_takes_no_event_that_nobody_would_send() -> None:
+    memory = Memory(10)
+    memory.put(b"1")
+    batch = memory.peek(1)
+    assert batch is not None
+    assert memory.shut() == [b"1"]
+    assert not memory.put(b"2")
+    # A thread that hung may come back with what it had.
+    memory.discard(batch)
+    assert (memory.count(), memory.last()) == (0, 1)
+
+
+def test_an_alarm_rings_at_once_for_enough_events() -> None:
+    alarm = Alarm(flush_at=2, flush_interval_s=KEPT_S)
+    waiting = threading.Thread(target=alarm.wait)
+    waiting.start()
+    alarm.ring(1)
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    alarm.ring(2)
+    waiting.join(KEPT_S)
+    assert not waiting.is_alive()
+
+
+def test_events_that_come_meanwhile_do_not_shorten_the_pause_after_a_fault() -> None:
+    alarm = Alarm(flush_at=1, flush_interval_s=0)
+    pausing = threading.Thread(target=alarm.pause, args=[KEPT_S])
+    pausing.start()
+    alarm.ring(1_000)
+    pausing.join(0.2)
+    assert pausing.is_alive()
+    alarm.hurry()
+    pausing.join(KEPT_S)
+    assert not pausing.is_alive()
+
+
+def test_a_defect_does_not_end_the_pump() -> None:
+    memory = Memory(10)
+    memory.put(b"1")
+    delivered: list[list[bytes]] = []
+    heard: list[Exception] = []
+
+    def deliver(payloads: list[bytes]) -> None:
+        if not heard:
+            raise ZeroDivisionError
+        delivered.append(payloads)
+
+    pump = Pump(memory, deliver, alarm=Alarm(flush_at=1, flush_interval_s=0), complaints=Complaints(heard.append))
+    thread = threading.Thread(target=pump.run)
+    thread.start()
+    pump.alarm.ring(1)
+    # It ends the pause after the fault as well.
+    assert pump.wait_passed(1, deadline=time.monotonic() + KEPT_S)
+    pump.stop()
+    thread.join(KEPT_S)
+    assert (delivered, [type(error) for error in heard]) == ([[b"1"]], [ZeroDivisionError])
+
+
+class _Lossy(Appender):
+    """Fails at each second attempt."""
+
+    def __init__(self) -> None:
+        self._attempts = 0
+
+    def append(self, payloads: object, *, durable: bool = False, counted: bool = False) -> Appended:  # noqa: ARG002
+        self._attempts += 1
+        if self._attempts % 2:
+            raise StreamUnavailableError("away")
+        return Appended([], None)
+
+
+def test_only_what_was_acknowledged_counts_as_sent() -> None:
+    counters = Counters()
+    sender = Sender(_Lossy(), counters=counters, durable=False, max_waiting=0)
+    with pytest.raises(StreamUnavailableError):
+        sender.send([b"1", b"2"])
+    assert counters == Counters()
+    sender.send([b"1", b"2"])
+    assert counters == Counters(sent=2, retried=2)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("max_queue", 0), ("flush_at", 0), ("flush_interval_s", -1), ("max_waiting", -1)]
+)
+def test_an_option_that_makes_no_sense_is_named(option: str, value: int) -> None:
+    with pytest.raises(ValueError, match=option):
+        Client("redis://127.0.0.1:1/0", **{option: value})  # type: ignore[arg-type]  # One at a time.

@@ -1,0 +1,52 @@
+"""What authors of players rely on in their own tests."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from worker.errors import InvalidEventError, StreamUnavailableError
+from worker.testing import AsyncMemoryClient, MemoryClient
+
+pytest_plugins = ["worker.testing.plugin"]
+SONG: Any = {"artist": "Tool", "title": "Parabola"}
+
+
+def test_the_fixture_keeps_what_a_player_publishes(zik_client: MemoryClient) -> None:
+    event_id = zik_client.play(user="ada", **SONG)
+    (event,) = zik_client.events
+    assert (event["id"], event["song"]) == (event_id, SONG)
+
+
+def test_the_fixture_refuses_what_redis_would_never_see(zik_client: MemoryClient) -> None:
+    with pytest.raises(InvalidEventError, match="user"):
+        zik_client.play(user="", **SONG)
+    assert zik_client.events == []
+
+
+def test_a_fault_is_what_the_player_meets() -> None:
+    client = MemoryClient()
+    client.fault = StreamUnavailableError("away")
+    with pytest.raises(StreamUnavailableError):
+        client.play(user="ada", **SONG)
+    client.fault = None
+    client.play(user="ada", **SONG)
+    assert len(client.events) == 1
+
+
+def test_with_threads_it_sends_at_flush() -> None:
+    with MemoryClient(sync=False, flush_interval_s=60) as client:
+        client.play(user="ada", **SONG)
+        assert client.events == []
+        assert client.flush(30)
+        assert len(client.events) == 1
+
+
+def test_the_async_one_keeps_events_too() -> None:
+    async def player() -> AsyncMemoryClient:
+        async with AsyncMemoryClient(source="x/1") as client:
+            await client.play(user="ada", **SONG)
+        return client
+
+    (event,) = asyncio.run(player()).memory.events
+    assert event["source"] == "x/1"

@@ -1,0 +1,55 @@
+"""A bounded queue of events in memory."""
+
+import threading
+from collections import deque
+from itertools import islice
+
+from worker.client.waiting import Batch
+
+
+class Memory:
+    """Holds at most `most` events. Full, it takes no more: what was told first is not thrown away for what is newer."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._payloads: deque[bytes] = deque()
+        self._discarded = 0
+        self._shut = False
+        self._lock = threading.Lock()
+
+    def put(self, payload: bytes) -> bool:
+        with self._lock:
+            if self._shut or len(self._payloads) >= self.most:
+                return False
+            self._payloads.append(payload)
+            return True
+
+    def peek(self, most: int) -> Batch | None:
+        with self._lock:
+            payloads = list(islice(self._payloads, most))
+            return Batch(payloads, self._discarded + len(payloads)) if payloads else None
+
+    def discard(self, batch: Batch) -> None:
+        with self._lock:
+            while self._discarded < batch.last:
+                self._payloads.popleft()
+                self._discarded += 1
+
+    def shut(self) -> list[bytes]:
+        """Take no more from now on, and give back what still waits."""
+        with self._lock:
+            self._shut = True
+            left = list(self._payloads)
+            self._payloads.clear()
+            self._discarded += len(left)
+            return left
+
+    def last(self) -> int:
+        with self._lock:
+            return self._discarded + len(self._payloads)
+
+    def passed(self, number: int) -> bool:
+        return self._discarded >= number
+
+    def count(self) -> int:
+        return len(self._payloads)

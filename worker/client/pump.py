@@ -1,0 +1,102 @@
+"""Move events on, batch by batch and in order, whatever the other side does: the loop of a client's thread."""
+
+import random
+import time
+from collections.abc import Callable
+from threading import Condition, Event
+from typing import Final
+
+from worker.client.alarm import Alarm
+from worker.client.complaints import Complaints
+from worker.client.waiting import Batch, Waiting
+from worker.errors import OutboxError
+
+MOST: Final = 500
+_FIRST_PAUSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 5.0
+_LOOK_AGAIN_S: Final = 0.05
+
+
+class Pump:
+    """Peeks at a batch, delivers it, and discards it only then: a crash in between delivers it twice, never not."""
+
+    def __init__(
+        self, source: Waiting, deliver: Callable[[list[bytes]], None], *, alarm: Alarm, complaints: Complaints
+    ) -> None:
+        self.source = source
+        self.alarm = alarm
+        self._deliver = deliver
+        self._complaints = complaints
+        self._faults = 0
+        self._stopping = Event()
+        self._moved = Condition()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        while not self._stopping.is_set():
+            self.alarm.wait()
+            while not self._stopping.is_set() and self._step():
+                pass
+
+    def stop(self) -> None:
+        """End after the step at hand, whatever still waits."""
+        self._stopping.set()
+        self.alarm.hurry()
+
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether the last delivery failed."""
+        return self._faults > 0
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopping.is_set()
+
+    def step(self) -> bool:
+        """Move one batch; False where none waits. Raises what `deliver` raises; the batch then stays."""
+        batch = self.source.peek(MOST)
+        if batch is None:
+            return False
+        self._move(batch)
+        return True
+
+    def wait_passed(self, number: int, *, deadline: float) -> bool:
+        """Whether the events up to this number have moved on before the deadline, by the monotonic clock."""
+        self.alarm.hurry()
+        with self._moved:
+            while not self._passed(number):
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    return False
+                # An outbox may also be emptied by another process, which cannot notify this one.
+                self._moved.wait(min(left_s, _LOOK_AGAIN_S))
+        return True
+
+    def _passed(self, number: int) -> bool:
+        try:
+            return self.source.passed(number)
+        except OutboxError:
+            return False
+
+    def _move(self, batch: Batch) -> None:
+        self._deliver(batch.payloads)
+        self.source.discard(batch)
+        with self._moved:
+            self._moved.notify_all()
+
+    def _step(self) -> bool:
+        try:
+            moved = self.step()
+        except Exception as error:  # noqa: BLE001 -- A defect must not end the thread, and with it all publishing.
+            self._faults += 1
+            self._complaints.tell(error)
+            self.alarm.pause(self._pause_s())
+            return True
+        if self._faults and moved:
+            self._faults = 0
+            self._complaints.settle()
+        return moved
+
+    def _pause_s(self) -> float:
+        longest: float = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(self._faults, 10))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 -- jitter, no secret

@@ -1,0 +1,46 @@
+"""The connection to Redis: how it is made, and what redis-py's errors mean to zik."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
+from worker.keys import STREAM
+
+SOCKET_TIMEOUT_S: Final = 5.0
+
+
+def connect(url: str) -> "redis.Redis":
+    """A client of the Redis at `url` that connects when first used.
+
+    Without redis-py's retries: it would repeat an XREADGROUP whose reply was lost, and hide what that one read.
+    """
+    return redis.Redis.from_url(
+        url,
+        decode_responses=False,
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+        client_name="zik",
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise zik's errors in place of redis-py's."""
+    try:
+        yield
+    except redis.OutOfMemoryError as error:
+        raise StreamFullError("Redis is full (maxmemory): start workers, or give it more memory") from error
+    except redis.ResponseError as error:
+        if str(error).startswith("WRONGTYPE"):
+            raise StreamMisusedError(f"the key {STREAM} holds something else than a stream: move it away") from error
+        raise StreamUnavailableError(f"Redis refuses the command: {error}") from error
+    except (redis.RedisError, OSError) as error:
+        raise StreamUnavailableError(f"Redis is out of reach: {error}") from error
