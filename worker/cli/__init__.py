@@ -8,6 +8,7 @@ from worker.cli.dead import desk
 from worker.cli.demo import demo
 from worker.cli.doctor import doctor
 from worker.cli.drain import drain
+from worker.cli.import_ import import_files
 from worker.cli.init import init
 from worker.cli.publish import publish
 from worker.cli.status import status
@@ -26,6 +27,7 @@ app = typer.Typer(
 # In the order in which a newcomer meets them, which is the order of `zik --help`.
 for command in (demo, up, init, publish, drain, status, doctor):
     app.command()(command)
+app.command("import")(import_files)
 app.add_typer(desk, name="dead")
 
 
