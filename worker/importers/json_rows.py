@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Final
 import ijson
 
 from worker.errors import Reason
-from worker.importers.metered import MAX_ROW_BYTES, MeteredFile, RowTooLargeError
+from worker.importers.metered import MAX_LINE_BYTES, MeteredFile, RowTooLargeError
 from worker.importers.row import BROKEN_FILE, Converter, Notes, Reader, Refusal, Row, converted
 
 # Events of the wild nest 8 deep. Without a bound the parser's paths grow with the square of the depth.
@@ -60,7 +60,7 @@ def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     while line := metered.readline():
         number += 1
         if line.strip():
-            yield number, line.rstrip(b"\r\n") if len(line) < MAX_ROW_BYTES else b'"too long'
+            yield number, line.rstrip(b"\r\n") if len(line) < MAX_LINE_BYTES else b'"too long'
 
 
 def paths_of(head: bytes) -> dict[str, Any]:

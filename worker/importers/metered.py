@@ -7,6 +7,8 @@ from worker.errors import ZikError
 
 # The largest row seen in the wild is some 20 KiB; this leaves room for what stands between two of them.
 MAX_ROW_BYTES: Final = 4 * 2**20
+# Between two lines there is nothing, and an event has at most 16 KiB.
+MAX_LINE_BYTES: Final = 256 * 1024
 
 
 class RowTooLargeError(ZikError):
@@ -30,10 +32,10 @@ class MeteredFile:
     def readline(self) -> bytes:
         """The next line, of which what is beyond the bound is dropped: the line will not be a row, the next may be."""
         begins = self.consumed == 0
-        line = rest = self._file.readline(MAX_ROW_BYTES)
+        line = rest = self._file.readline(MAX_LINE_BYTES)
         self.consumed += len(line)
-        while len(rest) == MAX_ROW_BYTES and not rest.endswith(b"\n"):
-            rest = self._file.readline(MAX_ROW_BYTES)
+        while len(rest) == MAX_LINE_BYTES and not rest.endswith(b"\n"):
+            rest = self._file.readline(MAX_LINE_BYTES)
             self.consumed += len(rest)
         return line.removeprefix(codecs.BOM_UTF8) if begins else line
 

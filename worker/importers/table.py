@@ -1,10 +1,11 @@
 """Plays as a table, one a row: Last.fm's CSV exporters, and CSV or flat JSON of anybody's own."""
 
 import csv
+import re
 from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple
 
-from worker.errors import InvalidEventError, Reason
+from worker.errors import Reason
 from worker.importers.format import Head, Recognised
 from worker.importers.json_rows import in_document, numbered_lines
 from worker.importers.row import Converter, Fields, Notes, Refusal, Row, converted, favorite, play, song_of
@@ -19,6 +20,7 @@ _NAMES: Final = {
     "mbid": ("track_mbid",),
 }
 _HEADERLESS: Final = {"artist": 0, "album": 1, "title": 2, "time": 3}
+_LASTFM_TIME: Final = re.compile(r"\d{1,2} [A-Z][a-z]{2} \d{4},? \d\d:\d\d")
 _LOOKED_AT: Final = 5
 _COLUMNS: Final = "columns or keys for title, artist and time"
 
@@ -57,12 +59,7 @@ def _shape(head: Head) -> _Shape | None:
 def _is_headerless(line: str) -> bool:
     """Whether a line is artist, album, title and a time in Last.fm's spelling, as lastfm-to-csv writes it."""
     cells = _cells(line, ",")
-    if len(cells) != len(_HEADERLESS) or not cells[3][:2].strip().isdigit():
-        return False
-    try:
-        return bool(from_text("date", cells[3], None))
-    except InvalidEventError:
-        return False
+    return len(cells) == len(_HEADERLESS) and bool(_LASTFM_TIME.match(cells[_HEADERLESS["time"]]))
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
