@@ -1,5 +1,6 @@
 """Files made to do harm, or broken: bounded in memory, told with their place, and no row is lost to another."""
 
+import io
 import json
 import tracemalloc
 import zipfile
@@ -9,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.importers.samples import SPOTIFY_ACCOUNT
-from tests.strategies import NOW
+from tests.strategies import CHEAP, NOW
 from worker.importers.export import open_exports
+from worker.importers.format import JsonFormat
+from worker.importers.formats import FORMATS, recognise
 from worker.importers.importing import SHOWN_PLACES, Importer, Summary
 from worker.importers.metered import MAX_ROW_BYTES
+from worker.importers.row import Found, Notes, Refusal, converted
 
 MIB = 2**20
 GOOD = {"endTime": "2021-04-22 05:41", "artistName": "Shindy", "trackName": "Dreams", "msPlayed": 6408}
@@ -215,3 +221,60 @@ def test_keys_that_would_steer_a_terminal_are_made_printable(write: Write) -> No
     summary = summary_of(write(rows(listen, bad)))
 
     assert "\x1b" not in "".join(summary.shown[0])
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.from_regex(r"[-0-9:. TZ+]{0,12}"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+json_formats = [known for known in FORMATS if isinstance(known, JsonFormat)]
+
+
+@st.composite
+def distorted_rows(draw: st.DrawFn, known: JsonFormat) -> dict[str, Any]:
+    """A row with the format's keys, any of which may hold anything, or be gone."""
+    row: dict[str, Any] = {}
+    for key in (*known.keys, *draw(st.lists(st.sampled_from(OPTIONAL_KEYS), max_size=4))):
+        *above, last = key.split(".")
+        node = row
+        for name in above:
+            node = node.setdefault(name, {}) if isinstance(node.get(name, {}), dict) else {}
+        node[last] = draw(anything | st.sampled_from(LIKELY_VALUES))
+    return {name: value for name, value in row.items() if draw(st.integers(0, 9))}
+
+
+OPTIONAL_KEYS = (
+    *("album", "track", "artist", "mbid", "loved", "duration", "@attr", "artist.#text", "track.length"),
+    *("track_metadata.additional_info", "track_metadata.additional_info.duration", "track.duration", "recording_msid"),
+)
+LIKELY_VALUES = ("1700000000", 1700000000, "2021-04-22 05:41", "2021-04-22T05:41:00Z", "--5", "Tool", 1, ["Tool"])
+
+
+@pytest.mark.parametrize("known", json_formats, ids=lambda known: known.name)
+@CHEAP
+@given(data=st.data())
+def test_whatever_a_row_holds_it_is_an_event_or_a_refusal(known: JsonFormat, data: st.DataObject) -> None:
+    row = data.draw(distorted_rows(known))
+
+    for found in converted("row 1", row, known.convert, Notes()):
+        assert isinstance(found, Refusal) or found.event["type"] in {"play", "favorite"}
+
+
+@CHEAP
+@given(lines=st.lists(st.binary(max_size=60) | st.sampled_from([b"a\tb\tc\t1\t2\tL\t--5\t", b"1,2,3", b'"'])))
+@pytest.mark.parametrize(
+    "head", [b"#AUDIOSCROBBLER/1.1\n#TZ/UTC\n", b"ts,track,artist\n", b'{"user_id":1,"username":"a"}\n']
+)
+def test_whatever_a_line_holds_the_next_one_is_read(head: bytes, lines: list[bytes]) -> None:
+    content = head + b"\n".join(lines)
+    recognised = recognise(head)
+    assert recognised is not None
+
+    for row in recognised.read(io.BytesIO(content), Notes()):
+        assert isinstance(row, Refusal | Found)

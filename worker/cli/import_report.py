@@ -1,7 +1,7 @@
 """What `zik import` tells: a row of a table for each format, and the refused rows with their places."""
 
+from collections import Counter
 from collections.abc import Iterable
-from datetime import date
 from typing import Any
 
 from rich.table import Table
@@ -38,35 +38,32 @@ def tell_json(summaries: list[Summary], complaints: list[str]) -> None:
 def _table(summaries: list[Summary]) -> Table:
     table = Table()
     table.add_column("format", overflow="fold")
-    for title in ("files", "plays", "favorites", "first day", "last day"):
+    for title in ("plays", "favorites"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("refused", overflow="fold")
+    table.add_column("days", no_wrap=True)
+    table.add_column("refused", no_wrap=True)
     for name in dict.fromkeys(summary.format for summary in summaries):
         table.add_row(name, *_cells([summary for summary in summaries if summary.format == name]))
     return table
 
 
 def _cells(summaries: list[Summary]) -> Iterable[str]:
-    refused: dict[str, int] = {}
-    for summary in summaries:
-        for reason, count in summary.refused.items():
-            refused[reason] = refused.get(reason, 0) + count
-    first = min((summary.first for summary in summaries if summary.first), default="")
-    last = max((summary.last for summary in summaries if summary.last), default="")
-    counts = (len(summaries), sum(s.plays for s in summaries), sum(s.favorites for s in summaries))
+    refused = sum((summary.refused for summary in summaries), Counter[str]())
+    days = [day for summary in summaries for day in (summary.first, summary.last) if day]
+    counts = (sum(s.plays for s in summaries), sum(s.favorites for s in summaries))
     told = "\n".join(f"{count:,} {reason}" for reason, count in sorted(refused.items()))
-    return (*(f"{count:,}" for count in counts), str(first), str(last), told)
+    return (*(f"{count:,}" for count in counts), f"{min(days)}\n{max(days)}" if days else "", told)
 
 
 def _as_json(summary: Summary) -> dict[str, Any]:
-    days: dict[str, date | None] = {"first_day": summary.first, "last_day": summary.last}
     return {
         "file": summary.name,
         "format": summary.format,
         "published": summary.published,
         "plays": summary.plays,
         "favorites": summary.favorites,
-        **days,
+        "first_day": summary.first,
+        "last_day": summary.last,
         "refused": dict(summary.refused),
         "first_refusals": [refusal._asdict() for refusal in summary.shown],
     }

@@ -12,6 +12,7 @@ UNDATED: Final = EARLIEST_TIME.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 # From here on a count since 1970 is taken for milliseconds: as seconds it would be the year 5138.
 _MILLISECONDS: Final = 10**11
+_DIGITS: Final = re.compile(r"^\s*-?[0-9]{1,20}\s*$")
 _HAS_OFFSET: Final = re.compile(r"(Z|z|[+-]\d\d:\d\d)$")
 
 
@@ -21,8 +22,8 @@ def _refuse(field: str, rule: str) -> InvalidEventError:
 
 def whole(field: str, value: Any) -> int:
     """A whole number, as a number or in digits."""
-    if isinstance(value, str) and value.strip().isascii() and value.strip().lstrip("-").isdigit():
-        value = int(value[:32])
+    if isinstance(value, str) and _DIGITS.match(value):
+        value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
