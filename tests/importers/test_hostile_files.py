@@ -18,7 +18,7 @@ from tests.strategies import CHEAP, NOW
 from worker.importers.export import open_exports
 from worker.importers.format import JsonFormat
 from worker.importers.formats import FORMATS, recognise
-from worker.importers.importing import SHOWN_PLACES, Importer, Summary
+from worker.importers.importing import SHOWN_PLACES, Importer, Summary, unexplained
 from worker.importers.metered import MAX_ROW_BYTES
 from worker.importers.row import Found, Notes, Refusal, converted
 
@@ -214,13 +214,17 @@ def test_names_that_would_steer_a_terminal_are_made_printable(tmp_path: Path) ->
     assert "\x1b" not in summary_of(tmp_path / "a\x1b[2J.zip").name
 
 
-def test_keys_that_would_steer_a_terminal_are_made_printable(write: Write) -> None:
-    listen = {"listened_at": 1700000000, "track_metadata": {"track_name": "a", "artist_name": "b"}}
-    bad = {"listened_at": 1700000000, "track_metadata": {"track_name": "a\x1b[2J", "artist_name": ["\x1b[2J"]}}
+def test_ids_that_would_steer_a_terminal_are_made_printable(write: Write) -> None:
+    feedback = {"recording_msid": "\x1b[2J", "recording_mbid": None, "score": 1, "created": 1700000050}
 
-    summary = summary_of(write(rows(listen, bad)))
+    with ExitStack() as opened:
+        (export,), _ = open_exports([str(write(rows(feedback)))], opened)
+        export.prepare(user="bob", timezone=None)
+        _ = list(Importer(user="bob", now=NOW, publish=lambda _: None).read(export, export.parts[0]))
+        summary = unexplained(export)
 
-    assert "\x1b" not in "".join(summary.shown[0])
+    assert summary is not None
+    assert summary.shown[0].place == "recording \\u001b[2J"
 
 
 anything = st.recursive(

@@ -50,7 +50,8 @@ class Summary:
     def refuse(self, refusal: Refusal) -> None:
         self.refused[refusal.reason] += 1
         if self.refused[refusal.reason] <= SHOWN_PLACES:
-            self.shown.append(refusal._replace(detail=printable(refusal.detail)))
+            place, reason, detail = refusal
+            self.shown.append(Refusal(printable(place), reason, printable(detail)))
 
     @property
     def has_faults(self) -> bool:
@@ -112,7 +113,7 @@ def unexplained(export: Export) -> Summary | None:
         return None
     summary = Summary(export.parts[0].name, "loves without a song")
     for recording in export.notes.loved:
-        refusal = Refusal(f"recording {printable(recording[:64])}", UNKNOWN_SONG, "no listen of this export names it")
+        refusal = Refusal(f"recording {recording[:64]}", UNKNOWN_SONG, "no listen of this export names it")
         summary.refuse(refusal)
     return summary
 
