@@ -270,14 +270,18 @@ def test_whatever_a_row_holds_it_is_an_event_or_a_refusal(known: JsonFormat, dat
         assert isinstance(found, Refusal) or found.event["type"] in {"play", "favorite"}
 
 
+# Any bytes, as text: hypothesis compares what it draws, and `python -b` forbids that for bytes.
+any_line = st.text(st.characters(max_codepoint=255), max_size=60)
+
+
 @CHEAP
-@given(lines=st.lists(st.binary(max_size=60) | st.sampled_from([b"a\tb\tc\t1\t2\tL\t--5\t", b"1,2,3", b'"'])))
+@given(lines=st.lists(any_line | st.sampled_from(["a\tb\tc\t1\t2\tL\t--5\t", "1,2,3", '"'])))
 @pytest.mark.parametrize(
-    "head", [b"#AUDIOSCROBBLER/1.1\n#TZ/UTC\n", b"ts,track,artist\n", b'{"user_id":1,"username":"a"}\n']
+    "head", ["#AUDIOSCROBBLER/1.1\n#TZ/UTC\n", "ts,track,artist\n", '{"user_id":1,"username":"a"}\n']
 )
-def test_whatever_a_line_holds_the_next_one_is_read(head: bytes, lines: list[bytes]) -> None:
-    content = head + b"\n".join(lines)
-    recognised = recognise(head)
+def test_whatever_a_line_holds_the_next_one_is_read(head: str, lines: list[str]) -> None:
+    content = (head + "\n".join(lines)).encode("latin-1")
+    recognised = recognise(head.encode())
     assert recognised is not None
 
     for row in recognised.read(io.BytesIO(content), Notes()):
