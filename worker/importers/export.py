@@ -5,7 +5,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
@@ -21,7 +21,7 @@ MAX_MEMBERS: Final = 10_000
 # Histories shrink to a tenth, and to a fiftieth where somebody heard one song all year.
 MAX_RATIO: Final = 250
 _ZIP_MAGIC: Final = b"PK\x03\x04"
-UNREADABLE: Final = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError)
+UNREADABLE: Final = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
 class UnreadableFileError(ZikError):
@@ -56,7 +56,7 @@ class Export:
         self.notes.timezone = timezone
         for part in self.parts:
             if part.recognised.rank == ACCOUNT:
-                with part.open() as file:
+                with suppress(*UNREADABLE), part.open() as file:
                     _ = list(part.recognised.read(file, self.notes))
         self.parts = [part for part in self.parts if part.recognised.rank != ACCOUNT]
         for part in self.parts:
@@ -85,7 +85,8 @@ def open_exports(names: list[str], files: ExitStack) -> tuple[list[Export], list
             parts, is_zip = _parts(name, files)
         except UnreadableFileError as error:
             complaints.append(str(error))
-        except UNREADABLE as error:
+        # RuntimeError: a password, or a compression that Python does not know.
+        except (*UNREADABLE, RuntimeError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             complaints.append(f"{printable(name)}: cannot be read: {printable(reason)}")
         else:
