@@ -16,7 +16,9 @@ def tell(summaries: list[Summary], complaints: list[str], *, dry_run: bool, ende
     for complaint in complaints:
         complain(complaint)
     if complaints:
-        errors.print(f"zik knows a file by what it holds:\n{known_formats()}", markup=False, highlight=False)
+        errors.print(
+            f"zik knows a file by what it holds:\n{known_formats()}", markup=False, highlight=False, soft_wrap=True
+        )
     for summary in summaries:
         for place, reason, detail in summary.shown:
             line = f"{summary.name}:{place}: {reason}: {detail}"
