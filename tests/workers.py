@@ -58,6 +58,10 @@ class Process:
         code = self.wait()
         assert code == 0, f"exit code {code}:\n{self.log}"
 
+    def interrupt(self) -> None:
+        """What Ctrl-C does."""
+        self._popen.send_signal(signal.SIGINT)
+
     def kill(self) -> None:
         """End the process and all its children at once, as a power cut does."""
         with suppress(ProcessLookupError):

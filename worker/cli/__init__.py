@@ -10,6 +10,7 @@ from worker.cli.doctor import doctor
 from worker.cli.drain import drain
 from worker.cli.export import export
 from worker.cli.forget import forget
+from worker.cli.import_ import import_files
 from worker.cli.init import init
 from worker.cli.publish import publish
 from worker.cli.rollups import aggregate, recompute, verify
@@ -29,6 +30,7 @@ app = typer.Typer(
 # In the order in which a newcomer meets them, which is the order of `zik --help`.
 for command in (demo, up, init, publish, drain, status, doctor, aggregate, recompute, verify, export, forget):
     app.command()(command)
+app.command("import")(import_files)
 app.add_typer(desk, name="dead")
 
 

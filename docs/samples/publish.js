@@ -1,0 +1,42 @@
+// Publish a play from JavaScript: npm install redis, then node publish.js
+const { randomUUID } = require("node:crypto");
+const { createClient } = require("redis");
+
+// RFC 3339 with the listener's offset: toISOString() would forget what the clock on the wall said.
+function localTime(date) {
+  const minutes = -date.getTimezoneOffset();
+  const offset = new Date(Math.abs(minutes) * 60_000).toISOString().slice(11, 16);
+  const wall = new Date(date.getTime() + minutes * 60_000).toISOString().slice(0, -1);
+  return wall + (minutes < 0 ? "-" : "+") + offset;
+}
+
+// The event keeps its id through every try, so that a lost reply never makes two plays of one.
+async function publish(client, event, tries = 5) {
+  const payload = JSON.stringify({ id: randomUUID(), ...event });
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await client.xAdd("zik:{events}", "*", { event: payload });
+    } catch (error) {
+      if (attempt === tries) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100 * 2 ** attempt));
+    }
+  }
+}
+
+async function main() {
+  const client = createClient({ url: process.env.REDIS_URL ?? "redis://127.0.0.1:6379/0" });
+  client.on("error", (error) => console.error(error.message));
+  await client.connect();
+  await publish(client, {
+    v: 1,
+    type: "play",
+    time: localTime(new Date()),
+    user: "ada",
+    source: "sample.js/1.0",
+    song: { title: "Parabola", artist: "Tool", album: "Lateralus", duration_ms: 183000 },
+    ms_played: 181200,
+  });
+  await client.close();
+}
+
+main();

@@ -1,0 +1,41 @@
+// Publish a play from Kotlin, with redis.clients:jedis and org.jetbrains.kotlinx:kotlinx-serialization-json
+import java.time.OffsetDateTime
+import java.time.format.DateTimeFormatter
+import java.util.UUID
+import kotlinx.serialization.json.buildJsonObject
+import kotlinx.serialization.json.put
+import kotlinx.serialization.json.putJsonObject
+import redis.clients.jedis.JedisPooled
+import redis.clients.jedis.StreamEntryID
+import redis.clients.jedis.exceptions.JedisException
+
+fun main() {
+    // The event keeps its id through every try, so that a lost reply never makes two plays of one.
+    val payload = buildJsonObject {
+        put("v", 1)
+        put("id", UUID.randomUUID().toString())
+        put("type", "play")
+        put("time", OffsetDateTime.now().format(DateTimeFormatter.ISO_OFFSET_DATE_TIME))
+        put("user", "ada")
+        put("source", "sample.kt/1.0")
+        putJsonObject("song") {
+            put("title", "Parabola")
+            put("artist", "Tool")
+            put("album", "Lateralus")
+            put("duration_ms", 183_000)
+        }
+        put("ms_played", 181_200)
+    }.toString()
+
+    JedisPooled("127.0.0.1", 6379).use { redis ->
+        for (attempt in 1..5) {
+            try {
+                redis.xadd("zik:{events}", StreamEntryID.NEW_ENTRY, mapOf("event" to payload))
+                return
+            } catch (error: JedisException) {
+                if (attempt == 5) throw error
+                Thread.sleep(100L shl attempt)
+            }
+        }
+    }
+}

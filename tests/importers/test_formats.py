@@ -1,0 +1,201 @@
+"""Each format as the wild writes it: recognised by content, and every row either an event or a refusal."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.importers.samples import (
+    LISTENBRAINZ,
+    LISTENBRAINZ_FEEDBACK,
+    LISTENBRAINZ_USER,
+    ROCKBOX_LOCAL,
+    SAMPLES,
+    SPOTIFY_ACCOUNT,
+    TABLE,
+    Sample,
+)
+from tests.strategies import NOW
+from worker.importers.export import Export, UnreadableFileError, open_exports
+from worker.importers.formats import recognise
+from worker.importers.importing import Importer, Summary, unexplained
+
+Imported = tuple[list[dict[str, Any]], list[Summary]]
+Import = Callable[..., Imported]
+
+
+@pytest.fixture
+def imported(tmp_path: Path) -> Import:
+    """Write files, import them as one command would, and return the events and the summaries."""
+
+    def run(**files: bytes) -> Imported:
+        options = {"user": None, "timezone": None} | {k: files.pop(k) for k in ("user", "timezone") if k in files}
+        paths = []
+        for name, content in files.items():
+            paths.append(tmp_path / name)
+            paths[-1].write_bytes(content)
+        with ExitStack() as opened:
+            exports, complaints = open_exports([str(path) for path in paths], opened)
+            assert complaints == []
+            return import_all(exports, **options)
+
+    return run
+
+
+def import_all(exports: list[Export], *, user: Any, timezone: Any) -> Imported:
+    batches: list[bytes] = []
+    done = []
+    for export in exports:
+        export.prepare(user=user, timezone=timezone)
+        importer = Importer(user=user, now=NOW, publish=batches.extend)
+        done += [list(importer.read(export, part))[-1] for part in export.parts]
+        done += filter(None, [unexplained(export)])
+    return [json.loads(event) for event in batches], done
+
+
+def bare(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: event[name] for name in event if name not in {"v", "user", "source"}} for event in events]
+
+
+def cut_off(sample: Sample) -> Sample:
+    return sample._replace(content=sample.content[: len(sample.content) * 2 // 3])
+
+
+def zipped(**members: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES.keys())
+def test_a_sample_becomes_its_events_and_refusals(sample: Sample, imported: Import) -> None:
+    user = None if sample.user else "bob"
+
+    events, (summary,) = imported(export=sample.content, user=user)
+
+    assert bare(events) == sample.events
+    assert {(event["v"], event["user"], event["source"]) for event in events} == {
+        (1, sample.user or "bob", sample.source)
+    }
+    assert tuple(refusal.reason for refusal in summary.shown) == sample.refused
+    assert summary.format == sample.format
+    assert summary.published == summary.plays + summary.favorites == len(sample.events)
+
+
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES.keys())
+def test_a_sample_is_recognised_in_a_zip_among_strangers_and_whatever_its_name(
+    sample: Sample, imported: Import
+) -> None:
+    archive = zipped(**{"Read me.pdf": b"%PDF-1.7", "a/b.bin": sample.content, "Playlist1.json": b'{"playlists": []}'})
+
+    events, _ = imported(export=archive, user="bob")
+
+    assert bare(events) == sample.events
+
+
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES.keys())
+def test_a_byte_order_mark_changes_nothing(sample: Sample, imported: Import) -> None:
+    events, _ = imported(export=b"\xef\xbb\xbf" + sample.content.removeprefix(b"\xef\xbb\xbf"), user="bob")
+
+    assert bare(events) == sample.events
+
+
+# Some are too short to be recognised by their first two thirds.
+CUT_OFF = {name: cut_off(sample) for name, sample in SAMPLES.items() if recognise(cut_off(sample).content)}
+
+
+@pytest.mark.parametrize("sample", CUT_OFF.values(), ids=CUT_OFF.keys())
+def test_a_file_that_was_cut_off_gives_what_came_before(sample: Sample, imported: Import) -> None:
+    events, _ = imported(export=sample.content, user="bob")
+
+    # A line that lost its end may still be a row, so the last event is not compared.
+    assert bare(events)[:-1] == sample.events[: max(len(events) - 1, 0)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n\n",
+        b"{}",
+        b"[]",
+        b"[" * 300_000,
+        b"\x00" * 10_000,
+        b'"' * 300_000,
+        b"PNG\r\n",
+        b"a,b,c,d\n1,2,3,4\n",
+        b'[{"endTime": "2021-04-22 05:41"}]',
+        b'{"playlists": [{"name": "x", "items": []}]}',
+    ],
+)
+def test_what_is_no_history_is_not_recognised(content: bytes) -> None:
+    assert recognise(content) is None
+
+
+def test_the_places_of_refused_rows_count_from_one(imported: Import) -> None:
+    _, (rows,) = imported(export=SPOTIFY_ACCOUNT.content, user="bob")
+    _, (lines,) = imported(export=TABLE.content, user="bob")
+
+    assert [refusal.place for refusal in rows.shown] == ["row 2", "row 3", "row 4"]
+    assert [refusal.place for refusal in lines.shown] == ["line 3"]
+    assert "--timezone" in lines.shown[0].detail
+
+
+def test_a_table_of_local_times_needs_the_zone_and_keeps_its_offset(imported: Import) -> None:
+    events, (summary,) = imported(export=TABLE.content, user="bob", timezone=ZoneInfo("Europe/Berlin"))
+
+    assert [event["time"] for event in events] == ["2021-05-10T12:59:22+03:00", "2021-05-10T12:59:22+02:00"]
+    assert not summary.has_faults
+
+
+def test_a_player_without_a_time_zone_logs_local_times(imported: Import) -> None:
+    events, _ = imported(export=ROCKBOX_LOCAL, user="bob", timezone=ZoneInfo("Europe/Berlin"))
+
+    assert [event["time"] for event in events] == ["2006-03-26T12:00:12+02:00", "2006-03-26T12:06:17+02:00"]
+
+
+def test_a_player_without_a_time_zone_is_not_guessed(imported: Import) -> None:
+    with pytest.raises(UnreadableFileError, match=r"export: its times are local ones: .* --timezone"):
+        imported(export=ROCKBOX_LOCAL, user="bob")
+
+
+def test_a_file_that_does_not_say_whose_it_is_needs_a_user(imported: Import) -> None:
+    with pytest.raises(UnreadableFileError, match=r"export: does not say whose history it is: add --user NAME"):
+        imported(export=SPOTIFY_ACCOUNT.content)
+
+
+def test_a_listenbrainz_zip_says_whose_it_is_and_its_loves_find_their_songs(imported: Import) -> None:
+    archive = zipped(
+        **{
+            "listens/2023/11.jsonl": LISTENBRAINZ.content,
+            "feedback.jsonl": LISTENBRAINZ_FEEDBACK,
+            "user.json": LISTENBRAINZ_USER,
+        }
+    )
+
+    events, summaries = imported(export=archive)
+
+    assert {event["user"] for event in events} == {"ada"}
+    assert [(event["type"], event["time"], event["song"]["title"]) for event in events] == [
+        ("play", "2023-11-14T22:13:20Z", "Parabola"),
+        ("favorite", "2023-11-14T22:14:10Z", "Parabola"),
+    ]
+    assert [dict(summary.refused) for summary in summaries] == [
+        {"no_song": 1},
+        {"invalid_json": 1, "wrong_type": 1, "invalid_value": 1},
+        {"unknown_song": 1},
+    ]
+
+
+def test_the_same_zip_unpacked_gives_the_same_events(imported: Import) -> None:
+    parts = {"a": LISTENBRAINZ.content, "b": LISTENBRAINZ_FEEDBACK, "c": LISTENBRAINZ_USER}
+
+    assert imported(**parts)[0] == imported(export=zipped(**parts))[0]

@@ -1,0 +1,300 @@
+"""The command `zik import`, as its user calls it, down to the rows."""
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from operator import itemgetter
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine, select
+
+from tests.importers.samples import LASTFM_LOVED, ROCKBOX_LOCAL, SPOTIFY_ACCOUNT, SPOTIFY_EXTENDED
+from tests.strategies import NOW, ON_DATABASE
+from tests.workers import count, eventually, running, url_of
+from worker.cli import main
+from worker.codec import decode
+from worker.database import snapshot
+from worker.drain import Drain
+from worker.errors import StreamFullError
+from worker.importers.export import open_exports
+from worker.importers.importing import Importer
+from worker.models import PlayHistory, Song, User
+from worker.stream import EventStream
+
+GOOD = {"endTime": "2021-04-22 05:41", "artistName": "Shindy", "trackName": "Dreams", "msPlayed": 6408}
+EVENTS, PLAYS, SONGS = 80_761, 80_760, 15_427
+
+
+class Answer(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Zik = Callable[..., Answer]
+
+
+@pytest.fixture
+def zik(sqlite: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Zik:
+    """Call `zik` in this process, with a clean Redis and a clean database."""
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("DATABASE_URL", url_of(sqlite))
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def call(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["zik", *arguments])
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Answer(code, *capfd.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    (tmp_path / "history").write_bytes(SPOTIFY_ACCOUNT.content)
+    return tmp_path / "history"
+
+
+def many_plays(count: int) -> list[dict[str, Any]]:
+    return [GOOD | {"msPlayed": number, "trackName": f"Song {number % 50}"} for number in range(count)]
+
+
+def test_import_publishes_the_good_rows_and_names_the_bad_ones(zik: Zik, history: Path, stream: EventStream) -> None:
+    answer = zik("import", "--user", "ada", str(history))
+
+    assert answer.code == 1
+    assert "published 2 events" in answer.out
+    assert f"{history}:row 3: invalid_value: endTime: must be a date and a time" in answer.err
+    assert "2021-04-22" in answer.out
+    assert "2 invalid_value" in answer.out
+    assert stream.books().received == 2
+
+
+def test_a_dry_run_tells_the_same_and_publishes_nothing(
+    zik: Zik, history: Path, stream: EventStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    dry = zik("import", "--dry-run", "--user", "ada", str(history))
+    monkeypatch.undo()
+
+    assert "would publish 2 events" in dry.out
+    assert "Spotify account data" in dry.out
+    assert dry.code == 1
+    assert stream.books().received == 0
+
+
+def test_what_is_no_song_is_no_fault(zik: Zik, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(SPOTIFY_EXTENDED.content)
+
+    answer = zik("import", "--user", "ada", str(tmp_path / "x"))
+
+    assert answer.code == 0
+    assert "1 no_song" in answer.out
+
+
+def test_a_program_gets_json(zik: Zik, history: Path) -> None:
+    answer = zik("import", "--json", "--user", "ada", str(history), "/absent")
+
+    told = json.loads(answer.out)
+    assert told["files"][0] | {"first_refusals": []} == {
+        "file": str(history),
+        "format": "Spotify account data",
+        "published": 2,
+        "plays": 2,
+        "favorites": 0,
+        "first_day": "2021-04-22",
+        "last_day": "2021-04-22",
+        "refused": {"missing_field": 1, "invalid_value": 2},
+        "first_refusals": [],
+    }
+    assert told["files"][0]["first_refusals"][0]["place"] == "row 2"
+    assert told["unread"] == ["/absent: cannot be read: No such file or directory"]
+
+
+def test_a_strange_file_is_named_with_what_was_looked_for_and_costs_no_other(
+    zik: Zik, history: Path, tmp_path: Path, stream: EventStream
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff")
+
+    answer = zik("import", "--user", "ada", str(tmp_path / "photo.jpg"), str(history))
+
+    assert answer.code == 1
+    assert "photo.jpg: is no listening history that zik knows" in answer.err
+    assert "Koito: JSON objects with listened_at, track.aliases, artists" in answer.err
+    assert stream.books().received == 2
+
+
+def test_nothing_is_published_where_an_option_is_missing(
+    zik: Zik, history: Path, tmp_path: Path, stream: EventStream
+) -> None:
+    (tmp_path / "log").write_bytes(ROCKBOX_LOCAL)
+    (tmp_path / "loved").write_bytes(LASTFM_LOVED.content)
+
+    no_user = zik("import", str(tmp_path / "loved"), str(history))
+    no_zone = zik("import", "--user", "ada", str(tmp_path / "loved"), str(tmp_path / "log"))
+
+    assert (no_user.code, no_zone.code) == (1, 1)
+    assert "--user NAME" in no_user.err
+    assert "--timezone" in no_zone.err
+    assert stream.books().received == 0
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", ""])
+def test_a_zone_that_does_not_exist_is_told(zik: Zik, history: Path, zone: str) -> None:
+    answer = zik("import", "--timezone", zone, "--user", "ada", str(history))
+
+    assert answer.code == 2
+    assert "no such time zone" in answer.err
+
+
+def test_a_loved_track_becomes_a_favorite(zik: Zik, tmp_path: Path, stream: EventStream, sqlite: Engine) -> None:
+    (tmp_path / "loved").write_bytes(LASTFM_LOVED.content)
+
+    zik("import", str(tmp_path / "loved"))
+    Drain(stream, sqlite, "a").run()
+
+    assert count(sqlite, "favorites", "is_favorite") == 1
+    assert count(sqlite, "play_history") == 0
+
+
+def test_a_full_redis_ends_the_import_and_says_how_far_it_came(
+    zik: Zik, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").write_text(json.dumps(many_plays(3_000)))
+    monkeypatch.setattr(EventStream, "append", failing_at(3, StreamFullError("Redis is full"), EventStream.append))
+
+    answer = zik("import", "--user", "ada", str(tmp_path / "x"))
+
+    assert answer.code == 1
+    assert "published 2,000 events" in answer.out
+    assert f"stopped in {tmp_path / 'x'}" in answer.out
+    assert "Redis is full" in answer.err
+
+
+def test_ctrl_c_says_how_far_it_came(zik: Zik, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x").write_text(json.dumps(many_plays(3_000)))
+    monkeypatch.setattr(EventStream, "append", failing_at(2, KeyboardInterrupt(), EventStream.append))
+
+    answer = zik("import", "--user", "ada", str(tmp_path / "x"))
+
+    assert answer.code == 130
+    assert "published 1,000 events" in answer.out
+    assert "the same command goes on" in answer.out
+
+
+def failing_at(turn: int, error: BaseException, append: Callable[..., Any]) -> Callable[..., Any]:
+    turns = iter(range(1, 1_000))
+
+    def fails(self: EventStream, batch: list[bytes]) -> Any:
+        if next(turns) == turn:
+            raise error
+        return append(self, batch)
+
+    return fails
+
+
+@pytest.mark.timeout(400)
+def test_an_interrupted_process_ends_cleanly_and_the_same_command_completes_it(
+    stream: EventStream, redis_url: str, sqlite: Engine, tmp_path: Path
+) -> None:
+    (tmp_path / "x").write_text(json.dumps(many_plays(40_000)))
+    command = ["worker", "import", "--user", "ada", str(tmp_path / "x")]
+    environment = {"REDIS_URL": redis_url, "DATABASE_URL": url_of(sqlite)}
+
+    with running(command, folder=tmp_path, **environment) as first:
+        eventually(lambda: stream.books().received > 0, within_s=60, told=lambda: first.log)
+        first.interrupt()
+        assert first.wait(within_s=60) == 130, first.log
+    came_to = stream.books().received
+    assert 0 < came_to < 40_000
+    assert "the same command goes on" in first.log
+
+    with running(command, folder=tmp_path, **environment) as second:
+        assert second.wait(within_s=100) == 0, second.log
+    Drain(stream, sqlite, "a").run()
+    books = stream.books()
+    assert (books.recorded, books.duplicate, books.dead) == (40_000, came_to, 0)
+
+
+@pytest.mark.data
+@pytest.mark.timeout(400)
+def test_the_histories_imported_give_the_rows_of_the_events_published(
+    zik: Zik, stream: EventStream, sqlite: Engine, postgres: Engine, shared_data: Path
+) -> None:
+    # In one order, because a song keeps the spelling that came first.
+    users = sorted(path.name.removesuffix(".jsonl.gz") for path in (shared_data / "events").iterdir())
+    for user in users:
+        files = [str(path) for path in sorted((shared_data / "histories" / user).glob("*[0-9sn].*[vn]"))]
+        assert zik("import", "--user", user, *files).code == 0
+    Drain(stream, sqlite, "a").run()
+    assert stream.books().recorded == PLAYS
+
+    for user in users:
+        assert zik("publish", str(shared_data / "events" / f"{user}.jsonl.gz")).code == 0
+    Drain(stream, postgres, "a").run()
+    assert stream.books().received == 2 * EVENTS
+
+    imported, published = history_rows(sqlite), history_rows(postgres)
+    assert len(imported) == PLAYS
+    assert imported == published
+    assert count(sqlite, "songs") == SONGS
+
+
+def history_rows(engine: Engine) -> list[Any]:
+    """All that is known of every play but its source."""
+    columns = (
+        *(PlayHistory.id, User.username, PlayHistory.played_at, PlayHistory.utc_offset_minutes, PlayHistory.ms_played),
+        *(PlayHistory.context, Song.title, Song.artist, Song.album, Song.duration_ms, Song.attributes),
+    )
+    with snapshot(engine) as session:
+        return sorted(session.execute(select(*columns).join(User).join(Song)), key=itemgetter(0))
+
+
+plays = st.lists(
+    st.builds(
+        lambda minute, ms, title: GOOD | {"endTime": f"2021-04-22 05:{minute:02}", "msPlayed": ms, "trackName": title},
+        st.integers(0, 3),
+        st.integers(0, 2),
+        st.sampled_from(["Dreams", "dreams", "\uff24reams", "Other"]),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@ON_DATABASE
+@given(rows=plays, cut=st.integers(0, 12), seed=st.integers(0, 9))
+def test_overlapping_exports_in_any_order_give_the_same_plays(
+    tmp_path: Path, rows: list[Any], cut: int, seed: int
+) -> None:
+    first, second = rows[: cut + 2], rows[max(cut - 2, 0) :]
+    shuffled = Random(seed).sample(rows, len(rows))
+
+    whole = ids_of(tmp_path, rows)
+
+    assert ids_of(tmp_path, first, second) == whole
+    assert ids_of(tmp_path, second, first, second) == whole
+    assert ids_of(tmp_path, shuffled) == whole
+
+
+def ids_of(folder: Path, *exports: list[Any]) -> set[str]:
+    """The ids under which the plays of some exports are recorded."""
+    batches: list[bytes] = []
+    for export in filter(None, exports):
+        (folder / "export").write_text(json.dumps(export))
+        with ExitStack() as opened:
+            ((found,), _) = open_exports([str(folder / "export")], opened)
+            found.prepare(user="ada", timezone=None)
+            (part,) = found.parts
+            _ = list(Importer(user="ada", now=NOW, publish=batches.extend).read(found, part))
+    return {decode(payload, now=NOW).id for payload in batches}

@@ -1,0 +1,88 @@
+"""What we hand to people who write players in other languages works, with the tools that they use."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+from sqlalchemy import Engine, select
+
+from worker.database import snapshot
+from worker.drain import Drain
+from worker.models import PlayHistory, Song
+from worker.stream import EventStream
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PACKAGES = ("redis@6.3.1", "@asyncapi/specs@6.11.1")
+INSTALL_S = 90
+
+
+@pytest.fixture(scope="module")
+def node_modules() -> Iterator[Path]:
+    """A folder with the npm packages that the samples and the check of the AsyncAPI document need."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("node and npm are not here")
+    with TemporaryDirectory() as folder:
+        command = [npm, "install", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund", *PACKAGES]
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_S, cwd=folder)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            pytest.skip(f"npm cannot install {' and '.join(PACKAGES)} ({type(error).__name__})")
+        yield Path(folder) / "node_modules"
+
+
+def recorded_plays(engine: Engine) -> list[tuple[Any, ...]]:
+    with snapshot(engine) as session:
+        columns = (Song.title, Song.artist, PlayHistory.ms_played, PlayHistory.utc_offset_minutes, PlayHistory.source)
+        return [tuple(row) for row in session.execute(select(*columns).join(Song))]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/St_Johns", "UTC"])
+def test_the_javascript_sample_publishes_a_play_in_the_listeners_time(
+    node_modules: Path, stream: EventStream, redis_url: str, sqlite: Engine, zone: str
+) -> None:
+    environment = {**os.environ, "REDIS_URL": redis_url, "NODE_PATH": str(node_modules), "TZ": zone}
+
+    run = subprocess.run(
+        ["node", str(DOCS / "samples" / "publish.js")], env=environment, capture_output=True, timeout=60, check=False
+    )
+    Drain(stream, sqlite, "a").run()
+
+    assert (run.returncode, run.stderr) == (0, b"")
+    offset = datetime.now(ZoneInfo(zone)).utcoffset() or timedelta()
+    assert recorded_plays(sqlite) == [("Parabola", "Tool", 181200, offset.total_seconds() // 60, "sample.js/1.0")]
+
+
+def test_the_shell_sample_publishes_a_play(stream: EventStream, redis_url: str, sqlite: Engine, tmp_path: Path) -> None:
+    cli = shutil.which("redis-cli") or shutil.which("valkey-cli")
+    if cli is None:
+        pytest.skip("neither redis-cli nor valkey-cli is here")
+    (tmp_path / "redis-cli").symlink_to(cli)
+    environment = {**os.environ, "REDIS_URL": redis_url, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    run = subprocess.run(
+        ["sh", str(DOCS / "samples" / "publish.sh")], env=environment, capture_output=True, timeout=60, check=False
+    )
+    Drain(stream, sqlite, "a").run()
+
+    assert run.returncode == 0, run.stderr
+    assert recorded_plays(sqlite) == [("Parabola", "Tool", 181200, None, "redis-cli")]
+
+
+def test_the_asyncapi_document_is_valid_by_the_official_schema(node_modules: Path) -> None:
+    schema = json.loads((node_modules / "@asyncapi/specs/schemas/3.0.0-without-$id.json").read_text())
+    document = yaml.safe_load((DOCS / "asyncapi.yaml").read_text())
+    validator = Draft7Validator(schema)
+
+    assert list(validator.iter_errors(document)) == []
+    assert not validator.is_valid(document | {"operations": {"record": {"action": "sing"}}})

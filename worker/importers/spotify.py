@@ -1,0 +1,63 @@
+"""Spotify's exports: account data (a year, to the minute), extended history (all, to the second), the library."""
+
+from collections.abc import Iterator
+
+from worker.importers.format import JsonFormat
+from worker.importers.row import Fields, NoSongError, Notes, favorite, play, song_of
+from worker.importers.times import UNDATED, before, whole
+
+
+def _account(row: Fields, _: Notes) -> Iterator[Fields]:
+    # `endTime` is when listening ended, in UTC, cut to the minute.
+    began = before("endTime", row.get("endTime"), row.get("msPlayed"))
+    song = song_of(row.get("trackName"), row.get("artistName"))
+    yield play(began, song, ms_played=whole("msPlayed", row.get("msPlayed")))
+
+
+# Kept as context. Where from and with which address somebody listened is in the export too, and is left there.
+_CONTEXT = ("platform", "shuffle", "skipped", "offline", "incognito_mode", "reason_start", "reason_end")
+
+
+def _extended(row: Fields, _: Notes) -> Iterator[Fields]:
+    title, artist = row.get("master_metadata_track_name"), row.get("master_metadata_album_artist_name")
+    if title is None and artist is None:
+        raise NoSongError("a podcast, an audiobook, or a track without a name")
+    song = song_of(
+        title,
+        artist,
+        album=row.get("master_metadata_album_album_name"),
+        ids={"spotify": row.get("spotify_track_uri")},
+    )
+    ms_played = whole("ms_played", row.get("ms_played"))
+    context = {name: row.get(name) for name in _CONTEXT}
+    yield play(before("ts", row.get("ts"), ms_played), song, ms_played=ms_played, context=context)
+
+
+def _library(row: Fields, _: Notes) -> Iterator[Fields]:
+    song = song_of(row.get("track"), row.get("artist"), album=row.get("album"), ids={"spotify": row.get("uri")})
+    yield favorite(UNDATED, song)
+
+
+FORMATS = (
+    JsonFormat(
+        name="Spotify account data",
+        source="spotify-export",
+        prefixes=("item",),
+        keys=("endTime", "artistName", "trackName", "msPlayed"),
+        convert=_account,
+    ),
+    JsonFormat(
+        name="Spotify extended streaming history",
+        source="spotify-export",
+        prefixes=("item",),
+        keys=("ts", "ms_played", "master_metadata_track_name"),
+        convert=_extended,
+    ),
+    JsonFormat(
+        name="Spotify library",
+        source="spotify-export",
+        prefixes=("tracks.item",),
+        keys=("artist", "track", "uri"),
+        convert=_library,
+    ),
+)
