@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from benchmarks import growth, latency, memory, publishing, scaling, sqlite, throughput
+from benchmarks import growth, latency, memory, publishing, refreshing, scaling, sqlite, throughput
 from benchmarks.contenders.zik import Setup
 from benchmarks.data import Shape
 from benchmarks.processes import ROOT
@@ -59,6 +59,12 @@ def _scaling(options: Options) -> Report:
     return scaling.measure(rounds=options.rounds, shape=Shape(events=options.events or 100_000), setup=_setup(options))
 
 
+def _refreshing(options: Options) -> Report:
+    plays = options.rows[0] if options.rows else (1_000_000 if options.quick else 5_000_000)
+    shape = Shape(events=options.events or (200_000 if options.quick else 1_000_000), users=10_000)
+    return refreshing.measure(rounds=options.rounds, plays=plays, shape=shape, setup=_setup(options))
+
+
 MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "throughput": _throughput,
     "latency": _latency,
@@ -67,6 +73,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "sqlite": _sqlite,
     "scaling": _scaling,
     "growth": _growth,
+    "refreshing": _refreshing,
 }
 
 
@@ -81,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=5, help="alternating rounds; the spread of fewer than five says little")
     add("--events", type=int, help="plays that wait, or that are recorded; memory's full run takes 5000000")
     add("--quick", action="store_true", help="few settings, two rounds: a first look")
-    add("--rows", type=int, nargs="+", help="growth: how many plays are stored already")
+    add("--rows", type=int, nargs="+", help="growth, refreshing: how many plays are stored already")
     add("--seconds", type=float, default=10.0, help="latency: how long each rate is kept")
     add("--processes", type=int, default=2, help="zik's processes, where a measurement does not vary them")
     add("--batch-size", type=int, default=2_000, help="ZIK_BATCH_SIZE, where a measurement does not vary it")

@@ -103,7 +103,7 @@ def _remove_recorded(servers: Servers) -> None:
     with servers.redis() as client:
         client.flushall()
     with servers.postgres() as connection:
-        connection.execute("TRUNCATE stale_days, dead_letters")
+        connection.execute("TRUNCATE stale_days, stale_histories, stale_charts, dead_letters")
         connection.execute("DELETE FROM app_users WHERE username NOT LIKE 'stored-%'")
         connection.execute("DELETE FROM songs WHERE artist <> 'Nobody'")
         connection.execute("VACUUM play_history, app_users, songs")

@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -25,12 +25,16 @@ _GIVE_UP_S: Final = 600.0
 
 @dataclass(frozen=True)
 class Setup:
-    """How zik is run. `tree` is the checkout whose `worker` runs, so that two versions can be compared."""
+    """How zik is run. `tree` is the checkout whose `worker` runs, so that two versions can be compared.
+
+    `statistics`: with a beat, which asks for them every ten seconds.
+    """
 
     processes: int = 2
     batch_size: int = 2_000
     workers: int = 1
     tree: Path = ROOT
+    statistics: bool = False
 
     @property
     def slots(self) -> int:
@@ -99,7 +103,13 @@ def workers(servers: Servers, setup: Setup) -> Iterator[None]:
         ["celery", "-A", "worker", "worker", "-c", str(setup.processes), "-l", "INFO", "-n", f"bench{number}@%h"]
         for number in range(setup.workers)
     ]
-    with running(Program(commands, " ready.", env, setup.tree), folder=servers.folder / "zik"):
+    beat = ["celery", "-A", "worker", "beat", "-l", "INFO", "-s", str(servers.folder / "beat"), "--pidfile", ""]
+    with ExitStack() as stack:
+        stack.enter_context(running(Program(commands, " ready.", env, setup.tree), folder=servers.folder / "zik"))
+        if setup.statistics:
+            stack.enter_context(
+                running(Program([beat], "beat: Starting", env, setup.tree), folder=servers.folder / "zik-beat")
+            )
         yield
 
 
