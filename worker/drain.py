@@ -14,8 +14,10 @@ from sqlalchemy import Engine
 from worker.codec import decode
 from worker.crash import Point, arm, armed_for, pass_by
 from worker.database import open_engine, transaction
-from worker.errors import InvalidEventError, Reason, RowRefusedError
+from worker.drain_log import tell_batch, tell_events
+from worker.errors import InvalidEventError, Reason, RowRefusedError, ZikError
 from worker.heap import settle
+from worker.measures import Phase, Stopwatch, of_batch
 from worker.outcome import Outcome
 from worker.recorders.batch import Accepted, Known, record_batch
 from worker.recorders.dead_letters import Letter, bury
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 # Longer than any task may run: whoever held an entry for so long is dead, or will find it recorded.
 ABANDONED_MS: Final = 60_000
 _LOOK_FOR_ABANDONED_S: Final = 15.0
+_SIGN_OF_LIFE_S: Final = 1.0
 
 
 def utc_now() -> datetime:
@@ -62,6 +65,7 @@ class Drain:
     monotonic: Callable[[], float] = time.monotonic
     closing: Callable[[], bool] = lambda: False
     known: Known = field(default_factory=Known)
+    _reported_at: float = field(default=float("-inf"), init=False)
 
     def run(self, *, budget_s: float = float("inf"), dry_s: float = 0.0) -> Tally:
         """Drain until the stream has been dry for `dry_s`, `budget_s` is spent, or the worker is `closing`.
@@ -94,7 +98,9 @@ class Drain:
             if batch.entries:
                 yield batch
                 wet_at = self.monotonic()
-            elif rest_s <= 0 or self.closing():
+                continue
+            self._report({})
+            if rest_s <= 0 or self.closing():
                 return
 
     def _own_pending(self) -> Iterator[Batch]:
@@ -111,26 +117,33 @@ class Drain:
 
     def _finish(self, batch: Batch, tally: Tally) -> None:
         pass_by(Point.AFTER_READ)
-        started = self.monotonic()
+        watch = Stopwatch(self.monotonic)
         accepted, letters = self._decoded(batch.entries)
+        watch.lap(Phase.DECODE)
         pass_by(Point.AFTER_DECODE)
         outcomes = self._record(accepted, letters)
-        committed = self.monotonic()
+        watch.lap(Phase.RECORD)
         self._acknowledge(outcomes)
         pass_by(Point.AFTER_ACKNOWLEDGE)
         self.stream.forget_vanished(batch.vanished)
-        counts = Counter(outcomes.values())
-        tally.outcomes += counts
+        watch.lap(Phase.ACKNOWLEDGE)
+        tally.outcomes += Counter(outcomes.values())
         tally.batches += 1
-        logger.info(
-            "recorded %d, duplicate %d, dead %d, vanished %d; committed after %d ms, acknowledged after %d ms",
-            counts[Outcome.RECORDED],
-            counts[Outcome.DUPLICATE],
-            counts[Outcome.DEAD],
-            len(batch.vanished),
-            1000 * (committed - started),
-            1000 * (self.monotonic() - started),
-        )
+        tell_batch(self.consumer, batch, outcomes, watch.seconds)
+        tell_events(accepted, letters, outcomes)
+        self._report(of_batch(len(batch.entries), watch.seconds))
+
+    def _report(self, measured: dict[str, int]) -> None:
+        """A sign of life with every batch, and one a second while there is none."""
+        now = self.monotonic()
+        if not measured and now - self._reported_at < _SIGN_OF_LIFE_S:
+            return
+        self._reported_at = now
+        try:
+            self.stream.report(self.consumer, measured)
+        except ZikError as error:
+            # The batch is recorded and acknowledged; what was measured of it is not worth a retry.
+            logger.debug("measured in vain: %s", error)
 
     def _decoded(self, entries: Sequence[Entry]) -> tuple[list[Accepted], list[Letter]]:
         now = self.now()

@@ -7,6 +7,8 @@ from typing import Final
 
 STREAM: Final = "zik:{events}"
 BOOKS: Final = "zik:{events}:books"
+DRAINS: Final = "zik:{events}:drains"
+MEASURES: Final = "zik:{events}:measures"
 GROUP: Final = "recorders"
 FIELD: Final = b"event"
 

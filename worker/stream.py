@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 from worker.books import Books
 from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
-from worker.keys import BOOKS, FIELD, GROUP, STREAM
+from worker.keys import BOOKS, DRAINS, FIELD, GROUP, MEASURES, STREAM
 from worker.outcome import Outcome
 
 SOCKET_TIMEOUT_S: Final = 5.0
@@ -65,6 +65,7 @@ class EventStream:
         self._group = self._script("group")
         self._books = self._script("books")
         self._node_bytes = self._script("node_bytes")
+        self._report = self._script("report")
         self._retire = self._script("retire")
 
     def _script(self, name: str) -> Any:
@@ -183,7 +184,13 @@ class EventStream:
     def retire(self, consumer: str) -> bool:
         """Remove a consumer that has nothing pending. One that has is kept, and False returned."""
         with _translated():
-            return bool(self._retire(keys=[STREAM], args=[GROUP, consumer]))
+            return bool(self._retire(keys=[STREAM, DRAINS], args=[GROUP, consumer]))
+
+    def report(self, consumer: str, measured: Mapping[str, int]) -> None:
+        """Note that this drain gets through ("" is none), and add up what was measured. Works on a full Redis."""
+        with _translated():
+            pairs = [part for pair in measured.items() for part in pair]
+            self._report(keys=[DRAINS, MEASURES], args=[consumer, *pairs])
 
     # --- looking -------------------------------------------------------------------------------
 
@@ -205,6 +212,18 @@ class EventStream:
                     return []
                 raise
         return sorted(Consumer(row["name"].decode(), row["pending"], row["idle"] / 1000) for row in rows)
+
+    def last_through_s(self) -> dict[str, float]:
+        """How long ago each drain last got through, by its consumer: it had committed a batch or found none."""
+        with _translated():
+            now_s, _ = self._redis.time()
+            drains = self._redis.hgetall(DRAINS)
+        return {name.decode(): max(0.0, now_s - int(at)) for name, at in sorted(drains.items())}
+
+    def measures(self) -> dict[str, int]:
+        """What all drains and tasks ever measured; see `worker.measures`."""
+        with _translated():
+            return {field.decode(): int(number) for field, number in self._redis.hgetall(MEASURES).items()}
 
     def amend(self, count: int, *, source: Outcome, target: Outcome) -> None:
         """Enter in the books that `count` events changed their outcome, as a retried dead letter does."""

@@ -14,6 +14,7 @@ from worker.cli.status import status
 from worker.cli.terminal import complain
 from worker.cli.up import up
 from worker.errors import ZikError
+from worker.logs import set_up_logs
 
 _INTERRUPTED = 130
 
@@ -31,6 +32,7 @@ app.add_typer(desk, name="dead")
 
 def main() -> None:
     """Run the command line. An error that zik raised on purpose becomes one message and exit code 1."""
+    set_up_logs()
     try:
         app(prog_name="zik")
     except ZikError as error:
