@@ -96,6 +96,9 @@ def record_of(message: str, *args: object, **more: Any) -> logging.LogRecord:
     return logger.makeRecord("worker.test", logging.WARNING, "file", 1, message, args, exc_info, extra=more)
 
 
+CANARY = "canary"
+
+
 def fail(text: str, listener: str) -> None:
     del listener
     raise ValueError(text)
@@ -103,7 +106,7 @@ def fail(text: str, listener: str) -> None:
 
 def raised(text: str) -> Any:
     try:
-        fail(text, "".join(["can", "ary"]))
+        fail(text, CANARY)
     except ValueError:
         return sys.exc_info()
 
@@ -144,14 +147,14 @@ def test_i26_an_exception_cannot_begin_a_line_of_its_own(file: type[io.StringIO]
 def test_a_traceback_shows_no_variables(file: type[io.StringIO]) -> None:
     line = written(file(), record_of("failed", exc_info=raised("x")))
     assert "ValueError" in line
-    assert "canary" not in line
+    assert CANARY not in line
 
 
 def test_what_celery_knows_of_a_task_is_told_without_its_arguments() -> None:
     data = {"name": RECORD_EVENTS, "id": "1-2-3", "args": "canary", "kwargs": "canary", "return_value": "canary"}
     line = written(io.StringIO(), record_of("Task %(name)s", data, data=data))
     assert json.loads(line)["task_id"] == "1-2-3"
-    assert "canary" not in line
+    assert CANARY not in line
 
 
 def test_the_same_failure_is_told_once_a_minute_with_the_number_kept_back() -> None:

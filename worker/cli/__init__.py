@@ -8,7 +8,9 @@ from worker.cli.dead import desk
 from worker.cli.demo import demo
 from worker.cli.doctor import doctor
 from worker.cli.drain import drain
+from worker.cli.health import health
 from worker.cli.init import init
+from worker.cli.metrics import metrics
 from worker.cli.publish import publish
 from worker.cli.status import status
 from worker.cli.terminal import complain
@@ -25,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # In the order in which a newcomer meets them, which is the order of `zik --help`.
-for command in (demo, up, init, publish, drain, status, doctor):
+for command in (demo, up, init, publish, drain, status, health, doctor, metrics):
     app.command()(command)
 app.add_typer(desk, name="dead")
 
