@@ -213,6 +213,13 @@ class EventStream:
                 raise
         return sorted(Consumer(row["name"].decode(), row["pending"], row["idle"] / 1000) for row in rows)
 
+    def last_id_ms(self) -> int:
+        """The time in the id that was given last; 0 where there is no stream."""
+        with _translated():
+            if not self._redis.exists(STREAM):
+                return 0
+            return int(self._redis.xinfo_stream(STREAM)["last-generated-id"].split(b"-")[0])
+
     def last_through_s(self) -> dict[str, float]:
         """How long ago each drain last got through, by its consumer: it had committed a batch or found none."""
         with _translated():

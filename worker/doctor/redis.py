@@ -1,0 +1,132 @@
+"""What the doctor asks of Redis, of the stream, and of the drains."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from worker.doctor.finding import Finding
+from worker.errors import StreamUnavailableError, ZikError
+from worker.health import RUNNING_S
+from worker.keys import BOOKS, STREAM
+from worker.stream import EventStream
+
+_OLDEST_REDIS: Final = (7, 0)
+_OLDEST_VALKEY: Final = (7, 2)
+_FULL_ENOUGH: Final = 0.8
+_MOST_SKEW_S: Final = 5.0
+_LATE_S: Final = 45.0
+# An entry id is two numbers of 64 bits, of which the first is a time in ms.
+_LAST_MS: Final = 2**64 - 1
+
+
+def redis_findings(stream: EventStream) -> Iterator[Finding]:
+    try:
+        info = stream.server()
+    except StreamUnavailableError as error:
+        yield Finding("Redis", str(error), "start it, or correct REDIS_URL; on a laptop `zik up` starts one")
+        return
+    yield from (check(info) for check in (_version, _role, _persistence, _eviction, _memory, _clock))
+    try:
+        yield _books(stream)
+        yield _ids(stream, info)
+        yield _backlog(stream)
+        rights = _rights(stream)
+        yield rights
+        if rights.well:
+            yield _drains(stream)
+    except ZikError as error:
+        yield Finding("Stream", str(error), "no worker can drain before this is mended")
+
+
+def _version(info: Mapping[str, Any]) -> Finding:
+    valkey = "valkey_version" in info
+    name, version = ("Valkey", info["valkey_version"]) if valkey else ("Redis", info["redis_version"])
+    oldest = _OLDEST_VALKEY if valkey else _OLDEST_REDIS
+    known = tuple(int(part) for part in str(version).split(".")[:2])
+    advice = "" if known >= oldest else f"upgrade it to {'.'.join(map(str, oldest))} or newer"
+    return Finding("Redis version", f"{name} {version}", advice)
+
+
+def _role(info: Mapping[str, Any]) -> Finding:
+    if info.get("role") == "slave":
+        return Finding("Redis role", "a replica, read-only", "point REDIS_URL at the primary, or at what follows it")
+    return Finding("Redis role", "primary")
+
+
+def _persistence(info: Mapping[str, Any]) -> Finding:
+    if info.get("aof_last_write_status", "ok") != "ok":
+        return Finding("Persistence", "the last write to the append-only file failed", "make room on the disk of Redis")
+    if info["aof_enabled"]:
+        return Finding("Persistence", "append-only file")
+    return Finding("Persistence", "no append-only file", "set `appendonly yes`, or a restart loses waiting events")
+
+
+def _eviction(info: Mapping[str, Any]) -> Finding:
+    policy = info["maxmemory_policy"]
+    if policy == "noeviction":
+        return Finding("Eviction", policy)
+    return Finding("Eviction", policy, "set `maxmemory-policy noeviction`, or a full Redis forgets accepted events")
+
+
+def _memory(info: Mapping[str, Any]) -> Finding:
+    used, most = info["used_memory"], info["maxmemory"]
+    if not most:
+        limit = info.get("total_system_memory", 0)
+        return Finding("Memory", f"{_mib(used)} used, no limit of its own, {_mib(limit)} in the machine")
+    found = f"{_mib(used)} of {_mib(most)} used"
+    advice = "start more workers, or raise `maxmemory`" if used > _FULL_ENOUGH * most else ""
+    return Finding("Memory", found, advice)
+
+
+def _clock(info: Mapping[str, Any]) -> Finding:
+    skew_s = time.time() - info["server_time_usec"] / 1e6
+    found = f"{abs(skew_s):.1f} s {'ahead of' if skew_s > 0 else 'behind'} Redis"
+    return Finding("Clock", found, "set the clock of this machine or of Redis" if abs(skew_s) > _MOST_SKEW_S else "")
+
+
+def _books(stream: EventStream) -> Finding:
+    books = stream.books()
+    found = f"{books.received:,} received, {books.waiting:,} waiting, {books.unaccounted:,} unaccounted"
+    advice = "" if books.balanced else "somebody else trims, deletes or acknowledges entries of the stream: find them"
+    return Finding("Books", found, advice)
+
+
+def _ids(stream: EventStream, info: Mapping[str, Any]) -> Finding:
+    """Redis gives ids by its clock, but none below the last: after one from the future, all are from the future."""
+    last_ms = stream.last_id_ms()
+    if last_ms == _LAST_MS:
+        advice = f"publishers cannot add any more: drain the stream, then `DEL {STREAM} {BOOKS}`"
+        return Finding("Entry ids", "exhausted", advice)
+    ahead_s = last_ms / 1000 - info["server_time_usec"] / 1e6
+    if ahead_s > _MOST_SKEW_S:
+        advice = "a publisher made up an id: until then the age of waiting events is not known; take `*` for the id"
+        return Finding("Entry ids", f"{ahead_s:,.0f} s ahead of the clock", advice)
+    return Finding("Entry ids", "follow the clock")
+
+
+def _drains(stream: EventStream) -> Finding:
+    ages_s = stream.last_through_s().values()
+    running = sum(age_s <= RUNNING_S for age_s in ages_s)
+    if running:
+        return Finding("Drains", f"{running:,} running")
+    found = f"none running, the last got through {min(ages_s):,.0f} s ago" if ages_s else "none has ever got through"
+    return Finding("Drains", found, "start a worker, or see in its log why it waits: celery -A worker worker")
+
+
+def _backlog(stream: EventStream) -> Finding:
+    books = stream.books()
+    found = f"{books.waiting:,} waiting, the oldest for {books.oldest_waiting_s:,.0f} s"
+    advice = "start more workers; `zik status --watch` shows whether they keep up"
+    return Finding("Backlog", found, advice if books.oldest_waiting_s > _LATE_S else "")
+
+
+def _rights(stream: EventStream) -> Finding:
+    try:
+        stream.report("", {})
+    except ZikError as error:
+        return Finding("Measures", str(error), "give this user the rights of docs/redis.acl; events flow all the same")
+    return Finding("Measures", "are taken")
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
