@@ -65,6 +65,7 @@ class Drain:
     monotonic: Callable[[], float] = time.monotonic
     closing: Callable[[], bool] = lambda: False
     known: Known = field(default_factory=Known)
+    _measured: Counter[str] = field(default_factory=Counter, init=False)
     _reported_at: float = field(default=float("-inf"), init=False)
 
     def run(self, *, budget_s: float = float("inf"), dry_s: float = 0.0) -> Tally:
@@ -80,6 +81,7 @@ class Drain:
             self._finish(batch, tally)
             if self.monotonic() >= deadline or self.closing():
                 break
+        self._report(at_once=True)
         return tally
 
     def _batches(self, dry_s: float) -> Iterator[Batch]:
@@ -99,7 +101,7 @@ class Drain:
                 yield batch
                 wet_at = self.monotonic()
                 continue
-            self._report({})
+            self._report()
             if rest_s <= 0 or self.closing():
                 return
 
@@ -131,18 +133,19 @@ class Drain:
         tally.batches += 1
         tell_batch(self.consumer, batch, outcomes, watch.seconds)
         tell_events(accepted, letters, outcomes)
-        self._report(of_batch(len(batch.entries), watch.seconds))
+        self._measured.update(of_batch(len(batch.entries), watch.seconds))
+        self._report()
 
-    def _report(self, measured: dict[str, int]) -> None:
-        """A sign of life with every batch, and one a second while there is none."""
+    def _report(self, *, at_once: bool = False) -> None:
+        """A sign of life, and what was measured since the last: once a second, as batches may be small and many."""
         now = self.monotonic()
-        if not measured and now - self._reported_at < _SIGN_OF_LIFE_S:
+        if not at_once and now - self._reported_at < _SIGN_OF_LIFE_S:
             return
-        self._reported_at = now
+        measured, self._measured, self._reported_at = self._measured, Counter(), now
         try:
             self.stream.report(self.consumer, measured)
         except ZikError as error:
-            # The batch is recorded and acknowledged; what was measured of it is not worth a retry.
+            # The batches are recorded and acknowledged; what was measured of them is not worth a retry.
             logger.debug("measured in vain: %s", error)
 
     def _decoded(self, entries: Sequence[Entry]) -> tuple[list[Accepted], list[Letter]]:

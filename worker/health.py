@@ -28,15 +28,15 @@ def health(stream: EventStream, *, within_s: float, host: str | None = None) -> 
         StreamUnavailableError: Redis is away, and with it all signs of life.
     """
     ages_s = [age_s for consumer, age_s in stream.last_through_s().items() if host in (None, _host_of(consumer))]
-    whose = f"on {host}" if host else "anywhere"
+    where = f" on {host}" if host else ""
     if not ages_s:
-        return Health("", f"no drain has ever got through {whose}: is a worker running? See `zik doctor`")
+        return Health("", f"no drain has ever got through{where}: is a worker running? See `zik doctor`")
     if min(ages_s) > within_s:
-        return Health("", f"no drain has got through {whose} for {min(ages_s):,.0f} s: see `zik doctor`")
+        return Health("", f"no drain has got through{where} for {min(ages_s):,.0f} s: see `zik doctor`")
     oldest_s = 0.0 if host else stream.books().oldest_waiting_s
     if oldest_s > within_s:
         return Health("", f"the oldest event has waited for {oldest_s:,.0f} s: start more workers, see `zik status`")
-    return Health(f"a drain got through {whose} {min(ages_s):,.0f} s ago")
+    return Health(f"a drain got through{where} {min(ages_s):,.0f} s ago")
 
 
 def _host_of(consumer: str) -> str:

@@ -44,10 +44,11 @@ def _formatter(file: TextIO | None) -> logging.Formatter:
     )
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
+            _in_reading_order,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.stdlib.ExtraAdder(),
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
             # As text, before a renderer could show the variables of its frames, which are what people listen to.
             structlog.processors.format_exc_info,
             _without_arguments,
@@ -55,6 +56,12 @@ def _formatter(file: TextIO | None) -> logging.Formatter:
         ],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
     )
+
+
+def _in_reading_order(logger: object, method: str, event: EventDict) -> EventDict:
+    """When and how grave first, then what."""
+    del logger, method
+    return {"timestamp": None, "level": None, **event}
 
 
 def _without_arguments(logger: object, method: str, event: EventDict) -> EventDict:

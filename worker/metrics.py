@@ -41,7 +41,7 @@ class Name(StrEnum):
     DATABASE_UP = "zik_database_up"
     SCHEMA_CURRENT = "zik_schema_current"
     DEAD_LETTERS = "zik_dead_letters"
-    STALE_DAYS = "zik_stale_days"
+    STALE_STATISTICS = "zik_stale_statistics"
 
 
 HELP: Final[Mapping[Name, str]] = {
@@ -63,7 +63,7 @@ HELP: Final[Mapping[Name, str]] = {
     Name.DATABASE_UP: "Whether the database answered this scrape.",
     Name.SCHEMA_CURRENT: "Whether the schema is the one that this zik is written for.",
     Name.DEAD_LETTERS: "Dead letters on the desk, by reason.",
-    Name.STALE_DAYS: "Days of users whose statistics wait to be computed anew.",
+    Name.STALE_STATISTICS: "Days of users whose statistics wait to be computed anew.",
 }
 
 
@@ -116,7 +116,7 @@ class ZikCollector(Collector):
         yield _gauge(Name.SCHEMA_CURRENT, int(current))
         try:
             yield self._dead_letters()
-            yield _gauge(Name.STALE_DAYS, self._stale_days())
+            yield _gauge(Name.STALE_STATISTICS, self._stale_days())
         except DatabaseUnavailableError:
             raise
         except ZikError:

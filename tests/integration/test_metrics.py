@@ -52,7 +52,7 @@ def test_every_event_is_in_exactly_one_place(stream: EventStream, engine: Engine
     assert seen["zik_unaccounted_events"] == 0
     assert seen["zik_dead_letters{reason=invalid_json}"] == 1
     assert seen["zik_dead_letters{reason=wrong_type}"] == 1
-    assert seen["zik_stale_days"] == count(engine, "(SELECT DISTINCT user_id, day FROM stale_days) AS days") > 0
+    assert seen["zik_stale_statistics"] == count(engine, "(SELECT DISTINCT user_id, day FROM stale_days) AS days") > 0
     assert (seen["zik_redis_up"], seen["zik_database_up"], seen["zik_schema_current"]) == (1, 1, 1)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from tests.workers import count, plays
 from worker.drain import ABANDONED_MS, Drain
-from worker.errors import StreamMisusedError, StreamUnavailableError, ZikError
+from worker.errors import DatabaseMisusedError, StreamMisusedError, StreamUnavailableError, ZikError
 from worker.outcome import Outcome
 from worker.stream import BLOCK_MS, Batch, Entry, EventStream
 
@@ -211,14 +211,26 @@ def test_at_debug_each_event_is_told_with_its_entry_and_the_key_of_its_row(
     assert [word for word in ("secret", "ada", "Tool", "song 0") if word in f"{play} {letter}"] == []
 
 
-def test_a_drain_shows_life_with_every_batch_and_once_a_second_while_it_waits(
-    drain: Drain, memory: StreamInMemory
-) -> None:
-    memory.new = entries(4, start=0)
+def test_a_drain_shows_life_once_a_second_and_at_its_end(drain: Drain, memory: StreamInMemory) -> None:
     drain.run(dry_s=5.0)
-    batches = [measured for measured in memory.reported if measured]
-    assert [measured["batch_events//10"] for measured in batches] == [1, 1]
-    assert 4 <= len(memory.reported) - len(batches) <= 6
+    assert 5 <= len(memory.reported) <= 7
+
+
+def test_what_small_batches_measured_is_reported_together_and_once(drain: Drain, memory: StreamInMemory) -> None:
+    memory.new = entries(40, start=0)
+    drain.run(dry_s=5.0)
+    assert len(memory.reported) <= 8
+    assert sum(measured.get("batch_events//10", 0) for measured in memory.reported) == 20
+    assert sum(measured.get("batch_events//sum", 0) for measured in memory.reported) == 40 * 1_000_000
+
+
+def test_a_drain_that_cannot_record_shows_no_life(drain: Drain, memory: StreamInMemory, sqlite: Engine) -> None:
+    with sqlite.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE play_history")
+    memory.new = entries(2, start=0)
+    with pytest.raises(DatabaseMisusedError):
+        drain.run()
+    assert memory.reported == []
 
 
 @pytest.mark.parametrize("trouble", [StreamUnavailableError, StreamMisusedError])
