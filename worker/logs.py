@@ -37,7 +37,7 @@ def write_lines(logger: logging.Logger) -> None:
 def _formatter(file: TextIO | None) -> logging.Formatter:
     is_terminal = file is not None and file.isatty()
     renderer: list[Processor] = (
-        [_on_one_line, structlog.dev.ConsoleRenderer(pad_event_to=0)]
+        [_on_one_line, structlog.dev.ConsoleRenderer(pad_event_to=0, sort_keys=False)]
         if is_terminal
         # Whatever is not ASCII is escaped, and with it all that could split or forge a line.
         else [structlog.processors.JSONRenderer(ensure_ascii=True, default=str)]

@@ -1,6 +1,8 @@
 """`zik metrics`, as Prometheus reads it."""
 
 import re
+import shutil
+import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -211,3 +213,17 @@ def test_each_alert_asks_for_metrics_that_exist_and_says_what_to_do(rule: dict[s
     assert named <= {name.value for name in Name}
     assert rule["annotations"]["runbook"]
     assert rule["labels"]["severity"] in {"page", "ticket"}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_f23_prometheus_takes_the_rules_and_calls_within_a_minute() -> None:
+    prometheus = ROOT / "ops" / "prometheus"
+    subprocess.run(["promtool", "check", "config", prometheus / "prometheus.yml"], check=True)
+    subprocess.run(["promtool", "test", "rules", ROOT / "tests" / "alerts.yml"], check=True)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_the_names_follow_prometheus_conventions(stream: EventStream, sqlite: Engine) -> None:
+    registry = CollectorRegistry()
+    registry.register(ZikCollector(stream, sqlite))
+    subprocess.run(["promtool", "check", "metrics"], input=generate_latest(registry), check=True)
