@@ -52,7 +52,7 @@ def _letters(seen: Overview) -> Iterator[RenderableType]:
 
 def _drains(seen: Overview) -> Iterator[RenderableType]:
     if not seen.consumers:
-        yield Text("no worker has read the stream yet: celery -A worker worker, or zik up", style="yellow")
+        yield Text("no worker reads the stream: celery -A worker worker, or zik up", style="yellow")
         return
     if not any(age_s <= RUNNING_S for age_s in seen.last_through_s.values()):
         yield Text("no drain gets through: see `zik doctor`, and the log of a worker", style="bold red")

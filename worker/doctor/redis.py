@@ -109,7 +109,7 @@ def _drains(stream: EventStream) -> Finding:
     running = sum(age_s <= RUNNING_S for age_s in ages_s)
     if running:
         return Finding("Drains", f"{running:,} running")
-    found = f"none running, the last got through {min(ages_s):,.0f} s ago" if ages_s else "none has ever got through"
+    found = f"none running, the last got through {min(ages_s):,.0f} s ago" if ages_s else "none known"
     return Finding("Drains", found, "start a worker, or see in its log why it waits: celery -A worker worker")
 
 
