@@ -1,5 +1,6 @@
 """Fixtures: real servers from wheels, started once a run, and a clean slate for each test."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -29,6 +30,17 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in [*(name.upper() for name in Settings.model_fields), "ZIK_SECRETS_DIR"]:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("worker.settings.ENV_FILES", ())
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """A command that a test runs in this process sets up its log; the next test must not find it."""
+    loggers = [logging.getLogger(name) for name in ("", "alembic", "celery.worker.strategy", "celery.app.trace")]
+    before = [(list(logger.handlers), list(logger.filters), logger.level) for logger in loggers]
+    yield
+    for logger, (handlers, filters, level) in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.filters[:] = handlers, filters
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

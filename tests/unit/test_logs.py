@@ -2,7 +2,6 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,16 +10,6 @@ from worker.keys import BOOTSTRAP_SCHEMA, RECORD_EVENTS
 from worker.logs import _SameFailure, hide_noise, write_lines
 
 NOISY = ("celery.worker.strategy", "celery.app.trace")
-
-
-@pytest.fixture(autouse=True)
-def _loggers_as_before() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in (*NOISY, "alembic")]
-    before = [(list(logger.filters), logger.level) for logger in loggers]
-    yield
-    for logger, (filters, level) in zip(loggers, before, strict=True):
-        logger.filters[:] = filters
-        logger.setLevel(level)
 
 
 def passes(logger_name: str, level: int, data: object) -> bool:
