@@ -44,6 +44,10 @@ class Process:
     def alive(self) -> bool:
         return self._popen.poll() is None
 
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
     def wait_for(self, words: str, *, within_s: float = START_S) -> None:
         eventually(lambda: words in self.log or not self.alive, within_s=within_s, told=lambda: self.log)
         assert words in self.log, f"ended without {words!r}:\n{self.log}"

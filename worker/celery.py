@@ -1,10 +1,12 @@
 """The Celery application: `celery -A worker worker`, `celery -A worker beat`."""
 
+import logging
 from typing import Any
 
 from celery import Celery
 from celery.apps.worker import Worker
-from celery.signals import after_setup_logger, worker_ready
+from celery.signals import after_setup_logger, after_setup_task_logger, worker_ready
+from celery.utils.log import get_multiprocessing_logger
 from kombu import Exchange, Queue
 
 from worker.bootsteps import Bell, Relief
@@ -20,7 +22,7 @@ from worker.keys import (
     REFRESH_CHARTS,
     STATISTICS_QUEUE,
 )
-from worker.logs import hide_noise
+from worker.logs import hide_noise, write_lines
 from worker.settings import Settings, load_settings
 
 _HOUR_S = 3600.0
@@ -111,7 +113,10 @@ app = make_app(_settings())
 
 
 @after_setup_logger.connect
-def _quiet(**_: Any) -> None:
+@after_setup_task_logger.connect
+def _write_lines(logger: logging.Logger, **_: Any) -> None:
+    for written in filter(None, (logger, get_multiprocessing_logger())):
+        write_lines(written)
     hide_noise()
 
 

@@ -15,9 +15,11 @@ from worker.attempts import Attempts, Turn
 from worker.codec import decode
 from worker.crash import POISON, Point, arm, armed_for, pass_by
 from worker.database import open_engine, transaction
+from worker.drain_log import tell_batch, tell_events
 from worker.entries import Batch, Entry
-from worker.errors import InvalidEventError, Reason, RowRefusedError
+from worker.errors import InvalidEventError, Reason, RowRefusedError, ZikError
 from worker.heap import settle
+from worker.measures import Phase, Stopwatch, of_batch
 from worker.outcome import Outcome
 from worker.recorders.batch import Accepted, Known, record_batch
 from worker.recorders.dead_letters import Letter, bury
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 # Longer than any task may run: whoever held an entry for so long is dead, or will find it recorded.
 ABANDONED_MS: Final = 60_000
 _LOOK_FOR_ABANDONED_S: Final = 15.0
+_SIGN_OF_LIFE_S: Final = 1.0
 
 
 def utc_now() -> datetime:
@@ -64,6 +67,8 @@ class Drain:
     monotonic: Callable[[], float] = time.monotonic
     closing: Callable[[], bool] = lambda: False
     known: Known = field(default_factory=Known)
+    _measured: Counter[str] = field(default_factory=Counter, init=False)
+    _reported_at: float = field(default=float("-inf"), init=False)
 
     def __post_init__(self) -> None:
         self.attempts = Attempts(self.stream)
@@ -82,6 +87,7 @@ class Drain:
                 self._finish(turn, tally)
             if self.monotonic() >= deadline or self.closing():
                 break
+        self._report(at_once=True)
         return tally
 
     def _turns(self, dry_s: float) -> Iterator[Turn]:
@@ -100,7 +106,9 @@ class Drain:
             if batch.entries:
                 yield Turn(batch)
                 wet_at = self.monotonic()
-            elif rest_s <= 0 or self.closing():
+                continue
+            self._report()
+            if rest_s <= 0 or self.closing():
                 return
 
     def _own_pending(self) -> Iterator[Turn]:
@@ -117,27 +125,35 @@ class Drain:
 
     def _finish(self, turn: Turn, tally: Tally) -> None:
         pass_by(Point.AFTER_READ)
-        started = self.monotonic()
+        watch = Stopwatch(self.monotonic)
         batch = turn.batch
         accepted, letters = ([], _killers(batch)) if turn.kills_reader else self._decoded(batch.entries)
+        watch.lap(Phase.DECODE)
         pass_by(Point.AFTER_DECODE)
         outcomes = self._record(accepted, letters)
-        committed = self.monotonic()
+        watch.lap(Phase.RECORD)
         self._acknowledge(outcomes)
         pass_by(Point.AFTER_ACKNOWLEDGE)
         self.stream.forget_vanished(batch.vanished)
-        counts = Counter(outcomes.values())
-        tally.outcomes += counts
+        watch.lap(Phase.ACKNOWLEDGE)
+        tally.outcomes += Counter(outcomes.values())
         tally.batches += 1
-        logger.info(
-            "recorded %d, duplicate %d, dead %d, vanished %d; committed after %d ms, acknowledged after %d ms",
-            counts[Outcome.RECORDED],
-            counts[Outcome.DUPLICATE],
-            counts[Outcome.DEAD],
-            len(batch.vanished),
-            1000 * (committed - started),
-            1000 * (self.monotonic() - started),
-        )
+        tell_batch(self.consumer, batch, outcomes, watch.seconds)
+        tell_events(accepted, letters, outcomes)
+        self._measured.update(of_batch(len(batch.entries), watch.seconds))
+        self._report()
+
+    def _report(self, *, at_once: bool = False) -> None:
+        """A sign of life, and what was measured since the last: once a second, as batches may be small and many."""
+        now = self.monotonic()
+        if not at_once and now - self._reported_at < _SIGN_OF_LIFE_S:
+            return
+        measured, self._measured, self._reported_at = self._measured, Counter(), now
+        try:
+            self.stream.report(self.consumer, measured)
+        except ZikError as error:
+            # The batches are recorded and acknowledged; what was measured of them is not worth a retry.
+            logger.debug("measured in vain: %s", error)
 
     def _decoded(self, entries: Sequence[Entry]) -> tuple[list[Accepted], list[Letter]]:
         if armed_for(Point.AT_POISON) and any(POISON in (entry.payload or b"") for entry in entries):

@@ -8,6 +8,8 @@ from typing import Final
 STREAM: Final = "zik:{events}"
 BOOKS: Final = "zik:{events}:books"
 ATTEMPTS: Final = "zik:{events}:attempts"
+DRAINS: Final = "zik:{events}:drains"
+MEASURES: Final = "zik:{events}:measures"
 GROUP: Final = "recorders"
 # The consumer that entries are given back to which were nobody's; it never reads.
 LEFTOVERS: Final = "leftovers"

@@ -19,6 +19,7 @@ class Overview:
 
     books: Books
     consumers: list[Consumer]
+    last_through_s: dict[str, float]
     schema: str | None
     newest_schema: str
     letters: dict[str, int]
@@ -39,7 +40,10 @@ class Overview:
             "unaccounted": books.unaccounted,
             "pending": books.pending,
             "oldest_waiting_s": round(books.oldest_waiting_s, 1),
-            "consumers": [consumer._asdict() for consumer in self.consumers],
+            "consumers": [
+                consumer._asdict() | {"last_through_s": self.last_through_s.get(consumer.name)}
+                for consumer in self.consumers
+            ],
             "schema": self.schema,
             "newest_schema": self.newest_schema,
             "dead_letters": self.letters,
@@ -54,7 +58,7 @@ def overview(stream: EventStream, engine: Engine) -> Overview:
     Raises:
         StreamUnavailableError: Redis is away, and with it the books. A database that is away is told in the overview.
     """
-    books, consumers = stream.books(), stream.consumers()
+    books, consumers, through_s = stream.books(), stream.consumers(), stream.last_through_s()
     schema, letters, trouble = None, {}, None
     try:
         with snapshot(engine) as session:
@@ -64,4 +68,4 @@ def overview(stream: EventStream, engine: Engine) -> Overview:
         pass  # No schema yet: `schema` says so.
     except ZikError as error:
         trouble = str(error)
-    return Overview(books, consumers, schema, newest_revision(), letters, trouble)
+    return Overview(books, consumers, through_s, schema, newest_revision(), letters, trouble)

@@ -27,6 +27,7 @@ class Patience:
         self._monotonic = monotonic
         self._trouble: str | None = None
         self._since = 0.0
+        self._failures = 0
 
     def attempt(self, work: Callable[[], Result], *, within_s: float) -> Result | None:
         """The result of `work`, tried again for `within_s` while the servers are away; None if they stay away.
@@ -62,6 +63,7 @@ class Patience:
 
     def _complain(self, error: BaseException, level: int) -> None:
         trouble = type(error).__name__
+        self._failures += 1
         if trouble == self._trouble:
             return
         if self._trouble is None:
@@ -71,5 +73,5 @@ class Patience:
 
     def _recover(self) -> None:
         if self._trouble is not None:
-            logger.info("back to work after %.1f s", self._monotonic() - self._since)
-            self._trouble = None
+            logger.info("back to work after %.1f s, %d failures", self._monotonic() - self._since, self._failures)
+            self._trouble, self._failures = None, 0

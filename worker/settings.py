@@ -1,4 +1,4 @@
-"""The settings: read once, at the edge, from the environment and `.env`; wrong ones stop the start."""
+"""The settings: read once, at the edge, from the environment, `.env` and files; wrong ones stop the start."""
 
 import os
 import re
@@ -16,6 +16,8 @@ from worker.errors import SettingsError
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
 # Of a variable that is in both, the working directory's counts.
 ENV_FILES: tuple[Path, ...] = (_CHECKOUT / ".env", Path(".env"))
+# Where containers find their secrets: a file for each, named as the setting is, in small letters.
+_SECRETS: Final = "/run/secrets"
 _POSTGRES: Final = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+asyncpg"}
 _REDIS: Final = {"redis", "rediss", "unix", "valkey", "valkeys"}
 
@@ -151,14 +153,19 @@ class Settings(BaseSettings):
         return secret.get_secret_value()
 
 
+def _secrets_dir() -> Path | None:
+    folder = Path(os.environ.get("ZIK_SECRETS_DIR") or _SECRETS)
+    return folder if folder.is_dir() else None
+
+
 def load_settings(**given: Any) -> Settings:
-    """Read the settings. `given` takes precedence over the environment, by field name.
+    """Read the settings: `given` by field name, else the environment, else `.env`, else a file in `ZIK_SECRETS_DIR`.
 
     Raises:
         SettingsError: one line that names the variable and the rule it breaks.
     """
     try:
-        return Settings(_env_file=ENV_FILES, **given)
+        return Settings(_env_file=ENV_FILES, _secrets_dir=_secrets_dir(), **given)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
         variable = str(fault["loc"][0]).upper()

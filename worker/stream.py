@@ -10,7 +10,7 @@ import redis
 from worker.appender import Appender
 from worker.books import Books
 from worker.entries import Batch, batch_of, rows_of
-from worker.keys import ATTEMPTS, BOOKS, GROUP, LEFTOVERS, STREAM
+from worker.keys import ATTEMPTS, BOOKS, DRAINS, GROUP, LEFTOVERS, MEASURES, STREAM
 from worker.link import connect, translated
 from worker.outcome import Outcome
 
@@ -23,7 +23,6 @@ _MOST_BYTES: Final = 16 * 2**20
 _ORDINARY_NODE_BYTES: Final = 8 * 2**10
 # Of an entry that somebody has deleted, nobody will strike off the attempts.
 _REMEMBER_S: Final = 86_400
-_LAST_ID: Final = b"18446744073709551615-18446744073709551615"
 _LUA: Final = files("worker") / "lua"
 
 
@@ -52,6 +51,7 @@ class EventStream:
         self._group = self._script("group")
         self._books = self._script("books")
         self._node_bytes = self._script("node_bytes")
+        self._report = self._script("report")
         self._retire = self._script("retire")
 
     def _script(self, name: str) -> Any:
@@ -170,7 +170,13 @@ class EventStream:
     def retire(self, consumer: str) -> bool:
         """Remove a consumer that has nothing pending. One that has is kept, and False returned."""
         with translated():
-            return bool(self._retire(keys=[STREAM], args=[GROUP, consumer]))
+            return bool(self._retire(keys=[STREAM, DRAINS], args=[GROUP, consumer]))
+
+    def report(self, consumer: str, measured: Mapping[str, int]) -> None:
+        """Note that this drain gets through ("" is none), and add up what was measured. Works on a full Redis."""
+        with translated():
+            pairs = [part for pair in measured.items() for part in pair]
+            self._report(keys=[DRAINS, MEASURES], args=[consumer, *pairs])
 
     def give_back(self, *, most: int) -> int:
         """Make entries pending again that were taken from a consumer without being recorded. Returns how many.
@@ -218,11 +224,24 @@ class EventStream:
                 raise
         return sorted(Consumer(row["name"].decode(), row["pending"], row["idle"] / 1000) for row in rows)
 
-    def exhausted(self) -> bool:
-        """Whether somebody has used up the last entry id there is, so that nobody can publish any more."""
+    def last_id_ms(self) -> int:
+        """The time in the id that was given last; 0 where there is no stream."""
         with translated():
-            info = self._redis.xinfo_stream(STREAM) if self._redis.exists(STREAM) else {}
-        return info.get("last-generated-id") == _LAST_ID
+            if not self._redis.exists(STREAM):
+                return 0
+            return int(self._redis.xinfo_stream(STREAM)["last-generated-id"].split(b"-")[0])
+
+    def last_through_s(self) -> dict[str, float]:
+        """How long ago each drain last got through, by its consumer: it had committed a batch or found none."""
+        with translated():
+            now_s, _ = self._redis.time()
+            drains = self._redis.hgetall(DRAINS)
+        return {name.decode(): max(0.0, now_s - int(at)) for name, at in sorted(drains.items())}
+
+    def measures(self) -> dict[str, int]:
+        """What all drains and tasks ever measured; see `worker.measures`."""
+        with translated():
+            return {field.decode(): int(number) for field, number in self._redis.hgetall(MEASURES).items()}
 
     def amend(self, count: int, *, source: Outcome, target: Outcome) -> None:
         """Enter in the books that `count` events changed their outcome, as a retried dead letter does."""

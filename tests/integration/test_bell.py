@@ -94,7 +94,7 @@ def test_a_drain_asked_for_by_hand_goes_to_the_drains(app: ZikCelery, valkey: "r
 
 def test_the_bell_rings_by_itself_and_never_piles_up(app: ZikCelery, bell: Bell, valkey: "redis.Redis") -> None:
     bell.start(SimpleNamespace(app=app))
-    eventually(lambda: waiting(valkey) == (1, 0), within_s=5)
+    eventually(lambda: waiting(valkey) == (1, 0), within_s=30)
     threading.Event().wait(0.3)
     assert waiting(valkey) == (1, 0)
 
@@ -102,7 +102,7 @@ def test_the_bell_rings_by_itself_and_never_piles_up(app: ZikCelery, bell: Bell,
 def test_a_stopped_bell_rings_no_more(app: ZikCelery, bell: Bell, valkey: "redis.Redis") -> None:
     worker = SimpleNamespace(app=app)
     bell.start(worker)
-    eventually(lambda: waiting(valkey) == (1, 0), within_s=5)
+    eventually(lambda: waiting(valkey) == (1, 0), within_s=30)
     bell.stop(worker)
     threading.Event().wait(0.1)
     valkey.delete(RECORD_QUEUE)

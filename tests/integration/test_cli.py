@@ -280,7 +280,7 @@ def test_the_doctor_survives_servers_that_are_away(zik: Zik, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "up", "init", "publish", "drain", "status", "doctor", "dead", "dead list", "dead retry"]
+    "command", ["demo", "up", "init", "publish", "drain", "status", "health", "doctor", "metrics", "dead", "dead list"]
 )
 def test_every_command_has_help(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -104,7 +104,7 @@ def test_i47_the_doctor_knows_an_exhausted_stream_and_its_remedy_helps(
     stream: EventStream, valkey: "redis.Redis", sqlite: Engine
 ) -> None:
     def advice() -> list[str]:
-        return [finding.advice for finding in examine(stream, sqlite) if finding.subject == "Stream"]
+        return [finding.advice for finding in examine(stream, sqlite) if finding.found == "exhausted"]
 
     assert advice() == []
     valkey.xadd(STREAM, {FIELD: plays(1)[0]}, id=f"{2**64 - 2}-{2**64 - 1}")

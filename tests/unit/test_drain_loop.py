@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from tests.workers import count, plays
 from worker.drain import ABANDONED_MS, Drain
 from worker.entries import Batch, Entry
-from worker.errors import StreamUnavailableError
+from worker.errors import DatabaseMisusedError, StreamMisusedError, StreamUnavailableError, ZikError
 from worker.outcome import Outcome
 from worker.stream import BLOCK_MS, EventStream
 
@@ -42,6 +42,7 @@ class StreamInMemory:
     on_record: Counter[str] = field(default_factory=Counter)
     away: bool = False
     read_takes_s: float = 0.0
+    reported: list[dict[str, int]] = field(default_factory=list)
     on_acknowledge: Callable[[], None] = lambda: None
 
     def ensure_group(self) -> None:
@@ -70,6 +71,10 @@ class StreamInMemory:
         if not entries:
             self.clock.now_s += block_ms / 1000
         return Batch(entries, [])
+
+    def report(self, consumer: str, measured: dict[str, int]) -> None:
+        assert consumer == "a"
+        self.reported.append(measured)
 
     def _taken(self, entries: list[Entry], count: int) -> list[Entry]:
         taken = entries[:count]
@@ -219,18 +224,67 @@ def test_an_acknowledgement_finds_the_rows_committed(drain: Drain, memory: Strea
     assert seen == [2, 4, 5]
 
 
-def test_each_batch_is_told_in_one_line_with_its_figures(
+def test_each_batch_is_told_in_one_line_with_its_figures_and_entry_ids(
     drain: Drain, memory: StreamInMemory, caplog: pytest.LogCaptureFixture
 ) -> None:
     memory.new = [*entries(1, start=0), Entry("9-0", b"a secret song")]
-    with caplog.at_level("INFO", logger="worker.drain"):
+    with caplog.at_level("INFO"):
         drain.run()
-    (line,) = caplog.messages
-    assert line.startswith("recorded 1, duplicate 0, dead 1, vanished 0;")
-    assert "secret" not in line
+    (line,) = [vars(record) for record in caplog.records]
+    assert (line["recorded"], line["duplicate"], line["dead"], line["vanished"]) == (1, 0, 1, 0)
+    assert (line["first_entry"], line["last_entry"], line["entries"]) == ("0-0", "9-0", 2)
+    assert {"decode_ms", "record_ms", "acknowledge_ms"} <= line.keys()
+    assert "secret" not in str(line)
+
+
+def test_at_debug_each_event_is_told_with_its_entry_and_the_key_of_its_row(
+    drain: Drain, memory: StreamInMemory, sqlite: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory.new = [*entries(1, start=0), Entry("9-0", b"a secret song")]
+    with caplog.at_level("DEBUG", logger="worker.drain_log"):
+        drain.run()
+    play, letter = [vars(record) for record in caplog.records if record.message == "event"]
+    assert (play["entry"], play["type"], play["outcome"]) == ("0-0", "play", "recorded")
+    assert count(sqlite, "play_history", f"id = '{play['event_id'].replace('-', '')}'") == 1
+    assert (letter["entry"], letter["outcome"], letter["reason"]) == ("9-0", "dead", "invalid_json")
+    assert [word for word in ("secret", "ada", "Tool", "song 0") if word in f"{play} {letter}"] == []
+
+
+def test_a_drain_shows_life_once_a_second_and_at_its_end(drain: Drain, memory: StreamInMemory) -> None:
+    drain.run(dry_s=5.0)
+    assert 5 <= len(memory.reported) <= 7
+
+
+def test_what_small_batches_measured_is_reported_together_and_once(drain: Drain, memory: StreamInMemory) -> None:
+    memory.new = entries(40, start=0)
+    drain.run(dry_s=5.0)
+    assert len(memory.reported) <= 8
+    assert sum(measured.get("batch_events//10", 0) for measured in memory.reported) == 20
+    assert sum(measured.get("batch_events//sum", 0) for measured in memory.reported) == 40 * 1_000_000
+
+
+def test_a_drain_that_cannot_record_shows_no_life(drain: Drain, memory: StreamInMemory, sqlite: Engine) -> None:
+    with sqlite.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE play_history")
+    memory.new = entries(2, start=0)
+    with pytest.raises(DatabaseMisusedError):
+        drain.run()
+    assert memory.reported == []
+
+
+@pytest.mark.parametrize("trouble", [StreamUnavailableError, StreamMisusedError])
+def test_a_redis_that_takes_no_measures_stops_no_drain(
+    drain: Drain, memory: StreamInMemory, monkeypatch: pytest.MonkeyPatch, trouble: type[ZikError]
+) -> None:
+    def refuse(consumer: str, measured: dict[str, int]) -> None:
+        raise trouble(f"no rights: {consumer} {measured}")
+
+    monkeypatch.setattr(memory, "report", refuse)
+    memory.new = entries(5, start=0)
+    assert drain.run().events == 5
 
 
 def test_a_drain_of_nothing_says_nothing(drain: Drain, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", logger="worker.drain"):
+    with caplog.at_level("INFO"):
         drain.run(dry_s=1.2)
     assert caplog.messages == []

@@ -1,22 +1,15 @@
+import io
+import json
 import logging
-from collections.abc import Iterator
+import sys
+from typing import Any
 
 import pytest
 
 from worker.keys import BOOTSTRAP_SCHEMA, RECORD_EVENTS
-from worker.logs import hide_noise
+from worker.logs import _SameFailure, hide_noise, write_lines
 
 NOISY = ("celery.worker.strategy", "celery.app.trace")
-
-
-@pytest.fixture(autouse=True)
-def _loggers_as_before() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in (*NOISY, "alembic")]
-    before = [(list(logger.filters), logger.level) for logger in loggers]
-    yield
-    for logger, (filters, level) in zip(loggers, before, strict=True):
-        logger.filters[:] = filters
-        logger.setLevel(level)
 
 
 def passes(logger_name: str, level: int, data: object) -> bool:
@@ -64,3 +57,111 @@ def test_migrations_tell_only_their_troubles() -> None:
     hide_noise()
     assert not logging.getLogger("alembic.runtime.migration").isEnabledFor(logging.INFO)
     assert logging.getLogger("alembic.runtime.migration").isEnabledFor(logging.WARNING)
+
+
+# --- how a line is written -----------------------------------------------------------------------
+
+HOSTILE = "a\r\n[2026-11-23 12:00:00] FORGED line\x1b[31m\u2028\u0085\x0b"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def written(file: io.StringIO, record: logging.LogRecord) -> str:
+    logger = logging.getLogger("a test's own")
+    logger.handlers.clear()
+    logger.propagate = False
+    logger.addHandler(logging.StreamHandler(file))
+    write_lines(logger)
+    logger.handle(record)
+    return file.getvalue()
+
+
+def record_of(message: str, *args: object, **more: Any) -> logging.LogRecord:
+    logger = logging.getLogger("worker.test")
+    exc_info = more.pop("exc_info", None)
+    return logger.makeRecord("worker.test", logging.WARNING, "file", 1, message, args, exc_info, extra=more)
+
+
+CANARY = "canary"
+
+
+def fail(text: str, listener: str) -> None:
+    del listener
+    raise ValueError(text)
+
+
+def raised(text: str) -> Any:
+    try:
+        fail(text, CANARY)
+    except ValueError:
+        return sys.exc_info()
+
+
+def test_a_pipe_gets_one_json_object_a_line() -> None:
+    line = written(io.StringIO(), record_of("batch of %d", 3, recorded=2, first_entry="1-0"))
+    assert line.count("\n") == 1
+    told = json.loads(line)
+    assert (told["event"], told["recorded"], told["first_entry"]) == ("batch of 3", 2, "1-0")
+    assert (told["level"], told["logger"]) == ("warning", "worker.test")
+    assert told["timestamp"].endswith("Z")
+
+
+def test_a_terminal_gets_words() -> None:
+    line = written(Terminal(), record_of("batch", recorded=2))
+    assert "batch" in line
+    assert "recorded" in line
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(line)
+
+
+@pytest.mark.parametrize("file", [io.StringIO, Terminal])
+def test_i26_hostile_text_stays_on_its_line_and_steers_nothing(file: type[io.StringIO]) -> None:
+    line = written(file(), record_of("%s", HOSTILE, song=HOSTILE))
+    assert len(line.splitlines()) == 1
+    assert "\x1b[31m\u2028" not in line
+    assert not line.startswith("[")
+
+
+@pytest.mark.parametrize("file", [io.StringIO, Terminal])
+def test_i26_an_exception_cannot_begin_a_line_of_its_own(file: type[io.StringIO]) -> None:
+    lines = written(file(), record_of("failed", exc_info=raised(HOSTILE))).splitlines()
+    assert "ValueError" in "".join(lines)
+    assert [line for line in lines[1:] if not line.startswith("    ")] == []
+
+
+@pytest.mark.parametrize("file", [io.StringIO, Terminal])
+def test_a_traceback_shows_no_variables(file: type[io.StringIO]) -> None:
+    line = written(file(), record_of("failed", exc_info=raised("x")))
+    assert "ValueError" in line
+    assert CANARY not in line
+
+
+def test_what_celery_knows_of_a_task_is_told_without_its_arguments() -> None:
+    data = {"name": RECORD_EVENTS, "id": "1-2-3", "args": "canary", "kwargs": "canary", "return_value": "canary"}
+    line = written(io.StringIO(), record_of("Task %(name)s", data, data=data))
+    assert json.loads(line)["task_id"] == "1-2-3"
+    assert CANARY not in line
+
+
+def test_the_same_failure_is_told_once_a_minute_with_the_number_kept_back() -> None:
+    now = [0.0]
+    same = _SameFailure(monotonic=lambda: now[0])
+    told = []
+    for second in range(121):
+        now[0] = float(second)
+        record = record_of("Task failed", exc_info=raised("x"), data={"name": RECORD_EVENTS})
+        record.levelno = logging.ERROR
+        if same.filter(record):
+            told.append((second, vars(record)["kept_back"]))
+    assert told == [(0, 0), (60, 59), (120, 59)]
+
+
+def test_another_failure_is_told_at_once() -> None:
+    same = _SameFailure(monotonic=lambda: 0.0)
+    for name in (RECORD_EVENTS, BOOTSTRAP_SCHEMA):
+        record = record_of("Task failed", exc_info=raised("x"), data={"name": name})
+        record.levelno = logging.ERROR
+        assert same.filter(record)

@@ -99,6 +99,7 @@ def test_an_outage_over_several_attempts_is_told_once_and_so_is_its_end(
     assert first == ("WARNING", "the database is away. Events stay in the stream, and work resumes by itself")
     assert second[0] == "INFO"
     assert second[1].startswith("back to work after")
+    assert int(second[1].removesuffix(" failures").rpartition(" ")[2]) > 3
 
 
 def test_the_next_outage_is_told_again(patience: Patience, lines: Callable[[], list[tuple[str, str]]]) -> None:

@@ -104,6 +104,38 @@ def test_the_env_file_of_the_working_directory_takes_precedence(
     assert load_settings().zik_batch_size == 8
 
 
+@pytest.fixture
+def secrets_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ZIK_SECRETS_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_a_setting_may_be_a_file(secrets_folder: Path) -> None:
+    (secrets_folder / "redis_url").write_text("redis://worker:hush@cache:6379/0\n")
+    (secrets_folder / "gemini_api_key").write_text("hush\n")
+    settings = load_settings()
+    assert settings.redis_url == "redis://worker:hush@cache:6379/0"
+    assert settings.secret("GEMINI_API_KEY") == "hush"
+
+
+def test_the_environment_takes_precedence_over_a_file(secrets_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secrets_folder / "redis_url").write_text("redis://cache/1")
+    monkeypatch.setenv("REDIS_URL", "redis://cache/2")
+    assert load_settings().redis_url == "redis://cache/2"
+
+
+def test_a_wrong_value_in_a_file_is_named_without_its_text(secrets_folder: Path) -> None:
+    (secrets_folder / "database_url").write_text("mysql://ada:hush@db/zik")
+    told = complaint()
+    assert told.startswith("DATABASE_URL: ")
+    assert "hush" not in told
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZIK_SECRETS_DIR", "/nowhere")
+    assert load_settings().redis_url == "redis://127.0.0.1:6379/0"
+
+
 def test_an_empty_variable_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "")
     assert load_settings().database_url.endswith("dev.db")

@@ -10,14 +10,17 @@ from worker.cli.doctor import doctor
 from worker.cli.drain import drain
 from worker.cli.export import export
 from worker.cli.forget import forget
+from worker.cli.health import health
 from worker.cli.import_ import import_files
 from worker.cli.init import init
+from worker.cli.metrics import metrics
 from worker.cli.publish import publish
 from worker.cli.rollups import aggregate, recompute, verify
 from worker.cli.status import status
 from worker.cli.terminal import complain
 from worker.cli.up import up
 from worker.errors import ZikError
+from worker.logs import set_up_logs
 
 _INTERRUPTED = 130
 
@@ -28,7 +31,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # In the order in which a newcomer meets them, which is the order of `zik --help`.
-for command in (demo, up, init, publish, drain, status, doctor, aggregate, recompute, verify, export, forget):
+COMMANDS = (
+    demo, up, init, publish, drain, status, health, doctor, metrics, aggregate, recompute, verify, export, forget
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 app.command("import")(import_files)
 app.add_typer(desk, name="dead")
@@ -36,6 +42,7 @@ app.add_typer(desk, name="dead")
 
 def main() -> None:
     """Run the command line. An error that zik raised on purpose becomes one message and exit code 1."""
+    set_up_logs()
     try:
         app(prog_name="zik")
     except ZikError as error:

@@ -21,11 +21,11 @@ def doctor(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json([{"subject": f.subject, "found": f.found, "advice": f.advice, "well": f.well} for f in findings])
     else:
-        console.print(_table(findings))
+        console.print(findings_table(findings))
     raise typer.Exit(code=0 if all(finding.well for finding in findings) else 1)
 
 
-def _table(findings: list[Finding]) -> Table:
+def findings_table(findings: list[Finding]) -> Table:
     table = Table(title="The doctor's findings", title_justify="left")
     for heading in ("", "checked", "found", "what to change"):
         table.add_column(heading, overflow="fold")

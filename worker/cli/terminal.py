@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -43,22 +44,29 @@ def progress() -> Progress:
     )
 
 
-def books_table(books: Books) -> Table:
-    """The books as a reader adds them up: received = recorded + duplicate + dead + waiting + unaccounted."""
-    table = Table(title="The books", title_justify="left", show_header=False)
+def books_table(books: Books, pace: Mapping[str, float] | None = None) -> Table:
+    """The books as a reader adds them up: received = recorded + duplicate + dead + waiting + unaccounted.
+
+    `pace` is by how much each figure changes in a second.
+    """
+    table = Table(title="The books", title_justify="left", show_header=pace is not None)
     table.add_column(justify="left")
-    table.add_column(justify="right")
+    table.add_column("events", justify="right")
+    if pace is not None:
+        table.add_column("a second", justify="right")
     table.add_column(style="dim")
-    for name, count, meaning in (
-        ("received", books.received, "accepted by Redis"),
-        ("recorded", books.recorded, "stored, once"),
-        ("duplicate", books.duplicate, "recognised, nothing changed"),
-        ("dead", books.dead, "not recordable, kept with the reason"),
-        ("waiting", books.waiting, f"in the stream, {books.pending:,} of them in a worker's hands"),
+    for name, meaning in (
+        ("received", "accepted by Redis"),
+        ("recorded", "stored, once"),
+        ("duplicate", "recognised, nothing changed"),
+        ("dead", "not recordable, kept with the reason"),
+        ("waiting", f"in the stream, {books.pending:,} of them in a worker's hands"),
     ):
-        table.add_row(name, f"{count:,}", meaning)
+        table.add_row(
+            name, f"{getattr(books, name):,}", *([f"{pace[name]:+,.0f}"] if pace is not None else []), meaning
+        )
     table.add_section()
-    verdict = "the books balance" if books.balanced else "somebody else deleted entries"
+    verdict = "the books balance" if books.balanced else "somebody else deleted entries: see `zik doctor`"
     style = "bold green" if books.balanced else "bold red"
-    table.add_row("unaccounted", f"{books.unaccounted:,}", verdict, style=style)
+    table.add_row("unaccounted", f"{books.unaccounted:,}", *([] if pace is None else [""]), verdict, style=style)
     return table

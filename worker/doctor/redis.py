@@ -1,15 +1,12 @@
-"""Check what zik stands on, and say what to change."""
+"""What the doctor asks of Redis, of the stream, and of the drains."""
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Engine, text
-
-from worker.database import snapshot
-from worker.db_init import current_revision, newest_revision
+from worker.doctor.finding import Finding
 from worker.errors import StreamUnavailableError, ZikError
+from worker.health import RUNNING_S
 from worker.keys import BOOKS, STREAM
 from worker.stream import EventStream
 
@@ -17,48 +14,30 @@ _OLDEST_REDIS: Final = (7, 0)
 _OLDEST_VALKEY: Final = (7, 2)
 _FULL_ENOUGH: Final = 0.8
 _MOST_SKEW_S: Final = 5.0
+_LATE_S: Final = 45.0
 # No command takes an id back. Nothing can come in between, and what was recorded stays recorded.
 _NEW_STREAM: Final = (
     f"`zik drain`, and when nothing waits any more, `redis-cli DEL '{STREAM}' '{BOOKS}'`: both begin anew"
 )
+# An entry id is two numbers of 64 bits, of which the first is a time in ms.
+_LAST_MS: Final = 2**64 - 1
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One check. `advice` says what to change, and is empty where all is well."""
-
-    subject: str
-    found: str
-    advice: str = ""
-
-    @property
-    def well(self) -> bool:
-        return not self.advice
-
-
-def examine(stream: EventStream, engine: Engine) -> Iterator[Finding]:
-    """Check Redis, the database and the clock. What cannot be reached is a finding, not an error."""
-    yield from _redis(stream)
-    yield from _database(engine)
-
-
-def _redis(stream: EventStream) -> Iterator[Finding]:
+def redis_findings(stream: EventStream) -> Iterator[Finding]:
     try:
         info = stream.server()
     except StreamUnavailableError as error:
         yield Finding("Redis", str(error), "start it, or correct REDIS_URL; on a laptop `zik up` starts one")
         return
-    yield _version(info)
-    yield _persistence(info)
-    yield _eviction(info)
-    yield _memory(info)
-    yield _clock(info)
+    yield from (check(info) for check in (_version, _role, _persistence, _eviction, _memory, _clock))
     try:
         yield _books(stream)
-        if stream.exhausted():
-            yield Finding(
-                "Stream", "an entry with the last possible id has been added: nobody can publish", _NEW_STREAM
-            )
+        yield _ids(stream, info)
+        yield _backlog(stream)
+        rights = _rights(stream)
+        yield rights
+        if rights.well:
+            yield _drains(stream)
     except ZikError as error:
         yield Finding("Stream", str(error), "no worker can drain before this is mended")
 
@@ -72,7 +51,15 @@ def _version(info: Mapping[str, Any]) -> Finding:
     return Finding("Redis version", f"{name} {version}", advice)
 
 
+def _role(info: Mapping[str, Any]) -> Finding:
+    if info.get("role") == "slave":
+        return Finding("Redis role", "a replica, read-only", "point REDIS_URL at the primary, or at what follows it")
+    return Finding("Redis role", "primary")
+
+
 def _persistence(info: Mapping[str, Any]) -> Finding:
+    if info.get("aof_last_write_status", "ok") != "ok":
+        return Finding("Persistence", "the last write to the append-only file failed", "make room on the disk of Redis")
     if info["aof_enabled"]:
         return Finding("Persistence", "append-only file")
     return Finding("Persistence", "no append-only file", "set `appendonly yes`, or a restart loses waiting events")
@@ -108,25 +95,40 @@ def _books(stream: EventStream) -> Finding:
     return Finding("Books", found, advice)
 
 
-def _database(engine: Engine) -> Iterator[Finding]:
+def _ids(stream: EventStream, info: Mapping[str, Any]) -> Finding:
+    """Redis gives ids by its clock, but none below the last: after one from the future, all are from the future."""
+    last_ms = stream.last_id_ms()
+    if last_ms == _LAST_MS:
+        return Finding("Entry ids", "exhausted", f"publishers cannot add any more: {_NEW_STREAM}")
+    ahead_s = last_ms / 1000 - info["server_time_usec"] / 1e6
+    if ahead_s > _MOST_SKEW_S:
+        advice = "a publisher made up an id: until then the age of waiting events is not known; take `*` for the id"
+        return Finding("Entry ids", f"{ahead_s:,.0f} s ahead of the clock", advice)
+    return Finding("Entry ids", "follow the clock")
+
+
+def _drains(stream: EventStream) -> Finding:
+    ages_s = stream.last_through_s().values()
+    running = sum(age_s <= RUNNING_S for age_s in ages_s)
+    if running:
+        return Finding("Drains", f"{running:,} running")
+    found = f"none running, the last got through {min(ages_s):,.0f} s ago" if ages_s else "none known"
+    return Finding("Drains", found, "start a worker, or see in its log why it waits: celery -A worker worker")
+
+
+def _backlog(stream: EventStream) -> Finding:
+    books = stream.books()
+    found = f"{books.waiting:,} waiting, the oldest for {books.oldest_waiting_s:,.0f} s"
+    advice = "start more workers; `zik status --watch` shows whether they keep up"
+    return Finding("Backlog", found, advice if books.oldest_waiting_s > _LATE_S else "")
+
+
+def _rights(stream: EventStream) -> Finding:
     try:
-        with snapshot(engine) as session:
-            version = session.scalar(text(_VERSION_OF[engine.dialect.name]))
-            yield Finding("Database", f"{_NAME_OF[engine.dialect.name]} {version}")
-            yield _schema(current_revision(session.connection()))
+        stream.report("", {})
     except ZikError as error:
-        yield Finding("Database", str(error), "start it, or correct DATABASE_URL")
-
-
-_NAME_OF: Final = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
-_VERSION_OF: Final = {"postgresql": "SHOW server_version", "sqlite": "SELECT sqlite_version()"}
-
-
-def _schema(revision: str | None) -> Finding:
-    newest = newest_revision()
-    if revision == newest:
-        return Finding("Schema", revision)
-    return Finding("Schema", revision or "none", f"run `zik init` (this zik is written for {newest})")
+        return Finding("Measures", str(error), "give this user the rights of docs/redis.acl; events flow all the same")
+    return Finding("Measures", "are taken")
 
 
 def _mib(size: int) -> str:

@@ -1,0 +1,26 @@
+# zik in a container: `docker compose up --build`, or `docker build -t zik .`
+#
+# The first stage installs what requirements.lock names, by hash and from wheels only; the second has Python and zik.
+
+FROM python:3.13-slim AS build
+RUN python -m venv --without-pip /opt/zik
+COPY requirements.lock /tmp/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/zik/bin/python install --require-hashes --only-binary :all: --requirement /tmp/requirements.lock
+# zik itself is Python alone: copied, not built, so that no build tool is fetched without a hash.
+COPY worker /opt/zik/lib/python3.13/site-packages/worker
+RUN printf '%s\n' '#!/opt/zik/bin/python' 'from worker.cli import main' 'main()' > /opt/zik/bin/zik \
+    && chmod +x /opt/zik/bin/zik \
+    && /opt/zik/bin/python -m compileall -q /opt/zik
+
+FROM python:3.13-slim
+RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent zik
+COPY --from=build /opt/zik /opt/zik
+ENV PATH=/opt/zik/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    ZIK_PRODUCTION=true
+WORKDIR /tmp
+USER 10001
+# Other services of compose.yaml say otherwise. Health checks are theirs too: each asks for something else.
+CMD ["celery", "--quiet", "-A", "worker", "worker", "--loglevel", "info"]

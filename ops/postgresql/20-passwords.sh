@@ -1,0 +1,9 @@
+#!/bin/sh
+# Give the roles of docs/postgresql-roles.sql their passwords, which are secrets in files. Runs once, when PostgreSQL
+# makes its data folder.
+set -eu
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" \
+    --set owner="$(cat /run/secrets/zik_owner_password)" --set worker="$(cat /run/secrets/zik_worker_password)" <<'SQL'
+ALTER ROLE zik_owner PASSWORD :'owner';
+ALTER ROLE zik_worker PASSWORD :'worker';
+SQL

@@ -1,0 +1,71 @@
+import io
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from worker.books import Books
+from worker.cli.pace import Pace
+from worker.cli.picture import status_picture
+from worker.overview import Overview
+from worker.stream import Consumer
+
+BOOKS = Books(received=1_000, recorded=700, duplicate=100, dead=50, waiting=150, pending=20, oldest_waiting_s=3.0)
+SEEN = Overview(
+    BOOKS, [Consumer("celery@a:0", 20, 0.4)], {"celery@a:0": 1.0}, "0001", "0001", {"missing_field": 50}, None
+)
+
+
+def shown(seen: Overview, pace: dict[str, float] | None = None) -> str:
+    console = Console(width=140, record=True, force_terminal=True, file=io.StringIO())
+    console.print(status_picture(seen, pace))
+    return console.export_text(styles=True)
+
+
+def changed(**fields: Any) -> Overview:
+    return replace(SEEN, **fields)
+
+
+RED = "\x1b[1;31m"
+
+
+def test_where_all_is_well_nothing_is_red() -> None:
+    picture = shown(SEEN)
+    assert RED not in picture
+    assert "the books balance" in picture
+    assert "celery@a:0" in picture
+    assert "missing_field 50" in picture
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (changed(books=replace(BOOKS, received=1_001)), "somebody else deleted entries"),
+        (changed(books=replace(BOOKS, oldest_waiting_s=46.0)), "oldest waiting event: 46 s"),
+        (changed(database_trouble="no connection"), "database: no connection"),
+        (changed(schema=None), "run `zik init`"),
+        (changed(schema="0000"), "written for 0001"),
+        (changed(last_through_s={"celery@a:0": 99.0}), "no drain gets through"),
+    ],
+)
+def test_each_trouble_is_red_and_says_what_to_do(seen: Overview, words: str) -> None:
+    red = [line for line in shown(seen).splitlines() if RED in line]
+    assert [line for line in red if words in line]
+
+
+def test_rates_are_shown_while_watching() -> None:
+    pace = {"received": 500.0, "recorded": 490.0, "duplicate": 0.0, "dead": 10.0, "waiting": -50.0}
+    picture = shown(SEEN, pace)
+    assert "+500" in picture
+    assert "dry in about 3 s" in picture
+    assert "start more workers" in shown(SEEN, pace | {"waiting": 7.0})
+
+
+def test_the_pace_is_over_the_looks_that_are_remembered() -> None:
+    pace = Pace()
+    assert pace.of(BOOKS, at_s=0.0)["received"] == 0
+    rates = {}
+    for second in range(1, 30):
+        rates = pace.of(replace(BOOKS, received=1_000 + 5 * second, waiting=150 - second), at_s=float(second))
+    assert (rates["received"], rates["waiting"], rates["dead"]) == (5.0, -1.0, 0.0)

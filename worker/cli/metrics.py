@@ -1,0 +1,41 @@
+import logging
+import signal
+import threading
+from typing import Annotated
+
+import typer
+from prometheus_client import CollectorRegistry, start_http_server
+
+from worker.database import open_engine
+from worker.errors import ZikError
+from worker.logs import set_up_logs
+from worker.metrics import ZikCollector
+from worker.settings import load_settings
+from worker.stream import EventStream
+
+logger = logging.getLogger(__name__)
+
+Host = Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 is every one.")]
+Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")]
+
+
+def metrics(*, host: Host = "127.0.0.1", port: Port = 9640) -> None:
+    """Serve metrics to Prometheus until stopped, at /metrics. One of these is enough for all workers."""
+    settings = load_settings()
+    set_up_logs(logging.INFO)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stream, engine = EventStream.at(settings.redis_url), open_engine(settings.database_url)
+    registry = CollectorRegistry()
+    registry.register(ZikCollector(stream, engine))
+    try:
+        server, _ = start_http_server(port, host, registry)
+    except OSError as error:
+        raise ZikError(f"cannot serve on {host}:{port}: {error.strerror}; choose another --port or --host") from None
+    logger.info("serving metrics", extra={"url": f"http://{host}:{port}/metrics"})
+    stopped.wait()
+    server.shutdown()
+    server.server_close()
+    stream.close()
+    engine.dispose()

@@ -1,0 +1,18 @@
+"""Check what zik stands on, and say what to change."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Engine
+
+from worker.doctor.database import database_findings
+from worker.doctor.finding import Finding
+from worker.doctor.redis import redis_findings
+from worker.stream import EventStream
+
+__all__ = ["Finding", "examine"]
+
+
+def examine(stream: EventStream, engine: Engine) -> Iterator[Finding]:
+    """Check Redis, the workers, the database and the clock. What cannot be reached is a finding, not an error."""
+    yield from redis_findings(stream)
+    yield from database_findings(engine)

@@ -1,0 +1,71 @@
+"""What the doctor asks of the database."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from worker import dead_letters
+from worker.database import snapshot
+from worker.db_init import current_revision, newest_revision
+from worker.doctor.finding import Finding
+from worker.errors import ZikError
+
+_NAME_OF: Final = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
+_VERSION_OF: Final = {"postgresql": "SHOW server_version", "sqlite": "SELECT sqlite_version()"}
+_FULL_ENOUGH: Final = 0.8
+
+
+def database_findings(engine: Engine) -> Iterator[Finding]:
+    dialect = engine.dialect.name
+    try:
+        with snapshot(engine) as session:
+            version = session.scalar(text(_VERSION_OF[dialect]))
+            yield Finding("Database", f"{_NAME_OF[dialect]} {version}")
+            if dialect == "postgresql":
+                yield _role_of_server(session)
+                yield _durability(session)
+                yield _connections(session)
+            revision = current_revision(session.connection())
+            yield _schema(revision)
+        if revision:
+            yield _letters(engine)
+    except ZikError as error:
+        yield Finding("Database", str(error), "start it, or correct DATABASE_URL")
+
+
+def _role_of_server(session: Session) -> Finding:
+    if session.scalar(text("SELECT pg_is_in_recovery()")):
+        return Finding("Database role", "a standby, read-only", "point DATABASE_URL at the primary")
+    return Finding("Database role", "primary")
+
+
+def _durability(session: Session) -> Finding:
+    settings = {name: session.scalar(text(f"SHOW {name}")) for name in ("fsync", "synchronous_commit")}
+    found = ", ".join(f"{name} {value}" for name, value in settings.items())
+    advice = "set both on: an entry leaves the stream after COMMIT, so COMMIT must have reached the disk"
+    return Finding("Durability", found, advice if "off" in settings.values() else "")
+
+
+def _connections(session: Session) -> Finding:
+    used = session.scalar(text("SELECT sum(numbackends) FROM pg_stat_database")) or 0
+    most = int(session.scalar(text("SHOW max_connections")) or 0)
+    advice = (
+        "raise `max_connections`, run fewer workers, or put pgbouncer between" if used > _FULL_ENOUGH * most else ""
+    )
+    return Finding("Connections", f"{used:,} of {most:,} used", advice)
+
+
+def _schema(revision: str | None) -> Finding:
+    newest = newest_revision()
+    if revision == newest:
+        return Finding("Schema", revision)
+    return Finding("Schema", revision or "none", f"run `zik init` (this zik is written for {newest})")
+
+
+def _letters(engine: Engine) -> Finding:
+    """Letters are no fault of the installation: they are told, and advised on where they are read."""
+    letters = dead_letters.count_by_reason(engine)
+    told = ", ".join(f"{reason} {count:,}" for reason, count in letters.items())
+    return Finding("Dead letters", f"{told} (zik dead list)" if told else "none")

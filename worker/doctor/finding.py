@@ -1,0 +1,14 @@
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check. `advice` says what to change, and is empty where all is well."""
+
+    subject: str
+    found: str
+    advice: str = ""
+
+    @property
+    def well(self) -> bool:
+        return not self.advice

@@ -1,0 +1,41 @@
+"""What a drain says in the log: a line a batch, and at DEBUG one an event. Never what somebody listens to."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from worker.entries import Batch
+from worker.measures import Phase
+from worker.outcome import Outcome
+from worker.recorders.batch import Accepted
+from worker.recorders.dead_letters import Letter
+
+logger = logging.getLogger(__name__)
+
+
+def tell_batch(consumer: str, batch: Batch, outcomes: Mapping[str, Outcome], seconds: Mapping[Phase, float]) -> None:
+    """With the first and last entry id, which XADD gave to the publisher."""
+    counts = Counter(outcomes.values())
+    logger.info(
+        "batch",
+        extra={
+            "consumer": consumer,
+            "entries": len(batch.entries),
+            **{outcome.value: counts[outcome] for outcome in Outcome},
+            "vanished": len(batch.vanished),
+            **{f"{phase.value}_ms": round(1000 * taken_s, 1) for phase, taken_s in seconds.items()},
+            "first_entry": batch.entries[0].id if batch.entries else None,
+            "last_entry": batch.entries[-1].id if batch.entries else None,
+        },
+    )
+
+
+def tell_events(accepted: Sequence[Accepted], letters: Sequence[Letter], outcomes: Mapping[str, Outcome]) -> None:
+    """At DEBUG only: which entry of the stream became which row. `event_id` is the key of a play in `play_history`."""
+    if not logger.isEnabledFor(logging.DEBUG):
+        return
+    for entry_id, _, event in accepted:
+        known = {"entry": entry_id, "event_id": str(event.id), "type": event.type, "outcome": outcomes[entry_id].value}
+        logger.debug("event", extra=known)
+    for letter in letters:
+        logger.debug("event", extra={"entry": letter.entry_id, "outcome": "dead", "reason": letter.error.reason.value})

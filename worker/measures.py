@@ -1,0 +1,95 @@
+"""What drains and tasks measure, as whole numbers to be added up in one hash in Redis.
+
+There they outlive every worker, and all workers' are one. A field is `series/label/bound` for the observations between
+the bound before and this one, and `series/label/sum` for their sum in millionths.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from math import inf
+from typing import Final, NamedTuple
+
+_MILLION: Final = 1_000_000
+
+
+class Phase(StrEnum):
+    """What a drain does with a batch that it has read."""
+
+    DECODE = "decode"
+    RECORD = "record"
+    ACKNOWLEDGE = "acknowledge"
+
+
+class Series(NamedTuple):
+    """Observations of one kind, counted by upper bounds."""
+
+    name: str
+    bounds: tuple[float, ...]
+
+    def observe(self, value: float, label: str = "") -> dict[str, int]:
+        """What to add to the hash."""
+        bound = next((bound for bound in self.bounds if value <= bound), inf)
+        return {f"{self.name}/{label}/{bound:g}": 1, f"{self.name}/{label}/sum": round(value * _MILLION)}
+
+    def read(self, hash_: Mapping[str, int]) -> "dict[str, Distribution]":
+        """The hash's observations of this series, by label."""
+        labels = sorted({label for name, label, _ in _split(hash_) if name == self.name})
+        return {label: self._of(label, hash_) for label in labels}
+
+    def _of(self, label: str, hash_: Mapping[str, int]) -> "Distribution":
+        total, buckets = 0, []
+        for bound in (*self.bounds, inf):
+            total += hash_.get(f"{self.name}/{label}/{bound:g}", 0)
+            buckets.append(("+Inf" if bound == inf else f"{bound:g}", total))
+        return Distribution(buckets, hash_.get(f"{self.name}/{label}/sum", 0) / _MILLION)
+
+
+class Distribution(NamedTuple):
+    """How many observations were at most as large as each bound, as Prometheus counts them, and their sum."""
+
+    buckets: list[tuple[str, int]]
+    sum: float
+
+
+BATCH_EVENTS: Final = Series("batch_events", (1, 10, 100, 500, 1_000, 2_000, 5_000, 10_000))
+PHASE_SECONDS: Final = Series("phase_seconds", (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15))
+TASK_SECONDS: Final = Series("task_seconds", (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 300))
+_FAILURES: Final = "task_failures"
+
+
+class Stopwatch:
+    """The seconds that each phase took."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._since = monotonic()
+        self.seconds: dict[Phase, float] = {}
+
+    def lap(self, phase: Phase) -> None:
+        now = self._monotonic()
+        self.seconds[phase], self._since = now - self._since, now
+
+
+def of_batch(events: int, seconds: Mapping[Phase, float]) -> dict[str, int]:
+    measured = BATCH_EVENTS.observe(events)
+    for phase, taken_s in seconds.items():
+        measured |= PHASE_SECONDS.observe(taken_s, phase)
+    return measured
+
+
+def of_task(task: str, seconds: float, *, failed: bool) -> dict[str, int]:
+    return TASK_SECONDS.observe(seconds, task) | {f"{_FAILURES}/{task}/sum": int(failed)}
+
+
+def failures(hash_: Mapping[str, int]) -> Counter[str]:
+    """How often each task failed."""
+    return Counter({label: hash_[f"{name}/{label}/{end}"] for name, label, end in _split(hash_) if name == _FAILURES})
+
+
+def _split(fields: Iterable[str]) -> Iterable[tuple[str, str, str]]:
+    """A field that is not ours is passed over: whoever may write to the hash must not be able to stop a scrape."""
+    for field in fields:
+        parts = field.split("/")
+        if len(parts) == 3:  # noqa: PLR2004 -- series, label, bound
+            yield parts[0], parts[1], parts[2]

@@ -1,0 +1,39 @@
+"""Every task's runtime and failures, added up in Redis."""
+
+import logging
+import os
+import time
+from functools import cache
+from typing import Any
+
+from celery.signals import task_postrun, task_prerun
+from celery.states import FAILURE
+
+from worker.celery import app
+from worker.errors import ZikError
+from worker.measures import of_task
+from worker.stream import EventStream
+
+logger = logging.getLogger(__name__)
+
+_began: dict[str, float] = {}
+
+
+@task_prerun.connect
+def _begin(task_id: str, **_: Any) -> None:
+    _began[task_id] = time.monotonic()
+
+
+@task_postrun.connect
+def _end(task_id: str, task: Any, state: str | None = None, **_: Any) -> None:
+    seconds = time.monotonic() - _began.pop(task_id, time.monotonic())
+    try:
+        _stream(os.getpid()).report("", of_task(task.name, seconds, failed=state == FAILURE))
+    except ZikError as error:
+        logger.debug("measured in vain: %s", error)
+
+
+@cache
+def _stream(pid: int) -> EventStream:
+    del pid  # A part of the key: a forked process must not use its parent's connections.
+    return EventStream.at(app.settings.redis_url)
