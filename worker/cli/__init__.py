@@ -4,14 +4,20 @@ import sys
 
 import typer
 
+from worker.cli.clock import clock
+from worker.cli.days import days
 from worker.cli.dead import desk
 from worker.cli.demo import demo
+from worker.cli.discoveries import discoveries
 from worker.cli.doctor import doctor
 from worker.cli.drain import drain
 from worker.cli.init import init
 from worker.cli.publish import publish
+from worker.cli.stats import stats
 from worker.cli.status import status
+from worker.cli.streaks import streaks
 from worker.cli.terminal import complain
+from worker.cli.top import top
 from worker.cli.up import up
 from worker.errors import ZikError
 
@@ -26,6 +32,8 @@ app = typer.Typer(
 # In the order in which a newcomer meets them, which is the order of `zik --help`.
 for command in (demo, up, init, publish, drain, status, doctor):
     app.command()(command)
+for question in (stats, top, days, clock, streaks, discoveries):
+    app.command(rich_help_panel="Statistics")(question)
 app.add_typer(desk, name="dead")
 
 
