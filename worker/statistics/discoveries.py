@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Subquery, func, select
 
 from worker.models import Song, SongDay
 from worker.statistics.periods import Period, Span, span
+from worker.statistics.scope import within
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,18 @@ def discoveries(connection: Connection, wanted: Span, *, user_id: int, most: int
     Costs a look at each song of each day of the user's whole history, because that is what makes a listen the first.
     """
     first = _first_listens(user_id)
-    rows = connection.execute(
-        select(first.c.day, Song.artist, Song.title)
-        .join(Song, Song.id == first.c.song_id)
-        .where(first.c.day.between(wanted.first, wanted.last))
+    # Named after the latest are known: the catalogue is larger than any answer.
+    latest = (
+        select(first)
+        .where(within(first.c.day, wanted.first, wanted.last))
         .order_by(first.c.day.desc(), first.c.song_id)
         .limit(most)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(latest.c.day, Song.artist, Song.title)
+        .join(Song, Song.id == latest.c.song_id)
+        .order_by(latest.c.day.desc(), latest.c.song_id)
     )
     return [Discovery(*row) for row in rows]
 
@@ -53,10 +60,7 @@ def count_discoveries(
     """
     first = _first_listens(user_id)
     rows = connection.execute(
-        select(first.c.day, func.count())
-        .join(Song, Song.id == first.c.song_id)
-        .where(first.c.day.between(wanted.first, wanted.last))
-        .group_by(first.c.day)
+        select(first.c.day, func.count()).where(within(first.c.day, wanted.first, wanted.last)).group_by(first.c.day)
     )
     counts = Counter[date]()
     for day, songs in rows:
