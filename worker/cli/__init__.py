@@ -13,6 +13,7 @@ from worker.cli.doctor import doctor
 from worker.cli.drain import drain
 from worker.cli.init import init
 from worker.cli.publish import publish
+from worker.cli.report import report
 from worker.cli.stats import stats
 from worker.cli.status import status
 from worker.cli.streaks import streaks
@@ -32,7 +33,7 @@ app = typer.Typer(
 # In the order in which a newcomer meets them, which is the order of `zik --help`.
 for command in (demo, up, init, publish, drain, status, doctor):
     app.command()(command)
-for question in (stats, top, days, clock, streaks, discoveries):
+for question in (stats, top, days, clock, streaks, discoveries, report):
     app.command(rich_help_panel="Statistics")(question)
 app.add_typer(desk, name="dead")
 

@@ -1,14 +1,25 @@
 """Figures and periods as people say them."""
 
+from datetime import date
 from typing import Final
 
 from worker.statistics.periods import Period, Span
 
 _MINUTE_MS: Final = 60_000
 _HOUR_MIN: Final = 60
+_MANY_HOURS: Final = 100
 
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def day_name(day: date) -> str:
+    """Name a day as in running text.
+
+    >>> day_name(date(2026, 11, 3))
+    '3 Nov 2026'
+    """
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 def duration(milliseconds: int) -> str:
@@ -19,6 +30,16 @@ def duration(milliseconds: int) -> str:
     """
     hours, minutes = divmod(milliseconds // _MINUTE_MS, _HOUR_MIN)
     return f"{hours:,} h {minutes:02} min" if hours else f"{minutes} min"
+
+
+def roughly(milliseconds: int) -> str:
+    """Whole hours where they are many.
+
+    >>> roughly(7_500_000), roughly(400_000_000)
+    ('2 h 05 min', '111 h')
+    """
+    hours = milliseconds // (_HOUR_MIN * _MINUTE_MS)
+    return f"{hours:,} h" if hours >= _MANY_HOURS else duration(milliseconds)
 
 
 def amount(number: int, noun: str) -> str:
