@@ -46,13 +46,12 @@ _DAYS: Final = "day BETWEEN :first AND :last"
 # Songs are added up before they are joined, because a history has many more days of songs than songs. Listeners are
 # then told apart again, since two songs of an artist may have the same ones.
 _ONE_USER: Final = f"""
-    SELECT song_id, {_SUMS} FROM song_days WHERE user_id = :user_id AND {_DAYS}
-     GROUP BY song_id HAVING sum(listens) > 0
+    SELECT song_id, {_SUMS} FROM song_days WHERE user_id = :user_id AND {_DAYS} GROUP BY song_id
 """
 _EVERYONE: Final = f"""
     SELECT song_id, user_id, {_SUMS} FROM song_days WHERE {_DAYS} GROUP BY song_id, user_id
 """
-_SONGS_OF_ONE_USER: Final = f"SELECT *, 1 AS listeners FROM ({_ONE_USER}) AS heard"
+_SONGS_OF_ONE_USER: Final = f"SELECT *, 1 AS listeners FROM ({_ONE_USER}) AS heard WHERE listens > 0"
 _GROUPED: Final = """
     SELECT min(song.id) AS song_id, sum(heard.plays) AS plays, sum(heard.listens) AS listens,
            sum(heard.ms_played) AS ms_played, {listeners} AS listeners
