@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from benchmarks import growth, latency, memory, publishing, scaling, sqlite, throughput
+from benchmarks import growth, latency, memory, publishing, scaling, sqlite, statistics, throughput
 from benchmarks.contenders.zik import Setup
 from benchmarks.data import Shape
 from benchmarks.processes import ROOT
@@ -19,6 +19,7 @@ Options = argparse.Namespace
 _QUICK_ROUNDS: Final = 2
 _QUICK_SECONDS: Final = 4.0
 _QUICK_ROWS: Final = (0, 1_000_000)
+_QUICK_PLAYS: Final = 200_000
 
 
 def _throughput(options: Options) -> Report:
@@ -59,6 +60,11 @@ def _scaling(options: Options) -> Report:
     return scaling.measure(rounds=options.rounds, shape=Shape(events=options.events or 100_000), setup=_setup(options))
 
 
+def _statistics(options: Options) -> Report:
+    plays = options.plays or (_QUICK_PLAYS if options.quick else statistics.PLAYS)
+    return statistics.measure(rounds=options.rounds, plays=plays)
+
+
 MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "throughput": _throughput,
     "latency": _latency,
@@ -67,6 +73,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "sqlite": _sqlite,
     "scaling": _scaling,
     "growth": _growth,
+    "statistics": _statistics,
 }
 
 
@@ -82,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--events", type=int, help="plays that wait, or that are recorded; memory's full run takes 5000000")
     add("--quick", action="store_true", help="few settings, two rounds: a first look")
     add("--rows", type=int, nargs="+", help="growth: how many plays are stored already")
+    add("--plays", type=int, help="statistics: how many plays are stored, 100000 of them one user's")
     add("--seconds", type=float, default=10.0, help="latency: how long each rate is kept")
     add("--processes", type=int, default=2, help="zik's processes, where a measurement does not vary them")
     add("--batch-size", type=int, default=2_000, help="ZIK_BATCH_SIZE, where a measurement does not vary it")

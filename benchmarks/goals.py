@@ -35,3 +35,5 @@ GROWTH: Final = Goal("throughput with the most plays stored ÷ with none", _AT_L
 WAITING: Final = Goal("Redis memory per waiting event beyond its JSON", _AT_MOST, 60, "B")
 CHILD: Final = Goal("worker memory, largest process", _AT_MOST, 150, "MB")
 PUBLISHING: Final = Goal("SDK batches ÷ plain pipeline of ready-made JSON", _AT_LEAST, 0.5)
+QUESTION: Final = Goal("a question over one user's 100,000 plays", _AT_MOST, 50, "ms")
+CHART: Final = Goal("a chart for everyone", _AT_MOST, 20, "ms")
