@@ -178,8 +178,8 @@ _ROLLUPS: Final = [
       FROM (SELECT play.user_id, CAST(local AS date) AS day, extract(hour FROM local)::smallint AS hour, play.song_id,
                    play.ms_played, {_IS_LISTEN} AS is_listen
               FROM play_history AS play JOIN songs AS song ON song.id = play.song_id,
-                   LATERAL (SELECT play.played_at AT TIME ZONE 'UTC' + interval '60 minutes' AS local) AS clock) AS plays
+                   LATERAL (SELECT play.played_at AT TIME ZONE 'UTC' + interval '1 hour' AS local) AS clock) AS plays
      GROUP BY user_id, day, {key} ORDER BY user_id, day, {key}
-    """  # noqa: S608 -- no value of anybody's enters it
+    """  # noqa: S608 -- our own words
     for table, key in (("listening_hours", "hour"), ("song_days", "song_id"))
 ]

@@ -39,9 +39,12 @@ _KEY: Final = {
 }
 _TITLE: Final = {Subject.SONG: "namesake.title", Subject.ARTIST: "NULL", Subject.ALBUM: "namesake.album"}
 
-# A sum of bigints is numeric in PostgreSQL, which costs as much as all the rest; a double adds milliseconds exactly
-# for 285,000 years.
-_SUMS: Final = "sum(plays) AS plays, sum(listens) AS listens, sum(CAST(ms_played AS double precision)) AS ms_played"
+# A sum of bigints is numeric in PostgreSQL, which costs as much as all the rest. A double adds milliseconds exactly
+# for 285,000 years, and nobody plays one song two billion times.
+_SUMS: Final = """
+    CAST(sum(plays) AS integer) AS plays, CAST(sum(listens) AS integer) AS listens,
+    sum(CAST(ms_played AS double precision)) AS ms_played
+"""
 _DAYS: Final = "day BETWEEN :first AND :last"
 # Songs are added up before they are joined, because a history has many more days of songs than songs. Listeners are
 # then told apart again, since two songs of an artist may have the same ones.
