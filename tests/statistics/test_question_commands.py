@@ -250,7 +250,7 @@ def test_discoveries_come_newest_first(zik: Zik) -> None:
 
 @pytest.fixture
 def attacked(engine: Engine) -> None:
-    record(engine, play(user="'\x1b]0;owned\x07 <b>", song=song(title=HOSTILE, artist=HOSTILE, album=HOSTILE)))
+    record(engine, play(user="'\x1b]0;owned\x07 <b>", song=song(title=HOSTILE, artist=HOSTILE[1:], album=HOSTILE[2:])))
     refresh(engine, ListenRule())
     refresh_charts(engine, today=NOW.date(), closed=True)
 
@@ -278,14 +278,14 @@ def test_json_keeps_a_hostile_title_as_it_is(zik: Zik) -> None:
     assert zik("top", "songs", "--user", ATTACKER, "--json").json["songs"][0]["title"] == HOSTILE
 
 
-@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1+1", " =1+1", "\r=1"])
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", "\uff1d1+1", "\uff20x"])
 def test_no_title_is_a_formula_in_a_spreadsheet(zik: Zik, engine: Engine, title: str) -> None:
     record(engine, play(song=song(title="x", artist=f"{title}!")), play(song=song(title=f"{title}!")))
     refresh(engine, ListenRule())
 
     cells = [cell for row in zik("top", "songs", "-u", "ada", "--csv").rows for cell in (row["title"], row["artist"])]
 
-    assert not [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@"))]
+    assert not [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@", "\uff1d", "\uff20"))]
     assert sum(cell.startswith("'") for cell in cells) == 2
 
 

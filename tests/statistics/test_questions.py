@@ -97,7 +97,7 @@ def histories(draw: st.DrawFn) -> History:
     return History(events, Plain(list(heard.values())))
 
 
-periods = st.builds(
+periods = st.just(ALL) | st.builds(
     span,
     st.sampled_from(list(Period)),
     st.builds(lambda start, after: start.date() + timedelta(after), st.sampled_from(STARTS), st.integers(0, 6)),
@@ -260,6 +260,18 @@ def test_top_for_everyone_is_the_chart_and_for_a_user_the_days(engine: Engine) -
     assert undrawn == []
     assert everyone == [Place(1, "Tool", "Parabola", 3, 3, 0, 2)]
     assert ada == [Place(1, "Tool", "Parabola", 1, 1, 0, 1)]
+
+
+@pytest.mark.parametrize(("today", "is_current"), [(22, True), (23, True), (24, False)])
+def test_a_streak_is_current_until_a_whole_day_was_missed(engine: Engine, *, today: int, is_current: bool) -> None:
+    _record(engine, play(time="2021-04-21T05:40:53Z"), play(time="2021-04-22T05:40:53Z"))
+    with snapshot(engine) as session:
+        connection = session.connection()
+        ada = listener(connection, "ada")
+        found = streaks(connection, ALL, user_id=ada.id, today=date(2021, 4, today))
+    assert found.longest is not None
+    assert found.longest.days == 2
+    assert found.current == (found.longest if is_current else None)
 
 
 def test_a_year_of_weeks_ends_where_iso_8601_says(engine: Engine) -> None:

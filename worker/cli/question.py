@@ -23,8 +23,9 @@ from worker.statistics.totals import totals
 from worker.statistics.waiting import waiting_days, waiting_for_charts
 
 ALL_TIME: Final = span(Period.ALL, date.min)
-# What a spreadsheet takes for the beginning of a formula: https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet takes for the beginning of a formula, by https://owasp.org/www-community/attacks/CSV_Injection:
+# these in both widths. Control characters have become escapes before they are looked at.
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def as_day(text: str) -> date:
@@ -153,4 +154,5 @@ def _cell(value: Any) -> Any:
     """Text on one line that no spreadsheet computes and no terminal obeys."""
     if not isinstance(value, str):
         return value
-    return f"'{printable(value)}" if value.lstrip().startswith(_FORMULA) else printable(value)
+    text = printable(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
