@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from benchmarks import growth, latency, memory, publishing, refreshing, scaling, sqlite, throughput
+from benchmarks import growth, latency, memory, publishing, refreshing, scaling, sqlite, statistics, throughput
 from benchmarks.contenders.zik import Setup
 from benchmarks.data import Shape
 from benchmarks.processes import ROOT
@@ -19,6 +19,7 @@ Options = argparse.Namespace
 _QUICK_ROUNDS: Final = 2
 _QUICK_SECONDS: Final = 4.0
 _QUICK_ROWS: Final = (0, 1_000_000)
+_QUICK_PLAYS: Final = 200_000
 
 
 def _throughput(options: Options) -> Report:
@@ -65,6 +66,11 @@ def _refreshing(options: Options) -> Report:
     return refreshing.measure(rounds=options.rounds, plays=plays, shape=shape, setup=_setup(options))
 
 
+def _statistics(options: Options) -> Report:
+    plays = options.plays or (_QUICK_PLAYS if options.quick else statistics.PLAYS)
+    return statistics.measure(rounds=options.rounds, plays=plays)
+
+
 MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "throughput": _throughput,
     "latency": _latency,
@@ -74,6 +80,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "scaling": _scaling,
     "growth": _growth,
     "refreshing": _refreshing,
+    "statistics": _statistics,
 }
 
 
@@ -89,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--events", type=int, help="plays that wait, or that are recorded; memory's full run takes 5000000")
     add("--quick", action="store_true", help="few settings, two rounds: a first look")
     add("--rows", type=int, nargs="+", help="growth, refreshing: how many plays are stored already")
+    add("--plays", type=int, help="statistics: how many plays are stored, 100000 of them one user's")
     add("--seconds", type=float, default=10.0, help="latency: how long each rate is kept")
     add("--processes", type=int, default=2, help="zik's processes, where a measurement does not vary them")
     add("--batch-size", type=int, default=2_000, help="ZIK_BATCH_SIZE, where a measurement does not vary it")

@@ -39,3 +39,5 @@ BESIDE: Final = Goal("recording beside running statistics ÷ alone", _AT_LEAST, 
 BEHIND: Final = Goal("how far statistics are behind while recording at full speed", _AT_MOST, 15, "s")
 PUBLISHING: Final = Goal("SDK batches ÷ plain pipeline of ready-made JSON", _AT_LEAST, 0.5)
 PLAY: Final = Goal("what play() costs the player, median", _AT_MOST, 50, "µs")
+QUESTION: Final = Goal("a question over one user's 100,000 plays", _AT_MOST, 50, "ms")
+CHART: Final = Goal("a chart for everyone", _AT_MOST, 20, "ms")

@@ -4,8 +4,11 @@ import sys
 
 import typer
 
+from worker.cli.clock import clock
+from worker.cli.days import days
 from worker.cli.dead import desk
 from worker.cli.demo import demo
+from worker.cli.discoveries import discoveries
 from worker.cli.doctor import doctor
 from worker.cli.drain import drain
 from worker.cli.export import export
@@ -15,9 +18,13 @@ from worker.cli.import_ import import_files
 from worker.cli.init import init
 from worker.cli.metrics import metrics
 from worker.cli.publish import publish
+from worker.cli.report import report
 from worker.cli.rollups import aggregate, recompute, verify
+from worker.cli.stats import stats
 from worker.cli.status import status
+from worker.cli.streaks import streaks
 from worker.cli.terminal import complain
+from worker.cli.top import top
 from worker.cli.up import up
 from worker.errors import ZikError
 from worker.logs import set_up_logs
@@ -37,6 +44,8 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 app.command("import")(import_files)
+for question in (stats, top, days, clock, streaks, discoveries, report):
+    app.command(rich_help_panel="Statistics")(question)
 app.add_typer(desk, name="dead")
 
 

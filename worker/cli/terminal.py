@@ -1,7 +1,6 @@
 """How commands speak: tables for people, JSON for programs, complaints on standard error."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -9,8 +8,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from worker.books import Books
+from worker.printable import printable
 
 console = Console()
 errors = Console(stderr=True)
@@ -23,14 +24,19 @@ def say(message: str) -> None:
     console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
+def plain(text: str) -> Text:
+    """Text that is not ours, for a table: on one line, and no markup is read into it."""
+    return Text(printable(text))
+
+
 def complain(message: str) -> None:
     errors.print(f"zik: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
+    """Print it readably. What JSON leaves as it is and a terminal would obey is escaped, which means the same."""
     text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
-    # JSON lets these stand in a text, and some terminals obey them.
-    typer.echo(re.sub("[\x7f-\x9f\u2028\u2029]", lambda control: f"\\u{ord(control[0]):04x}", text))
+    typer.echo("".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text))
 
 
 def progress() -> Progress:

@@ -1,0 +1,185 @@
+"""How long each question takes, asked over one user's 100,000 plays among the plays of many."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+
+from benchmarks import goals
+from benchmarks.goals import Goal
+from benchmarks.machine import machine
+from benchmarks.report import Line, Report
+from benchmarks.rounds import alternate, console
+from benchmarks.servers import Servers, running_servers
+from worker.database import open_engine, snapshot
+from worker.report.page import page
+from worker.report.year import year_of
+from worker.statistics.charts import refresh_charts
+from worker.statistics.clock import clock
+from worker.statistics.days import days
+from worker.statistics.discoveries import count_discoveries, discoveries
+from worker.statistics.listen_rule import IS_LISTEN, ListenRule
+from worker.statistics.listener import Listener, listener
+from worker.statistics.periods import Period, span
+from worker.statistics.ranking import Subject
+from worker.statistics.streaks import streaks
+from worker.statistics.tops import top
+from worker.statistics.totals import totals
+
+PLAYS: Final = 1_000_000
+LISTENERS_PLAYS: Final = 100_000
+_PER_DAY: Final = 50
+_USERS: Final = 1_000
+_SONGS: Final = 100_000
+_BEGINS: Final = date(2021, 1, 1)
+_DAYS: Final = LISTENERS_PLAYS // _PER_DAY
+_CHUNK: Final = 1_000_000
+_ASKED: Final = 7
+
+Questions = Mapping[str, tuple[Callable[[], object], Goal | None]]
+
+
+def measure(*, rounds: int, plays: int) -> Report:
+    """Each question is asked a few times a round, of which the median counts, by a connection that stays open."""
+    with running_servers() as servers:
+        fill(servers, plays)
+        engine = open_engine(servers.database_url)
+        with snapshot(engine) as session:
+            connection = session.connection()
+            asked = {
+                **_of_one(connection, listener(connection, "listener")),
+                **_of_everyone(connection),
+            }
+            measured = alternate({name: _median_ms(ask) for name, (ask, _) in asked.items()}, rounds)
+        engine.dispose()
+        told = machine(servers)
+    lines = [Line(name, measured[name], "ms", goal=goal) for name, (_, goal) in asked.items()]
+    title = f"Questions over {LISTENERS_PLAYS:,} plays of one user, among {plays:,} of {_USERS:,}"
+    return Report("statistics", title, told, lines)
+
+
+def _of_one(connection: Connection, user: Listener) -> Questions:
+    ever, one, last = span(Period.ALL, _BEGINS), user.id, _BEGINS + timedelta(days=_DAYS)
+    year = span(Period.YEAR, date(_BEGINS.year + 2, 1, 1))
+    asked: dict[str, Callable[[], object]] = {
+        "zik, the user and their timezone": lambda: listener(connection, user.username),
+        **{f"zik, top {subject}s, all time": _top(connection, subject, Period.ALL, one) for subject in Subject},
+        "zik, top songs, a year": lambda: top(connection, Subject.SONG, year, user_id=one, most=100),
+        "zik, days, a year": lambda: days(connection, year.first, year.last, user_id=one),
+        "zik, days, all time": lambda: days(connection, ever.first, ever.last, user_id=one),
+        "zik, clock, all time": lambda: clock(connection, ever, user_id=one),
+        "zik, streaks, all time": lambda: streaks(connection, ever, user_id=one, today=last),
+        "zik, latest discoveries": lambda: discoveries(connection, ever, user_id=one, most=100),
+        "zik, discoveries by month": lambda: count_discoveries(connection, Period.MONTH, ever, user_id=one),
+        "zik, totals, a year": lambda: totals(connection, year, user_id=one),
+        "zik, totals, all time": lambda: totals(connection, ever, user_id=one),
+    }
+    whole = ("zik report, nine questions and the page", _report(connection, user, year.first.year, last))
+    return {name: (ask, goals.QUESTION) for name, ask in asked.items()} | {whole[0]: (whole[1], None)}
+
+
+def _top(connection: Connection, subject: Subject, period: Period, user_id: int | None) -> Callable[[], object]:
+    return lambda: top(connection, subject, span(period, _BEGINS), user_id=user_id, most=100)
+
+
+def _report(connection: Connection, user: Listener, year: int, today: date) -> Callable[[], object]:
+    return lambda: page(year_of(connection, user, year, today=today), made_on=today)
+
+
+def _of_everyone(connection: Connection) -> Questions:
+    charts = {
+        f"zik, chart of {subject}s for everyone, {period}": _top(connection, subject, period, None)
+        for subject in Subject
+        for period in (Period.DAY, Period.ALL)
+    }
+    sums = {
+        f"zik, totals of everyone, {period}": _totals(connection, period)
+        for period in (Period.DAY, Period.MONTH, Period.ALL)
+    }
+    return {name: (ask, goals.CHART) for name, ask in charts.items()} | {
+        name: (ask, None) for name, ask in sums.items()
+    }
+
+
+def _totals(connection: Connection, period: Period) -> Callable[[], object]:
+    return lambda: totals(connection, span(period, _BEGINS + timedelta(days=400)), user_id=None)
+
+
+def _median_ms(ask: Callable[[], object]) -> Callable[[], float]:
+    def asked() -> float:
+        began = time.perf_counter()
+        ask()
+        return 1000 * (time.perf_counter() - began)
+
+    return lambda: sorted(asked() for _ in range(_ASKED))[_ASKED // 2]
+
+
+# --- The history --------------------------------------------------------------------------------
+
+
+def fill(servers: Servers, plays: int) -> None:
+    """So many plays, written by the server itself, one user's evenly over 2,000 days and others' over the same days.
+
+    The rollups are filled by one statement each, which is quicker than zik's sweep and gives the same rows: every
+    play has one offset. The charts of one day's periods are zik's own.
+    """
+    began = time.monotonic()
+    rule = ListenRule().as_parameters()
+    with servers.postgres() as connection:
+        connection.execute(_NAMES, {"users": _USERS, "songs": _SONGS})
+        for start in range(0, plays, _CHUNK):
+            end = min(plays, start + _CHUNK)
+            connection.execute(_PLAYS, {"start": start, "end": end, "own": LISTENERS_PLAYS, "days": _DAYS})
+        for statement in _ROLLUPS:
+            connection.execute(statement, rule)
+        connection.execute("INSERT INTO stale_charts (day, mark) VALUES (%s, gen_random_uuid())", [_BEGINS])
+        connection.execute("VACUUM (ANALYZE)")
+    engine = open_engine(servers.database_url)
+    refresh_charts(engine, today=_BEGINS, closed=True)
+    engine.dispose()
+    with servers.postgres() as connection:
+        connection.execute("VACUUM (ANALYZE) charts")
+        connection.execute("CHECKPOINT")
+    console.print(f"  {plays:,} plays and their rollups in {time.monotonic() - began:.0f} s", highlight=False)
+
+
+_NAMES: Final = """
+    WITH users AS (
+        INSERT INTO app_users (username)
+        SELECT CASE n WHEN 1 THEN 'listener' ELSE 'other ' || n END FROM generate_series(1, %(users)s) AS n
+    )
+    INSERT INTO songs (identity, title, artist, album, duration_ms, artist_identity, album_identity)
+    SELECT md5('song ' || n)::uuid, 'Song ' || n, 'Artist ' || n %% 5000, 'Album ' || n %% 12000,
+           120000 + n * 7919 %% 240000, md5('artist ' || n %% 5000)::uuid, md5('album ' || n %% 12000)::uuid
+      FROM generate_series(1, %(songs)s) AS n
+"""
+# Skewed as listening is: a power of a uniform number makes few users and songs frequent. Days have sixteen hours.
+_PLAYS: Final = """
+    INSERT INTO play_history (id, user_id, song_id, played_at, ms_played, utc_offset_minutes, source)
+    SELECT (lpad(to_hex(1600000000000 + n), 12, '0') || '7' || substr(md5(n::text), 1, 3)
+            || 'a' || substr(md5(n::text), 4, 15))::uuid,
+           CASE WHEN n < %(own)s THEN (SELECT min(id) FROM app_users)
+                ELSE (SELECT min(id) FROM app_users) + 1 + floor(999 * power(random(), 2))::bigint END,
+           (SELECT min(id) FROM songs) + floor(20000 * power(random(), 2))::bigint
+             + CASE WHEN n < %(own)s THEN 0 ELSE 80000 * (n %% 2) END,
+           timestamptz '2021-01-01 06:00' + (n %% %(days)s) * interval '1 day' + random() * interval '16 hours',
+           floor(random() * 300000)::int, 60, 'stored'
+      FROM generate_series(%(start)s::bigint, %(end)s::bigint - 1) AS n
+    ON CONFLICT DO NOTHING
+"""
+_IS_LISTEN: Final = re.sub(r":(\w+)", r"%(\1)s", IS_LISTEN)
+_ROLLUPS: Final = [
+    f"""
+    INSERT INTO {table} (user_id, day, {key}, plays, listens, ms_played)
+    SELECT user_id, day, {key}, count(*), count(*) FILTER (WHERE is_listen), coalesce(sum(ms_played), 0)
+      FROM (SELECT play.user_id, CAST(local AS date) AS day, extract(hour FROM local)::smallint AS hour, play.song_id,
+                   play.ms_played, {_IS_LISTEN} AS is_listen
+              FROM play_history AS play JOIN songs AS song ON song.id = play.song_id,
+                   LATERAL (SELECT play.played_at AT TIME ZONE 'UTC' + interval '1 hour' AS local) AS clock) AS plays
+     GROUP BY user_id, day, {key} ORDER BY user_id, day, {key}
+    """  # noqa: S608 -- our own words
+    for table, key in (("listening_hours", "hour"), ("song_days", "song_id"))
+]

@@ -1,0 +1,325 @@
+"""Each question against plain Python, over plays around midnight, the year's end, the leap day and both DST changes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine, select
+
+from tests.statistics.plain import Heard, Name, Plain, canonical, is_listen, local_time, per
+from tests.strategies import NOW, ON_DATABASE, accepted, play, preference, undone
+from worker.database import snapshot, transaction
+from worker.models import Song, User
+from worker.recorders.batch import Known, record_batch
+from worker.statistics.charts import refresh_charts
+from worker.statistics.clock import clock
+from worker.statistics.days import days
+from worker.statistics.discoveries import count_discoveries, discoveries
+from worker.statistics.listen_rule import ListenRule
+from worker.statistics.listener import UnknownUserError, listener
+from worker.statistics.periods import Period, Span, span
+from worker.statistics.ranking import Place, Subject
+from worker.statistics.ranking import ranking as ranked_places
+from worker.statistics.refresh import refresh
+from worker.statistics.rollups import compute_days
+from worker.statistics.stale import stale_days
+from worker.statistics.streaks import streaks
+from worker.statistics.tops import top
+from worker.statistics.totals import totals
+
+USERS = ("ada", "bob")
+ZONES = (None, "Europe/Berlin", "America/New_York", "Pacific/Kiritimati", "Pacific/Pago_Pago")
+SONGS: tuple[dict[str, Any], ...] = (
+    {"title": "Parabola", "artist": "Tool", "album": "Lateralus", "duration_ms": 183_000},
+    {"title": "Schism", "artist": "TOOL", "album": "lateralus", "duration_ms": 600_000},
+    {"title": "Parabola", "artist": "Low"},
+    {"title": "Lateralus", "artist": "Low", "album": "Lateralus"},
+)
+# The days before and after a year's end of 53 weeks, a leap day, and both DST changes of Berlin; New York's differ.
+STARTS = tuple(
+    datetime.fromisoformat(start).replace(tzinfo=UTC)
+    for start in ("2020-12-26", "2024-02-27", "2024-03-09", "2024-03-29", "2024-10-25", "2024-12-28")
+)
+MINUTES = 6 * 24 * 60
+OFFSETS = (None, None, -720, -210, 0, 60, 120, 345, 840)
+HEARD_MS = (None, 0, 29_999, 30_000, 91_499, 91_500, 239_999, 240_000, 600_000)
+ALL = span(Period.ALL, NOW.date())
+
+NAMES: dict[Subject, Callable[[Heard], Name | None]] = {
+    Subject.SONG: lambda heard: heard.song,
+    Subject.ARTIST: lambda heard: heard.by,
+    Subject.ALBUM: lambda heard: heard.on,
+}
+
+
+@dataclass(frozen=True)
+class History:
+    """Events, and what they say in plain Python."""
+
+    events: list[dict[str, Any]]
+    plain: Plain
+
+
+def _written(at: datetime, offset_minutes: int | None) -> str:
+    if offset_minutes is None:
+        return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return local_time(at, offset_minutes, None).isoformat()
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    preferred = {user: draw(st.sampled_from(ZONES)) for user in USERS}
+    said = [preference(user=user, key="timezone", value=zone) for user, zone in preferred.items() if zone]
+    events, heard = said, {}
+    for _ in range(draw(st.integers(0, 30))):
+        user, song = draw(st.sampled_from(USERS)), draw(st.sampled_from(SONGS))
+        at = draw(st.sampled_from(STARTS)) + timedelta(minutes=draw(st.integers(0, MINUTES)))
+        offset, ms_played = draw(st.sampled_from(OFFSETS)), draw(st.sampled_from(HEARD_MS))
+        key = (user, at, song["title"], song["artist"])
+        if key in heard:
+            continue
+        heard[key] = Heard(
+            user,
+            local_time(at, offset, preferred[user]),
+            song["artist"],
+            song["title"],
+            song.get("album"),
+            ms_played,
+            is_listen(ms_played, song.get("duration_ms")),
+        )
+        told = {} if ms_played is None else {"ms_played": ms_played}
+        events.append(play(user=user, song=song, time=_written(at, offset), **told))
+    return History(events, Plain(list(heard.values())))
+
+
+periods = st.just(ALL) | st.builds(
+    span,
+    st.sampled_from(list(Period)),
+    st.builds(lambda start, after: start.date() + timedelta(after), st.sampled_from(STARTS), st.integers(0, 6)),
+)
+
+
+@contextmanager
+def stored(engine: Engine, history: History) -> Iterator[tuple[Connection, dict[str | None, int | None]]]:
+    """The events recorded and computed, for one example; with the users' numbers, everyone's being None."""
+    with undone(engine) as connection:
+        if history.events:
+            record_batch(connection, accepted(*history.events), known=Known())
+        compute_days(connection, stale_days(connection, after=(0, date.min), most=10_000), ListenRule())
+        ids: dict[str | None, int | None] = {
+            row.username: row.id for row in connection.execute(select(User.username, User.id))
+        }
+        # A user without any event has no number, and no plays under any.
+        yield connection, {user: ids.get(user, -1) for user in USERS} | {None: None}
+
+
+def _name(place: Place) -> Name:
+    return Name(canonical(place.artist), None if place.title is None else canonical(place.title))
+
+
+@pytest.mark.parametrize("subject", Subject)
+@ON_DATABASE
+@given(histories(), st.tuples(periods, st.sampled_from((*USERS, None)), st.integers(1, 4)))
+def test_places_are_by_listens_then_plays_then_age(
+    engine: Engine, subject: Subject, history: History, asked: tuple[Span, str | None, int]
+) -> None:
+    wanted, user, most = asked
+    with stored(engine, history) as (connection, ids):
+        places = ranked_places(connection, subject, wanted, user_id=ids[user], most=most)
+        age = _ages(connection, subject, history.plain.of(user, wanted))
+    named = history.plain.of(user, wanted).ranked(NAMES[subject])
+    order = sorted(named, key=lambda name: (-named[name][1], -named[name][0], age[name]))
+    assert [(place.place, _name(place)) for place in places] == list(enumerate(order[:most], start=1))
+    for place in places:
+        assert (place.plays, place.listens, place.ms_played, place.listeners) == named[_name(place)]
+
+
+def _ages(connection: Connection, subject: Subject, plain: Plain) -> dict[Name, int]:
+    """The least number of a song that counts for a name: which of two songs is older, only the catalogue can say."""
+    numbers = {
+        Name(canonical(artist), canonical(title)): number
+        for number, artist, title in connection.execute(select(Song.id, Song.artist, Song.title))
+    }
+    ages: dict[Name, int] = {}
+    for heard in plain.plays:
+        name = NAMES[subject](heard)
+        if name is not None:
+            ages[name] = min(ages.get(name, numbers[heard.song]), numbers[heard.song])
+    return ages
+
+
+@ON_DATABASE
+@given(histories(), periods, st.sampled_from((*USERS, None)))
+def test_days_are_local_days(engine: Engine, history: History, wanted: Span, user: str | None) -> None:
+    with stored(engine, history) as (connection, ids):
+        found = days(connection, wanted.first, wanted.last, user_id=ids[user])
+    expected = history.plain.of(user, wanted).grouped(lambda heard: heard.day)
+    assert [astuple(day) for day in found] == sorted((day, *sums) for day, sums in expected.items())
+
+
+@ON_DATABASE
+@given(histories(), periods, st.sampled_from((*USERS, None)))
+def test_the_clock_has_iso_weekdays_and_local_hours(
+    engine: Engine, history: History, wanted: Span, user: str | None
+) -> None:
+    with stored(engine, history) as (connection, ids):
+        found = clock(connection, wanted, user_id=ids[user])
+    expected = history.plain.of(user, wanted).grouped(lambda heard: (heard.day.isoweekday(), heard.local.hour))
+    assert {(hour.weekday, hour.hour): astuple(hour)[2:] for hour in found} == expected
+    assert [(hour.weekday, hour.hour) for hour in found] == sorted(expected)
+
+
+@ON_DATABASE
+@given(histories(), periods, st.sampled_from((*USERS, None)))
+def test_totals_count_plays_listens_skips_time_and_what_was_listened_to(
+    engine: Engine, history: History, wanted: Span, user: str | None
+) -> None:
+    with stored(engine, history) as (connection, ids):
+        found = totals(connection, wanted, user_id=ids[user])
+    plain = history.plain.of(user, wanted)
+    played_on = sorted({heard.day for heard in plain.plays})
+    assert (found.plays, found.listens, found.ms_played) == plain.sums()
+    assert found.skips == sum(not heard.is_listen for heard in plain.plays)
+    assert found.songs == len({heard.song for heard in plain.listens})
+    assert found.artists == len({heard.by for heard in plain.listens})
+    assert found.listeners == len({heard.user for heard in plain.plays})
+    assert found.days == len(played_on)
+    assert (found.first_day, found.last_day) == ((played_on[0], played_on[-1]) if played_on else (None, None))
+
+
+@ON_DATABASE
+@given(histories(), periods, st.integers(-1, 3))
+def test_streaks_are_runs_of_days_with_a_listen(engine: Engine, history: History, wanted: Span, ago: int) -> None:
+    runs = history.plain.of("ada", wanted).streaks()
+    today = (runs[-1][1] if runs else NOW.date()) + timedelta(days=ago)
+    with stored(engine, history) as (connection, ids):
+        found = streaks(connection, wanted, user_id=ids["ada"] or 0, today=today)
+    longest = max(runs, key=lambda run: run[1] - run[0], default=None)
+    current = next((run for run in reversed(runs) if run[1] >= today - timedelta(days=1)), None)
+    assert (found.longest and astuple(found.longest)) == longest
+    assert (found.current and astuple(found.current)) == current
+    assert found.longest is None or found.longest.days == (found.longest.last - found.longest.first).days + 1
+
+
+@ON_DATABASE
+@given(histories(), periods, st.integers(1, 5))
+def test_discoveries_are_first_listens_ever_newest_first(
+    engine: Engine, history: History, wanted: Span, most: int
+) -> None:
+    with stored(engine, history) as (connection, ids):
+        found = discoveries(connection, wanted, user_id=ids["ada"] or 0, most=most)
+    first = history.plain.of("ada").first_listens()
+    within = {name: day for name, day in first.items() if day in wanted}
+    assert [discovery.day for discovery in found] == sorted(within.values(), reverse=True)[:most]
+    names = [Name(canonical(discovery.artist), canonical(discovery.title)) for discovery in found]
+    assert len(set(names)) == len(names)
+    assert [within[name] for name in names] == [discovery.day for discovery in found]
+
+
+@ON_DATABASE
+@given(histories(), periods, st.sampled_from(list(Period)))
+def test_discoveries_are_counted_by_period(engine: Engine, history: History, wanted: Span, period: Period) -> None:
+    with stored(engine, history) as (connection, ids):
+        found = count_discoveries(connection, period, wanted, user_id=ids["ada"] or 0)
+        heard = totals(connection, ALL, user_id=ids["ada"])
+        ever = count_discoveries(connection, period, ALL, user_id=ids["ada"] or 0)
+    first = history.plain.of("ada").first_listens().values()
+    begins = {Period.WEEK: lambda day: day - timedelta(days=day.isoweekday() - 1), Period.ALL: lambda _: date.min}
+    begins |= {
+        Period.DAY: lambda day: day,
+        Period.MONTH: lambda day: day.replace(day=1),
+        Period.YEAR: lambda day: day.replace(month=1, day=1),
+    }
+    assert [astuple(count) for count in found] == list(per((day for day in first if day in wanted), begins[period]))
+    assert sum(count.songs for count in ever) == heard.songs
+
+
+# --- Examples -----------------------------------------------------------------------------------
+
+
+def _record(engine: Engine, *events: dict[str, Any]) -> None:
+    with transaction(engine) as session:
+        record_batch(session.connection(), accepted(*events), known=Known())
+    refresh(engine, ListenRule())
+
+
+def test_top_for_everyone_is_the_chart_and_for_a_user_the_days(engine: Engine) -> None:
+    _record(engine, play(), play(user="bob"), play(user="bob", time="2021-04-22T06:00:00Z"))
+    with snapshot(engine) as session:
+        undrawn = top(session.connection(), Subject.SONG, ALL, user_id=None, most=5)
+    refresh_charts(engine, today=NOW.date(), closed=True)
+    with snapshot(engine) as session:
+        connection = session.connection()
+        everyone = top(connection, Subject.SONG, ALL, user_id=None, most=5)
+        ada = top(connection, Subject.SONG, ALL, user_id=listener(connection, "ada").id, most=5)
+    assert undrawn == []
+    assert everyone == [Place(1, "Tool", "Parabola", 3, 3, 0, 2)]
+    assert ada == [Place(1, "Tool", "Parabola", 1, 1, 0, 1)]
+
+
+@pytest.mark.parametrize(("today", "is_current"), [(22, True), (23, True), (24, False)])
+def test_a_streak_is_current_until_a_whole_day_was_missed(engine: Engine, *, today: int, is_current: bool) -> None:
+    _record(engine, play(time="2021-04-21T05:40:53Z"), play(time="2021-04-22T05:40:53Z"))
+    with snapshot(engine) as session:
+        connection = session.connection()
+        ada = listener(connection, "ada")
+        found = streaks(connection, ALL, user_id=ada.id, today=date(2021, 4, today))
+    assert found.longest is not None
+    assert found.longest.days == 2
+    assert found.current == (found.longest if is_current else None)
+
+
+def test_a_year_of_weeks_ends_where_iso_8601_says(engine: Engine) -> None:
+    _record(engine, play(time="2021-01-03T23:59:59+01:00"), play(time="2021-01-04T00:00:00+01:00"))
+    week = span(Period.WEEK, date(2020, 12, 31))
+    with snapshot(engine) as session:
+        found = totals(session.connection(), week, user_id=None)
+    assert (found.plays, found.last_day) == (1, date(2021, 1, 3))
+
+
+def test_listening_time_beyond_a_doubles_integers_is_not_lost_in_sums(engine: Engine) -> None:
+    days_long = 24 * 24 * 3_600_000
+    _record(engine, *(play(time=f"2021-04-{day:02}T05:40:53Z", ms_played=days_long - day) for day in range(1, 29)))
+    with snapshot(engine) as session:
+        connection = session.connection()
+        place = ranked_places(connection, Subject.ARTIST, ALL, user_id=listener(connection, "ada").id, most=1)[0]
+    assert place.ms_played == 28 * days_long - sum(range(1, 29))
+    assert isinstance(place.ms_played, int)
+
+
+@pytest.mark.parametrize(
+    ("zone", "written", "today"),
+    [
+        ("Pacific/Kiritimati", "2026-11-20T12:00:00-08:00", date(2026, 11, 24)),
+        ("no timezone", "2026-11-20T12:00:00+13:00", date(2026, 11, 24)),
+        (None, "2026-11-20T12:00:00+13:00", date(2026, 11, 24)),
+        (None, "2026-11-20T12:00:00-08:00", date(2026, 11, 23)),
+        (None, "2026-11-20T12:00:00Z", date(2026, 11, 23)),
+    ],
+)
+def test_today_is_by_the_preference_else_by_the_latest_play_else_utc(
+    engine: Engine, zone: str | None, written: str, today: date
+) -> None:
+    said = [] if zone is None else [preference(key="timezone", value=zone)]
+    _record(engine, *said, play(time="2026-11-19T12:00:00+05:00"), play(time=written))
+    with snapshot(engine) as session:
+        found = listener(session.connection(), "ada")
+    assert found.today(datetime(2026, 11, 23, 11, 30, tzinfo=UTC)) == today
+
+
+def test_a_user_is_found_in_any_unicode_form(engine: Engine) -> None:
+    _record(engine, play(user="Zoe\u0308"))
+    with snapshot(engine) as session:
+        assert listener(session.connection(), "Zo\u00eb") == listener(session.connection(), "Zoe\u0308")
+
+
+def test_an_unknown_user_is_told_on_one_line_and_what_to_do(engine: Engine) -> None:
+    with snapshot(engine) as session, pytest.raises(UnknownUserError) as caught:
+        listener(session.connection(), "Ada\x1b[2J\n")
+    assert str(caught.value).isprintable()
+    assert "zik status" in str(caught.value)

@@ -1,0 +1,131 @@
+"""Two years of three people's real listening: what zik says, and what the raw files say in plain Python."""
+
+import csv
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine
+
+from tests.statistics.plain import Heard, Name, Plain, canonical, is_listen
+from worker.codec import decode
+from worker.database import snapshot, transaction
+from worker.recorders.batch import Accepted, Known, record_batch
+from worker.statistics.clock import clock
+from worker.statistics.days import days
+from worker.statistics.discoveries import count_discoveries
+from worker.statistics.listen_rule import ListenRule
+from worker.statistics.listener import listener
+from worker.statistics.periods import Period, Span, span
+from worker.statistics.ranking import Place, Subject, ranking
+from worker.statistics.refresh import refresh
+from worker.statistics.streaks import streaks
+from worker.statistics.totals import totals
+
+pytestmark = [pytest.mark.data, pytest.mark.timeout(300)]
+
+USERS = ("spotify-2021", "lastfm-2019", "personal-2024")
+ALL = span(Period.ALL, date.min)
+SPANS = (ALL, *(span(Period.YEAR, date(year, 1, 1)) for year in (2019, 2020, 2021, 2022, 2024, 2025)))
+TEN = 10
+
+
+def raw_plays(shared_data: Path) -> Plain:
+    """Each play once: the same user, moment and song are one play."""
+    folder = shared_data / "histories"
+    plays = [*_spotify(folder / "spotify-2021"), *_lastfm(folder / "lastfm-2019"), *_personal(folder / "personal-2024")]
+    return Plain(list({(play.user, play.local.astimezone(UTC), play.song): play for play in plays}.values()))
+
+
+def _spotify(folder: Path) -> Iterator[Heard]:
+    for path in sorted(folder.glob("StreamingHistory*.json")):
+        for row in json.loads(path.read_text()):
+            ended = datetime.strptime(row["endTime"], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+            heard_ms = row["msPlayed"]
+            began = ended - timedelta(milliseconds=heard_ms)
+            yield _heard("spotify-2021", began, row["artistName"], row["trackName"], heard_ms)
+
+
+def _lastfm(folder: Path) -> Iterator[Heard]:
+    with (folder / "ts_scrobbles.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            yield _heard("lastfm-2019", datetime.fromisoformat(row["ts"]), row["artist"], row["track"], None)
+
+
+def _personal(folder: Path) -> Iterator[Heard]:
+    for row in json.loads((folder / "listens.json").read_text()):
+        yield _heard("personal-2024", datetime.fromisoformat(row["listenDate"]), row["artist"], row["title"], None)
+
+
+def _heard(user: str, local: datetime, artist: str, title: str, ms_played: int | None) -> Heard:
+    return Heard(user, local, artist.strip(), title.strip(), None, ms_played, is_listen(ms_played, None))
+
+
+def record(engine: Engine, shared_data: Path) -> None:
+    known = Known()
+    for path in sorted((shared_data / "events").glob("*.jsonl.gz")):
+        with gzip.open(path) as file:
+            lines = [line.rstrip(b"\n") for line in file]
+        for start in range(0, len(lines), 2_000):
+            _record_batch(engine, [(f"{path.name}-{start}", line) for line in lines[start : start + 2_000]], known)
+    refresh(engine, ListenRule())
+
+
+def _record_batch(engine: Engine, lines: Sequence[tuple[str, bytes]], known: Known) -> None:
+    now = datetime.now(UTC)
+    entries = [Accepted(f"{name}-{number}", line, decode(line, now=now)) for number, (name, line) in enumerate(lines)]
+    with transaction(engine) as session:
+        recorded = record_batch(session.connection(), entries, known=known)
+    known.learn(recorded)
+
+
+def test_the_statistics_of_real_histories_are_those_of_the_raw_files(engine: Engine, shared_data: Path) -> None:
+    record(engine, shared_data)
+    plain = raw_plays(shared_data)
+    with snapshot(engine) as session:
+        connection = session.connection()
+        for username in (*USERS, None):
+            user_id = None if username is None else listener(connection, username).id
+            for wanted in SPANS:
+                _check(connection, user_id, wanted, plain.of(username, wanted))
+            if user_id is not None:
+                _check_whole(connection, user_id, plain.of(username))
+
+
+def _check(connection: Connection, user_id: int | None, wanted: Span, plain: Plain) -> None:
+    found = totals(connection, wanted, user_id=user_id)
+    assert (found.plays, found.listens, found.ms_played) == plain.sums()
+    assert found.songs == len({play.song for play in plain.listens})
+    assert found.artists == len({play.by for play in plain.listens})
+    assert found.listeners == len({play.user for play in plain.plays})
+    songs = ranking(connection, Subject.SONG, wanted, user_id=user_id, most=TEN)
+    artists = ranking(connection, Subject.ARTIST, wanted, user_id=user_id, most=TEN)
+    _check_places(songs, plain.ranked(lambda play: play.song))
+    _check_places(artists, plain.ranked(lambda play: play.by))
+
+
+def _check_places(places: Sequence[Place], expected: dict[Name, tuple[int, int, int, int]]) -> None:
+    """The files do not say which of two equal ones the catalogue met first, so their order is not asked for."""
+    best = sorted(((listens, plays) for plays, listens, _, _ in expected.values()), reverse=True)[:TEN]
+    names = [Name(canonical(p.artist), None if p.title is None else canonical(p.title)) for p in places]
+    assert [(place.listens, place.plays) for place in places] == best
+    assert len(set(names)) == len(names)
+    for name, place in zip(names, places, strict=True):
+        assert (place.plays, place.listens, place.ms_played, place.listeners) == expected[name]
+
+
+def _check_whole(connection: Connection, user_id: int, plain: Plain) -> None:
+    by_day = plain.grouped(lambda play: play.day)
+    found = {day.day: (day.plays, day.listens, day.ms_played) for day in days(connection, *ALL[1:], user_id=user_id)}
+    assert found == by_day
+    by_hour = plain.grouped(lambda play: (play.day.isoweekday(), play.local.hour))
+    hours = {(h.weekday, h.hour): (h.plays, h.listens, h.ms_played) for h in clock(connection, ALL, user_id=user_id)}
+    assert hours == by_hour
+    longest = streaks(connection, ALL, user_id=user_id, today=date.max).longest
+    assert longest is not None
+    assert longest.days == max((last - first).days + 1 for first, last in plain.streaks())
+    discovered = count_discoveries(connection, Period.ALL, ALL, user_id=user_id)
+    assert sum(count.songs for count in discovered) == len(plain.first_listens())

@@ -1,0 +1,158 @@
+"""What the commands that answer questions have in common: whom and when they ask about, and how they answer."""
+
+import csv
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import RenderableType
+from sqlalchemy import Connection
+
+from worker.cli.terminal import console, errors, print_json
+from worker.database import open_engine, snapshot
+from worker.printable import printable
+from worker.report.wording import span_name
+from worker.settings import load_settings
+from worker.statistics.listener import Listener, listener
+from worker.statistics.periods import Period, Span, span
+from worker.statistics.totals import totals
+from worker.statistics.waiting import waiting_days, waiting_for_charts
+
+ALL_TIME: Final = span(Period.ALL, date.min)
+# What a spreadsheet takes for the beginning of a formula, by https://owasp.org/www-community/attacks/CSV_Injection:
+# these in both widths. Control characters have become escapes before they are looked at.
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def as_day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("must be a day, as in 2026-11-23, or today") from None
+
+
+OneUser = Annotated[str, typer.Option("--user", "-u", help="Whose listening.")]
+MaybeUser = Annotated[str | None, typer.Option("--user", "-u", help="Whose listening.")]
+InPeriod = Annotated[Period, typer.Option("--period", "-p", help="How long a time.")]
+At = Annotated[
+    date | None,
+    typer.Option("--at", parser=as_day, metavar="DATE", help="A day in the period, else today by the user's clock."),
+]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with harmless cells, for a spreadsheet.")]
+
+
+@contextmanager
+def asking() -> Iterator[Connection]:
+    """A connection to the database of the settings, for reading."""
+    engine = open_engine(load_settings().database_url)
+    try:
+        with snapshot(engine) as session:
+            yield session.connection()
+    finally:
+        engine.dispose()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whom a question is about, nobody being everyone, and which days."""
+
+    connection: Connection
+    user: Listener | None
+    span: Span
+    today: date
+
+    @property
+    def user_id(self) -> int | None:
+        return self.user.id if self.user else None
+
+    @property
+    def one(self) -> Listener:
+        """The user, where the command cannot do without."""
+        if self.user is None:
+            raise typer.BadParameter("whose: --user NAME")
+        return self.user
+
+    @property
+    def whose(self) -> str:
+        return printable(self.user.username) if self.user else "everyone"
+
+    def facts(self) -> dict[str, Any]:
+        """What an answer for a program begins with."""
+        unbounded = self.span.period is Period.ALL
+        return {
+            "user": self.user.username if self.user else None,
+            "period": self.span.period,
+            "first": None if unbounded else self.span.first,
+            "last": None if unbounded else self.span.last,
+        }
+
+    def why_nothing(self, what: str, when: str = "") -> str:
+        """Why an answer is empty: not computed yet, or not in this time, or never."""
+        if self._waiting():
+            return f"the statistics of {self.whose} have not been computed yet: run `zik aggregate`"
+        known = totals(self.connection, ALL_TIME, user_id=self.user_id)
+        there_are = f"; there are plays from {known.first_day} to {known.last_day}" if known.plays else ""
+        return f"no {what} of {self.whose} in {when or span_name(self.span)}{there_are}"
+
+    def _waiting(self) -> bool:
+        if self.user is None:
+            return waiting_for_charts(self.connection)
+        return waiting_days(self.connection, user_id=self.user.id) > 0
+
+
+@contextmanager
+def question(username: str | None, period: Period = Period.ALL, at: date | None = None) -> Iterator[Asked]:
+    """Find the user, and the period that `at` or their today lies in."""
+    if at is not None and period is Period.ALL:
+        raise typer.BadParameter("--at chooses one day, week, month or year: add --period")
+    now = datetime.now(UTC)
+    with asking() as connection:
+        user = None if username is None else listener(connection, username)
+        today = user.today(now) if user else now.date()
+        yield Asked(connection, user, span(period, at or today), today)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer in its three forms: `picture` for people, `facts` and `rows` as JSON, `rows` alone as CSV."""
+
+    facts: Mapping[str, Any]
+    name: str
+    columns: Sequence[str]
+    rows: Sequence[Any]
+    picture: Callable[[], RenderableType]
+    why_nothing: Callable[[], str] = field(default=lambda: "")
+
+    def tell(self, *, as_json: bool, as_csv: bool) -> None:
+        """Print it. Why there is nothing goes to standard error, where no program takes it for an answer."""
+        if as_json and as_csv:
+            raise typer.BadParameter("--json or --csv, not both")
+        if not self.rows:
+            errors.print(self.why_nothing(), markup=False, highlight=False, soft_wrap=True)
+        if as_json:
+            print_json({**self.facts, self.name: [self._named(row) for row in self.rows]})
+        elif as_csv:
+            self._write_csv()
+        elif self.rows:
+            console.print(self.picture())
+
+    def _write_csv(self) -> None:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows([_cell(value) for value in self._named(row).values()] for row in self.rows)
+
+    def _named(self, row: Any) -> dict[str, Any]:
+        return {column: getattr(row, column) for column in self.columns}
+
+
+def _cell(value: Any) -> Any:
+    """Text on one line that no spreadsheet computes and no terminal obeys."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

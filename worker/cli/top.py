@@ -1,0 +1,90 @@
+from collections.abc import Sequence
+from enum import StrEnum, unique
+from typing import Annotated, Final
+
+import typer
+from rich.bar import Bar
+from rich.table import Table
+
+from worker.cli.question import Answer, AsCsv, Asked, At, InPeriod, Limit, MaybeUser, question
+from worker.cli.terminal import AsJson, console, plain
+from worker.report.wording import duration, span_name
+from worker.statistics.charts import LENGTH
+from worker.statistics.periods import Period
+from worker.statistics.ranking import Place, Subject
+from worker.statistics.tops import top as top_places
+
+_BAR: Final = 12
+# Below this width the names need the room more.
+_BARS_FROM: Final = 100
+
+
+@unique
+class Kind(StrEnum):
+    """The subjects as people ask for them."""
+
+    SONGS = "songs"
+    ARTISTS = "artists"
+    ALBUMS = "albums"
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.removesuffix("s"))
+
+
+WhatFor = Annotated[Kind, typer.Argument(metavar="songs|artists|albums", help="What is ranked.")]
+Everyone = Annotated[bool, typer.Option("--everyone", help="The chart for all users, up to an hour old.")]
+
+
+def top(
+    kind: WhatFor,
+    *,
+    user: MaybeUser = None,
+    everyone: Everyone = False,
+    period: InPeriod = Period.ALL,
+    at: At = None,
+    limit: Limit = 10,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Rank songs, artists or albums by listens, then plays."""
+    if (user is None) is not everyone:
+        raise typer.BadParameter("whose: --user NAME, or --everyone")
+    if everyone and limit > LENGTH:
+        raise typer.BadParameter(f"charts for everyone are kept to place {LENGTH}: --limit {LENGTH} at most")
+    with question(user, period, at) as asked:
+        places = top_places(asked.connection, kind.subject, asked.span, user_id=asked.user_id, most=limit)
+        Answer(
+            facts=asked.facts(),
+            name=kind.value,
+            columns=("place", "title", "artist", "listens", "plays", "ms_played", "listeners"),
+            rows=places,
+            picture=lambda: _table(asked, kind, places),
+            why_nothing=lambda: asked.why_nothing("listens"),
+        ).tell(as_json=as_json, as_csv=as_csv)
+
+
+def _table(asked: Asked, kind: Kind, places: Sequence[Place]) -> Table:
+    table = Table(title=plain(f"Top {kind} of {asked.whose}, {span_name(asked.span)}"), title_justify="left")
+    table.add_column("", justify="right", style="dim")
+    if kind is not Kind.ARTISTS:
+        table.add_column(kind.subject, overflow="fold", ratio=2)
+    table.add_column("artist", overflow="fold", ratio=1)
+    for heading in ("listens", "plays", "time", *(("listeners",) if asked.user is None else ())):
+        table.add_column(heading, justify="right", no_wrap=True)
+    bars = console.width >= _BARS_FROM
+    if bars:
+        table.add_column("", width=_BAR)
+    most = places[0].listens
+    for place in places:
+        names = (place.artist,) if place.title is None else (place.title, place.artist)
+        table.add_row(
+            str(place.place),
+            *(plain(name) for name in names),
+            f"{place.listens:,}",
+            f"{place.plays:,}",
+            duration(place.ms_played),
+            *((f"{place.listeners:,}",) if asked.user is None else ()),
+            *((Bar(most, 0, place.listens, width=_BAR, color="green"),) if bars else ()),
+        )
+    return table

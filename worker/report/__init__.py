@@ -1,0 +1,1 @@
+"""A listener's year as one page that needs nothing else, and the words in which figures are told."""

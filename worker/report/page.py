@@ -1,0 +1,80 @@
+"""Write a listener's year as one HTML page: no script, and nothing from elsewhere, as its policy tells the browser."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from worker.report import drawing, wording
+from worker.report.drawing import Grid
+from worker.report.year import Year
+from worker.statistics.heat import Shades
+from worker.statistics.ranking import Subject
+
+_HALF: Final = 6
+_MONTHS: Final = range(1, 13)
+
+
+def page(year: Year, *, made_on: date) -> str:
+    """The page as text. Whatever a user, a title or an artist is called is text in it, and never markup."""
+    style = _style()
+    listens = {day.day: day.listens for day in year.days}
+    hours = {(hour.weekday, hour.hour): hour.listens for hour in year.hours}
+    by_day, by_hour = Shades.of(listens.values()), Shades.of(hours.values())
+    return _template().render(
+        style=style,
+        policy=_policy(style),
+        year=year,
+        made_on=made_on,
+        subjects=Subject,
+        words=wording,
+        base=drawing.BARS_BASE,
+        months=drawing.bars(_by_month(listens)),
+        discovered=drawing.bars(_by_month({count.starts_on: count.songs for count in year.discovered})),
+        halves=_halves(year, listens, by_day),
+        day_legend=by_day.legend(),
+        clock=drawing.week_clock(hours, by_hour),
+        hours=hours,
+        hour_legend=by_hour.legend(),
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("worker.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2")
+
+
+@cache
+def _style() -> str:
+    return (files("worker.report") / "page.css").read_text(encoding="utf-8")
+
+
+def _policy(style: str) -> str:
+    """Content Security Policy: this style, known by its digest, and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def _by_month(counts: Mapping[date, int]) -> list[int]:
+    return [sum(count for day, count in counts.items() if day.month == month) for month in _MONTHS]
+
+
+def _halves(year: Year, listens: Mapping[date, int], shades: Shades) -> list[Grid]:
+    """Half a year fits a phone."""
+    first, last = year.span.first, year.span.last
+    return [
+        drawing.calendar(first, date(first.year, _HALF, 30), listens, shades),
+        drawing.calendar(date(first.year, _HALF + 1, 1), last, listens, shades),
+    ]

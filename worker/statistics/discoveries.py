@@ -1,0 +1,77 @@
+"""Discoveries: songs that somebody listened to for the first time."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import Connection, Subquery, func, select
+
+from worker.models import Song, SongDay
+from worker.statistics.periods import Period, Span, span
+from worker.statistics.scope import within
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """A song, and the local day of its first listen ever. A play that is no listen discovers nothing."""
+
+    day: date
+    artist: str
+    title: str
+
+
+@dataclass(frozen=True)
+class DiscoveryCount:
+    """How many songs were discovered in the period that begins on `starts_on`."""
+
+    starts_on: date
+    songs: int
+
+
+def discoveries(connection: Connection, wanted: Span, *, user_id: int, most: int) -> Sequence[Discovery]:
+    """The latest `most` discoveries of a span, newest first; those of one day by the age of the song in the catalogue.
+
+    Costs a look at each song of each day of the user's whole history, because that is what makes a listen the first.
+    """
+    first = _first_listens(user_id)
+    # Named after the latest are known: the catalogue is larger than any answer.
+    latest = (
+        select(first)
+        .where(within(first.c.day, wanted.first, wanted.last))
+        .order_by(first.c.day.desc(), first.c.song_id)
+        .limit(most)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(latest.c.day, Song.artist, Song.title)
+        .join(Song, Song.id == latest.c.song_id)
+        .order_by(latest.c.day.desc(), latest.c.song_id)
+    )
+    return [Discovery(*row) for row in rows]
+
+
+def count_discoveries(
+    connection: Connection, period: Period, wanted: Span, *, user_id: int
+) -> Sequence[DiscoveryCount]:
+    """How many songs were discovered in each day, week, month or year of a span that has any, in order.
+
+    Costs as much as `discoveries`.
+    """
+    first = _first_listens(user_id)
+    rows = connection.execute(
+        select(first.c.day, func.count()).where(within(first.c.day, wanted.first, wanted.last)).group_by(first.c.day)
+    )
+    counts = Counter[date]()
+    for day, songs in rows:
+        counts[span(period, day).first] += songs
+    return [DiscoveryCount(starts_on, songs) for starts_on, songs in sorted(counts.items())]
+
+
+def _first_listens(user_id: int) -> Subquery:
+    return (
+        select(SongDay.song_id, func.min(SongDay.day).label("day"))
+        .where(SongDay.user_id == user_id, SongDay.listens > 0)
+        .group_by(SongDay.song_id)
+        .subquery()
+    )

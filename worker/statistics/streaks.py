@@ -1,0 +1,69 @@
+"""Streaks: days in a row with at least one listen."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from worker.models import ListeningHour
+from worker.statistics.periods import Span
+from worker.statistics.scope import scope
+
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Streak:
+    """The days from `first` to `last`, both included, each with a listen."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        return (self.last - self.first) // _DAY + 1
+
+
+@dataclass(frozen=True)
+class Streaks:
+    """None where there is none. Of several that are the longest, the one that was there first."""
+
+    current: Streak | None
+    longest: Streak | None
+
+
+def streaks(connection: Connection, span: Span, *, user_id: int, today: date) -> Streaks:
+    """The longest streak of a span, and the one that is not broken yet.
+
+    A streak is current if it reaches today or yesterday: today is not over, and may still get its listen. `today` is
+    the listener's local day. A streak that began before the span, or goes on after it, counts by its days within.
+
+    Costs a look at each hour with plays in the span: some ten rows a day.
+    """
+    hours = ListeningHour
+    listened = connection.scalars(
+        select(hours.day)
+        .where(scope(hours, span.first, span.last, user_id=user_id), hours.listens > 0)
+        .group_by(hours.day)
+        .order_by(hours.day)
+    )
+    found = list(runs(listened))
+    latest = found[-1] if found else None
+    return Streaks(
+        current=latest if latest and latest.last >= today - _DAY else None,
+        longest=max(found, key=lambda streak: streak.days, default=None),
+    )
+
+
+def runs(days: Iterable[date]) -> Iterator[Streak]:
+    """Part days, in order and each once, where one is missing."""
+    first = last = None
+    for day in days:
+        if first and last and day - last != _DAY:
+            yield Streak(first, last)
+            first = None
+        first, last = first or day, day
+    if first and last:
+        yield Streak(first, last)
