@@ -54,6 +54,8 @@ _POSTGRESQL: Final = (
     BEGIN
         INSERT INTO stale_charts (day, mark)
         SELECT day, gen_random_uuid() FROM (SELECT DISTINCT day FROM song_days WHERE user_id = OLD.id) AS listened;
+        DELETE FROM song_days WHERE user_id = OLD.id;
+        DELETE FROM listening_hours WHERE user_id = OLD.id;
         RETURN OLD;
     END $$
     """,
@@ -139,6 +141,8 @@ _SQLITE: Final = (
     BEGIN
         INSERT INTO stale_charts (day, mark)
         SELECT day, {_NEW_MARK} FROM (SELECT DISTINCT day FROM song_days WHERE user_id = OLD.id);
+        DELETE FROM song_days WHERE user_id = OLD.id;
+        DELETE FROM listening_hours WHERE user_id = OLD.id;
     END
     """,
 )

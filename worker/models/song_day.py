@@ -1,22 +1,21 @@
 from datetime import date
 
-from sqlalchemy import BigInteger, ForeignKey
+from sqlalchemy import BigInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from worker.models.base import Base, BigIntegerKey, TimestampMixin
-from worker.models.user import User
 
 
 class SongDay(TimestampMixin, Base):
     """A rollup: what a user played of one song on a local day. Computed from the history, never added to.
 
-    No foreign key to the song: whoever deletes a song deletes its plays, which marks their days, and a row whose song
-    is gone joins to nothing until then. The check would cost a third of writing the row.
+    No foreign keys, see `ListeningHour`. Whoever deletes a song deletes its plays, which marks their days; until these
+    are computed, a row whose song is gone joins to nothing.
     """
 
     __tablename__ = "song_days"
 
-    user_id: Mapped[int] = mapped_column(BigIntegerKey, ForeignKey(User.id, ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigIntegerKey, primary_key=True)
     # The charts for everyone read whole days.
     day: Mapped[date] = mapped_column(primary_key=True, index=True)
     song_id: Mapped[int] = mapped_column(BigIntegerKey, primary_key=True)

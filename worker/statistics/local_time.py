@@ -46,7 +46,10 @@ def zones_of(connection: Connection, user_ids: Iterable[int]) -> Mapping[int, tz
 
 
 def stretches(timezone: tzinfo, starts_at: datetime, ends_at: datetime) -> Iterator[Stretch]:
-    """Part the time between two UTC instants, a few days, where the timezone's offset changes."""
+    """Part the time between two UTC instants where the timezone's offset changes."""
+    if timezone is UTC:
+        yield Stretch(starts_at, ends_at, 0)
+        return
     begun = starts_at
     while begun < ends_at:
         offset = _offset_minutes(timezone, begun)
@@ -76,25 +79,43 @@ def _offset_minutes(timezone: tzinfo, at: datetime) -> int:
 
 
 def windows(days: Iterable[UserDay], zones: Mapping[int, tzinfo]) -> Iterator[dict[str, Any]]:
-    """For each local day the time in which its plays can lie: a day more on both sides, whatever offset they have.
+    """For each run of local days the time in which their plays can lie: a day more on both sides, for any offset.
 
-    Where the user's offset changes in between, the window comes in parts. Rows for `WINDOW_COLUMNS`.
+    Where the user's own offset changes in between, the window comes in parts. Rows for `WINDOW_COLUMNS`.
     """
-    for user_id, day in days:
-        midnight = datetime.combine(day, time(), UTC)
-        for stretch in stretches(zones.get(user_id, UTC), midnight - _DAY, midnight + 2 * _DAY):
+    for user_id, first, last in _runs(days):
+        starts_at, ends_at = _midnight(first) - _DAY, _midnight(last) + 2 * _DAY
+        for stretch in stretches(zones.get(user_id, UTC), starts_at, ends_at):
             yield {
                 "user_id": user_id,
-                "day": day.isoformat(),
+                "first_day": first.isoformat(),
+                "last_day": last.isoformat(),
                 "starts_at": instant(stretch.starts_at),
                 "ends_at": instant(stretch.ends_at),
                 "offset_minutes": stretch.offset_minutes,
             }
 
 
+def _runs(days: Iterable[UserDay]) -> Iterator[tuple[int, date, date]]:
+    """Users with the first and last of days that follow each other."""
+    run: list[UserDay] = []
+    for user_id, day in sorted(days):
+        if run and run[-1] != (user_id, day - _DAY):
+            yield run[0][0], run[0][1], run[-1][1]
+            run = []
+        run.append((user_id, day))
+    if run:
+        yield run[0][0], run[0][1], run[-1][1]
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
 WINDOW_COLUMNS: Final = {
     "user_id": "bigint",
-    "day": "date",
+    "first_day": "date",
+    "last_day": "date",
     "starts_at": "timestamptz",
     "ends_at": "timestamptz",
     "offset_minutes": "integer",

@@ -59,6 +59,8 @@ _POSTGRESQL = (
     BEGIN
         INSERT INTO stale_charts (day, mark)
         SELECT day, gen_random_uuid() FROM (SELECT DISTINCT day FROM song_days WHERE user_id = OLD.id) AS listened;
+        DELETE FROM song_days WHERE user_id = OLD.id;
+        DELETE FROM listening_hours WHERE user_id = OLD.id;
         RETURN OLD;
     END $$
     """,
@@ -142,6 +144,8 @@ _SQLITE = (
     BEGIN
         INSERT INTO stale_charts (day, mark)
         SELECT day, {_NEW_MARK} FROM (SELECT DISTINCT day FROM song_days WHERE user_id = OLD.id);
+        DELETE FROM song_days WHERE user_id = OLD.id;
+        DELETE FROM listening_hours WHERE user_id = OLD.id;
     END
     """,
 )
@@ -167,9 +171,6 @@ def upgrade() -> None:
         sa.Column("listens", sa.Integer(), nullable=False),
         sa.Column("ms_played", sa.BigInteger(), nullable=False),
         *timestamps(),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["app_users.id"], name="fk_listening_hours_user_id_app_users", ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("user_id", "day", "hour", name="pk_listening_hours"),
     )
     op.create_table(
@@ -181,9 +182,6 @@ def upgrade() -> None:
         sa.Column("listens", sa.Integer(), nullable=False),
         sa.Column("ms_played", sa.BigInteger(), nullable=False),
         *timestamps(),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["app_users.id"], name="fk_song_days_user_id_app_users", ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("user_id", "day", "song_id", name="pk_song_days"),
     )
     op.create_index("ix_song_days_day", "song_days", ["day"])
