@@ -2,7 +2,7 @@
 
 The recorder marks the days of the plays it adds, because it knows them best. What else statistics are computed from
 is marked here: a play that is changed or deleted (also by the deletion of its song), a song's duration or album, a
-user's timezone; and a user who is deleted leaves the charts. Only TRUNCATE passes triggers by, and a play that
+user's timezone; and a user who is deleted leaves rollups and charts. Only TRUNCATE passes triggers by, and a play that
 somebody adds without the recorder: `zik recompute` sees those.
 
 Every mark is new. One that two changes share could be cleared by a computation that has seen only the first.
