@@ -99,8 +99,11 @@ def patient(engine: Engine) -> Engine:
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Session]:
-    """Open a session that only reads. On SQLite it waits for no writer and stops none."""
-    with _translated(), Session(engine.execution_options(zik_reads_only=True)) as session:
+    """Open a session that only reads, and sees one moment. On SQLite it waits for no writer and stops none."""
+    options: dict[str, Any] = {"zik_reads_only": True}
+    if engine.dialect.name == "postgresql":
+        options["isolation_level"] = "REPEATABLE READ"
+    with _translated(), Session(engine.execution_options(**options)) as session:
         yield session
 
 

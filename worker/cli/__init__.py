@@ -38,15 +38,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # In the order in which a newcomer meets them, which is the order of `zik --help`.
-COMMANDS = (
-    demo, up, init, publish, drain, status, health, doctor, metrics, aggregate, recompute, verify, export, forget
-)  # fmt: skip
-for command in COMMANDS:
-    app.command()(command)
-app.command("import")(import_files)
-for question in (stats, top, days, clock, streaks, discoveries, report):
-    app.command(rich_help_panel="Statistics")(question)
-app.add_typer(desk, name="dead")
+PANELS = {
+    "Run": (demo, up, init, drain, status, health, doctor, metrics),
+    "Events": (publish, import_files, export, forget),
+    "Statistics": (stats, top, days, clock, streaks, discoveries, report, aggregate, recompute, verify),
+}
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(command.__name__.removesuffix("_files"), rich_help_panel=panel)(command)
+app.add_typer(desk, name="dead", rich_help_panel="Events")
 
 
 def main() -> None:

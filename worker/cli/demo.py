@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 
 from worker.books import Books
-from worker.cli.terminal import books_table, console, progress, say
+from worker.cli.terminal import books_table, console, plain, progress, say
 from worker.cli.up import stopped_by_signals
 from worker.codec import encode
 from worker.database import open_engine, snapshot
@@ -22,14 +21,18 @@ from worker.errors import ZikError
 from worker.local.folder import claimed
 from worker.local.services import worker_and_beat
 from worker.local.valkey import embedded_valkey, free_port, reclaim
-from worker.models import PlayHistory, Song
 from worker.publishing import lines_of, publish_lines
 from worker.settings import load_settings
 from worker.simulator import simulate
+from worker.statistics.charts import chart, refresh_charts
+from worker.statistics.listen_rule import ListenRule
+from worker.statistics.periods import Period, span
+from worker.statistics.ranking import Subject
+from worker.statistics.refresh import refresh
 from worker.stream import EventStream
 
 _STALLED_S = 30.0
-_BUSIEST = 10
+_TOP = 10
 # So that the dead-letter desk has something to show.
 _BROKEN = [b'{"type":"play","user":"listener-001","song":{"title":"When was it?","artist":"Nobody Knows"}}']
 
@@ -128,7 +131,7 @@ def _drained(books: Books) -> int:
 def _report(engine: Engine, books: Books, seconds: float, folder: Path) -> None:
     console.print(f"\n{books.received:,} events in {seconds:.1f} s, published and recorded at the same time\n")
     console.print(books_table(books))
-    console.print(_busiest_songs(engine))
+    console.print(_top_songs(engine))
     # Under `uv run` the command is on no other shell's path.
     zik = "uv run zik" if "UV" in os.environ else "zik"
     say(
@@ -136,27 +139,27 @@ def _report(engine: Engine, books: Books, seconds: float, folder: Path) -> None:
         f"  {zik} up                 the same for real use, until you stop it\n"
         f"  {zik} publish FILE…      your own events, one JSON object a line\n"
         f"  {zik} status --watch     where every event is\n\n"
-        "and to see why one event of the demo was not recorded:\n\n"
-        f"  DATABASE_URL=sqlite:///{folder / 'demo.db'} {zik} dead list"
+        "and with what the demo has recorded:\n\n"
+        f"  export DATABASE_URL=sqlite:///{folder / 'demo.db'}\n"
+        f"  {zik} clock --user listener-000                      when somebody listens\n"
+        f"  {zik} report --user listener-000 --year {datetime.now(UTC).year}         a year as a page\n"
+        f"  {zik} dead list                                      why one event was not recorded"
     )
 
 
-def _busiest_songs(engine: Engine) -> Table:
-    plays = func.count().label("plays")
-    listeners = func.count(PlayHistory.user_id.distinct()).label("listeners")
-    busiest = (
-        select(Song.title, Song.artist, plays, listeners)
-        .join(PlayHistory, PlayHistory.song_id == Song.id)
-        .group_by(Song.id)
-        .order_by(plays.desc(), Song.id)
-        .limit(_BUSIEST)
-    )
-    table = Table(title="The busiest songs", title_justify="left")
+def _top_songs(engine: Engine) -> Table:
+    """What the workers of `zik up` compute every ten seconds, and draw every hour."""
+    today = datetime.now(UTC).date()
+    refresh(engine, ListenRule())
+    refresh_charts(engine, today=today, closed=False)
+    with snapshot(engine) as session:
+        places = chart(session.connection(), Subject.SONG, span(Period.ALL, today), most=_TOP)
+    table = Table(title="Top songs of everyone", title_justify="left")
     table.add_column("title")
     table.add_column("artist")
-    table.add_column("plays", justify="right")
-    table.add_column("listeners", justify="right")
-    with snapshot(engine) as session:
-        for title, artist, count, people in session.execute(busiest):
-            table.add_row(escape(title), escape(artist), f"{count:,}", f"{people:,}")
+    for heading in ("listens", "plays", "listeners"):
+        table.add_column(heading, justify="right")
+    for place in places:
+        names = (plain(place.title or ""), plain(place.artist))
+        table.add_row(*names, f"{place.listens:,}", f"{place.plays:,}", f"{place.listeners:,}")
     return table
