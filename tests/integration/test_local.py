@@ -93,7 +93,7 @@ def test_the_demo_balances_its_books_and_leaves_nothing_running(home: Path) -> N
         assert demo.returncode == 0, out
         assert "the books balance" in out
         assert "3,000" in out
-        assert "The busiest songs" in out
+        assert "Top songs of everyone" in out
         assert relatives(home) == []
 
 
