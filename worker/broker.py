@@ -23,6 +23,21 @@ class _Message(virtual.Message):
             raise TypeError("delivery_info")
 
 
+class _QoS(redis.QoS):
+    """A message whose acknowledgement Redis refuses gives its slot back all the same.
+
+    kombu would count it as in work for ever. Once each slot of the pool is taken by such a one, the worker asks Redis
+    for nothing more, so it never learns that its connection is gone, either.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        try:
+            super().ack(delivery_tag)
+        except Exception:
+            virtual.QoS.ack(self, delivery_tag)
+            raise
+
+
 class _Sieve(virtual.Channel):
     """Mixed into a channel, it lets through what is a message, and drops the rest with a line in the log.
 
@@ -53,7 +68,7 @@ class _Sieve(virtual.Channel):
 
 
 class Channel(_Sieve, redis.Channel):
-    pass
+    QoS = _QoS
 
 
 class Transport(redis.Transport):
@@ -61,7 +76,7 @@ class Transport(redis.Transport):
 
 
 class SentinelChannel(_Sieve, redis.SentinelChannel):
-    pass
+    QoS = _QoS
 
 
 class SentinelTransport(redis.SentinelTransport):

@@ -1,0 +1,30 @@
+from typing import Any
+
+import pytest
+import redis
+from kombu import Connection, Consumer, Queue
+
+from worker.broker import use_sieve
+
+
+def test_an_acknowledgement_that_redis_refuses_gives_the_slot_back(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker all of whose slots were held by such messages asked Redis for nothing more, for ever."""
+    use_sieve()
+    received: list[Any] = []
+    with Connection(redis_url) as connection:
+        channel = connection.channel()
+        channel.basic_qos(0, 1, False)  # noqa: FBT003 -- kombu's signature
+        connection.Producer(channel).publish({}, exchange="", routing_key="q", declare=[Queue("q")])
+        with Consumer(channel, [Queue("q")], callbacks=[lambda _, message: received.append(message)]):
+            connection.drain_events(timeout=5)
+        assert not channel.qos.can_consume()
+
+        def away(*_: object, **__: object) -> None:
+            raise redis.AuthenticationError("invalid username-password pair")
+
+        monkeypatch.setattr(channel.qos, "_remove_from_indices", away)
+        with pytest.raises(redis.AuthenticationError):
+            received[0].ack()
+        assert channel.qos.can_consume()
