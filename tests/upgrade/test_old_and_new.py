@@ -1,0 +1,73 @@
+"""One release of overlap in both directions: the last release on this schema, and this release on the last schema."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select
+
+from tests import oracle
+from tests.upgrade.listening import Listening
+from tests.upgrade.site import Site, assert_statistics
+from tests.workers import count, eventually, running_worker, url_of
+from worker.database import snapshot
+from worker.identity import album_identity, artist_identity
+from worker.models import Song
+from worker.stream import EventStream
+
+EVENTS = 2_000
+
+
+def test_the_wheel_is_the_last_release_and_not_this_checkout(old_release: Path, tmp_path: Path) -> None:
+    asked = "import importlib.metadata, worker; print(importlib.metadata.version('zik'), worker.__file__)"
+    command, environment = [sys.executable, "-c", asked], {"PYTHONPATH": str(old_release)}
+    told = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["0.1.0", str(old_release / "worker" / "__init__.py")]
+
+
+@pytest.fixture
+def recorded_by_old(engine: Engine, redis_url: str, old_release: Path, tmp_path: Path) -> Iterator[Engine]:
+    """This release's schema, filled by a worker of the last one."""
+    payloads = Listening(3).take(EVENTS)
+    with (
+        EventStream.opened(redis_url) as stream,
+        running_worker(
+            redis_url=redis_url, database_url=url_of(engine), folder=tmp_path, PYTHONPATH=str(old_release)
+        ) as worker,
+    ):
+        stream.append(payloads)
+        eventually(lambda: stream.books().waiting == 0, within_s=60, told=lambda: worker.log[-5_000:])
+        oracle.check(payloads, stream, engine)
+        yield engine
+
+
+def test_f28_what_a_worker_of_the_last_release_records_is_in_the_statistics(recorded_by_old: Engine) -> None:
+    assert count(recorded_by_old, "songs", "artist_identity IS NOT NULL") == 0
+    assert count(recorded_by_old, "songs", "duration_ms IS NOT NULL") > 0
+    assert count(recorded_by_old, "stale_histories", "user_id IS NOT NULL") > 0
+    assert_statistics(recorded_by_old)
+    with snapshot(recorded_by_old) as session:
+        songs = session.scalars(select(Song)).all()
+        assert any(song.album for song in songs)
+        for song in songs:
+            assert song.artist_identity is not None
+            assert song.artist_identity.hex == artist_identity(song.artist)
+            filed = song.album_identity.hex if song.album_identity else None
+            assert filed == (album_identity(song.artist, song.album) if song.album else None)
+
+
+def test_f26_a_worker_of_this_release_waits_for_its_schema_and_needs_nobody(site: Site) -> None:
+    with site.worker("new") as worker:
+        site.publish(EVENTS)
+        eventually(lambda: "run `zik init`" in worker.log, within_s=30, told=lambda: worker.log)
+        # Time in which it could do wrong: it tries again with every ring.
+        time.sleep(3)
+        assert site.stream.books().waiting == EVENTS
+        assert count(site.engine, "dead_letters") == count(site.engine, "play_history") == 0
+        assert site.init().startswith("upgraded the schema from 0001 to 0002")
+        site.settle()
+        assert worker.alive
+    assert_statistics(site.engine)
