@@ -159,5 +159,3 @@ def assert_statistics(engine: Engine) -> None:
     assert verdict.differences == []
     assert verdict.users > 0
     assert verdict.charts > 0
-
-
