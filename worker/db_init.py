@@ -3,6 +3,7 @@
 Run as `python -m worker.db_init`; `zik init` and the task `bootstrap_schema` do the same.
 """
 
+import logging
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,13 +15,15 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential, wait_random
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential, wait_random
 
 from worker.crash import Point, arm, pass_by
 from worker.database import open_engine, patient, transaction, write_ahead
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, ZikError
 from worker.models import Base
 from worker.settings import load_settings, without_password
+
+logger = logging.getLogger(__name__)
 
 # Any constant will do, as long as every process of every release takes the same one.
 _ADVISORY_LOCK: Final = 0x7A696B01
@@ -81,7 +84,11 @@ def bring_up_schema(engine: Engine) -> Bootstrap:
     """
     _prepare_file(engine)
     attempts = Retrying(
-        retry=retry_if_exception(_is_locked), stop=stop_after_delay(_GIVE_UP_S), wait=_PAUSE, reraise=True
+        retry=retry_if_exception(_is_locked),
+        stop=stop_after_delay(_GIVE_UP_S),
+        wait=_PAUSE,
+        before_sleep=_say_why,
+        reraise=True,
     )
     try:
         return attempts(_attempt, engine)
@@ -100,6 +107,10 @@ _WHO_HOLDS_IT: Final = (
 
 def _is_locked(error: BaseException) -> bool:
     return isinstance(error, DatabaseUnavailableError) and error.is_locked
+
+
+def _say_why(state: RetryCallState) -> None:
+    logger.warning("others hold a table of zik: nothing was changed, trying again in %.0f s", state.upcoming_sleep)
 
 
 def _attempt(engine: Engine) -> Bootstrap:

@@ -13,7 +13,7 @@ from tests.strategies import accepted, event_id, play, preference, song
 from worker.database import snapshot, transaction
 from worker.models import SongDay, StaleDay, User
 from worker.recorders.batch import Known, record_batch
-from worker.statistics import charts, rollups
+from worker.statistics import charts, ranking, rollups
 from worker.statistics.charts import refresh_charts
 from worker.statistics.ranking import Place
 from worker.statistics.refresh import refresh
@@ -100,7 +100,7 @@ def test_a_day_that_is_computed_while_its_chart_is_drawn_stays_marked(
 ) -> None:
     record(postgres, play(id=event_id(1)))
     refresh(postgres, RULE)
-    rank = charts.ranking
+    rank = ranking.ranking
 
     def ranked_too_early(*arguments: Any, **options: Any) -> Sequence[Place]:
         places = rank(*arguments, **options)

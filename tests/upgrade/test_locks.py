@@ -97,7 +97,7 @@ def revision(engine: Engine) -> str | None:
 
 
 def test_f17_behind_a_long_transaction_it_gives_up_says_what_to_do_and_has_stalled_no_recorder(
-    last_schema: Engine, monkeypatch: pytest.MonkeyPatch
+    last_schema: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Longer than a recorder waits for a lock.
     monkeypatch.setattr(db_init, "_GIVE_UP_S", 7.0)
@@ -110,6 +110,7 @@ def test_f17_behind_a_long_transaction_it_gives_up_says_what_to_do_and_has_stall
         written = recorder.written
         eventually(lambda: recorder.written > written, within_s=10)
     assert recorder.refused == []
+    assert "others hold a table of zik" in caplog.text
     assert written > 0
 
 

@@ -54,6 +54,7 @@ def test_f28_a_rolling_upgrade_under_load_loses_nothing_and_its_statistics_are_e
         assert_statistics(site.engine)
 
 
+@pytest.mark.full
 def test_f28_the_way_back_under_load_loses_nothing_and_the_statistics_come_back(site: Site) -> None:
     with ExitStack() as processes:
         start = processes.enter_context

@@ -241,7 +241,6 @@ def _lock(*, songs: str, others: str) -> None:
 
 def downgrade() -> None:
     _lock(songs="ACCESS EXCLUSIVE", others="ACCESS EXCLUSIVE")
-    _mark_what_was_computed()
     if op.get_context().dialect.name == "postgresql":
         for function in _POSTGRESQL_FUNCTIONS:
             op.execute(f"DROP FUNCTION {function} CASCADE")
@@ -265,17 +264,3 @@ def downgrade() -> None:
     op.drop_index("ix_songs_unfiled", table_name="songs")
     op.drop_column("songs", "album_identity")
     op.drop_column("songs", "artist_identity")
-
-
-def _mark_what_was_computed() -> None:
-    """So that all of it comes back after the next upgrade, in whatever timezone its listener is by then."""
-    postgresql = op.get_context().dialect.name == "postgresql"
-    mark = "gen_random_uuid()" if postgresql else _NEW_MARK
-    shifted = "day + shift" if postgresql else "date(day, shift || ' days')"
-    op.execute(f"""
-        INSERT INTO stale_days (user_id, day, mark)
-        SELECT user_id, day, {mark} FROM (
-            SELECT DISTINCT user_id, {shifted} AS day FROM listening_hours
-             CROSS JOIN (SELECT -2 AS shift UNION SELECT -1 UNION SELECT 0 UNION SELECT 1 UNION SELECT 2) AS shifts
-        ) AS computed
-    """)
