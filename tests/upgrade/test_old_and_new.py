@@ -50,7 +50,7 @@ def test_f28_what_a_worker_of_the_last_release_records_is_in_the_statistics(
     durations = count(engine, "songs", "duration_ms IS NOT NULL")
     assert count(engine, "stale_histories") == 0
     settle(stream, then, old_worker)
-    # It knows nothing of statistics, and corrects them all the same: durations and timezones of days that were computed.
+    # It knows nothing of statistics, and corrects them all the same: durations and timezones of computed days.
     assert count(engine, "songs", "duration_ms IS NOT NULL") > durations
     assert count(engine, "stale_histories", "user_id IS NOT NULL") > 0
     assert count(engine, "stale_histories", "song_id IS NOT NULL") > 0
