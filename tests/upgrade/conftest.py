@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.upgrade.site import Site, open_site
+from tests.upgrade.fleet import Fleet, open_fleet
 from tests.workers import ROOT
 
 WHEEL = ROOT / "tests" / "releases" / "zik-0.1.0-py3-none-any.whl"
@@ -22,7 +22,7 @@ def old_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(tmp_path: Path, old_release: Path) -> Iterator[Site]:
+def fleet(tmp_path: Path, old_release: Path) -> Iterator[Fleet]:
     """Servers with the schema of the previous release, which that release has made."""
-    with open_site(tmp_path, old_release) as site:
-        yield site
+    with open_fleet(tmp_path, old_release) as fleet:
+        yield fleet

@@ -16,8 +16,8 @@ from sqlalchemy import Engine, text
 from tests.statistics import brute_force
 from tests.statistics.rows import RULE, record
 from tests.strategies import event_id, play, preference
+from tests.upgrade.fleet import assert_statistics
 from tests.upgrade.listening import Listening
-from tests.upgrade.site import assert_statistics
 from tests.workers import ROOT
 from worker.database import snapshot, transaction
 from worker.db_init import _alembic, bring_up_schema

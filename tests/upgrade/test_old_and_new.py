@@ -11,8 +11,8 @@ from sqlalchemy import Engine, select
 
 from tests import oracle
 from tests.statistics.rows import RULE
+from tests.upgrade.fleet import Fleet, assert_statistics
 from tests.upgrade.listening import Listening
-from tests.upgrade.site import Site, assert_statistics
 from tests.workers import Process, count, eventually, running_worker, url_of
 from worker.database import snapshot
 from worker.identity import album_identity, artist_identity
@@ -76,15 +76,15 @@ def assert_filed(engine: Engine) -> None:
             assert filed == (album_identity(song.artist, song.album) if song.album else None)
 
 
-def test_f26_a_worker_of_this_release_waits_for_its_schema_and_needs_nobody(site: Site) -> None:
-    with site.worker("new") as worker:
-        site.publish(EVENTS)
+def test_f26_a_worker_of_this_release_waits_for_its_schema_and_needs_nobody(fleet: Fleet) -> None:
+    with fleet.worker("new") as worker:
+        fleet.publish(EVENTS)
         eventually(lambda: "run `zik init`" in worker.log, within_s=30, told=lambda: worker.log)
         # Time in which it could do wrong: it tries again with every ring.
         time.sleep(3)
-        assert site.stream.books().waiting == EVENTS
-        assert count(site.engine, "dead_letters") == count(site.engine, "play_history") == 0
-        assert site.init().startswith("upgraded the schema from 0001 to 0002")
-        site.settle()
+        assert fleet.stream.books().waiting == EVENTS
+        assert count(fleet.engine, "dead_letters") == count(fleet.engine, "play_history") == 0
+        assert fleet.init().startswith("upgraded the schema from 0001 to 0002")
+        fleet.settle()
         assert worker.alive
-    assert_statistics(site.engine)
+    assert_statistics(fleet.engine)

@@ -1,4 +1,4 @@
-"""An installation of zik through an upgrade: servers, processes of two releases, and a publisher that never stops."""
+"""A fleet of zik through an upgrade: servers, processes of two releases, and a publisher that never stops."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ _DRY_S: Final = 90.0
 _STEP: Final = 20
 
 
-class Site:
+class Fleet:
     """Workers have a role without DDL; `init` runs as the owner. What is published is remembered for the oracle."""
 
     def __init__(self, folder: Path, old: Path, valkey: Valkey, postgres: Postgres) -> None:
@@ -137,16 +137,16 @@ class Site:
 
 
 @contextmanager
-def open_site(folder: Path, old: Path) -> Iterator[Site]:
+def open_fleet(folder: Path, old: Path) -> Iterator[Fleet]:
     with own_valkey(folder / "valkey") as valkey, own_postgres() as postgres:
         postgres.run("CREATE DATABASE zik")
         postgres.run(ROLES.read_text(), database="zik")
-        site = Site(folder, old, valkey, postgres)
+        fleet = Fleet(folder, old, valkey, postgres)
         try:
-            assert "schema 0001" in site.init(old=True)
-            yield site
+            assert "schema 0001" in fleet.init(old=True)
+            yield fleet
         finally:
-            site.close()
+            fleet.close()
 
 
 def assert_statistics(engine: Engine) -> None:
