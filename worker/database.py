@@ -18,6 +18,8 @@ from worker.silence import ImpatientConnection
 STATEMENT_TIMEOUT_MS: Final = 15_000
 LOCK_TIMEOUT_MS: Final = 5_000
 PATIENT_LOCK_TIMEOUT_MS: Final = 60_000
+# Whoever comes after a migration that waits for a table waits behind it. So it waits for less time than a batch does.
+MIGRATION_LOCK_TIMEOUT_MS: Final = 2_000
 CONNECT_TIMEOUT_S: Final = 5
 # A server that lives has answered by then, if only with an error.
 SILENCE_S: Final = STATEMENT_TIMEOUT_MS / 1000 + 5
@@ -27,6 +29,7 @@ _UNAVAILABLE: Final = {
     "08", "40", "53", "57", "58", "XX",
     "25006", "25P02", "25P03", "25P04", "28000", "28P01", "3D000", "55P03", "55006",
 }  # fmt: skip
+_LOCKED: Final = {"40001", "40P01", "55P03", "SQLITE_BUSY"}
 _MISUSED: Final = {"42", "3F"}
 _ROW_REFUSED: Final = {"22", "23"}
 
@@ -172,7 +175,7 @@ def _sqlite_meaning(error: sqlite3.Error) -> ZikError:
 def _classed(code: str, family: str, detail: str) -> ZikError:
     text = f"{code or 'no SQLSTATE'}{f': {detail}' if detail else ''}"
     if family in _UNAVAILABLE | _SQLITE_UNAVAILABLE:
-        return DatabaseUnavailableError(f"the database cannot work now ({text})")
+        return DatabaseUnavailableError(f"the database cannot work now ({text})", is_locked=code in _LOCKED)
     if family in _ROW_REFUSED | _SQLITE_ROW_REFUSED:
         return RowRefusedError(f"the database refused a row ({text})")
     if family in _MISUSED | _SQLITE_MISUSED:

@@ -3,6 +3,7 @@
 Run as `python -m worker.db_init`; `zik init` and the task `bootstrap_schema` do the same.
 """
 
+import logging
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential, wait_random
 
 from worker.crash import Point, arm, pass_by
 from worker.database import open_engine, patient, transaction, write_ahead
@@ -21,8 +23,13 @@ from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, ZikErr
 from worker.models import Base
 from worker.settings import load_settings, without_password
 
+logger = logging.getLogger(__name__)
+
 # Any constant will do, as long as every process of every release takes the same one.
 _ADVISORY_LOCK: Final = 0x7A696B01
+# Between two attempts to lock the tables the recorders catch up with what they were held up from.
+_GIVE_UP_S: Final = 60.0
+_PAUSE: Final = wait_exponential(multiplier=1, max=8) + wait_random(0, 1)
 
 
 class Outcome(StrEnum):
@@ -67,16 +74,50 @@ def current_revision(connection: Connection) -> str | None:
 def bring_up_schema(engine: Engine) -> Bootstrap:
     """Create or upgrade the schema in one transaction, under a lock that makes other bootstraps wait.
 
-    Existing tables and rows are left alone. Killed midway, it leaves the database as it was.
+    Existing tables and rows are left alone. Killed midway, it leaves the database as it was. Where others hold the
+    tables, it lets go of everything after two seconds, so that nobody queues up behind it for longer, and tries again
+    for a minute.
 
     Raises:
-        DatabaseUnavailableError: try again later; another bootstrap may hold the lock.
+        DatabaseUnavailableError: try again later; another transaction or bootstrap may hold the lock.
         DatabaseMisusedError: the role may not create tables.
     """
     _prepare_file(engine)
+    attempts = Retrying(
+        retry=retry_if_exception(_is_locked),
+        stop=stop_after_delay(_GIVE_UP_S),
+        wait=_PAUSE,
+        before_sleep=_say_why,
+        reraise=True,
+    )
+    try:
+        return attempts(_attempt, engine)
+    except DatabaseUnavailableError as error:
+        if engine.dialect.name == "postgresql" and error.is_locked:
+            raise DatabaseUnavailableError(f"{error}: {_WHO_HOLDS_IT}", is_locked=True) from None
+        raise
+
+
+_WHO_HOLDS_IT: Final = (
+    "others have held tables of zik for a minute, and nothing was changed. Look who: `SELECT pid, usename, xact_start, "
+    "query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start`; let that end, or end it with "
+    "`SELECT pg_terminate_backend(pid)`; then run `zik init` again"
+)
+
+
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error, DatabaseUnavailableError) and error.is_locked
+
+
+def _say_why(state: RetryCallState) -> None:
+    logger.warning("others hold a table of zik: nothing was changed, trying again in %.0f s", state.upcoming_sleep)
+
+
+def _attempt(engine: Engine) -> Bootstrap:
     with transaction(patient(engine)) as session:
         connection = session.connection()
         if engine.dialect.name == "postgresql":
+            # Waited for patiently, because nobody but another bootstrap stands in this queue.
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         return _bring_up(connection)
 

@@ -56,7 +56,14 @@ class StreamMisusedError(ZikError):
 
 
 class DatabaseUnavailableError(ZikError):
-    """The database cannot take the batch now, whatever is in it: wait, then try again. Bury nothing."""
+    """The database cannot take the batch now, whatever is in it: wait, then try again. Bury nothing.
+
+    `is_locked` where it is there, and only another transaction was in the way.
+    """
+
+    def __init__(self, text: str, *, is_locked: bool = False) -> None:
+        super().__init__(text)
+        self.is_locked = is_locked
 
 
 class DatabaseMisusedError(ZikError):

@@ -14,7 +14,7 @@ def test_an_acknowledgement_that_redis_refuses_gives_the_slot_back(
     use_sieve()
     received: list[Any] = []
     with Connection(redis_url) as connection:
-        channel = connection.channel()
+        channel: Any = connection.channel()
         channel.basic_qos(0, 1, False)  # noqa: FBT003 -- kombu's signature
         connection.Producer(channel).publish({}, exchange="", routing_key="q", declare=[Queue("q")])
         with Consumer(channel, [Queue("q")], callbacks=[lambda _, message: received.append(message)]):

@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from worker.database import open_engine
+from worker.database import MIGRATION_LOCK_TIMEOUT_MS, open_engine, patient
 from worker.models import Base
 from worker.settings import load_settings
 
@@ -16,13 +16,20 @@ def _run(connection: Connection) -> None:
         render_as_batch=connection.dialect.name == "sqlite",
         compare_server_default=True,
     )
-    with context.begin_transaction():
-        context.run_migrations()
+    _migrate()
 
 
 def _run_offline() -> None:
     context.configure(url=load_settings().database_url, target_metadata=Base.metadata, literal_binds=True)
+    _migrate()
+
+
+def _migrate() -> None:
     with context.begin_transaction():
+        if context.get_context().dialect.name == "postgresql":
+            # It may take its time once it has the tables; what it must not do is queue up for them.
+            context.execute("SET LOCAL statement_timeout = 0")
+            context.execute(f"SET LOCAL lock_timeout = {MIGRATION_LOCK_TIMEOUT_MS}")
         context.run_migrations()
 
 
@@ -31,7 +38,7 @@ def _run_online() -> None:
     if given is not None:
         _run(given)
         return
-    with open_engine(load_settings().database_url).begin() as connection:
+    with patient(open_engine(load_settings().database_url)).begin() as connection:
         _run(connection)
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from worker import dead_letters
 from worker.celery import app
 from worker.database import opened_engine
-from worker.keys import MAINTENANCE
+from worker.keys import MAINTENANCE, MAINTENANCE_OF_0_1
 from worker.stream import EventStream
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,10 @@ def maintenance() -> dict[str, int]:
     if any(done.values()):
         logger.info("maintenance: %s", ", ".join(f"{count} {name}" for name, count in done.items()))
     return done
+
+
+# Whoever upgrades the workers first has the beat of the last release for a while.
+app.task(name=MAINTENANCE_OF_0_1)(maintenance.run)
 
 
 def _discard_old() -> int:

@@ -14,9 +14,14 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+# The index on songs. A second for a million songs, in which events wait in the stream, buys that the whole bootstrap
+# is one transaction: killed midway it leaves nothing behind, least of all an INVALID index.
+squawk_ignore = ("require-concurrent-index-creation",)
 
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 INSTANT = sa.DateTime(timezone=True)
+# In the order in which the recorders come to them. Locked in any other order, a migration and a batch deadlock.
+TABLES_BY_RECORDER = ("app_users", "songs", "play_history", "preferences")
 UNFILED = sa.text("artist_identity IS NULL OR (album_identity IS NULL AND album IS NOT NULL)")
 
 # What `worker.models.corrections` had when this migration was written; it stays as it is.
@@ -159,6 +164,7 @@ def timestamps() -> tuple[sa.Column[datetime], sa.Column[datetime]]:
 
 
 def upgrade() -> None:
+    _lock(songs="ACCESS EXCLUSIVE", others="SHARE ROW EXCLUSIVE")
     op.add_column("songs", sa.Column("artist_identity", sa.Uuid(), nullable=True))
     op.add_column("songs", sa.Column("album_identity", sa.Uuid(), nullable=True))
     op.create_index("ix_songs_unfiled", "songs", ["id"], postgresql_where=UNFILED, sqlite_where=UNFILED)
@@ -221,12 +227,19 @@ def upgrade() -> None:
         *timestamps(),
         sa.PrimaryKeyConstraint("day", "mark", name="pk_stale_charts"),
     )
-    for statement in _POSTGRESQL if op.get_bind().dialect.name == "postgresql" else _SQLITE:
+    for statement in _POSTGRESQL if op.get_context().dialect.name == "postgresql" else _SQLITE:
         op.execute(statement)
 
 
+def _lock(*, songs: str, others: str) -> None:
+    if op.get_context().dialect.name == "postgresql":
+        for table in TABLES_BY_RECORDER:
+            op.execute(f"LOCK TABLE {table} IN {songs if table == 'songs' else others} MODE")
+
+
 def downgrade() -> None:
-    if op.get_bind().dialect.name == "postgresql":
+    _lock(songs="ACCESS EXCLUSIVE", others="ACCESS EXCLUSIVE")
+    if op.get_context().dialect.name == "postgresql":
         for function in _POSTGRESQL_FUNCTIONS:
             op.execute(f"DROP FUNCTION {function} CASCADE")
     else:

@@ -1,0 +1,53 @@
+"""A year of listening with all that statistics depend on: offsets, timezones, albums and durations told late."""
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+_BEGIN: Final = datetime(2021, 1, 1, tzinfo=UTC)
+_ZONES: Final = ("Asia/Tokyo", "America/New_York", "Pacific/Kiritimati", "Etc/GMT+12", "no timezone", None)
+_OFFSETS: Final = ("Z", "+00:00", "+09:00", "-05:00", "+05:45")
+
+
+class Listening:
+    """An endless source of valid payloads, the same ones for the same seed. One in twenty is published twice."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._given: list[bytes] = []
+
+    def take(self, number: int) -> list[bytes]:
+        return [self._next() for _ in range(number)]
+
+    def _next(self) -> bytes:
+        if self._given and self._random.random() < 0.05:
+            return self._random.choice(self._given)
+        self._given.append(json.dumps(self._event()).encode())
+        return self._given[-1]
+
+    def _event(self) -> dict[str, Any]:
+        # Few days, so that plays meet in them.
+        at = _BEGIN + timedelta(days=self._random.randrange(20), milliseconds=self._random.randrange(86_400_000))
+        common = {
+            "id": str(UUID(int=self._random.getrandbits(128), version=4)),
+            "time": at.replace(tzinfo=None).isoformat() + self._random.choice(_OFFSETS),
+            "user": f"user {self._random.randrange(12)}",
+        }
+        kind = self._random.choices(("play", "favorite", "preference"), (16, 1, 1))[0]
+        if kind == "preference":
+            return common | {"type": kind, "key": "timezone", "value": self._random.choice(_ZONES)}
+        if kind == "favorite":
+            return common | {"type": kind, "song": self._song(), "favorite": self._random.random() < 0.5}
+        return common | {"type": kind, "song": self._song(), "ms_played": self._random.randrange(300_000)}
+
+    def _song(self) -> dict[str, Any]:
+        number = self._random.randrange(200)
+        song: dict[str, Any] = {"title": f"song {number}", "artist": f"artist {number % 20}"}
+        # Mostly nobody tells: the song is known for a while before its album and its duration are.
+        if self._random.random() < 0.1:
+            song["album"] = f"album {number % 40}"
+        if self._random.random() < 0.1:
+            song["duration_ms"] = 60_000 + 1_000 * number
+        return song

@@ -1,0 +1,129 @@
+"""Every migration: linted for a running PostgreSQL, and taken forth and back with rows in the tables."""
+
+import io
+import json
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from alembic import command
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Engine, text
+
+from tests.statistics import brute_force
+from tests.statistics.rows import RULE, record
+from tests.strategies import event_id, play, preference
+from tests.upgrade.fleet import assert_statistics
+from tests.upgrade.listening import Listening
+from tests.workers import ROOT
+from worker.database import snapshot, transaction
+from worker.db_init import _alembic, bring_up_schema
+from worker.statistics.refresh import refresh
+
+SQUAWK: Final = Path(sysconfig.get_path("scripts")) / "squawk"
+MIGRATIONS: Final = sorted(ScriptDirectory.from_config(_alembic()).walk_revisions(), key=lambda one: one.revision)
+# What people have told; everything else is computed from it.
+TOLD: Final = ("app_users", "songs", "play_history", "favorites", "preferences")
+WORKED_OUT: Final = ("artist_identity", "album_identity", "updated_at")
+
+
+def sql_of(script: Script, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the migration would do to a PostgreSQL, as `alembic upgrade --sql` prints it."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@nowhere/zik")
+    config = _alembic()
+    config.output_buffer = io.StringIO()
+    command.upgrade(config, f"{script.down_revision or 'base'}:{script.revision}", sql=True)
+    return config.output_buffer.getvalue()
+
+
+def complaints(sql: str, *, ignored: tuple[str, ...] = ()) -> str:
+    head = f"-- squawk-ignore-file {', '.join(ignored)}\n" if ignored else ""
+    done = subprocess.run(
+        [SQUAWK, "--config", ROOT / ".squawk.toml", "--reporter", "gcc"],
+        input=head + sql,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", MIGRATIONS, ids=lambda script: script.revision)
+def test_squawk_has_nothing_against_the_migration(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    ignored = getattr(script.module, "squawk_ignore", ())
+    assert complaints(sql_of(script, monkeypatch), ignored=ignored) == ""
+
+
+@pytest.mark.parametrize("script", MIGRATIONS, ids=lambda script: script.revision)
+def test_no_migration_ignores_a_rule_in_vain(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    for rule in getattr(script.module, "squawk_ignore", ()):
+        assert rule in complaints(sql_of(script, monkeypatch))
+
+
+@pytest.mark.parametrize(
+    ("sql", "rule"),
+    [
+        ("CREATE INDEX ix ON play_history (source);", "require-concurrent-index-creation"),
+        ("ALTER TABLE songs ADD COLUMN mood text NOT NULL;", "adding-required-field"),
+        ("ALTER TABLE songs DROP COLUMN album;", "ban-drop-column"),
+    ],
+)
+def test_squawk_is_asked_for_what_matters(sql: str, rule: str) -> None:
+    limits = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 2000;"
+    assert rule in complaints(f"BEGIN; {limits} {sql} COMMIT;")
+
+
+@pytest.fixture
+def migrated(engine: Engine) -> Iterator[Engine]:
+    """A database that others use too, whose schema is whole again at the end."""
+    yield engine
+    bring_up_schema(engine)
+
+
+def told(engine: Engine) -> dict[str, list[str]]:
+    """Every row that people have told, without what is worked out from it."""
+    with snapshot(engine) as session:
+        return {
+            table: sorted(
+                str({name: value for name, value in row.items() if name not in WORKED_OUT})
+                for row in session.execute(text(f"SELECT * FROM {table}")).mappings()
+            )
+            for table in TOLD
+        }
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    with transaction(engine) as session:
+        command.downgrade(_alembic(session.connection()), revision)
+
+
+def test_forth_and_back_every_row_is_there_and_the_statistics_come_back(migrated: Engine) -> None:
+    record(migrated, *(json.loads(payload) for payload in Listening(5).take(500)))
+    refresh(migrated, RULE)
+    rows, computed = told(migrated), brute_force.stored(migrated)
+    assert all(rows[table] for table in TOLD)
+    assert computed.hours
+    for _ in range(2):
+        downgrade(migrated, "0001")
+        assert told(migrated) == rows
+        assert bring_up_schema(migrated).was == "0001"
+        assert told(migrated) == rows
+    refresh(migrated, RULE)
+    assert brute_force.stored(migrated) == computed
+    assert_statistics(migrated)
+
+
+def test_what_changed_on_the_schema_below_is_in_the_statistics_after_the_next_upgrade(migrated: Engine) -> None:
+    """From one end of the Earth to the other a play's local day moves by two, and no trigger is there to see it."""
+    record(migrated, preference(key="timezone", value="Pacific/Kiritimati", id=event_id(1)))
+    record(migrated, *(play(id=event_id(2 + hour), time=f"2021-04-22T{hour:02d}:30:00Z") for hour in range(24)))
+    refresh(migrated, RULE)
+    downgrade(migrated, "0001")
+    with transaction(migrated) as session:
+        session.execute(text("UPDATE preferences SET value = '\"Etc/GMT+12\"'"))
+    bring_up_schema(migrated)
+    assert_statistics(migrated)

@@ -1,0 +1,90 @@
+"""One release of overlap in both directions: the last release on this schema, and this release on the last schema."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select
+
+from tests import oracle
+from tests.statistics.rows import RULE
+from tests.upgrade.fleet import Fleet, assert_statistics
+from tests.upgrade.listening import Listening
+from tests.workers import Process, count, eventually, running_worker, url_of
+from worker.database import snapshot
+from worker.identity import album_identity, artist_identity
+from worker.models import Song
+from worker.statistics.refresh import refresh
+from worker.stream import EventStream
+
+EVENTS = 2_000
+
+
+def test_the_wheel_is_the_last_release_and_not_this_checkout(old_release: Path, tmp_path: Path) -> None:
+    asked = "import importlib.metadata, worker; print(importlib.metadata.version('zik'), worker.__file__)"
+    command, environment = [sys.executable, "-c", asked], {"PYTHONPATH": str(old_release)}
+    told = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["0.1.0", str(old_release / "worker" / "__init__.py")]
+
+
+@pytest.fixture
+def old_worker(engine: Engine, redis_url: str, old_release: Path, tmp_path: Path) -> Iterator[Process]:
+    """A worker of the last release on this release's schema."""
+    with running_worker(
+        redis_url=redis_url, database_url=url_of(engine), folder=tmp_path, PYTHONPATH=str(old_release)
+    ) as worker:
+        yield worker
+
+
+def test_f28_what_a_worker_of_the_last_release_records_is_in_the_statistics(
+    engine: Engine, stream: EventStream, old_worker: Process
+) -> None:
+    payloads = Listening(3).take(EVENTS)
+    first, then = payloads[: EVENTS // 2], payloads[EVENTS // 2 :]
+    settle(stream, first, old_worker)
+    assert count(engine, "songs", "artist_identity IS NOT NULL") == 0
+    refresh(engine, RULE)
+    durations = count(engine, "songs", "duration_ms IS NOT NULL")
+    assert count(engine, "stale_histories") == 0
+    settle(stream, then, old_worker)
+    # It knows nothing of statistics, and corrects them all the same: durations and timezones of computed days.
+    assert count(engine, "songs", "duration_ms IS NOT NULL") > durations
+    assert count(engine, "stale_histories", "user_id IS NOT NULL") > 0
+    assert count(engine, "stale_histories", "song_id IS NOT NULL") > 0
+    oracle.check(payloads, stream, engine)
+    assert_statistics(engine)
+    assert_filed(engine)
+
+
+def settle(stream: EventStream, payloads: list[bytes], worker: Process) -> None:
+    stream.append(payloads)
+    eventually(lambda: stream.books().waiting == 0, within_s=60, told=lambda: worker.log[-5_000:])
+
+
+def assert_filed(engine: Engine) -> None:
+    """Every song is under the artist and the album that this release would have put it under."""
+    with snapshot(engine) as session:
+        songs = session.scalars(select(Song)).all()
+        assert any(song.album for song in songs)
+        for song in songs:
+            assert song.artist_identity is not None
+            assert song.artist_identity.hex == artist_identity(song.artist)
+            filed = song.album_identity.hex if song.album_identity else None
+            assert filed == (album_identity(song.artist, song.album) if song.album else None)
+
+
+def test_f26_a_worker_of_this_release_waits_for_its_schema_and_needs_nobody(fleet: Fleet) -> None:
+    with fleet.worker("new") as worker:
+        fleet.publish(EVENTS)
+        eventually(lambda: "run `zik init`" in worker.log, within_s=30, told=lambda: worker.log)
+        # Time in which it could do wrong: it tries again with every ring.
+        time.sleep(3)
+        assert fleet.stream.books().waiting == EVENTS
+        assert count(fleet.engine, "dead_letters") == count(fleet.engine, "play_history") == 0
+        assert fleet.init().startswith("upgraded the schema from 0001 to 0002")
+        fleet.settle()
+        assert worker.alive
+    assert_statistics(fleet.engine)

@@ -1,0 +1,79 @@
+"""An upgrade as MIGRATIONS.md tells it, and the way back, while players publish and workers of both releases record."""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+from celery import Celery
+
+from tests.statistics.rows import RULE
+from tests.upgrade.fleet import Fleet, assert_statistics
+from tests.workers import Process, eventually
+from worker.celery import make_app
+from worker.keys import MAINTENANCE_OF_0_1
+from worker.settings import load_settings
+from worker.statistics.refresh import refresh
+
+# Two releases, four workers, two beats on two cores.
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def broker(fleet: Fleet) -> Celery:
+    return make_app(load_settings(redis_url=fleet.redis_url))
+
+
+def test_f28_a_rolling_upgrade_under_load_loses_nothing_and_its_statistics_are_exact(
+    fleet: Fleet, broker: Celery
+) -> None:
+    with ExitStack() as processes:
+        start = processes.enter_context
+        old = [start(fleet.worker(f"old-{number}", old=True)) for number in (1, 2)]
+        old_beat = start(fleet.beat(old=True))
+        with fleet.publishing():
+            fleet.goes_on()
+            assert fleet.init().startswith("upgraded the schema from 0001 to 0002")
+            fleet.goes_on()
+            new = [start(fleet.worker(f"new-{number}")) for number in (1, 2)]
+            for worker in old:
+                worker.stop()
+                fleet.goes_on()
+            # What the beat of the last release asks for once an hour.
+            broker.send_task(MAINTENANCE_OF_0_1)
+            said_by_new = partial(said_by, new)
+            eventually(lambda: f"Task {MAINTENANCE_OF_0_1}" in said_by_new(), within_s=30, told=said_by_new)
+            old_beat.stop()
+            start(fleet.beat())
+            eventually(lambda: "computed " in said_by_new(), within_s=60, told=said_by_new)
+            # What is recorded from here on is marked anew, days that have been computed too.
+            fleet.goes_on()
+        fleet.settle()
+        assert "unregistered" not in said_by_new()
+        assert "Traceback" not in said_by_new()
+        assert_statistics(fleet.engine)
+
+
+@pytest.mark.full
+def test_f28_the_way_back_under_load_loses_nothing_and_the_statistics_come_back(fleet: Fleet) -> None:
+    with ExitStack() as processes:
+        start = processes.enter_context
+        fleet.init()
+        new = start(fleet.worker("new"))
+        with fleet.publishing():
+            fleet.goes_on()
+            refresh(fleet.engine, RULE)
+            start(fleet.worker("old", old=True))
+            new.stop()
+            fleet.goes_on()
+            fleet.downgrade()
+            assert fleet.revision() == "0001"
+            fleet.goes_on()
+            assert fleet.init().startswith("upgraded the schema from 0001 to 0002")
+            fleet.goes_on()
+        fleet.settle()
+        assert_statistics(fleet.engine)
+
+
+def said_by(workers: Iterable[Process]) -> str:
+    return "".join(worker.log for worker in workers)
