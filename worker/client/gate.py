@@ -2,23 +2,32 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from worker.client.counters import Counters
 from worker.codec import decode, encode
 from worker.errors import InvalidEventError
+from worker.events import EARLIEST_TIME
 
 BeforeSend = Callable[[dict[str, Any]], Mapping[str, Any] | None]
+ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def checked_event(event: Mapping[str, Any]) -> tuple[str, bytes]:
     """The id and the payload of a valid event. One that came without an id has the one derived from its content.
 
+    A `sent_at` is left out: it is stamped when the event is sent.
+
     Raises:
         InvalidEventError: names the field, the rule and the type of the value.
     """
+    if "sent_at" in event:
+        event = {name: value for name, value in event.items() if name != "sent_at"}
     payload = encode(event)
-    return decode(payload, now=datetime.now(UTC)).id, payload
+    now = datetime.now(UTC)
+    # A device without a battery for its clock begins anew in 1970, and so do its events: the stamp will correct them.
+    earliest = EARLIEST_TIME if now >= EARLIEST_TIME else ANY_TIME
+    return decode(payload, now=now, earliest=earliest).id, payload
 
 
 class Gate:

@@ -7,13 +7,13 @@ from sqlalchemy import Connection
 
 from worker.events import Play
 from worker.outcome import Outcome
-from worker.recorders.rows import Statement, instant
+from worker.recorders.rows import Statement, instant, told
 
 _INSERT: Final = Statement(
     """
     INSERT INTO play_history
-           (id, user_id, song_id, played_at, ms_played, utc_offset_minutes, source, context)
-    SELECT  id, user_id, song_id, played_at, ms_played, utc_offset_minutes, source, context
+           (id, user_id, song_id, played_at, told_at, ms_played, utc_offset_minutes, source, context)
+    SELECT  id, user_id, song_id, played_at, told_at, ms_played, utc_offset_minutes, source, context
       FROM {rows} WHERE true
      ORDER BY user_id, played_at, song_id, id
     ON CONFLICT DO NOTHING
@@ -24,6 +24,7 @@ _INSERT: Final = Statement(
         "user_id": "bigint",
         "song_id": "bigint",
         "played_at": "timestamptz",
+        "told_at": "timestamptz",
         "ms_played": "integer",
         "utc_offset_minutes": "smallint",
         "source": "text",
@@ -67,7 +68,7 @@ def record_plays(connection: Connection, plays: Sequence[PlayToRecord]) -> Recor
 
 def _row(recorded: PlayToRecord) -> dict[str, Any]:
     play = recorded.play
-    return {
+    row = {
         "id": play.id.replace("-", ""),
         "user_id": recorded.user_id,
         "song_id": recorded.song_id,
@@ -77,3 +78,4 @@ def _row(recorded: PlayToRecord) -> dict[str, Any]:
         "source": play.source,
         "context": play.context,
     }
+    return row if play.time.told_at is None else row | told(play.time.told_at)
