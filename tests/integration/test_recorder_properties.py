@@ -14,12 +14,15 @@ from sqlalchemy.orm import Session
 from tests.strategies import (
     ON_DATABASE,
     Fields,
-    accepted,
     events,
     favorites,
     many_users,
     plays,
     preferences,
+    received,
+    skewed,
+    skewed_plays,
+    skewed_words,
     stored,
     undone,
 )
@@ -36,13 +39,15 @@ KINDS: dict[str, st.SearchStrategy[Fields]] = {
     "preferences": preferences(),
     "users": many_users,
     "songs": plays(users=("ada",)) | favorites(),
-    "all": events,
+    "skewed plays": skewed_plays(),
+    "skewed words": skewed_words(),
+    "all": events | skewed,
 }
 every_recorder = pytest.mark.parametrize("kind", KINDS)
 
 
 def drawn_batch(data: st.DataObject, kind: str) -> list[Accepted]:
-    return accepted(*data.draw(st.lists(KINDS[kind], min_size=1, max_size=10)))
+    return received(*data.draw(st.lists(KINDS[kind], min_size=1, max_size=10)))
 
 
 def record(connection: Connection, batch: Sequence[Accepted], known: Known) -> dict[str, Outcome]:

@@ -68,14 +68,15 @@ def record_plays(connection: Connection, plays: Sequence[PlayToRecord]) -> Recor
 
 def _row(recorded: PlayToRecord) -> dict[str, Any]:
     play = recorded.play
+    at, offset_minutes, told_at = play.time
     row = {
         "id": play.id.replace("-", ""),
         "user_id": recorded.user_id,
         "song_id": recorded.song_id,
-        "played_at": instant(play.time.at),
+        "played_at": instant(at),
         "ms_played": play.ms_played,
-        "utc_offset_minutes": play.time.offset_minutes,
+        "utc_offset_minutes": offset_minutes,
         "source": play.source,
         "context": play.context,
     }
-    return row if play.time.told_at is None else row | told(play.time.told_at)
+    return row if told_at is None else row | told(told_at)
