@@ -109,8 +109,8 @@ def actual(engine: Engine) -> Tables:
         dead = session.execute(select(DeadLetter.reason, func.count()).group_by(DeadLetter.reason))
         return Tables(
             Counter((user, identity.hex, at, told_at) for user, identity, at, told_at in plays),
-            {(user, identity.hex): (at, str(word), *rest) for user, identity, at, word, *rest in favorites},
-            {(user, key): (at, str(word), *rest) for user, key, at, word, *rest in preferences},
+            {(user, song.hex): (at, str(word), said, told_at) for user, song, at, word, said, told_at in favorites},
+            {(user, key): (at, str(word), said, told_at) for user, key, at, word, said, told_at in preferences},
             Counter(dict(dead.all())),
         )
 

@@ -13,10 +13,10 @@ BeforeSend = Callable[[dict[str, Any]], Mapping[str, Any] | None]
 ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def checked_event(event: Mapping[str, Any]) -> tuple[str, bytes]:
+def checked_event(event: Mapping[str, Any], *, now: datetime | None = None) -> tuple[str, bytes]:
     """The id and the payload of a valid event. One that came without an id has the one derived from its content.
 
-    A `sent_at` is left out: it is stamped when the event is sent.
+    A `sent_at` is left out: it is stamped when the event is sent. `now` is the device's clock.
 
     Raises:
         InvalidEventError: names the field, the rule and the type of the value.
@@ -24,7 +24,7 @@ def checked_event(event: Mapping[str, Any]) -> tuple[str, bytes]:
     if "sent_at" in event:
         event = {name: value for name, value in event.items() if name != "sent_at"}
     payload = encode(event)
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     # A device without a battery for its clock begins anew in 1970, and so do its events: the stamp will correct them.
     earliest = EARLIEST_TIME if now >= EARLIEST_TIME else ANY_TIME
     return decode(payload, now=now, earliest=earliest).id, payload
