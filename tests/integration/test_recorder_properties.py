@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from tests.strategies import (
     ON_DATABASE,
     Fields,
-    events,
     favorites,
     many_users,
     plays,
@@ -41,7 +40,8 @@ KINDS: dict[str, st.SearchStrategy[Fields]] = {
     "songs": plays(users=("ada",)) | favorites(),
     "skewed plays": skewed_plays(),
     "skewed words": skewed_words(),
-    "all": events | skewed,
+    # Not with the others: one play told by a right and by a wrong clock keeps the words of whichever came first.
+    "all": skewed,
 }
 every_recorder = pytest.mark.parametrize("kind", KINDS)
 
