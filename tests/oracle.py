@@ -1,9 +1,11 @@
 """What the tables must hold, told from the accepted events alone, and the comparison with what they do hold."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 
 from sqlalchemy import Engine, func, select
@@ -17,7 +19,8 @@ from worker.models import Favorite as FavoriteRow
 from worker.models import Preference as PreferenceRow
 from worker.stream import EventStream
 
-PlayKey = tuple[str, str, datetime]
+PlayKey = tuple[str, str, datetime, datetime | None]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -25,36 +28,51 @@ class Tables:
     """The tables without what may differ between two right runs: surrogate keys, clocks, the order of arrival."""
 
     plays: Counter[PlayKey] = field(default_factory=Counter)
-    favorites: dict[tuple[str, str], tuple[datetime, str, bool]] = field(default_factory=dict)
-    preferences: dict[tuple[str, str], tuple[datetime, str, Any]] = field(default_factory=dict)
+    favorites: dict[tuple[str, str], tuple[datetime, str, bool, datetime | None]] = field(default_factory=dict)
+    preferences: dict[tuple[str, str], tuple[datetime, str, Any, datetime | None]] = field(default_factory=dict)
     dead: Counter[str] = field(default_factory=Counter)
 
 
-def expected(payloads: Iterable[bytes], *, now: datetime | None = None) -> Tables:
-    """A model of zik in thirty lines: no stream, no database, no batches, no failures."""
+def expected(payloads: Iterable[bytes], *, now: datetime | None = None, entry_ids: Iterable[str | None] = ()) -> Tables:
+    """A model of zik in thirty lines: no stream, no database, no batches, no failures.
+
+    Without the ids of their entries, in the same order, no `sent_at` corrects anything. A play that comes twice must
+    come with the same skew, because here nobody knows which of them was recorded first.
+    """
     tables = Tables()
-    for payload in payloads:
+    for payload, entry_id in zip(payloads, chain(entry_ids, repeat(None)), strict=False):
         try:
-            event = decode(payload, now=now or datetime.now(UTC))
+            event = decode(payload, now=now or datetime.now(UTC), entry_id=entry_id)
         except InvalidEventError as error:
             tables.dead[error.reason] += 1
             continue
-        at, event_id = event.time.at, event.id
+        (at, told_at), event_id = _times(payload, entry_id), event.id
         match event:
             case Play():
-                tables.plays[event.user, event.song.identity, at] = 1
+                tables.plays[event.user, event.song.identity, at, told_at] = 1
             case Favorite():
                 favorite = (event.user, event.song.identity)
-                word = (at, event_id, event.favorite)
+                word = (at, event_id, event.favorite, told_at)
                 tables.favorites[favorite] = max(word, tables.favorites.get(favorite, word), key=_rank)
             case Preference():
                 preference = (event.user, event.key)
-                said = (at, event_id, event.value)
+                said = (at, event_id, event.value, told_at)
                 tables.preferences[preference] = max(said, tables.preferences.get(preference, said), key=_rank)
     return tables
 
 
-def _rank(word: tuple[datetime, str, Any]) -> tuple[datetime, str]:
+def _times(payload: bytes, entry_id: str | None) -> tuple[datetime, datetime | None]:
+    """When the event was, and what was told where that is wrong. For an id that Redis itself has made."""
+    fields = json.loads(payload)
+    told_at = datetime.fromisoformat(fields["time"].upper()).astimezone(UTC)
+    if entry_id is None or not fields.get("sent_at"):
+        return told_at, None
+    received = _EPOCH + timedelta(milliseconds=int(entry_id.split("-")[0]))
+    skew = received - datetime.fromisoformat(fields["sent_at"].upper())
+    return (told_at + skew, told_at) if abs(skew.total_seconds()) > 60 else (told_at, None)
+
+
+def _rank(word: tuple[datetime, str, Any, datetime | None]) -> tuple[datetime, str]:
     return word[0], word[1]
 
 
@@ -62,35 +80,47 @@ def actual(engine: Engine) -> Tables:
     """What the database holds."""
     with snapshot(engine) as session:
         plays = session.execute(
-            select(User.username, Song.identity, PlayHistory.played_at)
+            select(User.username, Song.identity, PlayHistory.played_at, PlayHistory.told_at)
             .join(User, User.id == PlayHistory.user_id)
             .join(Song, Song.id == PlayHistory.song_id)
         )
         favorites = session.execute(
-            select(User.username, Song.identity, FavoriteRow.said_at, FavoriteRow.event_id, FavoriteRow.is_favorite)
+            select(
+                User.username,
+                Song.identity,
+                FavoriteRow.said_at,
+                FavoriteRow.event_id,
+                FavoriteRow.is_favorite,
+                FavoriteRow.told_at,
+            )
             .join(User, User.id == FavoriteRow.user_id)
             .join(Song, Song.id == FavoriteRow.song_id)
         )
         preferences = session.execute(
             select(
-                User.username, PreferenceRow.key, PreferenceRow.said_at, PreferenceRow.event_id, PreferenceRow.value
+                User.username,
+                PreferenceRow.key,
+                PreferenceRow.said_at,
+                PreferenceRow.event_id,
+                PreferenceRow.value,
+                PreferenceRow.told_at,
             ).join(User, User.id == PreferenceRow.user_id)
         )
         dead = session.execute(select(DeadLetter.reason, func.count()).group_by(DeadLetter.reason))
         return Tables(
-            Counter((user, identity.hex, at) for user, identity, at in plays),
-            {(user, identity.hex): (at, str(word), said) for user, identity, at, word, said in favorites},
-            {(user, key): (at, str(word), said) for user, key, at, word, said in preferences},
+            Counter((user, identity.hex, at, told_at) for user, identity, at, told_at in plays),
+            {(user, song.hex): (at, str(word), said, told_at) for user, song, at, word, said, told_at in favorites},
+            {(user, key): (at, str(word), said, told_at) for user, key, at, word, said, told_at in preferences},
             Counter(dict(dead.all())),
         )
 
 
-def check(payloads: list[bytes], stream: EventStream, engine: Engine) -> None:
+def check(payloads: list[bytes], stream: EventStream, engine: Engine, *, entry_ids: Iterable[str] = ()) -> None:
     """Fail unless every accepted event is recorded once, recognised as a duplicate, or kept with its reason.
 
     Call it when the stream is dry.
     """
-    wanted, found = expected(payloads), actual(engine)
+    wanted, found = expected(payloads, entry_ids=entry_ids), actual(engine)
     assert found.plays == wanted.plays
     assert found.favorites == wanted.favorites
     assert found.preferences == wanted.preferences

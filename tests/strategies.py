@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid5
+from zlib import crc32
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -69,15 +70,27 @@ def payload(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode()
 
 
-def event(fields: Mapping[str, Any]) -> Event:
-    return decode(payload(fields), now=NOW)
+def event(fields: Mapping[str, Any], entry_id: str | None = None) -> Event:
+    return decode(payload(fields), now=NOW, entry_id=entry_id)
 
 
 def accepted(*events: Mapping[str, Any], start: int = 1) -> list[Accepted]:
-    """These events as entries of a stream, one millisecond apart."""
-    return [
-        Accepted(f"{number}-0", payload(fields), event(fields)) for number, fields in enumerate(events, start=start)
-    ]
+    """These events as entries of a stream, one millisecond apart, with ids too old to correct a time by."""
+    return [entry(f"{number}-0", fields) for number, fields in enumerate(events, start=start)]
+
+
+def received(*events: Mapping[str, Any]) -> list[Accepted]:
+    """These events as entries that Redis received all in one millisecond, `NOW`."""
+    return [entry(entry_id_at(NOW, number), fields) for number, fields in enumerate(events)]
+
+
+def entry(entry_id: str, fields: Mapping[str, Any]) -> Accepted:
+    return Accepted(entry_id, payload(fields), event(fields, entry_id))
+
+
+def entry_id_at(at: datetime, number: int = 0) -> str:
+    """The id that Redis gives to an entry at this time."""
+    return f"{(at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)}-{number}"
 
 
 # --- Strategies ---------------------------------------------------------------------------------
@@ -142,6 +155,44 @@ def preferences(draw: st.DrawFn) -> Fields:
     return fields | {"id": str(uuid5(_IDS, json.dumps(fields)))}
 
 
+# How far a device's clock is behind; up to a minute it counts as right, and None is a client that does not say.
+_SKEWS: Final = (
+    None, *(timedelta(seconds=seconds) for seconds in (0, -60, 60, 61, -3600, 3600, 40 * 365 * 86_400)),
+)  # fmt: skip
+
+
+def behind(fields: Fields, skew: timedelta | None) -> Fields:
+    """The event of this time, as a device tells it whose clock is `skew` behind, and that Redis receives at `NOW`."""
+    if skew is None:
+        return fields
+    stamped = fields | {"sent_at": (NOW - skew).isoformat()}
+    if abs(skew) <= timedelta(minutes=1):
+        return stamped
+    at = datetime.fromisoformat(fields["time"]) - skew
+    return stamped | {"time": at.isoformat().replace("+00:00", "Z")}
+
+
+@st.composite
+def skewed_plays(draw: st.DrawFn, users: Sequence[str] = _USERS) -> Fields:
+    """Plays of devices with wrong clocks. How wrong follows from what identifies the play, as all that it tells does:
+
+    of two roads, the first stands, and which one that was must not show.
+    """
+    fields = draw(plays(users))
+    return behind(fields, _SKEWS[crc32(fields["context"]["of"].encode()) % len(_SKEWS)])
+
+
+@st.composite
+def skewed_words(draw: st.DrawFn) -> Fields:
+    """Favorites and preferences of devices with wrong clocks, also one event sent by several clocks."""
+    fields = draw(favorites() | preferences())
+    skew = draw(st.sampled_from(_SKEWS))
+    if skew is None:
+        return fields
+    return fields | {"sent_at": (NOW - min(skew, timedelta(days=1))).isoformat()}
+
+
+skewed: Final = skewed_plays() | skewed_words()
 many_users: Final = plays(users=tuple(f"user {number}" for number in range(12)))
 events: Final = plays() | favorites() | preferences()
 
@@ -160,12 +211,12 @@ def far_apart(draw: st.DrawFn) -> str:
 _ROWS: Final = {
     "users": "SELECT username FROM app_users",
     "songs": "SELECT identity, artist, title, album, duration_ms, CAST(attributes AS text) AS json FROM songs",
-    "plays": """SELECT username, artist, title, played_at, ms_played, utc_offset_minutes, source,
-                       CAST(context AS text) AS json
+    "plays": """SELECT username, artist, title, played_at, told_at, ms_played, utc_offset_minutes,
+                       source, CAST(context AS text) AS json
                   FROM play_history JOIN app_users u ON u.id = user_id JOIN songs s ON s.id = song_id""",
-    "favorites": """SELECT username, artist, title, said_at, event_id, is_favorite
+    "favorites": """SELECT username, artist, title, said_at, told_at, event_id, is_favorite
                       FROM favorites JOIN app_users u ON u.id = user_id JOIN songs s ON s.id = song_id""",
-    "preferences": """SELECT username, key, said_at, event_id, CAST(value AS text) AS json
+    "preferences": """SELECT username, key, said_at, told_at, event_id, CAST(value AS text) AS json
                         FROM preferences JOIN app_users u ON u.id = user_id""",
     "stale_days": "SELECT DISTINCT username, day FROM stale_days JOIN app_users u ON u.id = user_id",
     "dead_letters": "SELECT entry_id, reason, attempts FROM dead_letters",

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails, PydanticSerializationError, from_json, t
 from worker.errors import InvalidEventError, Reason
 from worker.events import EARLIEST_TIME, EVENT, EVENT_TYPES, MAX_AHEAD, MAX_EVENT_BYTES, VERSION, Event
 from worker.free_json import MAX_DEPTH
+from worker.skew import corrected
 
 _REASON_OF: Final = {
     "missing": Reason.MISSING_FIELD,
@@ -29,12 +30,15 @@ _REASON_OF: Final = {
 _VALIDATE: Final[Callable[[str], Event]] = EVENT.validator.validate_json
 
 
-def decode(payload: bytes, *, now: datetime) -> Event:
+def decode(payload: bytes, *, now: datetime, entry_id: str | None = None, earliest: datetime = EARLIEST_TIME) -> Event:
     """Read one event as a client published it.
 
     Args:
         payload: the bytes of the stream entry's `event` field.
         now: the worker's clock, aware; an event may be at most a day ahead of it.
+        entry_id: the stream entry's id, which tells when Redis received it: `sent_at` then corrects `time`. Without
+            it `time` stands as told.
+        earliest: an event may not be before it.
 
     Raises:
         InvalidEventError: the only exception for any input whatever.
@@ -52,9 +56,12 @@ def decode(payload: bytes, *, now: datetime) -> Event:
     # A NUL can come only by its escape, and NaN only by its name: all but the suspects are spared a second parsing.
     if ("\\u0000" in text or "NaN" in text or "Infinity" in text) and _holds_nul(_parse(text)):
         raise InvalidEventError(Reason.INVALID_VALUE, "U+0000 is not allowed in any text")
-    if not EARLIEST_TIME <= event.time.at <= now + MAX_AHEAD:
-        rule = f"from {EARLIEST_TIME:%Y-%m-%d} to a day ahead of the worker's clock"
-        raise InvalidEventError(Reason.OUT_OF_RANGE, f"time: must be {rule}")
+    if event.sent_at is not None and entry_id is not None:
+        event = corrected(event, entry_id=entry_id, now=now)
+    if not earliest <= event.time.at <= now + MAX_AHEAD:
+        rule = f"must be from {EARLIEST_TIME:%Y-%m-%d} to a day ahead of the worker's clock"
+        how = "" if event.time.told_at is None else ", also when corrected by sent_at"
+        raise InvalidEventError(Reason.OUT_OF_RANGE, f"time: {rule}{how}")
     return event
 
 

@@ -88,7 +88,9 @@ class Desk:
                 return None
             if letter.reason in NOT_KEPT:
                 raise InvalidEventError(Reason(letter.reason), letter.detail)
-            accepted = Accepted(letter.entry_id, letter.payload, decode(letter.payload, now=now))
+            # By the id of the entry that it came as: `sent_at` is of that sending, not of this retry.
+            event = decode(letter.payload, now=now, entry_id=letter.entry_id)
+            accepted = Accepted(letter.entry_id, letter.payload, event)
             recorded = record_batch(session.connection(), [accepted], known=Known(), create_users=self.create_users)
             if recorded.dead:
                 raise recorded.dead[0].error

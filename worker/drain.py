@@ -166,7 +166,7 @@ class Drain:
                 if payload is None:
                     letters.append(Letter(entry_id, stray, _missing_event()))
                 else:
-                    accepted.append(Accepted(entry_id, payload, decode(payload, now=now)))
+                    accepted.append(Accepted(entry_id, payload, decode(payload, now=now, entry_id=entry_id)))
             except InvalidEventError as error:
                 # A copy: an error that was raised holds on to its frames, and they to this list and its payloads.
                 letters.append(Letter(entry_id, payload or b"", InvalidEventError(error.reason, error.detail)))

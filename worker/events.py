@@ -38,10 +38,14 @@ _NIL: Final = "00000000-0000-0000-0000-000000000000"
 
 
 class Moment(NamedTuple):
-    """An instant and the listener's offset. `Z` and `-00:00` say that the offset is unknown (RFC 9557, 2.2)."""
+    """An instant and the listener's offset. `Z` and `-00:00` say that the offset is unknown (RFC 9557, 2.2).
+
+    `told_at` is the instant that a device with a wrong clock told; None where it told `at`.
+    """
 
     at: datetime
     offset_minutes: int | None
+    told_at: datetime | None = None
 
 
 def parse_moment(text: str) -> Moment:
@@ -120,6 +124,8 @@ class _Event(_Wire):
     time: EventTime
     user: Annotated[str, _text(MAX_USER), AfterValidator(_user)]
     source: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] | None = None
+    # When the client sent the event, by the clock that also told `time`.
+    sent_at: EventTime | None = None
 
 
 def _song_event_id(fields: dict[str, Any]) -> str:

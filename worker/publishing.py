@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, Final
 
-from worker.codec import decode
+from pydantic_core import from_json
+
+from worker.codec import decode, encode
 from worker.errors import InvalidEventError
 from worker.stream import EventStream
 
@@ -34,6 +36,8 @@ def publish_lines(
 ) -> Published:
     """Check each line and send the valid ones, as they are and in order. Blank lines are passed over.
 
+    Only a `sent_at` is taken out: it is of an earlier sending, by another clock than this machine's.
+
     `sent` is called after each round trip, with the number of lines that it carried.
 
     Raises:
@@ -53,16 +57,20 @@ def publish_lines(
         if not line:
             continue
         try:
-            decode(line, now=now)
+            event = decode(line, now=now)
         except InvalidEventError as error:
             published.bad.append(BadLine(number, error))
             continue
-        chunk.append(line)
+        chunk.append(line if event.sent_at is None else _without_sent_at(line))
         if len(chunk) == _CHUNK:
             flush()
     if chunk:
         flush()
     return published
+
+
+def _without_sent_at(line: bytes) -> bytes:
+    return encode({name: value for name, value in from_json(line).items() if name != "sent_at"})
 
 
 def lines_of(file: BinaryIO) -> Iterator[bytes]:

@@ -10,11 +10,13 @@ function localTime(date) {
   return wall + (minutes < 0 ? "-" : "+") + offset;
 }
 
-// The event keeps its id through every try, so that a lost reply never makes two plays of one.
+// The event keeps its id through every try, so that a lost reply never makes two plays of one. Only sent_at is new each
+// time: by it zik corrects the time of a device whose clock is wrong.
 async function publish(client, event, tries = 5) {
-  const payload = JSON.stringify({ id: randomUUID(), ...event });
+  const told = { id: randomUUID(), ...event };
   for (let attempt = 1; ; attempt++) {
     try {
+      const payload = JSON.stringify({ ...told, sent_at: new Date().toISOString() });
       return await client.xAdd("zik:{events}", "*", { event: payload });
     } catch (error) {
       if (attempt === tries) throw error;

@@ -21,17 +21,18 @@ with atheris.instrument_imports(include=["worker"]):
 from tests.unit.test_golden import ACCEPTED, REFUSED, normalised, payload
 
 NOW: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ENTRY_ID: Final = f"{round(NOW.timestamp()) * 1000}-0"
 TOKENS: Final = (
     '"v":', '"id":', '"type":', '"play"', '"favorite"', '"preference"', '"time":', '"user":', '"source":', '"song":',
     '"title":', '"artist":', '"album":', '"duration_ms":', '"ids":', '"ms_played":', '"context":', '"favorite":',
     '"key":', '"value":', "null", "true", "NaN", "Infinity", "1e400", "-0", "9223372036854775808", "\\u0000", "\\ud800",
-    "2021-04-22T05:40:53Z", "+23:59", "-00:00", "00000000-0000-0000-0000-000000000000", "[[[[", '{"":',
+    '"sent_at":', "2021-04-22T05:40:53Z", "+23:59", "-00:00", "00000000-0000-0000-0000-000000000000", "[[[[", '{"":',
 )  # fmt: skip
 
 
 def try_one(data: bytes) -> None:
     try:
-        event = decode(data, now=NOW)
+        event = decode(data, now=NOW, entry_id=ENTRY_ID)
     except InvalidEventError as error:
         str(error).encode()
         return
@@ -42,7 +43,7 @@ def try_one(data: bytes) -> None:
     assert 1 <= len(event.user) <= MAX_USER
     # Without the backslashes that stand for themselves.
     assert "\\u0000" not in json.dumps(normalised(event)).replace("\\\\", "")
-    assert decode(data, now=NOW) == event
+    assert decode(data, now=NOW, entry_id=ENTRY_ID) == event
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from tests.strategies import NOW, Fields
+from tests.strategies import NOW, Fields, entry_id_at
 from worker.codec import decode, encode
 from worker.events import EVENT_TYPES, json_schema
 
@@ -45,13 +45,13 @@ def references(node: Any) -> list[str]:
 
 
 def test_the_page_has_examples_of_every_event() -> None:
-    assert {decode(example.encode(), now=NOW).type for example in EXAMPLES} == EVENT_TYPES
+    assert {_decoded(example).type for example in EXAMPLES} == EVENT_TYPES
     assert len(EXAMPLES) >= 6
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_of_the_page_is_accepted(example: str) -> None:
-    decode(example.encode(), now=NOW)
+    _decoded(example)
 
 
 def test_the_page_says_which_example_takes_back_which() -> None:
@@ -62,8 +62,15 @@ def test_the_page_says_which_example_takes_back_which() -> None:
     assert loved.time.at < taken_back.time.at
 
 
+def test_the_page_says_what_becomes_of_a_wrong_clock() -> None:
+    (corrected,) = (event for event in map(_decoded, EXAMPLES) if event.time.told_at is not None)
+
+    assert "Received at 2026-11-23T12:00:00Z, this play began 210 seconds earlier, at 11:56:30." in PAGE
+    assert corrected.time.at.isoformat() == "2026-11-23T11:56:30+00:00"
+
+
 def _decoded(example: str) -> Any:
-    return decode(example.encode(), now=NOW)
+    return decode(example.encode(), now=NOW, entry_id=entry_id_at(NOW))
 
 
 def test_every_link_of_the_page_leads_to_a_file_or_to_the_golden_vectors() -> None:

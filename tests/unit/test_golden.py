@@ -39,13 +39,20 @@ def payload(vector: Vector) -> bytes:
 
 
 def decoded(vector: Vector) -> Event:
-    return decode(payload(vector), now=datetime.fromisoformat(vector["now"]))
+    received = vector.get("received")
+    entry_id = received and f"{round(datetime.fromisoformat(received).timestamp() * 1000)}-0"
+    return decode(payload(vector), now=datetime.fromisoformat(vector["now"]), entry_id=entry_id)
+
+
+def instant(at: datetime) -> str:
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def normalised(event: Event) -> dict[str, Any]:
-    fields = {name: getattr(event, name) for name in type(event).model_fields if name != "v"}
-    instant = event.time.at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
-    fields |= {"time": f"{instant}Z", "offset_minutes": event.time.offset_minutes}
+    fields = {name: getattr(event, name) for name in type(event).model_fields if name not in {"v", "sent_at"}}
+    fields |= {"time": instant(event.time.at), "offset_minutes": event.time.offset_minutes}
+    if event.time.told_at is not None:
+        fields["told_at"] = instant(event.time.told_at)
     if "song" in fields:
         song: SongRef = fields["song"]
         fields["song"] = {**song.model_dump(), "same_as": [canonical_title(song.artist), canonical_title(song.title)]}

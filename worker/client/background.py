@@ -9,6 +9,7 @@ from typing import Final
 from worker.client.alarm import Alarm
 from worker.client.complaints import Complaints
 from worker.client.counters import Counters
+from worker.client.gate import ANY_TIME
 from worker.client.memory import Memory
 from worker.client.options import Options
 from worker.client.outbox import NO_OUTBOX, Outbox
@@ -130,7 +131,8 @@ class Background:
 
     def _tell_dropped(self, payloads: list[bytes], why: str) -> None:
         self._counters.add(dropped=len(payloads))
-        self._drops.report(EventDroppedError([decode(payload, now=_LATE).id for payload in payloads], why))
+        ids = [decode(payload, now=_LATE, earliest=ANY_TIME).id for payload in payloads]
+        self._drops.report(EventDroppedError(ids, why))
 
 
 def _to_disk(memory: Memory, outbox: Outbox, next_alarm: Alarm, complaints: Complaints) -> Pump:

@@ -1,6 +1,7 @@
 """The publisher for players written in Python."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -125,8 +126,9 @@ class Client(Vocabulary[str]):
         # Two flat lists: an object for each event would set the garbage collector to work, and take a third more time.
         ids: list[str] = []
         payloads: list[bytes] = []
+        now = datetime.now(UTC)
         for event in events:
-            event_id, payload = self._gate.admit(event)
+            event_id, payload = self._gate.admit(event, now=now)
             ids.append(event_id)
             if payload is not None:
                 payloads.append(payload)

@@ -1,14 +1,14 @@
 """Favorites: the newest word on each song of each user, tombstones included."""
 
 from collections.abc import Hashable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
 from worker.events import Favorite
 from worker.outcome import Outcome
 from worker.recorders.newest import Rank, Word, judge, one_row_a_key
-from worker.recorders.rows import Statement, instant, read_instant
+from worker.recorders.rows import Statement, instant, read_instant, told
 
 _IN_FORCE: Final = Statement(
     """
@@ -20,16 +20,24 @@ _IN_FORCE: Final = Statement(
 )
 _UPSERT: Final = Statement(
     """
-    INSERT INTO favorites (user_id, song_id, said_at, event_id, is_favorite)
-    SELECT user_id, song_id, said_at, event_id, is_favorite FROM {rows} WHERE true ORDER BY user_id, song_id
+    INSERT INTO favorites (user_id, song_id, said_at, told_at, event_id, is_favorite)
+    SELECT user_id, song_id, said_at, told_at, event_id, is_favorite FROM {rows} WHERE true ORDER BY user_id, song_id
     ON CONFLICT (user_id, song_id) DO UPDATE
        SET said_at = excluded.said_at,
+           told_at = excluded.told_at,
            event_id = excluded.event_id,
            is_favorite = excluded.is_favorite,
            updated_at = CURRENT_TIMESTAMP
      WHERE (excluded.said_at, excluded.event_id) >= (favorites.said_at, favorites.event_id)
     """,
-    {"user_id": "bigint", "song_id": "bigint", "said_at": "timestamptz", "event_id": "uuid", "is_favorite": "boolean"},
+    {
+        "user_id": "bigint",
+        "song_id": "bigint",
+        "said_at": "timestamptz",
+        "told_at": "timestamptz",
+        "event_id": "uuid",
+        "is_favorite": "boolean",
+    },
 )
 
 
@@ -58,13 +66,15 @@ def record_favorites(connection: Connection, favorites: Sequence[FavoriteToRecor
 def _word(recorded: FavoriteToRecord) -> Word:
     favorite = recorded.favorite
     event_id = favorite.id.replace("-", "")
-    row = {
+    row: dict[str, Any] = {
         "user_id": recorded.user_id,
         "song_id": recorded.song_id,
         "said_at": instant(favorite.time.at),
         "event_id": event_id,
         "is_favorite": favorite.favorite,
     }
+    if favorite.time.told_at is not None:
+        row |= told(favorite.time.told_at)
     return Word(
         recorded.entry_id,
         (recorded.user_id, recorded.song_id),

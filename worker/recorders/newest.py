@@ -43,7 +43,10 @@ def judge(words: Iterable[Word], *, in_force: Mapping[Hashable, Rank]) -> Verdic
         if standing is not None and word.rank <= standing:
             outcomes[word.entry_id] = Outcome.DUPLICATE
         else:
-            outcomes[word.entry_id] = Outcome.RECORDED
+            # One event sent twice by a device with a wrong clock: its skew is never quite the same. The later time
+            # stands, whichever came first, but the event has been recorded before.
+            again = standing is not None and word.rank.event_id == standing.event_id
+            outcomes[word.entry_id] = Outcome.DUPLICATE if again else Outcome.RECORDED
             newest[word.key] = word
     return Verdict(outcomes, [word.row for word in newest.values()])
 

@@ -7,13 +7,13 @@ from sqlalchemy import Connection
 
 from worker.events import Play
 from worker.outcome import Outcome
-from worker.recorders.rows import Statement, instant
+from worker.recorders.rows import Statement, instant, told
 
 _INSERT: Final = Statement(
     """
     INSERT INTO play_history
-           (id, user_id, song_id, played_at, ms_played, utc_offset_minutes, source, context)
-    SELECT  id, user_id, song_id, played_at, ms_played, utc_offset_minutes, source, context
+           (id, user_id, song_id, played_at, told_at, ms_played, utc_offset_minutes, source, context)
+    SELECT  id, user_id, song_id, played_at, told_at, ms_played, utc_offset_minutes, source, context
       FROM {rows} WHERE true
      ORDER BY user_id, played_at, song_id, id
     ON CONFLICT DO NOTHING
@@ -24,6 +24,7 @@ _INSERT: Final = Statement(
         "user_id": "bigint",
         "song_id": "bigint",
         "played_at": "timestamptz",
+        "told_at": "timestamptz",
         "ms_played": "integer",
         "utc_offset_minutes": "smallint",
         "source": "text",
@@ -67,13 +68,15 @@ def record_plays(connection: Connection, plays: Sequence[PlayToRecord]) -> Recor
 
 def _row(recorded: PlayToRecord) -> dict[str, Any]:
     play = recorded.play
-    return {
+    at, offset_minutes, told_at = play.time
+    row = {
         "id": play.id.replace("-", ""),
         "user_id": recorded.user_id,
         "song_id": recorded.song_id,
-        "played_at": instant(play.time.at),
+        "played_at": instant(at),
         "ms_played": play.ms_played,
-        "utc_offset_minutes": play.time.offset_minutes,
+        "utc_offset_minutes": offset_minutes,
         "source": play.source,
         "context": play.context,
     }
+    return row if told_at is None else row | told(told_at)

@@ -1,7 +1,7 @@
 """Preferences: the newest word on each key of each user, tombstones included."""
 
 from collections.abc import Hashable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -9,7 +9,7 @@ from worker.events import Preference
 from worker.free_json import compact_json
 from worker.outcome import Outcome
 from worker.recorders.newest import Rank, Word, judge, one_row_a_key
-from worker.recorders.rows import Statement, instant, read_instant
+from worker.recorders.rows import Statement, instant, read_instant, told
 
 _IN_FORCE: Final = Statement(
     """
@@ -21,16 +21,24 @@ _IN_FORCE: Final = Statement(
 )
 _UPSERT: Final = Statement(
     """
-    INSERT INTO preferences (user_id, key, said_at, event_id, value)
-    SELECT user_id, key, said_at, event_id, value FROM {rows} WHERE true ORDER BY user_id, key
+    INSERT INTO preferences (user_id, key, said_at, told_at, event_id, value)
+    SELECT user_id, key, said_at, told_at, event_id, value FROM {rows} WHERE true ORDER BY user_id, key
     ON CONFLICT (user_id, key) DO UPDATE
        SET said_at = excluded.said_at,
+           told_at = excluded.told_at,
            event_id = excluded.event_id,
            value = excluded.value,
            updated_at = CURRENT_TIMESTAMP
      WHERE (excluded.said_at, excluded.event_id) >= (preferences.said_at, preferences.event_id)
     """,
-    {"user_id": "bigint", "key": "text", "said_at": "timestamptz", "event_id": "uuid", "value": "jsonb"},
+    {
+        "user_id": "bigint",
+        "key": "text",
+        "said_at": "timestamptz",
+        "told_at": "timestamptz",
+        "event_id": "uuid",
+        "value": "jsonb",
+    },
 )
 
 
@@ -58,13 +66,15 @@ def record_preferences(connection: Connection, preferences: Sequence[PreferenceT
 def _word(recorded: PreferenceToRecord) -> Word:
     preference = recorded.preference
     event_id = preference.id.replace("-", "")
-    row = {
+    row: dict[str, Any] = {
         "user_id": recorded.user_id,
         "key": preference.key,
         "said_at": instant(preference.time.at),
         "event_id": event_id,
         "value": preference.value,
     }
+    if preference.time.told_at is not None:
+        row |= told(preference.time.told_at)
     return Word(
         recorded.entry_id,
         (recorded.user_id, preference.key),

@@ -63,6 +63,11 @@ def instant(at: datetime) -> str:
     return at.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
+def told(at: datetime) -> dict[str, str]:
+    """What a row has in addition where the time was corrected. Most rows have not, and do without its null."""
+    return {"told_at": instant(at)}
+
+
 def read_instant(value: datetime | str) -> datetime:
     """What a plain SELECT gives for an instant: SQLite a text, PostgreSQL a datetime."""
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
