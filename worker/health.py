@@ -71,11 +71,8 @@ def _host_of(consumer: str) -> str:
 
 def examined(*, here: bool, within_s: float) -> Health:
     """The health by the settings of this process; `here` is this host's worker alone."""
-    stream = EventStream.at(load_settings().redis_url)
-    try:
+    with EventStream.opened(load_settings().redis_url) as stream:
         return health(stream, within_s=within_s, host=socket.gethostname() if here else None)
-    finally:
-        stream.close()
 
 
 def main() -> int:

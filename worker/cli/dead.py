@@ -1,5 +1,5 @@
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from worker import dead_letters
 from worker.cli.terminal import AsJson, console, print_json, say
-from worker.database import open_engine
+from worker.database import opened_engine
 from worker.errors import Reason, ZikError
 from worker.models import DeadLetter
 from worker.outcome import Outcome
@@ -27,13 +27,8 @@ Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many lett
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-@contextmanager
-def _database() -> Iterator[Engine]:
-    engine = open_engine(load_settings().database_url)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
+def _database() -> AbstractContextManager[Engine]:
+    return opened_engine(load_settings().database_url)
 
 
 @desk.command("list")
@@ -72,13 +67,9 @@ def show(letter_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json: As
 def retry(ids: Ids = None, *, every: All = False, reason: ByReason = None, as_json: AsJson = False) -> None:
     """Try to record letters again, by the same rules. Exit code 1 if one stays on the desk."""
     settings = load_settings()
-    stream = EventStream.at(settings.redis_url)
-    try:
-        with _database() as engine:
-            bench = dead_letters.Desk(engine, stream, create_users=settings.zik_unknown_users == "create")
-            outcomes = bench.retry(_chosen(engine, ids, every=every, reason=reason), now=datetime.now(UTC))
-    finally:
-        stream.close()
+    with EventStream.opened(settings.redis_url) as stream, opened_engine(settings.database_url) as engine:
+        bench = dead_letters.Desk(engine, stream, create_users=settings.zik_unknown_users == "create")
+        outcomes = bench.retry(_chosen(engine, ids, every=every, reason=reason), now=datetime.now(UTC))
     counts = {outcome.value: outcomes[outcome] for outcome in Outcome}
     if as_json:
         print_json(counts)

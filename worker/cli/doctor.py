@@ -3,7 +3,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from worker.cli.terminal import AsJson, console, print_json
-from worker.database import open_engine
+from worker.database import opened_engine
 from worker.doctor import Finding, examine
 from worker.settings import load_settings
 from worker.stream import EventStream
@@ -12,12 +12,8 @@ from worker.stream import EventStream
 def doctor(*, as_json: AsJson = False) -> None:
     """Check Redis, the database, the schema and the clock, and say what to change. Exit code 1 if anything."""
     settings = load_settings()
-    stream, engine = EventStream.at(settings.redis_url), open_engine(settings.database_url)
-    try:
+    with EventStream.opened(settings.redis_url) as stream, opened_engine(settings.database_url) as engine:
         findings = list(examine(stream, engine))
-    finally:
-        stream.close()
-        engine.dispose()
     if as_json:
         print_json([{"subject": f.subject, "found": f.found, "advice": f.advice, "well": f.well} for f in findings])
     else:

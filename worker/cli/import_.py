@@ -71,9 +71,7 @@ def _zone(name: str | None) -> ZoneInfo | None:
 
 
 def _publisher(opened: ExitStack) -> Publish:
-    stream = EventStream.at(load_settings().redis_url)
-    opened.callback(stream.close)
-    return stream.append
+    return opened.enter_context(EventStream.opened(load_settings().redis_url)).append
 
 
 def _import_all(exports: list[Export], done: list[Summary], importer: Importer, *, quiet: bool) -> None:

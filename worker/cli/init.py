@@ -1,5 +1,5 @@
 from worker.cli.terminal import AsJson, print_json, say
-from worker.database import open_engine
+from worker.database import opened_engine
 from worker.db_init import bring_up_schema
 from worker.settings import load_settings, without_password
 
@@ -7,11 +7,8 @@ from worker.settings import load_settings, without_password
 def init(*, as_json: AsJson = False) -> None:
     """Bring the database schema up. Safe to run at any time, from any number of machines."""
     url = load_settings().database_url
-    engine = open_engine(url)
-    try:
+    with opened_engine(url) as engine:
         done = bring_up_schema(engine)
-    finally:
-        engine.dispose()
     if as_json:
         print_json({"outcome": done.outcome, "schema": done.revision, "was": done.was, "tables": done.tables})
     else:

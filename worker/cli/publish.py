@@ -16,14 +16,10 @@ Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON Lines,
 
 def publish(files: Files, *, as_json: AsJson = False) -> None:
     """Publish events from files. A bad line is told and not sent; the others are. Exit code 1 if there was one."""
-    stream = EventStream.at(load_settings().redis_url)
     done: dict[str, Published] = {}
-    try:
-        with _progress(quiet=as_json) as progress:
-            for name in files:
-                done[name] = _publish_file(stream, name, progress)
-    finally:
-        stream.close()
+    with EventStream.opened(load_settings().redis_url) as stream, _progress(quiet=as_json) as progress:
+        for name in files:
+            done[name] = _publish_file(stream, name, progress)
     if as_json:
         print_json({name: _as_json(published) for name, published in done.items()})
     else:

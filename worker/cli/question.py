@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from sqlalchemy import Connection
 
 from worker.cli.terminal import console, errors, print_json
-from worker.database import open_engine, snapshot
+from worker.database import opened_engine, snapshot
 from worker.printable import printable
 from worker.report.wording import span_name
 from worker.settings import load_settings
@@ -49,12 +49,8 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with harmless cel
 @contextmanager
 def asking() -> Iterator[Connection]:
     """A connection to the database of the settings, for reading."""
-    engine = open_engine(load_settings().database_url)
-    try:
-        with snapshot(engine) as session:
-            yield session.connection()
-    finally:
-        engine.dispose()
+    with opened_engine(load_settings().database_url) as engine, snapshot(engine) as session:
+        yield session.connection()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import typer
 
 from worker.cli.terminal import console, errors, say
-from worker.database import open_engine
+from worker.database import opened_engine
 from worker.db_init import bring_up_schema
 from worker.errors import ZikError
 from worker.local.folder import claimed
@@ -37,9 +37,8 @@ def up(*, concurrency: Concurrency = 2) -> None:
         claimed(settings.zik_home / ".zik" / "up", by="zik up") as folder,
         _redis(settings, folder) as url,
     ):
-        engine = open_engine(settings.database_url)
-        say(f"database  {without_password(settings.database_url)}: {bring_up_schema(engine)}")
-        engine.dispose()
+        with opened_engine(settings.database_url) as engine:
+            say(f"database  {without_password(settings.database_url)}: {bring_up_schema(engine)}")
         with worker_and_beat(folder, env=settings.as_environment(), concurrency=concurrency) as processes:
             for process in processes:
                 say(f"{process.name:<9} running, log in {process.log}")

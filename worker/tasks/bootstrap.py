@@ -1,5 +1,5 @@
 from worker.celery import app
-from worker.database import open_engine
+from worker.database import opened_engine
 from worker.db_init import bring_up_schema
 from worker.errors import DatabaseUnavailableError
 from worker.keys import BOOTSTRAP_SCHEMA
@@ -17,8 +17,5 @@ from worker.keys import BOOTSTRAP_SCHEMA
 )
 def bootstrap_schema() -> str:
     """Bring the schema up; every worker asks for it as it starts. Says what it did."""
-    engine = open_engine(app.settings.database_url)
-    try:
+    with opened_engine(app.settings.database_url) as engine:
         return str(bring_up_schema(engine))
-    finally:
-        engine.dispose()
