@@ -1,17 +1,20 @@
 """What the doctor finds, each against a real server that has the trouble."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 import redis
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import IntegrityError
 
-from tests.workers import play, url_of
-from worker.database import open_engine
+from tests.workers import eventually, play, url_of
+from worker.database import open_engine, transaction
 from worker.doctor import Finding, examine
 from worker.drain import Drain
 from worker.keys import DRAINS, STREAM
+from worker.models import User
 from worker.stream import EventStream
 
 
@@ -88,3 +91,51 @@ def altered(engine: Engine, setting: str, value: str) -> Iterator[Engine]:
         another.dispose()
         admin.execute(text(f"ALTER DATABASE {engine.url.database} RESET {setting}"))
         admin.close()
+
+
+INDEX = "CREATE UNIQUE INDEX CONCURRENTLY left_behind ON app_users (is_active)"
+
+
+@pytest.fixture
+def indexing(postgres: Engine) -> Iterator[Engine]:
+    """An engine for commands that no transaction may hold; the index of the test is gone afterwards."""
+    engine = postgres.execution_options(isolation_level="AUTOCOMMIT")
+    yield engine
+    with engine.connect() as connection:
+        connection.execute(text("DROP INDEX IF EXISTS left_behind"))
+
+
+def test_an_index_that_could_not_be_built_is_a_finding_until_it_is_dropped(
+    stream: EventStream, postgres: Engine, indexing: Engine
+) -> None:
+    assert found(stream, postgres)["Indexes"] == Finding("Indexes", "all valid")
+    with transaction(postgres) as session:
+        session.add_all([User(username="ada"), User(username="bob")])
+    with indexing.connect() as connection:
+        with pytest.raises(IntegrityError):
+            connection.execute(text(INDEX))
+        finding = found(stream, postgres)["Indexes"]
+        assert finding.found == "invalid: left_behind"
+        (drop,) = [part for part in finding.advice.split(": ")[1].split(";") if part.startswith("DROP")]
+        connection.execute(text(drop))
+    assert found(stream, postgres)["Indexes"].well
+
+
+def test_an_index_that_is_being_built_is_no_finding(stream: EventStream, postgres: Engine, indexing: Engine) -> None:
+    started = text("SELECT count(*) FROM pg_index WHERE NOT indisvalid")
+    with ThreadPoolExecutor(1) as pool, postgres.connect() as looker, transaction(postgres) as writer:
+        # Whoever builds an index waits for those who are writing to its table.
+        User(username="ada").save(writer)
+        writer.flush()
+        building = pool.submit(_execute, indexing, INDEX)
+        eventually(lambda: looker.scalar(started) == 1, within_s=30, every_s=0.05)
+        finding = found(stream, postgres)["Indexes"]
+        writer.commit()
+        building.result(timeout=30)
+    assert finding.well
+    assert found(stream, postgres)["Indexes"].well
+
+
+def _execute(engine: Engine, statement: str) -> None:
+    with engine.connect() as connection:
+        connection.execute(text(statement))

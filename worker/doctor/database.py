@@ -15,6 +15,17 @@ from worker.errors import ZikError
 _NAME_OF: Final = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 _VERSION_OF: Final = {"postgresql": "SHOW server_version", "sqlite": "SELECT sqlite_version()"}
 _FULL_ENOUGH: Final = 0.8
+# One that somebody is building right now is not valid yet, and well. Whose build a role may not look into hides it too.
+_INVALID_INDEXES: Final = text(
+    """
+    SELECT i.indexrelid::regclass::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+     WHERE NOT i.indisvalid AND c.relkind = 'i' AND pg_table_is_visible(i.indrelid)
+       AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS build
+                        WHERE build.datname = current_database()
+                          AND coalesce(build.index_relid, i.indexrelid) = i.indexrelid)
+     ORDER BY 1
+    """
+)
 
 
 def database_findings(engine: Engine) -> Iterator[Finding]:
@@ -27,6 +38,7 @@ def database_findings(engine: Engine) -> Iterator[Finding]:
                 yield _role_of_server(session)
                 yield _durability(session)
                 yield _connections(session)
+                yield _indexes(session)
             revision = current_revision(session.connection())
             yield _schema(revision)
         if revision:
@@ -55,6 +67,16 @@ def _connections(session: Session) -> Finding:
         "raise `max_connections`, run fewer workers, or put pgbouncer between" if used > _FULL_ENOUGH * most else ""
     )
     return Finding("Connections", f"{used:,} of {most:,} used", advice)
+
+
+def _indexes(session: Session) -> Finding:
+    """A `CREATE INDEX CONCURRENTLY` that failed leaves an index behind that costs each write and serves no query."""
+    invalid = session.scalars(_INVALID_INDEXES).all()
+    if not invalid:
+        return Finding("Indexes", "all valid")
+    drops = " ".join(f"DROP INDEX CONCURRENTLY {name};" for name in invalid)
+    advice = f"as the owner of the schema: {drops} then repeat the CREATE INDEX CONCURRENTLY that failed"
+    return Finding("Indexes", f"invalid: {', '.join(invalid)}", advice)
 
 
 def _schema(revision: str | None) -> Finding:
