@@ -2,6 +2,7 @@
 
 There they outlive every worker, and all workers' are one. A field is `series/label/bound` for the observations between
 the bound before and this one, and `series/label/sum` for their sum in millionths.
+In `series/label/at` Redis puts the time of the report, in seconds since 1970, whatever the number.
 """
 
 from collections import Counter
@@ -56,6 +57,7 @@ BATCH_EVENTS: Final = Series("batch_events", (1, 10, 100, 500, 1_000, 2_000, 5_0
 PHASE_SECONDS: Final = Series("phase_seconds", (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15))
 TASK_SECONDS: Final = Series("task_seconds", (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 300))
 _FAILURES: Final = "task_failures"
+_AGGREGATION: Final = "aggregation//at"
 
 
 class Stopwatch:
@@ -85,6 +87,16 @@ def of_task(task: str, seconds: float, *, failed: bool) -> dict[str, int]:
 def failures(hash_: Mapping[str, int]) -> Counter[str]:
     """How often each task failed."""
     return Counter({label: hash_[f"{name}/{label}/{end}"] for name, label, end in _split(hash_) if name == _FAILURES})
+
+
+def of_aggregation() -> dict[str, int]:
+    """What to report when a sweep over the stale days has come to its end."""
+    return {_AGGREGATION: 0}
+
+
+def last_aggregation_at(hash_: Mapping[str, int]) -> int | None:
+    """When a sweep last came to its end, in seconds since 1970 by the clock of Redis; None where none ever has."""
+    return hash_.get(_AGGREGATION)
 
 
 def _split(fields: Iterable[str]) -> Iterable[tuple[str, str, str]]:

@@ -15,7 +15,7 @@ from worker.database import snapshot
 from worker.db_init import current_revision, newest_revision
 from worker.errors import DatabaseUnavailableError, ZikError
 from worker.health import RUNNING_S
-from worker.measures import BATCH_EVENTS, PHASE_SECONDS, TASK_SECONDS, Series, failures
+from worker.measures import BATCH_EVENTS, PHASE_SECONDS, TASK_SECONDS, Series, failures, last_aggregation_at
 from worker.models import StaleDay
 from worker.stream import EventStream
 
@@ -38,6 +38,7 @@ class Name(StrEnum):
     BATCH_SECONDS = "zik_batch_seconds"
     TASK_SECONDS = "zik_task_seconds"
     TASK_FAILURES = "zik_task_failures_total"
+    LAST_AGGREGATION = "zik_last_aggregation_timestamp_seconds"
     DATABASE_UP = "zik_database_up"
     SCHEMA_CURRENT = "zik_schema_current"
     DEAD_LETTERS = "zik_dead_letters"
@@ -60,6 +61,7 @@ HELP: Final[Mapping[Name, str]] = {
     Name.BATCH_SECONDS: "Time of a batch by phase: decode, record (the transaction), acknowledge.",
     Name.TASK_SECONDS: "Runtime of a Celery task.",
     Name.TASK_FAILURES: "Celery tasks that ended with an error.",
+    Name.LAST_AGGREGATION: "When a sweep over the stale days last came to its end, in Unix time.",
     Name.DATABASE_UP: "Whether the database answered this scrape.",
     Name.SCHEMA_CURRENT: "Whether the schema is the one that this zik is written for.",
     Name.DEAD_LETTERS: "Dead letters on the desk, by reason.",
@@ -109,6 +111,8 @@ class ZikCollector(Collector):
         for task, count in failures(measured).items():
             failed.add_metric([task], count)
         yield failed
+        if aggregated_at := last_aggregation_at(measured):
+            yield _gauge(Name.LAST_AGGREGATION, aggregated_at)
 
     def _of_database(self) -> Iterator[Metric]:
         with snapshot(self.engine) as session:

@@ -13,7 +13,8 @@ from tests.workers import eventually, play, url_of
 from worker.database import open_engine, transaction
 from worker.doctor import Finding, examine
 from worker.drain import Drain
-from worker.keys import DRAINS, STREAM
+from worker.keys import DRAINS, MEASURES, STREAM
+from worker.measures import of_aggregation
 from worker.models import User
 from worker.stream import EventStream
 
@@ -25,6 +26,7 @@ def found(stream: EventStream, engine: Engine) -> dict[str, Finding]:
 def test_all_is_well_where_a_drain_runs(stream: EventStream, postgres: Engine) -> None:
     stream.append([play()])
     Drain(stream, postgres, "a").run()
+    stream.report("", of_aggregation())
     # The tests' servers are not durable, on purpose.
     troubles = {subject for subject, finding in found(stream, postgres).items() if not finding.well}
     assert troubles <= {"Persistence", "Durability"}
@@ -34,6 +36,16 @@ def test_no_drain_is_a_finding(stream: EventStream, sqlite: Engine, valkey: "red
     assert "none known" in found(stream, sqlite)["Drains"].found
     valkey.hset(DRAINS, "a", 1)
     assert "celery -A worker worker" in found(stream, sqlite)["Drains"].advice
+
+
+def test_statistics_that_nobody_computes_are_a_finding(
+    stream: EventStream, sqlite: Engine, valkey: "redis.Redis"
+) -> None:
+    assert found(stream, sqlite)["Statistics"].found == "never brought up to date"
+    valkey.hset(MEASURES, mapping=dict.fromkeys(of_aggregation(), 1))
+    assert "celery -A worker beat" in found(stream, sqlite)["Statistics"].advice
+    stream.report("", of_aggregation())
+    assert found(stream, sqlite)["Statistics"].well
 
 
 def test_an_old_event_is_a_finding(stream: EventStream, sqlite: Engine, valkey: "redis.Redis") -> None:

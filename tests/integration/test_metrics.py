@@ -19,6 +19,7 @@ from worker.database import open_engine
 from worker.drain import Drain
 from worker.keys import GROUP, MEASURES, RECORD_EVENTS, STREAM
 from worker.local.valkey import free_port
+from worker.measures import of_aggregation
 from worker.metrics import HELP, Name, ZikCollector
 from worker.stream import EventStream
 
@@ -94,6 +95,20 @@ def test_a_retired_consumer_is_no_running_drain(stream: EventStream, sqlite: Eng
     assert scrape(stream, sqlite)["zik_drains_running"] == 1
     stream.retire("a")
     assert scrape(stream, sqlite)["zik_drains_running"] == 0
+
+
+def test_the_last_aggregation_is_a_time_that_outlives_the_worker(
+    stream: EventStream, sqlite: Engine, valkey: "redis.Redis", redis_url: str
+) -> None:
+    name = "zik_last_aggregation_timestamp_seconds"
+    assert name not in scrape(stream, sqlite)
+    valkey.hset(MEASURES, mapping=dict.fromkeys(of_aggregation(), 1_600_000_000))
+    assert scrape(stream, sqlite)[name] == 1_600_000_000
+    with EventStream.opened(redis_url) as of_another_worker:
+        of_another_worker.report("", of_aggregation())
+        of_another_worker.report("", of_aggregation())
+    now_s, _ = valkey.time()
+    assert now_s - 60 <= scrape(stream, sqlite)[name] <= now_s
 
 
 def test_f11_a_full_redis_takes_measures_and_signs_of_life(
@@ -196,7 +211,7 @@ def test_each_metric_has_help_and_its_row_on_the_page() -> None:
 def test_what_is_served_is_what_is_named(stream: EventStream, sqlite: Engine) -> None:
     stream.append([play(), b"{"])
     Drain(stream, sqlite, "a").run()
-    stream.report("", {"task_seconds/t/1": 1, "task_seconds/t/sum": 5, "task_failures/t/sum": 1})
+    stream.report("", {"task_seconds/t/1": 1, "task_seconds/t/sum": 5, "task_failures/t/sum": 1} | of_aggregation())
     registry = CollectorRegistry()
     registry.register(ZikCollector(stream, sqlite))
     described = re.findall(r"^# HELP (\S+) ", generate_latest(registry).decode(), re.MULTILINE)

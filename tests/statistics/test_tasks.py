@@ -13,10 +13,12 @@ from tests.workers import eventually, running, running_worker, url_of
 from worker.celery import app, make_app
 from worker.database import snapshot
 from worker.keys import AGGREGATE_LISTENING, STATISTICS_QUEUE
+from worker.measures import last_aggregation_at
 from worker.models import ChartPlace, ListeningHour, StaleDay
 from worker.settings import load_settings
 from worker.statistics.refresh import refresh
 from worker.statistics.verify import verify
+from worker.stream import EventStream
 from worker.tasks.aggregate import aggregate_listening
 from worker.tasks.charts import refresh_charts
 
@@ -41,6 +43,31 @@ def test_the_task_computes_what_is_stale(recorded: Engine) -> None:
     assert aggregate_listening() == "computed 0 days, after changes to 0 users and songs"
 
 
+def aggregated_at(redis_url: str) -> int | None:
+    with EventStream.opened(redis_url) as stream:
+        return last_aggregation_at(stream.measures())
+
+
+def test_a_sweep_that_came_to_its_end_is_noted_by_the_clock_of_redis(
+    recorded: Engine, redis_url: str, valkey: "redis.Redis"
+) -> None:
+    del recorded
+    assert aggregated_at(redis_url) is None
+    before, _ = valkey.time()
+    aggregate_listening()
+    after, _ = valkey.time()
+    assert before <= (aggregated_at(redis_url) or 0) <= after
+
+
+def test_a_sweep_without_the_time_for_all_days_is_not_noted(
+    recorded: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del recorded
+    monkeypatch.setattr("worker.tasks.aggregate.BUDGET_S", 0.0)
+    assert "more is waiting" in str(aggregate_listening())
+    assert aggregated_at(redis_url) is None
+
+
 def test_of_calls_that_piled_up_the_last_one_does_the_work(recorded: Engine, valkey: "redis.Redis") -> None:
     app_of_task = make_app(app.settings)
     app_of_task.send_task(AGGREGATE_LISTENING, retry=False)
@@ -48,6 +75,7 @@ def test_of_calls_that_piled_up_the_last_one_does_the_work(recorded: Engine, val
     assert aggregate_listening() == "another call waits"
     with snapshot(recorded) as session:
         assert session.scalar(select(func.count()).select_from(ListeningHour)) == 0
+    assert aggregated_at(app.settings.redis_url) is None
 
 
 def test_a_database_that_is_away_is_no_error_of_the_task(
@@ -57,6 +85,7 @@ def test_a_database_that_is_away_is_no_error_of_the_task(
     away = load_settings(redis_url=app.settings.redis_url, database_url=f"sqlite:///{tmp_path}/no/such/folder/zik.db")
     monkeypatch.setattr("worker.tasks.aggregate.app", make_app(away))
     assert aggregate_listening() is None
+    assert aggregated_at(app.settings.redis_url) is None
 
 
 def periods(engine: Engine) -> set[tuple[str, date]]:

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Any, Final
 
 from worker.doctor.finding import Finding
 from worker.errors import StreamUnavailableError, ZikError
 from worker.health import RUNNING_S
 from worker.keys import BOOKS, STREAM
+from worker.measures import last_aggregation_at
 from worker.stream import EventStream
 
 _OLDEST_REDIS: Final = (7, 0)
@@ -15,6 +17,8 @@ _OLDEST_VALKEY: Final = (7, 2)
 _FULL_ENOUGH: Final = 0.8
 _MOST_SKEW_S: Final = 5.0
 _LATE_S: Final = 45.0
+# As the alert has it. A sweep begins every ten seconds.
+_STATISTICS_LATE_S: Final = 300.0
 # No command takes an id back. Nothing can come in between, and what was recorded stays recorded.
 _NEW_STREAM: Final = (
     f"`zik drain`, and when nothing waits any more, `redis-cli DEL '{STREAM}' '{BOOKS}'`: both begin anew"
@@ -38,6 +42,7 @@ def redis_findings(stream: EventStream) -> Iterator[Finding]:
         yield rights
         if rights.well:
             yield _drains(stream)
+            yield _statistics(stream, info)
     except ZikError as error:
         yield Finding("Stream", str(error), "no worker can drain before this is mended")
 
@@ -114,6 +119,14 @@ def _drains(stream: EventStream) -> Finding:
         return Finding("Drains", f"{running:,} running")
     found = f"none running, the last got through {min(ages_s):,.0f} s ago" if ages_s else "none known"
     return Finding("Drains", found, "start a worker, or see in its log why it waits: celery -A worker worker")
+
+
+def _statistics(stream: EventStream, info: Mapping[str, Any]) -> Finding:
+    at_s = last_aggregation_at(stream.measures())
+    age_s = info["server_time_usec"] / 1e6 - at_s if at_s else inf
+    found = f"brought up to date {max(age_s, 0):,.0f} s ago" if at_s else "never brought up to date"
+    advice = "start a beat, `celery -A worker beat`, and a worker; `zik aggregate` does it at once"
+    return Finding("Statistics", found, advice if age_s > _STATISTICS_LATE_S else "")
 
 
 def _backlog(stream: EventStream) -> Finding:

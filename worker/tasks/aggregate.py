@@ -2,9 +2,11 @@ from worker.bootsteps import waiting
 from worker.celery import app
 from worker.database import opened_engine
 from worker.keys import AGGREGATE_LISTENING, STATISTICS_QUEUE
+from worker.measures import of_aggregation
 from worker.patience import Patience
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.refresh import refresh
+from worker.tasks.measured import report
 
 # Half the time between two calls, so that a worker with one slot still drains while a long history is computed.
 BUDGET_S = 5.0
@@ -19,4 +21,6 @@ def aggregate_listening() -> str | None:
     rule = ListenRule.configured(app.settings)
     with opened_engine(app.settings.database_url) as engine:
         done = _patience.attempt(lambda: refresh(engine, rule, budget_s=BUDGET_S), within_s=0)
+    if done and done.finished:
+        report(of_aggregation())
     return str(done) if done else None
