@@ -11,7 +11,6 @@ from pydantic_core import from_json
 
 from worker.codec import decode, encode
 from worker.errors import InvalidEventError
-from worker.stream import EventStream
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _CHUNK: Final = 1_000
@@ -32,22 +31,26 @@ class Published:
 
 
 def publish_lines(
-    stream: EventStream, lines: Iterator[bytes], *, now: datetime, sent: Callable[[int], None] = lambda _: None
+    append: Callable[[list[bytes]], object],
+    lines: Iterator[bytes],
+    *,
+    now: datetime,
+    sent: Callable[[int], None] = lambda _: None,
 ) -> Published:
     """Check each line and send the valid ones, as they are and in order. Blank lines are passed over.
 
     Only a `sent_at` is taken out: it is of an earlier sending, by another clock than this machine's.
 
-    `sent` is called after each round trip, with the number of lines that it carried.
+    `append` takes a batch of events. `sent` is called after each round trip, with the number of lines that it carried.
 
     Raises:
-        StreamFullError, StreamUnavailableError: what was sent stays sent; sending it again adds nothing.
+        Exception: whatever `append` raises; what was sent stays sent, and sending it again adds nothing.
     """
     published = Published()
     chunk: list[bytes] = []
 
     def flush() -> None:
-        stream.append(chunk)
+        append(chunk)
         published.sent += len(chunk)
         sent(len(chunk))
         chunk.clear()

@@ -1,23 +1,22 @@
 """The command `zik import`, as its user calls it, down to the rows."""
 
 import json
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from operator import itemgetter
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
+from tests.commands import Zik, zik_at
 from tests.importers.samples import LASTFM_LOVED, ROCKBOX_LOCAL, SPOTIFY_ACCOUNT, SPOTIFY_EXTENDED
 from tests.strategies import NOW, ON_DATABASE
 from tests.workers import count, eventually, running, url_of
-from worker.cli import main
 from worker.codec import decode
 from worker.database import snapshot
 from worker.drain import Drain
@@ -25,38 +24,17 @@ from worker.errors import StreamFullError
 from worker.importers.export import open_exports
 from worker.importers.importing import Importer
 from worker.models import PlayHistory, Song, User
+from worker.room import Room
 from worker.stream import EventStream
 
 GOOD = {"endTime": "2021-04-22 05:41", "artistName": "Shindy", "trackName": "Dreams", "msPlayed": 6408}
 EVENTS, PLAYS, SONGS = 80_761, 80_760, 15_427
 
 
-class Answer(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Zik = Callable[..., Answer]
-
-
 @pytest.fixture
 def zik(sqlite: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Zik:
-    """Call `zik` in this process, with a clean Redis and a clean database."""
-    monkeypatch.setenv("REDIS_URL", redis_url)
-    monkeypatch.setenv("DATABASE_URL", url_of(sqlite))
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def call(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["zik", *arguments])
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Answer(code, *capfd.readouterr())
-
-    return call
+    """The command, with a clean Redis and a clean database."""
+    return zik_at(sqlite, redis_url, monkeypatch, capfd)
 
 
 @pytest.fixture
@@ -171,7 +149,7 @@ def test_a_full_redis_ends_the_import_and_says_how_far_it_came(
     zik: Zik, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "x").write_text(json.dumps(many_plays(3_000)))
-    monkeypatch.setattr(EventStream, "append", failing_at(3, StreamFullError("Redis is full"), EventStream.append))
+    monkeypatch.setattr(Room, "append", failing_at(3, StreamFullError("Redis is full"), Room.append))
 
     answer = zik("import", "--user", "ada", str(tmp_path / "x"))
 
@@ -183,7 +161,7 @@ def test_a_full_redis_ends_the_import_and_says_how_far_it_came(
 
 def test_ctrl_c_says_how_far_it_came(zik: Zik, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x").write_text(json.dumps(many_plays(3_000)))
-    monkeypatch.setattr(EventStream, "append", failing_at(2, KeyboardInterrupt(), EventStream.append))
+    monkeypatch.setattr(Room, "append", failing_at(2, KeyboardInterrupt(), Room.append))
 
     answer = zik("import", "--user", "ada", str(tmp_path / "x"))
 
@@ -195,7 +173,7 @@ def test_ctrl_c_says_how_far_it_came(zik: Zik, tmp_path: Path, monkeypatch: pyte
 def failing_at(turn: int, error: BaseException, append: Callable[..., Any]) -> Callable[..., Any]:
     turns = iter(range(1, 1_000))
 
-    def fails(self: EventStream, batch: list[bytes]) -> Any:
+    def fails(self: Room, batch: list[bytes]) -> Any:
         if next(turns) == turn:
             raise error
         return append(self, batch)

@@ -2,15 +2,15 @@
 
 import gzip
 import io
-import json
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import pytest
 import redis
 from sqlalchemy import Engine
 
+from tests.commands import Zik, zik_at
 from worker.cli import main
 from worker.database import transaction
 from worker.drain import Drain
@@ -21,37 +21,10 @@ GOOD = b'{"type":"play","time":"2024-04-22T05:40:53Z","user":"ada","song":{"titl
 BAD = b'{"type":"play","user":"ada"}'
 
 
-class Answer(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-class Zik(Protocol):
-    def __call__(self, *arguments: str) -> Answer: ...
-
-
 @pytest.fixture
 def zik(engine: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Zik:
-    """Call `zik` in this process, with a clean Redis and a clean database."""
-    monkeypatch.setenv("REDIS_URL", redis_url)
-    monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def call(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["zik", *arguments])
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Answer(code, *capfd.readouterr())
-
-    return call
+    """The command, with a clean Redis and a clean database."""
+    return zik_at(engine, redis_url, monkeypatch, capfd)
 
 
 @pytest.fixture

@@ -191,14 +191,14 @@ def test_a_corrected_row_is_exported_at_its_corrected_time_and_keeps_its_id(
     assert [event.get("told_at") for event in events] == ["1970-01-01T00:03:20Z"] * 2 + [None, "1970-01-01T00:03:20Z"]
     assert not any("sent_at" in event for event in events)
     assert events[-1]["time"] == "2026-11-01T11:56:30Z"
-    assert publish_lines(stream, iter(lines), now=NOW).bad == []
+    assert publish_lines(stream.append, iter(lines), now=NOW).bad == []
     assert drained(stream, engine) == {Outcome.DUPLICATE: 4}
     assert oracle.actual(engine) == before
 
 
 def test_a_file_of_events_that_were_sent_once_before_is_published_as_told(stream: EventStream, engine: Engine) -> None:
     lines = [payload(play(context={"ü": 1.5}, sent_at="2021-04-22T05:44:00Z")), payload(play(user="eve"))]
-    assert publish_lines(stream, iter(lines), now=NOW).sent == 2
+    assert publish_lines(stream.append, iter(lines), now=NOW).sent == 2
     assert drained(stream, engine) == {Outcome.RECORDED: 2}
     told = datetime(2021, 4, 22, 5, 40, 53, tzinfo=UTC)
     assert played(engine) == [(told, None)] * 2

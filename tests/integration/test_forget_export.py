@@ -77,7 +77,7 @@ def test_an_export_published_again_changes_nothing(drain: Drain) -> None:
     before = oracle.actual(drain.engine)
     told = lines(drain.engine, "Zoe\u0308")
     assert len(told) == len(HERS)
-    assert publish_lines(drain.stream, iter(told), now=NOW).bad == []
+    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
     assert drain.run().events == len(HERS)
     assert oracle.actual(drain.engine) == before
 
@@ -86,7 +86,7 @@ def test_an_export_brings_everything_back(drain: Drain) -> None:
     told = lines(drain.engine, "Zoë")
     before = all_plays(drain.engine), oracle.actual(drain.engine)
     forget(drain, "Zoë")
-    assert publish_lines(drain.stream, iter(told), now=NOW).bad == []
+    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
     drain.run()
     assert (all_plays(drain.engine), oracle.actual(drain.engine)) == before
     assert lines(drain.engine, "Zoë")[1:] == told[1:]
@@ -180,4 +180,4 @@ def test_a_worker_that_remembers_the_user_goes_on(drain: Drain) -> None:
 
 def test_lines_can_be_read_from_a_file(drain: Drain) -> None:
     file = io.BytesIO(b"\n".join(lines(drain.engine, "Zoë")))
-    assert publish_lines(drain.stream, iter(file), now=NOW).sent == len(HERS)
+    assert publish_lines(drain.stream.append, iter(file), now=NOW).sent == len(HERS)

@@ -1,21 +1,18 @@
 """The commands that answer questions, as their users call them."""
 
 import base64
-import csv
 import hashlib
-import io
-import json
-import sys
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
+from tests.clients import NOWHERE
+from tests.commands import Zik, zik_at
 from tests.strategies import NOW, accepted, play, preference, song
-from worker.cli import main
 from worker.database import transaction
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.charts import refresh_charts
@@ -25,41 +22,13 @@ from worker.statistics.refresh import refresh
 HOSTILE = '=1+1</style><script>alert(1)</script>"\x1b[2J\u202e[red]&'
 
 
-class Answer(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def rows(self) -> list[dict[str, str]]:
-        return list(csv.DictReader(io.StringIO(self.out)))
-
-
-class Zik(Protocol):
-    def __call__(self, *arguments: str) -> Answer: ...
-
-
 @pytest.fixture
 def zik(engine: Engine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Zik:
-    """Call `zik` in this process, with a clean database. No question needs Redis."""
-    monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
-    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    """The command, with a clean database. No question needs Redis."""
+    command = zik_at(engine, NOWHERE, monkeypatch, capfd)
+    # So narrow that long titles are wrapped.
     monkeypatch.setenv("COLUMNS", "120")
-
-    def call(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["zik", *arguments])
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Answer(code, *capfd.readouterr())
-
-    return call
+    return command
 
 
 def record(engine: Engine, *events: dict[str, Any]) -> None:

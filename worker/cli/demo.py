@@ -100,7 +100,7 @@ def _play(stream: EventStream, lines: Iterator[bytes], total: int | None) -> Boo
 
         stream.append(_BROKEN)
         show(len(_BROKEN))
-        done = publish_lines(stream, lines, now=datetime.now(UTC), sent=show)
+        done = publish_lines(stream.append, lines, now=datetime.now(UTC), sent=show)
         for bar in (published, drained):
             bars.update(bar, total=done.sent + len(_BROKEN))
         books = _await_dry(stream, bars, drained)

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -9,16 +8,15 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from worker.cli.import_report import tell, tell_json
+from worker.cli.patience import patient_append
 from worker.cli.terminal import AsJson, errors
 from worker.errors import StreamUnavailableError
 from worker.importers.export import Export, open_exports
 from worker.importers.importing import Importer, Summary, unexplained
 from worker.settings import load_settings
-from worker.stream import EventStream
 
 _INTERRUPTED = 130
 
-Publish = Callable[[list[bytes]], object]
 Files = Annotated[
     list[str],
     typer.Argument(
@@ -38,6 +36,7 @@ def import_files(
 ) -> None:
     """Publish listening histories. Importing one again, or one that overlaps, adds nothing.
 
+    Waits while as many events as may (ZIK_MAX_WAITING) are in the stream.
     Exit code 1 if a file or a row of one was refused.
     """
     done: list[Summary] = []
@@ -47,7 +46,7 @@ def import_files(
         zone = _zone(timezone)
         for export in exports:
             export.prepare(user=user, timezone=zone)
-        publish = (lambda _: None) if dry_run or not exports else _publisher(opened)
+        publish = (lambda _: None) if dry_run or not exports else opened.enter_context(patient_append(load_settings()))
         try:
             _import_all(exports, done, Importer(user=user, now=datetime.now(UTC), publish=publish), quiet=as_json)
         except (KeyboardInterrupt, StreamUnavailableError) as error:
@@ -68,10 +67,6 @@ def _zone(name: str | None) -> ZoneInfo | None:
     if name not in available_timezones():
         raise typer.BadParameter("no such time zone; name one as in Europe/Berlin", param_hint="--timezone")
     return ZoneInfo(name)
-
-
-def _publisher(opened: ExitStack) -> Publish:
-    return opened.enter_context(EventStream.opened(load_settings().redis_url)).append
 
 
 def _import_all(exports: list[Export], done: list[Summary], importer: Importer, *, quiet: bool) -> None:

@@ -6,20 +6,23 @@ from typing import Annotated, BinaryIO
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from worker.cli.patience import Append, patient_append
 from worker.cli.terminal import AsJson, console, errors, print_json
 from worker.publishing import Published, lines_of, publish_lines
 from worker.settings import load_settings
-from worker.stream import EventStream
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON Lines, plain or gzip; - is standard input.")]
 
 
 def publish(files: Files, *, as_json: AsJson = False) -> None:
-    """Publish events from files. A bad line is told and not sent; the others are. Exit code 1 if there was one."""
+    """Publish events from files. A bad line is told and not sent; the others are. Exit code 1 if there was one.
+
+    Waits while as many events as may (ZIK_MAX_WAITING) are in the stream.
+    """
     done: dict[str, Published] = {}
-    with EventStream.opened(load_settings().redis_url) as stream, _progress(quiet=as_json) as progress:
+    with patient_append(load_settings()) as append, _progress(quiet=as_json) as progress:
         for name in files:
-            done[name] = _publish_file(stream, name, progress)
+            done[name] = _publish_file(append, name, progress)
     if as_json:
         print_json({name: _as_json(published) for name, published in done.items()})
     else:
@@ -27,12 +30,12 @@ def publish(files: Files, *, as_json: AsJson = False) -> None:
     raise typer.Exit(code=1 if any(published.bad for published in done.values()) else 0)
 
 
-def _publish_file(stream: EventStream, name: str, progress: Progress) -> Published:
+def _publish_file(append: Append, name: str, progress: Progress) -> Published:
     with _opened(name) as file:
         size = Path(name).stat().st_size if name != "-" else None
         bar = progress.add_task(name if name != "-" else "standard input", total=size)
         published = publish_lines(
-            stream,
+            append,
             lines_of(file),
             now=datetime.now(UTC),
             sent=lambda _: progress.update(bar, completed=file.tell() if size else 0),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from worker.appender import Appender
 from worker.client.counters import Counters
 from worker.client.stamp import stamped
-from worker.errors import StreamFullError
+from worker.room import Room
 
 
 def _utc_now() -> datetime:
@@ -19,8 +19,7 @@ class Sender:
     Each try has a stamp of its own: an event may have waited for days, and the clock been set meanwhile.
 
     Args:
-        max_waiting: above so many entries in the stream nothing is sent; 0 means no limit. The server is asked with
-            each batch, in its round trip, so several publishers may go beyond it by one batch each.
+        max_waiting: see `Room`.
         now: the device's clock, aware.
     """
 
@@ -36,9 +35,8 @@ class Sender:
         self._appender = appender
         self._counters = counters
         self._durable = durable
-        self._max_waiting = max_waiting
+        self._room = Room(appender, max_waiting=max_waiting)
         self._now = now
-        self._waiting: int | None = None
         self._failed = False
 
     def send(self, payloads: Sequence[bytes]) -> None:
@@ -48,23 +46,14 @@ class Sender:
             StreamFullError: Redis is full, or the stream holds `max_waiting` entries.
             StreamUnavailableError, StreamMisusedError, NotDurableError: see `Appender.append`.
         """
-        self._ensure_room()
+        self._room.ensure()
         if self._failed:
             self._counters.add(retried=len(payloads))
         self._failed = True
         sent = stamped(payloads, at=self._now())
-        done = self._appender.append(sent, durable=self._durable, counted=bool(self._max_waiting))
+        self._room.append(sent, durable=self._durable)
         self._failed = False
-        self._waiting = done.waiting
         self._counters.add(sent=len(payloads))
 
     def close(self) -> None:
         self._appender.close()
-
-    def _ensure_room(self) -> None:
-        if not self._max_waiting or (self._waiting is not None and self._waiting < self._max_waiting):
-            return
-        self._waiting = self._appender.waiting()
-        if self._waiting >= self._max_waiting:
-            limit = f"of {self._max_waiting:,} that may (ZIK_MAX_WAITING)"
-            raise StreamFullError(f"{self._waiting:,} events wait for workers, {limit}: start more workers")
