@@ -105,19 +105,15 @@ def drain_if_full(settings: Settings) -> None:
 
     In a process of its own: connections made here, in the pool's parent, would be inherited by its next child.
     """
-    stream = EventStream.at(settings.redis_url)
     try:
-        if stream.refuses_writes():
-            subprocess.run(
-                [sys.executable, "-m", "worker", "drain"],
-                env={**os.environ, **settings.as_environment()},
-                check=False,
-                capture_output=True,
-            )
+        with EventStream.opened(settings.redis_url) as stream:
+            full = stream.refuses_writes()
     except StreamUnavailableError:
         logger.debug("Redis is away, not full")
-    finally:
-        stream.close()
+        return
+    if full:
+        environment = {**os.environ, **settings.as_environment()}
+        subprocess.run([sys.executable, "-m", "worker", "drain"], env=environment, check=False, capture_output=True)
 
 
 def ring(app: Any) -> bool:

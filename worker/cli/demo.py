@@ -15,14 +15,14 @@ from worker.books import Books
 from worker.cli.terminal import books_table, console, plain, progress, say
 from worker.cli.up import stopped_by_signals
 from worker.codec import encode
-from worker.database import open_engine, snapshot
+from worker.database import opened_engine, snapshot
 from worker.db_init import bring_up_schema
 from worker.errors import ZikError
 from worker.local.folder import claimed
 from worker.local.services import worker_and_beat
 from worker.local.valkey import embedded_valkey, free_port, reclaim
 from worker.publishing import lines_of, publish_lines
-from worker.settings import load_settings
+from worker.settings import Settings, load_settings
 from worker.simulator import simulate
 from worker.statistics.charts import chart, refresh_charts
 from worker.statistics.listen_rule import ListenRule
@@ -56,19 +56,21 @@ def demo(*, events: Events = 20_000, history: History = None) -> None:
         settings = load_settings(
             redis_url=url, celery_broker_url=url, database_url=f"sqlite:///{folder / 'demo.db'}", zik_batch_size=1_000
         )
-        engine = open_engine(settings.database_url)
-        console.print(f"[green]✓[/] embedded Valkey on {url}", highlight=False)
+        books = _show(settings, folder, events, history)
+    raise typer.Exit(code=0 if books.balanced and not books.waiting else 1)
+
+
+def _show(settings: Settings, folder: Path, events: int, history: Path | None) -> Books:
+    with EventStream.opened(settings.redis_url) as stream, opened_engine(settings.database_url) as engine:
+        console.print(f"[green]✓[/] embedded Valkey on {settings.redis_url}", highlight=False)
         console.print(f"[green]✓[/] SQLite: {bring_up_schema(engine)}", highlight=False)
-        stream = EventStream.at(url)
         with worker_and_beat(folder, env=settings.as_environment(), concurrency=2):
             console.print("[green]✓[/] celery -A worker worker, and beat\n")
             started = time.monotonic()
             books = _play(stream, _lines(events, history), None if history else events)
             seconds = time.monotonic() - started
         _report(engine, books, seconds, folder)
-        stream.close()
-        engine.dispose()
-    raise typer.Exit(code=0 if books.balanced and not books.waiting else 1)
+    return books
 
 
 def _emptied(folder: Path) -> Path:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, start_http_server
 
-from worker.database import open_engine
+from worker.database import opened_engine
 from worker.errors import ZikError
 from worker.logs import set_up_logs
 from worker.metrics import ZikCollector
@@ -26,16 +26,15 @@ def metrics(*, host: Host = "127.0.0.1", port: Port = 9640) -> None:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    stream, engine = EventStream.at(settings.redis_url), open_engine(settings.database_url)
-    registry = CollectorRegistry()
-    registry.register(ZikCollector(stream, engine))
-    try:
-        server, _ = start_http_server(port, host, registry)
-    except OSError as error:
-        raise ZikError(f"cannot serve on {host}:{port}: {error.strerror}; choose another --port or --host") from None
-    logger.info("serving metrics", extra={"url": f"http://{host}:{port}/metrics"})
-    stopped.wait()
-    server.shutdown()
-    server.server_close()
-    stream.close()
-    engine.dispose()
+    with EventStream.opened(settings.redis_url) as stream, opened_engine(settings.database_url) as engine:
+        registry = CollectorRegistry()
+        registry.register(ZikCollector(stream, engine))
+        try:
+            server, _ = start_http_server(port, host, registry)
+        except OSError as error:
+            message = f"cannot serve on {host}:{port}: {error.strerror}; choose another --port or --host"
+            raise ZikError(message) from None
+        logger.info("serving metrics", extra={"url": f"http://{host}:{port}/metrics"})
+        stopped.wait()
+        server.shutdown()
+        server.server_close()

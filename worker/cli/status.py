@@ -1,6 +1,7 @@
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from rich.text import Text
 from worker.cli.pace import Pace
 from worker.cli.picture import status_picture
 from worker.cli.terminal import AsJson, console, print_json
-from worker.database import open_engine
+from worker.database import opened_engine
 from worker.errors import StreamUnavailableError
 from worker.overview import Overview, overview
 from worker.settings import Settings, load_settings
@@ -36,26 +37,13 @@ def status(*, watch: Watch = False, as_json: AsJson = False) -> None:
     raise typer.Exit(code=0 if seen.well else 1)
 
 
-class _Look:
-    def __init__(self, settings: Settings) -> None:
-        self.stream = EventStream.at(settings.redis_url)
-        self.engine = open_engine(settings.database_url)
-
-    def __call__(self) -> Overview:
-        return overview(self.stream, self.engine)
-
-
 @contextmanager
-def _looking(settings: Settings) -> Iterator[_Look]:
-    look = _Look(settings)
-    try:
-        yield look
-    finally:
-        look.stream.close()
-        look.engine.dispose()
+def _looking(settings: Settings) -> Iterator[Callable[[], Overview]]:
+    with EventStream.opened(settings.redis_url) as stream, opened_engine(settings.database_url) as engine:
+        yield partial(overview, stream, engine)
 
 
-def _watch(look: _Look) -> None:
+def _watch(look: Callable[[], Overview]) -> None:
     pace = Pace()
     with Live(console=console, auto_refresh=False) as live:
         while True:

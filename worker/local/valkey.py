@@ -5,7 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -51,15 +51,12 @@ def embedded_valkey(folder: Path, *, port: int, durable: bool) -> Iterator[str]:
 
 def answers(url: str) -> bool:
     """Whether a Redis or Valkey answers at the URL."""
-    stream = EventStream.at(url)
     try:
-        stream.server()
+        with EventStream.opened(url) as stream:
+            stream.server()
     except StreamUnavailableError:
         return False
-    else:
-        return True
-    finally:
-        stream.close()
+    return True
 
 
 def free_port() -> int:
@@ -69,23 +66,17 @@ def free_port() -> int:
         return port
 
 
-def reclaim(config: Path) -> bool:
-    """Stop a server that an earlier run left behind with this configuration file. Returns whether there was one."""
+def reclaim(config: Path) -> None:
+    """Stop a server that an earlier run left behind with this configuration file, if there is one."""
     if not config.exists():
-        return False
+        return
     port = next(line.split()[1] for line in config.read_text().splitlines() if line.startswith("port "))
-    stream = EventStream.at(f"redis://127.0.0.1:{port}/0")
-    try:
+    # Nobody is there, or nobody any more.
+    with suppress(StreamUnavailableError), EventStream.opened(f"redis://127.0.0.1:{port}/0") as stream:
         info = stream.server()
-        if info.get("config_file") != str(config):
-            return False
-        os.kill(int(info["process_id"]), signal.SIGTERM)
-        _await_end(stream)
-    except StreamUnavailableError:
-        return False
-    finally:
-        stream.close()
-    return True
+        if info.get("config_file") == str(config):
+            os.kill(int(info["process_id"]), signal.SIGTERM)
+            _await_end(stream)
 
 
 def _await_answer(server: LocalProcess, url: str) -> None:
