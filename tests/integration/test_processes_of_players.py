@@ -87,6 +87,31 @@ def test_a_player_ends_within_its_budget_without_redis(path: Path) -> None:
     assert Outbox(path, most=9).count() == 1
 
 
+_AS_ON_WINDOWS = """
+import os, sys
+sys.modules["fcntl"] = None
+del os.register_at_fork
+"""
+
+
+def test_without_fork_and_flock_a_player_publishes_and_an_outbox_is_refused(
+    path: Path, redis_url: str, valkey: "redis.Redis"
+) -> None:
+    refused = """
+from worker.errors import OutboxError
+try:
+    Client(sys.argv[1], outbox=sys.argv[2])
+except OutboxError as error:
+    print(error)
+"""
+    player = python(_AS_ON_WINDOWS + _ENDS + refused, redis_url, path)
+    output, _ = player.communicate(timeout=60)
+    assert (player.returncode, "this system has no flock" in output) == (0, True), output
+    assert str(path) in output
+    assert values(valkey) == [1]
+    assert not path.exists()
+
+
 # --- fork ----------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,5 @@
 """Events on disk until Redis has them: a SQLite file, kept in order, shared safely by any number of processes."""
 
-import fcntl
 import os
 import sqlite3
 import threading
@@ -11,6 +10,11 @@ from typing import Final
 
 from worker.client.waiting import Batch
 from worker.errors import OutboxError
+
+try:
+    import fcntl
+except ImportError:  # Windows. A client without an outbox works there.
+    fcntl = None  # type: ignore[assignment]
 
 NO_OUTBOX: Final = "this client has no outbox: give it one with outbox=PATH"
 
@@ -44,6 +48,8 @@ class Outbox:
     """
 
     def __init__(self, path: Path, *, most: int) -> None:
+        if fcntl is None:
+            raise OutboxError(f"outbox {path}: this system has no flock, as Windows has not: leave out outbox")
         self.path = path
         self.most = most
         self._lock = threading.Lock()

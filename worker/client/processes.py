@@ -62,5 +62,6 @@ def _at_exit() -> None:
         client.close(max(0.0, deadline - time.monotonic()))
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
+if hasattr(os, "register_at_fork"):  # Windows does not fork.
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
 atexit.register(_at_exit)
