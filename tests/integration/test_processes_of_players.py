@@ -90,7 +90,7 @@ def test_a_player_ends_within_its_budget_without_redis(path: Path) -> None:
 _AS_ON_WINDOWS = """
 import os, sys
 sys.modules["fcntl"] = None
-del os.register_at_fork
+del os.fork, os.register_at_fork
 """
 
 
