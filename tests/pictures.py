@@ -20,6 +20,7 @@ from worker.database import open_engine
 from worker.db_init import bring_up_schema
 from worker.doctor import examine
 from worker.drain import Drain
+from worker.measures import of_aggregation
 from worker.overview import overview
 from worker.stream import EventStream
 
@@ -53,6 +54,8 @@ def main() -> None:
         stream.append(plays(300, start=40_000))
         Drain(stream, engine, "celery@2f6c:1").run()
         stream.append(plays(300, start=50_000))
+        # As the beat would have it done; nobody waits for one here.
+        stream.report("", of_aggregation())
         with redis.Redis.from_url(url) as valkey:
             valkey.xtrim("zik:{events}", maxlen=100, approximate=False)
         draw("doctor", "zik doctor", findings_table(list(examine(stream, engine))))

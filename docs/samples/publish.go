@@ -1,4 +1,5 @@
-// Publish a play from Go: go get github.com/redis/go-redis/v9 github.com/google/uuid, then go run publish.go
+// Publish a play from Go: go mod init sample && go get github.com/redis/go-redis/v9 github.com/google/uuid, then
+// go run publish.go. Not executed in the tests.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Publish a play from Kotlin, with redis.clients:jedis and org.jetbrains.kotlinx:kotlinx-serialization-json
+// Publish a play from Kotlin, with redis.clients:jedis and org.jetbrains.kotlinx:kotlinx-serialization-json.
+// Not executed in the tests.
 import java.time.OffsetDateTime
 import java.time.format.DateTimeFormatter
 import java.util.UUID
