@@ -8,31 +8,16 @@ import os
 from functools import cache
 from typing import Any
 
-from celery import Celery
-from celery.signals import worker_ready
 from celery_batches import Batches  # type: ignore[import-not-found]  # It has an environment of its own.
-from kombu import Queue
 
+from benchmarks.contenders.celery_app import make_app
 from benchmarks.contenders.plain_writer import PlainWriter
 
 QUEUE = "bench.batches"
 FLUSH_EVERY = int(os.environ.get("BENCH_FLUSH_EVERY", "500"))
 
-app = Celery("batches", broker=os.environ.get("REDIS_URL"))
-app.conf.update(
-    task_ignore_result=True,
-    task_acks_late=True,
-    # Fewer than two flushes in flight, and the workers wait for messages.
-    worker_prefetch_multiplier=2 * FLUSH_EVERY,
-    worker_enable_remote_control=False,
-    task_queues=[Queue(QUEUE)],
-    task_default_queue=QUEUE,
-)
-
-
-@worker_ready.connect
-def _say_so(**_: Any) -> None:
-    print(" ready.", flush=True)  # noqa: T201 -- the benchmark waits for it; Celery's own line is INFO, as one a task is
+# Fewer than two flushes in flight, and the workers wait for messages.
+app = make_app("batches", queue=QUEUE, prefetch=2 * FLUSH_EVERY)
 
 
 @cache

@@ -6,32 +6,17 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from celery import Celery
-from celery.signals import worker_ready
-from kombu import Queue
 from sqlalchemy import Engine, create_engine, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from benchmarks.contenders.celery_app import make_app
 from worker.identity import song_identity
 from worker.models import PlayHistory, Song, User
 
 QUEUE = "bench.single"
 
-app = Celery("single", broker=os.environ.get("REDIS_URL"))
-app.conf.update(
-    task_ignore_result=True,
-    task_acks_late=True,
-    worker_prefetch_multiplier=int(os.environ.get("BENCH_PREFETCH", "4")),
-    worker_enable_remote_control=False,
-    task_queues=[Queue(QUEUE)],
-    task_default_queue=QUEUE,
-)
-
-
-@worker_ready.connect
-def _say_so(**_: Any) -> None:
-    print(" ready.", flush=True)  # noqa: T201 -- the benchmark waits for it; Celery's own line is INFO, as one a task is
+app = make_app("single", queue=QUEUE, prefetch=int(os.environ.get("BENCH_PREFETCH", "4")))
 
 
 @cache
