@@ -30,7 +30,7 @@ def patient_append(settings: Settings) -> Iterator[Append]:
             nonlocal told
             while why := _no_room(room):
                 if not told:
-                    line = f"waiting for room: {why}. Ctrl-C ends this; to publish the same again adds nothing"
+                    line = f"waiting for room: {why}. Ctrl-C ends this, and the same command goes on"
                     errors.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
                     told = True
                 time.sleep(_LOOK_EVERY_S)
