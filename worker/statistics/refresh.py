@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 _SONGS_AT_ONCE: Final = 1_000
 _HISTORIES_AT_ONCE: Final = 20
 # With some twenty plays a day: a few batches of the recorder.
-_DAYS_AT_ONCE: Final = 500
+_DAYS_AT_ONCE: Final = 2_000
 _BEFORE_ALL: Final = (0, date.min)
 
 

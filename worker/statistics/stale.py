@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, insert, select, tuple_
 from uuid_utils import uuid7
 
-from worker.models import ChartPlace, StaleChart, StaleDay, StaleHistory, User
+from worker.models import ChartPlace, StaleDay, StaleHistory, User
 from worker.recorders.rows import Statement
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups import day_rows
@@ -47,6 +47,12 @@ _SPREAD: Final = Statement(
             "uuid": "text",
         },
     },
+)
+
+
+_MARK_CHARTS: Final = Statement(
+    "INSERT INTO stale_charts (day, mark) SELECT day, mark FROM {rows} WHERE true ORDER BY day",
+    {"day": "date", "mark": "uuid"},
 )
 
 
@@ -96,10 +102,10 @@ def claim(connection: Connection, days: Sequence[UserDay]) -> list[UserDay]:
 
 def mark_charts(connection: Connection, days: Iterable[date]) -> None:
     """Tell the charts for everyone which days have been computed anew."""
-    mark = _new_mark()
-    rows = [{"day": day, "mark": mark} for day in sorted(set(days))]
+    mark = _new_mark().hex
+    rows = [{"day": day.isoformat(), "mark": mark} for day in set(days)]
     if rows:
-        connection.execute(insert(StaleChart), rows)
+        _MARK_CHARTS.run(connection, rows)
 
 
 def mark_all(connection: Connection, *, user_id: int | None = None) -> int:
