@@ -14,7 +14,7 @@ from worker.statistics.catalogue import file_songs
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups import compute_days
-from worker.statistics.stale import claim, mark_charts, spread_histories, stale_days
+from worker.statistics.stale import claim, mark_charts, spread_histories, spread_to_charts, stale_days
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,8 @@ def refresh(
 def _steps(engine: Engine, rule: ListenRule, done: Refreshed, days_at_once: int) -> Iterator[None]:
     """One transaction after the other, in the order in which they make work for each other."""
     while _commit(engine, lambda connection: file_songs(connection, most=_SONGS_AT_ONCE)):
+        yield
+    while _commit(engine, lambda connection: spread_to_charts(connection, most=_SONGS_AT_ONCE)):
         yield
     while histories := _commit(engine, lambda connection: spread_histories(connection, most=_HISTORIES_AT_ONCE)):
         done.histories += histories
