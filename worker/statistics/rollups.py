@@ -29,29 +29,20 @@ _SUMS: Final = """
       FROM counted GROUP BY user_id, day, {key}
 """
 # Of a day that is still going on most rows stay as they are, and a row costs as much as a play. So PostgreSQL writes
-# only those that differ, and both tables from one look at the plays. The user's lock is held: nobody else writes these
-# rows, and INSERT needs no ON CONFLICT, which would cost a third of it.
+# only those that differ, and both tables from one look at the plays. Set operations, because it knows nothing of how
+# many rows there will be, and would sooner or later join them in nested loops.
 _CHANGES: Final = """
     , {table}_now AS ({sums}), {table}_before AS (
         SELECT user_id, day, {key}, {columns} FROM {{rows}} JOIN {table} USING (user_id)
          WHERE day BETWEEN incoming.first_day AND incoming.last_day
-    ), {table}_changed AS (
-        SELECT * FROM {table}_now EXCEPT SELECT * FROM {table}_before
     ), {table}_deleted AS (
         DELETE FROM {table} WHERE (user_id, day, {key}) IN (
             SELECT user_id, day, {key} FROM {table}_before EXCEPT SELECT user_id, day, {key} FROM {table}_now)
-    ), {table}_updated AS (
-        UPDATE {table} AS stored
-           SET plays = changed.plays, listens = changed.listens, ms_played = changed.ms_played
-          FROM {table}_changed AS changed JOIN {table}_before USING (user_id, day, {key})
-         WHERE (stored.user_id, stored.day, stored.{key}) = (changed.user_id, changed.day, changed.{key})
-    ), {table}_inserted AS (
+    ), {table}_written AS (
         INSERT INTO {table} (user_id, day, {key}, {columns})
-        SELECT * FROM {table}_changed AS changed
-         WHERE NOT EXISTS (SELECT FROM {table}_before AS before
-                            WHERE (before.user_id, before.day, before.{key})
-                                = (changed.user_id, changed.day, changed.{key}))
-         ORDER BY user_id, day, {key}
+        SELECT * FROM {table}_now EXCEPT SELECT * FROM {table}_before ORDER BY user_id, day, {key}
+        ON CONFLICT (user_id, day, {key}) DO UPDATE
+           SET plays = excluded.plays, listens = excluded.listens, ms_played = excluded.ms_played
     )
 """
 # SQLite cannot write in a WITH, and would look at the plays twice as often to find out what differs.

@@ -100,12 +100,19 @@ def _take(connection: Connection, wanted: ColumnElement[bool], most: int) -> Seq
     ).all()
 
 
-def stale_days(connection: Connection, *, after: UserDay, most: int) -> Sequence[UserDay]:
+def oldest_day(connection: Connection) -> UserDay | None:
+    """The day that has been stale for longest. Costs a look at each mark."""
+    row = connection.execute(select(StaleDay.user_id, StaleDay.day).order_by(StaleDay.created_at).limit(1)).first()
+    return None if row is None else (row.user_id, row.day)
+
+
+def stale_days(connection: Connection, *, after: UserDay, until: UserDay, most: int) -> Sequence[UserDay]:
     """Up to `most` stale days beyond `after`, by user and day. Each once, however many marks it has."""
+    key = tuple_(StaleDay.user_id, StaleDay.day)
     found = (
         select(StaleDay.user_id, StaleDay.day)
         .distinct()
-        .where(tuple_(StaleDay.user_id, StaleDay.day) > after)
+        .where(key > after, key <= until)
         .order_by(StaleDay.user_id, StaleDay.day)
         .limit(most)
     )

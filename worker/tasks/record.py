@@ -2,8 +2,6 @@ import logging
 import time
 from typing import Any
 
-from kombu.exceptions import OperationalError
-
 from worker.bootsteps import ring
 from worker.celery import app
 from worker.keys import RECORD_EVENTS
@@ -33,6 +31,5 @@ def _ask_for_another() -> None:
     """The bell alone would keep only as many slots busy as it rings within a drain."""
     try:
         ring(app)
-    except OperationalError as error:
-        # The bell rings within a second.
+    except Exception as error:  # noqa: BLE001 -- what has been recorded is recorded, and the bell rings within a second
         logger.debug("asked for another drain in vain: %s", error)
