@@ -77,7 +77,10 @@ def test_a_sweep_begins_with_what_has_waited_longest(engine: Engine) -> None:
         session.execute(update(StaleDay).where(StaleDay.user_id == eve).values(created_at=long_ago))
     assert not refresh(engine, RULE, budget_s=0, days_at_once=1).finished
     with snapshot(engine) as session:
-        days = dict(session.execute(select(StaleDay.user_id, func.count()).group_by(StaleDay.user_id)).tuples().all())
+        days = {
+            user: count
+            for user, count in session.execute(select(StaleDay.user_id, func.count()).group_by(StaleDay.user_id))
+        }
     # A play without an offset has two days or three; hers have become fewer.
     assert days.pop(eve) < min(days.values())
     assert refresh(engine, RULE).finished
