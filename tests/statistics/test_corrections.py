@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, Select, delete, func, select, update
@@ -128,6 +128,43 @@ def test_what_a_client_tells_later_is_a_correction_too(computed: Engine) -> None
     )
     refresh(computed, RULE)
     assert_exact(computed)
+
+
+def test_filing_a_song_elsewhere_makes_charts_stale_and_no_day(computed: Engine) -> None:
+    with transaction(computed) as session:
+        session.execute(update(Song).where(Song.title == "Song 1").values(artist_identity=None))
+    assert refresh(computed, RULE).days == 0
+    with snapshot(computed) as session:
+        heard = select(SongDay.day).join(Song, Song.id == SongDay.song_id).where(Song.title == "Song 1")
+        assert set(session.scalars(select(StaleChart.day))) >= set(session.scalars(heard))
+    refresh_charts(computed, today=TODAY, closed=True)
+    assert stale(computed) == 0
+    assert verify(computed, RULE).exact
+
+
+def test_a_song_filed_elsewhere_is_charted_there(computed: Engine) -> None:
+    assert artists(computed) == 1
+    with transaction(computed) as session:
+        session.execute(update(Song).where(Song.title == "Song 1").values(artist_identity=uuid4()))
+    refresh(computed, RULE)
+    refresh_charts(computed, today=TODAY, closed=True)
+    assert artists(computed) == 2
+    assert verify(computed, RULE).exact
+
+
+def artists(engine: Engine) -> int:
+    with snapshot(engine) as session:
+        return len(chart(session.connection(), Subject.ARTIST, ALL_TIME, most=10))
+
+
+def test_what_nobody_has_computed_is_filed_without_a_mark(engine: Engine) -> None:
+    """As the first sweep after an upgrade finds the songs of a release without statistics."""
+    record(engine, play(time="2021-04-22T10:00:00Z"))
+    with transaction(engine) as session:
+        session.execute(update(Song).values(artist_identity=None))
+        session.execute(delete(StaleDay))
+    assert refresh(engine, RULE).days == 0
+    assert stale(engine) == 0
 
 
 def test_a_correction_that_changes_nothing_marks_nothing(computed: Engine) -> None:

@@ -110,7 +110,9 @@ def stored(engine: Engine, history: History) -> Iterator[tuple[Connection, dict[
     with undone(engine) as connection:
         if history.events:
             record_batch(connection, accepted(*history.events), known=Known())
-        compute_days(connection, stale_days(connection, after=(0, date.min), most=10_000), ListenRule())
+        compute_days(
+            connection, stale_days(connection, after=(0, date.min), until=(10**6, date.max), most=10_000), ListenRule()
+        )
         ids: dict[str | None, int | None] = {
             row.username: row.id for row in connection.execute(select(User.username, User.id))
         }

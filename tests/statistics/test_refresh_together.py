@@ -1,12 +1,13 @@
 """Sweeps beside writers and beside each other: each of these orders once lost a play in somebody's design."""
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 
 from tests.statistics.rows import RULE, assert_exact, record
 from tests.strategies import accepted, event_id, play, preference, song
@@ -65,6 +66,23 @@ def test_a_sweep_passes_over_users_whom_another_is_working_on(postgres: Engine) 
             assert reader.scalar(select(func.count()).select_from(StaleDay)) == 2
     refresh(postgres, RULE)
     assert_exact(postgres)
+
+
+def test_a_sweep_begins_with_what_has_waited_longest(engine: Engine) -> None:
+    """Else those who come first by number would keep the others from their turn."""
+    for user in ("ada", "bob", "eve"):
+        record(engine, play(id=event_id(ord(user[0])), user=user))
+    with transaction(engine) as session:
+        eve = session.scalars(select(User.id).where(User.username == "eve")).one()
+        long_ago = datetime(2021, 4, 22, tzinfo=UTC)
+        session.execute(update(StaleDay).where(StaleDay.user_id == eve).values(created_at=long_ago))
+    assert not refresh(engine, RULE, budget_s=0, days_at_once=1).finished
+    with snapshot(engine) as session:
+        days = Counter(session.scalars(select(StaleDay.user_id)))
+    # A play without an offset has two days or three; hers have become fewer.
+    assert days.pop(eve) < min(days.values())
+    assert refresh(engine, RULE).finished
+    assert_exact(engine)
 
 
 def test_a_sweep_does_not_hold_up_the_recorder(postgres: Engine) -> None:

@@ -37,7 +37,8 @@ _POSTGRESQL: Final = (
     """
     CREATE OR REPLACE FUNCTION zik_song_corrected() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        INSERT INTO stale_histories (mark, song_id) VALUES (gen_random_uuid(), NEW.id);
+        INSERT INTO stale_histories (mark, song_id, charts_only)
+        VALUES (gen_random_uuid(), NEW.id, NEW.duration_ms IS NOT DISTINCT FROM OLD.duration_ms);
         RETURN NULL;
     END $$
     """,
@@ -121,7 +122,10 @@ _SQLITE: Final = (
     CREATE TRIGGER IF NOT EXISTS zik_song_corrected AFTER UPDATE ON songs
       WHEN (OLD.duration_ms, OLD.artist_identity, OLD.album_identity)
            IS NOT (NEW.duration_ms, NEW.artist_identity, NEW.album_identity)
-    BEGIN INSERT INTO stale_histories (mark, song_id) VALUES ({_NEW_MARK}, NEW.id); END
+    BEGIN
+        INSERT INTO stale_histories (mark, song_id, charts_only)
+        VALUES ({_NEW_MARK}, NEW.id, NEW.duration_ms IS OLD.duration_ms);
+    END
     """,
     f"""
     CREATE TRIGGER IF NOT EXISTS zik_timezone_said AFTER INSERT ON preferences WHEN NEW.key = 'timezone'

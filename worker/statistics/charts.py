@@ -1,7 +1,6 @@
 """Charts for everyone, kept ready: a question costs a look at its places, whatever the number of listeners."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Final
 from uuid import UUID
@@ -50,7 +49,7 @@ def _draw(connection: Connection, span: Span) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
     connection.execute(delete(ChartPlace).where(ChartPlace.period == span.period, ChartPlace.starts_on == span.first))
     places = [
-        {"subject": subject.value, "period": span.period.value, "starts_on": span.first, **asdict(place)}
+        {"subject": subject.value, "period": span.period.value, "starts_on": span.first, **vars(place)}
         for subject in Subject
         for place in ranking(connection, subject, span, user_id=None, most=LENGTH)
     ]

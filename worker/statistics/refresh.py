@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, Engine
@@ -14,15 +14,17 @@ from worker.statistics.catalogue import file_songs
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups import compute_days
-from worker.statistics.stale import claim, mark_charts, spread_histories, stale_days
+from worker.statistics.stale import claim, mark_charts, oldest_day, spread_histories, spread_to_charts, stale_days
 
 logger = logging.getLogger(__name__)
 
 _SONGS_AT_ONCE: Final = 1_000
 _HISTORIES_AT_ONCE: Final = 20
 # With some twenty plays a day: a few batches of the recorder.
-_DAYS_AT_ONCE: Final = 500
+_DAYS_AT_ONCE: Final = 2_000
 _BEFORE_ALL: Final = (0, date.min)
+_AFTER_ALL: Final = (2**63 - 1, date.max)
+_DAY: Final = timedelta(days=1)
 
 
 @dataclass
@@ -68,13 +70,31 @@ def _steps(engine: Engine, rule: ListenRule, done: Refreshed, days_at_once: int)
     """One transaction after the other, in the order in which they make work for each other."""
     while _commit(engine, lambda connection: file_songs(connection, most=_SONGS_AT_ONCE)):
         yield
+    while _commit(engine, lambda connection: spread_to_charts(connection, most=_SONGS_AT_ONCE)):
+        yield
     while histories := _commit(engine, lambda connection: spread_histories(connection, most=_HISTORIES_AT_ONCE)):
         done.histories += histories
         yield
-    after: UserDay = _BEFORE_ALL
+    # Where a sweep has no time for all, the next one begins with what has waited longest, and nobody waits for ever.
+    oldest = _oldest(engine)
+    for part in ((oldest, _AFTER_ALL), (_BEFORE_ALL, oldest)):
+        yield from _days_between(part, engine, rule, done, days_at_once)
+
+
+def _oldest(engine: Engine) -> UserDay:
+    """Just before the day that has been stale for longest."""
+    with transaction(engine) as session:
+        user_id, day = oldest_day(session.connection()) or _BEFORE_ALL
+    return user_id, max(day, date.min + _DAY) - _DAY
+
+
+def _days_between(
+    part: tuple[UserDay, UserDay], engine: Engine, rule: ListenRule, done: Refreshed, days_at_once: int
+) -> Iterator[None]:
+    after, until = part
     while True:
         with transaction(engine) as session:
-            days = stale_days(session.connection(), after=after, most=days_at_once)
+            days = stale_days(session.connection(), after=after, until=until, most=days_at_once)
             claimed = claim(session.connection(), days)
             if claimed:
                 compute_days(session.connection(), claimed, rule)

@@ -21,26 +21,47 @@ _COUNTED: Final = f"""
            AND {{local_day}} BETWEEN incoming.first_day AND incoming.last_day
           JOIN songs AS song ON song.id = play.song_id)
 """
-_KEYS: Final = {"listening_hours": "user_id, day, hour", "song_days": "user_id, day, song_id"}
-_FILL: Final = {
-    table: f"""
-    INSERT INTO {table} ({key}, plays, listens, ms_played)
-    SELECT {key}, count(*), count(*) FILTER (WHERE is_listen), coalesce(sum(ms_played), 0)
-      FROM counted GROUP BY {key} ORDER BY {key}
-    """
-    for table, key in _KEYS.items()
-}
-_FORGET: Final = [
-    Statement(
-        f"DELETE FROM {table} WHERE (user_id, day) IN (SELECT user_id, day FROM {{rows}})",
-        {"user_id": "bigint", "day": "date"},
+_TABLES: Final = {"listening_hours": "hour", "song_days": "song_id"}
+_COLUMNS: Final = "plays, listens, ms_played"
+_SUMS: Final = """
+    SELECT user_id, day, {key}, count(*) AS plays, count(*) FILTER (WHERE is_listen) AS listens,
+           coalesce(sum(ms_played), 0) AS ms_played
+      FROM counted GROUP BY user_id, day, {key}
+"""
+# Of a day that is still going on most rows stay as they are, and a row costs as much as a play. So PostgreSQL writes
+# only those that differ, and both tables from one look at the plays. Set operations, because it knows nothing of how
+# many rows there will be, and would sooner or later join them in nested loops.
+_CHANGES: Final = """
+    , {table}_now AS ({sums}), {table}_before AS (
+        SELECT user_id, day, {key}, {columns} FROM {{rows}} JOIN {table} USING (user_id)
+         WHERE day BETWEEN incoming.first_day AND incoming.last_day
+    ), {table}_deleted AS (
+        DELETE FROM {table} WHERE (user_id, day, {key}) IN (
+            SELECT user_id, day, {key} FROM {table}_before EXCEPT SELECT user_id, day, {key} FROM {table}_now)
+    ), {table}_written AS (
+        INSERT INTO {table} (user_id, day, {key}, {columns})
+        SELECT * FROM {table}_now EXCEPT SELECT * FROM {table}_before ORDER BY user_id, day, {key}
+        ON CONFLICT (user_id, day, {key}) DO UPDATE
+           SET plays = excluded.plays, listens = excluded.listens, ms_played = excluded.ms_played
     )
-    for table in _KEYS
-]
-# PostgreSQL fills both tables from one look at the plays; SQLite cannot write in a WITH.
+"""
+# SQLite cannot write in a WITH, and would look at the plays twice as often to find out what differs.
+_FORGET: Final = """
+    DELETE FROM {table} WHERE (user_id, day) IN (
+        SELECT user_id, day FROM {{rows}} JOIN {table} USING (user_id) WHERE day BETWEEN first_day AND last_day)
+"""
+_FILL: Final = "INSERT INTO {table} (user_id, day, {key}, {columns}) {sums}"
+
+
+def _for_each_table(sql: str) -> list[str]:
+    return [
+        sql.format(table=table, key=key, columns=_COLUMNS, sums=_SUMS.format(key=key)) for table, key in _TABLES.items()
+    ]
+
+
 _COMPUTE: Final = {
-    "postgresql": [f"{_COUNTED}, hours AS ({_FILL['listening_hours']}) {_FILL['song_days']}"],
-    "sqlite": [_COUNTED + fill for fill in _FILL.values()],
+    "postgresql": [_COUNTED + "".join(_for_each_table(_CHANGES)) + "SELECT"],
+    "sqlite": [*_for_each_table(_FORGET), *(_COUNTED + fill for fill in _for_each_table(_FILL))],
 }
 _STATEMENTS: Final = {
     dialect: [Statement(sql, WINDOW_COLUMNS, LOCAL_WORDS) for sql in texts] for dialect, texts in _COMPUTE.items()
@@ -49,14 +70,11 @@ _STATEMENTS: Final = {
 
 def compute_days(connection: Connection, days: Collection[UserDay], rule: ListenRule) -> None:
     """Replace all rollups of these days. The caller holds the users' locks, or is alone."""
-    rows = day_rows(days)
     zones = zones_of(connection, {user_id for user_id, _ in days})
-    for statement in _FORGET:
-        statement.run(connection, rows)
-    pass_by(Point.MID_AGGREGATION)
     parts = list(windows(days, zones))
     for statement in _STATEMENTS[connection.dialect.name]:
         statement.run(connection, parts, **rule.as_parameters())
+    pass_by(Point.MID_AGGREGATION)
 
 
 def day_rows(days: Iterable[UserDay]) -> list[dict[str, Any]]:

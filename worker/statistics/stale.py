@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, insert, select, tuple_
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, tuple_
 from uuid_utils import uuid7
 
-from worker.models import ChartPlace, StaleChart, StaleDay, StaleHistory, User
+from worker.models import ChartPlace, StaleDay, StaleHistory, User
 from worker.recorders.rows import Statement
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups import day_rows
@@ -17,8 +17,20 @@ _CLEAR: Final = Statement(
     "DELETE FROM stale_days WHERE (user_id, day) IN (SELECT user_id, day FROM {rows})",
     {"user_id": "bigint", "day": "date"},
 )
-# A local day is never more than one day away from the UTC day. Days that have rollups and no plays count too: what
-# nobody can explain is computed anew with the rest.
+# A local day is never more than one day away from the UTC day.
+_SHIFTED: Final = {
+    "postgresql": {
+        "utc_day_shifted": "CAST(play.played_at AS date) + shift",
+        "shifts": "generate_series(-1, 1) AS shift",
+        "uuid": "uuid",
+    },
+    "sqlite": {
+        "utc_day_shifted": "date(substr(play.played_at, 1, 19), shift || ' days')",
+        "shifts": "(SELECT -1 AS shift UNION SELECT 0 UNION SELECT 1) AS shifts",
+        "uuid": "text",
+    },
+}
+# Days that have rollups and no plays count too: what nobody can explain is computed anew with the rest.
 _SPREAD: Final = Statement(
     """
     INSERT INTO stale_days (user_id, day, mark)
@@ -35,44 +47,72 @@ _SPREAD: Final = Statement(
     ORDER BY user_id, day
     """,
     {"user_id": "bigint", "song_id": "bigint", "mark": "text"},
-    {
-        "postgresql": {
-            "utc_day_shifted": "CAST(play.played_at AS date) + shift",
-            "shifts": "generate_series(-1, 1) AS shift",
-            "uuid": "uuid",
-        },
-        "sqlite": {
-            "utc_day_shifted": "date(substr(play.played_at, 1, 19), shift || ' days')",
-            "shifts": "(SELECT -1 AS shift UNION SELECT 0 UNION SELECT 1) AS shifts",
-            "uuid": "text",
-        },
-    },
+    _SHIFTED,
+)
+# What is computed later is charted later, by whoever sees the song as it is now: days that nobody has computed wait for
+# nothing, and neither does the catalogue of a release without statistics.
+_SPREAD_TO_CHARTS: Final = Statement(
+    """
+    INSERT INTO stale_charts (day, mark)
+    SELECT DISTINCT {utc_day_shifted} AS day, CAST(:mark AS {uuid})
+      FROM {rows} JOIN play_history AS play ON play.song_id = incoming.song_id CROSS JOIN {shifts}
+     WHERE EXISTS (SELECT 1 FROM song_days)
+     ORDER BY day
+    """,
+    {"song_id": "bigint"},
+    _SHIFTED,
+)
+_MARK_CHARTS: Final = Statement(
+    "INSERT INTO stale_charts (day, mark) SELECT day, mark FROM {rows} WHERE true ORDER BY day",
+    {"day": "date", "mark": "uuid"},
 )
 
 
 def spread_histories(connection: Connection, *, most: int) -> int:
     """Mark all days of up to `most` users and songs whose history is stale. Returns how many there were."""
-    claimed = select(StaleHistory.mark).order_by(StaleHistory.mark).limit(most).with_for_update(skip_locked=True)
-    marks = connection.scalars(claimed).all()
+    taken = _take(connection, StaleHistory.charts_only.is_not(True), most)
+    if taken:
+        _SPREAD.run(
+            connection, [{"user_id": user_id, "song_id": song_id, "mark": mark.hex} for user_id, song_id, mark in taken]
+        )
+    return len(taken)
+
+
+def spread_to_charts(connection: Connection, *, most: int) -> int:
+    """Mark the charts of up to `most` songs that are filed elsewhere now. Returns how many there were."""
+    taken = _take(connection, StaleHistory.charts_only.is_(True), most)
+    if taken:
+        rows = [{"song_id": song_id} for _, song_id, _ in taken]
+        _SPREAD_TO_CHARTS.run(connection, rows, mark=_new_mark().hex)
+    return len(taken)
+
+
+def _take(connection: Connection, wanted: ColumnElement[bool], most: int) -> Sequence[Any]:
+    """Users, songs and marks of stale histories that nobody else has taken."""
+    claimed = select(StaleHistory.mark).where(wanted).order_by(StaleHistory.mark).limit(most)
+    marks = connection.scalars(claimed.with_for_update(skip_locked=True)).all()
     if not marks:
-        return 0
-    taken = connection.execute(
+        return []
+    return connection.execute(
         delete(StaleHistory)
         .where(StaleHistory.mark.in_(marks))
         .returning(StaleHistory.user_id, StaleHistory.song_id, StaleHistory.mark)
-    )
-    _SPREAD.run(
-        connection, [{"user_id": user_id, "song_id": song_id, "mark": mark.hex} for user_id, song_id, mark in taken]
-    )
-    return len(marks)
+    ).all()
 
 
-def stale_days(connection: Connection, *, after: UserDay, most: int) -> Sequence[UserDay]:
+def oldest_day(connection: Connection) -> UserDay | None:
+    """The day that has been stale for longest. Costs a look at each mark."""
+    row = connection.execute(select(StaleDay.user_id, StaleDay.day).order_by(StaleDay.created_at).limit(1)).first()
+    return None if row is None else (row.user_id, row.day)
+
+
+def stale_days(connection: Connection, *, after: UserDay, until: UserDay, most: int) -> Sequence[UserDay]:
     """Up to `most` stale days beyond `after`, by user and day. Each once, however many marks it has."""
+    key = tuple_(StaleDay.user_id, StaleDay.day)
     found = (
         select(StaleDay.user_id, StaleDay.day)
         .distinct()
-        .where(tuple_(StaleDay.user_id, StaleDay.day) > after)
+        .where(key > after, key <= until)
         .order_by(StaleDay.user_id, StaleDay.day)
         .limit(most)
     )
@@ -96,10 +136,10 @@ def claim(connection: Connection, days: Sequence[UserDay]) -> list[UserDay]:
 
 def mark_charts(connection: Connection, days: Iterable[date]) -> None:
     """Tell the charts for everyone which days have been computed anew."""
-    mark = _new_mark()
-    rows = [{"day": day, "mark": mark} for day in sorted(set(days))]
+    mark = _new_mark().hex
+    rows = [{"day": day.isoformat(), "mark": mark} for day in set(days)]
     if rows:
-        connection.execute(insert(StaleChart), rows)
+        _MARK_CHARTS.run(connection, rows)
 
 
 def mark_all(connection: Connection, *, user_id: int | None = None) -> int:

@@ -237,8 +237,29 @@ def _lock(*, songs: str, others: str) -> None:
             op.execute(f"LOCK TABLE {table} IN {songs if table == 'songs' else others} MODE")
 
 
+# The days whose rollups go are stale again, for the sweeps after the next upgrade. So are their neighbours: a play may
+# have moved there when its user's timezone changed.
+_FORGOTTEN = {
+    "postgresql": """
+        INSERT INTO stale_days (user_id, day, mark)
+        SELECT user_id, day, gen_random_uuid()
+          FROM (SELECT DISTINCT user_id, day + shift AS day
+                  FROM listening_hours CROSS JOIN generate_series(-1, 1) AS shift) AS days
+         WHERE user_id IN (SELECT id FROM app_users)
+    """,
+    "sqlite": f"""
+        INSERT INTO stale_days (user_id, day, mark)
+        SELECT user_id, day, {_NEW_MARK}
+          FROM (SELECT DISTINCT user_id, date(day, shift || ' days') AS day
+                  FROM listening_hours CROSS JOIN (SELECT -1 AS shift UNION SELECT 0 UNION SELECT 1)) AS days
+         WHERE user_id IN (SELECT id FROM app_users)
+    """,
+}
+
+
 def downgrade() -> None:
     _lock(songs="ACCESS EXCLUSIVE", others="ACCESS EXCLUSIVE")
+    op.execute(_FORGOTTEN[op.get_context().dialect.name])
     if op.get_context().dialect.name == "postgresql":
         for function in _POSTGRESQL_FUNCTIONS:
             op.execute(f"DROP FUNCTION {function} CASCADE")
