@@ -40,6 +40,8 @@ IDS = (
     '""', json.dumps(event_id(1) + "\n"), json.dumps(event_id(1).replace("-", "")), json.dumps("{" + event_id(1) + "}"),
 )  # fmt: skip
 TYPES = ('"play"', '"play"', '"favorite"', '"Play"', "null", "1")
+# What only a parser minds that looks into it.
+UNKNOWN = ("[" * 300 + "]" * 300, "1" * 5_000)
 OBJECTS = ("null", "{}", '{"a": 1}', '{"isrc": "x"}', '{"a": [[[[[[[[[1]]]]]]]]]}', '{"a": NaN}', "[]", '"{}"')
 
 
@@ -53,11 +55,11 @@ def members(fields: dict[str, Iterable[str]]) -> st.SearchStrategy[str]:
 
 SONG_FIELDS: dict[str, Iterable[str]] = {
     "title": TEXTS, "artist": TEXTS, "album": TEXTS, "duration_ms": NUMBERS, "ids": OBJECTS,
-    "unknown": (*TEXTS, *OBJECTS),
+    "unknown": (*TEXTS, *OBJECTS, *UNKNOWN),
 }  # fmt: skip
 FIELDS: dict[str, Iterable[str]] = {
     "type": TYPES, "v": NUMBERS, "time": TIMES, "sent_at": TIMES, "id": IDS, "user": TEXTS, "source": TEXTS,
-    "ms_played": NUMBERS, "context": OBJECTS, "unknown": (*TEXTS, *OBJECTS), "song": OBJECTS,
+    "ms_played": NUMBERS, "context": OBJECTS, "unknown": (*TEXTS, *OBJECTS, *UNKNOWN), "song": OBJECTS,
 }  # fmt: skip
 
 

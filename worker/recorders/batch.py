@@ -74,7 +74,8 @@ def record_batch(
     pass_by(Point.MID_TRANSACTION)
     outcomes |= record_favorites(connection, favorites)
     outcomes |= record_preferences(connection, preferences)
-    mark_stale_days(connection, ((new.user_id, Moment(new.played_at, new.utc_offset_minutes)) for new in recorded_plays.new))
+    moments = ((new.user_id, Moment(new.played_at, new.utc_offset_minutes)) for new in recorded_plays.new)
+    mark_stale_days(connection, moments)
 
     dead = [*letters, *(_unknown_user(entry) for entry in accepted if entry.event.user not in users)]
     bury(connection, dead)
