@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from msgspec.structs import asdict
 from jsonschema import Draft202012Validator
+from msgspec.structs import asdict
 
 from tests.workers import ROOT
 from worker.codec import decode

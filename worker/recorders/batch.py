@@ -66,8 +66,8 @@ def record_batch(
     """Write a batch in the caller's transaction. Replaying it, reordering it or splitting it gives the same rows."""
     users, new_users = _users(connection, accepted, known.users, create=create_users)
     ours = [entry for entry in accepted if entry.event.user in users]
-    songs, new_songs = _songs(connection, ours, known.songs)
-    plays, favorites, preferences = _sorted_out(ours, users, songs)
+    song_ids, new_songs = _song_ids(connection, ours, known.songs)
+    plays, favorites, preferences = _sorted_out(ours, users, song_ids)
 
     recorded_plays = record_plays(connection, plays, known.plays)
     outcomes = recorded_plays.outcomes
@@ -93,39 +93,39 @@ def _users(
     return met | new, new
 
 
-def _songs(
+def _song_ids(
     connection: Connection, accepted: Sequence[Accepted], memory: Memory[SongName, KnownSong]
-) -> tuple[dict[SongName, KnownSong], dict[SongName, KnownSong]]:
-    """The batch's songs as they are spelled, and those of them that the memory lacked or that a client knows better."""
-    met: dict[SongName, KnownSong] = {}
-    news: list[SongRef] = []
-    for entry in accepted:
-        if isinstance(entry.event, Preference):
-            continue
-        song = entry.event.song
-        known = memory.get(song.name)
-        if known is None or known.learns_from(song):
-            news.append(song)
-        else:
-            met[song.name] = known
-    new = resolve_songs(connection, news)
-    return met | new, new
+) -> tuple[list[int], dict[SongName, KnownSong]]:
+    """The id of each entry's song, 0 where it is about none; and the songs that the memory lacked, or knew less of."""
+    song_ids: list[int] = []
+    news: dict[int, SongRef] = {}
+    for position, (_, _, event) in enumerate(accepted):
+        known = None
+        if not isinstance(event, Preference):
+            known = memory.get(event.song.name)
+            if known is None or known.learns_from(event.song):
+                news[position] = event.song
+        song_ids.append(known.id if known else 0)
+    new = resolve_songs(connection, news.values())
+    for position, song in news.items():
+        song_ids[position] = new[song.name].id
+    return song_ids, new
 
 
 def _sorted_out(
-    accepted: Sequence[Accepted], users: dict[str, int], songs: dict[SongName, KnownSong]
+    accepted: Sequence[Accepted], users: dict[str, int], song_ids: Sequence[int]
 ) -> tuple[list[PlayToRecord], list[FavoriteToRecord], list[PreferenceToRecord]]:
     plays: list[PlayToRecord] = []
     favorites: list[FavoriteToRecord] = []
     preferences: list[PreferenceToRecord] = []
-    for entry_id, _, event in accepted:
+    for (entry_id, _, event), song_id in zip(accepted, song_ids, strict=True):
         user_id = users[event.user]
         if isinstance(event, Play):
-            plays.append(PlayToRecord.of(entry_id, event, user_id, songs[event.song.name].id))
+            plays.append(PlayToRecord.of(entry_id, event, user_id, song_id))
         elif isinstance(event, Preference):
             preferences.append(PreferenceToRecord(entry_id, event, user_id))
         else:
-            favorites.append(FavoriteToRecord(entry_id, event, user_id, songs[event.song.name].id))
+            favorites.append(FavoriteToRecord(entry_id, event, user_id, song_id))
     return plays, favorites, preferences
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from worker.database import copy_rows
 from worker.events import Play
 from worker.outcome import Outcome
-from worker.recorders.rows import Statement, instant
+from worker.recorders.rows import Statement, instant, read_instant
 
 _COPY: Final = """
     COPY play_history
@@ -27,7 +27,7 @@ _INSERT: Final = Statement(
       FROM {rows} WHERE true
      ORDER BY user_id, played_at, song_id, id
     ON CONFLICT DO NOTHING
-    RETURNING replace(CAST(id AS text), '-', '')
+    RETURNING user_id, played_at, song_id, replace(CAST(id AS text), '-', '')
     """,
     {
         "user_id": "bigint",
@@ -97,40 +97,42 @@ def record_plays(connection: Connection, plays: Sequence[PlayToRecord], expectat
     """Store what is new. The first one stored stands: no later event with the same id or the same moment changes it."""
     if not plays:
         return RecordedPlays({}, [])
-    candidates = _told_apart(plays)
-    new = candidates if _copied(connection, candidates, expectation) else _inserted(connection, candidates)
+    # Two transactions that write the same plays in different orders deadlock.
+    ordered = sorted(plays, key=itemgetter(0, 1, 2, 3))
+    new = _copied(connection, ordered, expectation) or _inserted(connection, ordered)
     outcomes = dict.fromkeys([play.entry_id for play in new], Outcome.RECORDED)
     for play in plays if len(new) < len(plays) else ():
         outcomes.setdefault(play.entry_id, Outcome.DUPLICATE)
     return RecordedPlays(outcomes, new)
 
 
-def _told_apart(plays: Iterable[PlayToRecord]) -> list[PlayToRecord]:
-    """Sorted by key, as two transactions that write the same plays need them; of equals, in id or key, the first."""
+def _copied(connection: Connection, plays: list[PlayToRecord], expectation: Expectation) -> list[PlayToRecord]:
+    """The new ones, if none of the plays was stored before; else none at all, and nothing is stored."""
+    if connection.dialect.name != "postgresql" or not expectation.only_new():
+        return []
+    first = _first_of_equals(plays)
+    try:
+        with connection.begin_nested():
+            copy_rows(connection, _COPY, map(_copy_row, first))
+    except IntegrityError as error:
+        if getattr(error.orig, "sqlstate", None) != _UNIQUE_VIOLATION:
+            raise
+        expectation.disappoint()
+        return []
+    return first
+
+
+def _first_of_equals(plays: Iterable[PlayToRecord]) -> list[PlayToRecord]:
+    """Of plays with one id or one key, the first, which the others will find stored."""
     kept: list[PlayToRecord] = []
     ids: set[str] = set()
     key = None
-    for play in sorted(plays, key=itemgetter(0, 1, 2, 3)):
+    for play in plays:
         if (this := play[:3]) != key and play.id not in ids:
             kept.append(play)
             ids.add(play.id)
             key = this
     return kept
-
-
-def _copied(connection: Connection, plays: list[PlayToRecord], expectation: Expectation) -> bool:
-    """Whether all of these could be stored at once. If not, none is."""
-    if connection.dialect.name != "postgresql" or not expectation.only_new():
-        return False
-    try:
-        with connection.begin_nested():
-            copy_rows(connection, _COPY, map(_copy_row, plays))
-    except IntegrityError as error:
-        if getattr(error.orig, "sqlstate", None) != _UNIQUE_VIOLATION:
-            raise
-        expectation.disappoint()
-        return False
-    return True
 
 
 def _copy_row(play: PlayToRecord) -> Sequence[Any]:
@@ -139,10 +141,19 @@ def _copy_row(play: PlayToRecord) -> Sequence[Any]:
 
 
 def _inserted(connection: Connection, plays: list[PlayToRecord]) -> list[PlayToRecord]:
-    """Those that were new."""
-    rows = [_json_row(play) for play in plays]
-    stored = {row_id for (row_id,) in _INSERT.run(connection, rows)}
-    return [play for play, row in zip(plays, rows, strict=True) if row["id"] in stored]
+    """The new ones."""
+    stored = {
+        (user_id, read_instant(played_at), song_id, play_id)
+        for user_id, played_at, song_id, play_id in _INSERT.run(connection, map(_json_row, plays))
+    }
+    new: list[PlayToRecord] = []
+    for play in plays:
+        row = (*play[:3], play.id.replace("-", ""))
+        if row in stored:
+            # The same again, later in this batch, meets this one.
+            stored.remove(row)
+            new.append(play)
+    return new
 
 
 def _json_row(play: PlayToRecord) -> dict[str, Any]:
