@@ -1,15 +1,17 @@
 """From bytes to an event, or to the reason why they are none."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError, from_json, to_json
 
+from worker.contract import judge
 from worker.errors import InvalidEventError, Reason
-from worker.events import EARLIEST_TIME, EVENT, EVENT_TYPES, MAX_AHEAD, MAX_EVENT_BYTES, VERSION, Event
+from worker.events import EARLIEST_TIME, EVENT_TYPES, MAX_AHEAD, MAX_EVENT_BYTES, VERSION, Event
 from worker.free_json import MAX_DEPTH
+from worker.ordinary import ordinary_play
 from worker.skew import corrected
 
 _REASON_OF: Final = {
@@ -24,10 +26,6 @@ _REASON_OF: Final = {
     # Our own validators raise errors whose type is the reason.
     **{reason.value: reason for reason in Reason},
 }
-
-
-# Past the adapter's own method, which reads its arguments for half a microsecond.
-_VALIDATE: Final[Callable[[str], Event]] = EVENT.validator.validate_json
 
 
 def decode(payload: bytes, *, now: datetime, entry_id: str | None = None, earliest: datetime = EARLIEST_TIME) -> Event:
@@ -45,23 +43,28 @@ def decode(payload: bytes, *, now: datetime, entry_id: str | None = None, earlie
     """
     if len(payload) > MAX_EVENT_BYTES:
         raise InvalidEventError(Reason.TOO_LARGE, f"{len(payload)} bytes; an event has at most {MAX_EVENT_BYTES}")
-    try:
-        text = payload.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidEventError(Reason.BAD_ENCODING, f"not UTF-8 at byte {error.start}") from None
-    try:
-        event = _VALIDATE(text)
-    except ValidationError as error:
-        raise _diagnosis(text, error) from None
-    # A NUL can come only by its escape, and NaN only by its name: all but the suspects are spared a second parsing.
-    if ("\\u0000" in text or "NaN" in text or "Infinity" in text) and _holds_nul(_parse(text)):
-        raise InvalidEventError(Reason.INVALID_VALUE, "U+0000 is not allowed in any text")
+    event = ordinary_play(payload) or _judged(payload)
     if event.sent_at is not None and entry_id is not None:
         event = corrected(event, entry_id=entry_id, now=now)
     if not earliest <= event.time.at <= now + MAX_AHEAD:
         rule = f"must be from {EARLIEST_TIME:%Y-%m-%d} to a day ahead of the worker's clock"
         how = "" if event.time.told_at is None else ", also when corrected by sent_at"
         raise InvalidEventError(Reason.OUT_OF_RANGE, f"time: {rule}{how}")
+    return event
+
+
+def _judged(payload: bytes) -> Event:
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidEventError(Reason.BAD_ENCODING, f"not UTF-8 at byte {error.start}") from None
+    try:
+        event = judge(text)
+    except ValidationError as error:
+        raise _diagnosis(text, error) from None
+    # A NUL can come only by its escape, and NaN only by its name: all but the suspects are spared a second parsing.
+    if ("\\u0000" in text or "NaN" in text or "Infinity" in text) and _holds_nul(_parse(text)):
+        raise InvalidEventError(Reason.INVALID_VALUE, "U+0000 is not allowed in any text")
     return event
 
 

@@ -1,40 +1,26 @@
-"""The wire contract, version 1: what a player may publish, and what each field must be."""
+"""Events as zik works with them, once `worker.contract` has accepted them; and the figures of that contract."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from functools import cache
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    GetPydanticSchema,
-    StringConstraints,
-    TypeAdapter,
-    WithJsonSchema,
-)
-from pydantic_core import PydanticCustomError
-from pydantic_core.core_schema import no_info_after_validator_function, str_schema
+from msgspec import Struct
 
-from worker.errors import Reason
-from worker.free_json import check_free_json, check_free_object
-from worker.identity import canonical_title, canonical_user, derived_event_id, song_identity
+from worker.identity import song_identity
 
 VERSION: Final = 1
+EVENT_TYPES: Final = frozenset({"play", "favorite", "preference"})
 MAX_EVENT_BYTES: Final = 16 * 1024
 EARLIEST_TIME: Final = datetime(2002, 1, 1, tzinfo=UTC)
-MAX_USER: Final = 64
 MAX_AHEAD: Final = timedelta(days=1)
 MAX_DURATION_MS: Final = 24 * 24 * 3600 * 1000  # 24 days fit a signed 32-bit integer
+# In characters.
+MAX_USER: Final = 64
+MAX_SONG_TEXT: Final = 500
+MAX_SOURCE: Final = 100
 
-_HOUR_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
-_RFC_3339 = (
-    rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[Tt]{_HOUR_MINUTE}:[0-9]{{2}}(\.[0-9]{{1,9}})?([Zz]|[+-]{_HOUR_MINUTE})$"
-)
-_UUID: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
-_NIL: Final = "00000000-0000-0000-0000-000000000000"
+# Artist and title as they are spelled. Several names may be one song, see `song_identity`.
+SongName = tuple[str, str]
 
 
 class Moment(NamedTuple):
@@ -49,137 +35,76 @@ class Moment(NamedTuple):
 
 
 def parse_moment(text: str) -> Moment:
-    """Read a text that looks like an RFC 3339 timestamp with an offset."""
-    try:
-        # fromisoformat() knows only the capital Z.
-        local = datetime.fromisoformat(text if text[-1] != "z" else text.upper())
-        at = local if local.tzinfo is UTC else local.astimezone(UTC)
-    except ValueError as error:
-        raise PydanticCustomError(Reason.INVALID_VALUE.value, "must be a date and a time that exist") from error
-    except OverflowError as error:
-        raise PydanticCustomError(Reason.OUT_OF_RANGE.value, "must be a time within the years 1 to 9999") from error
-    if text[-1] in "Zz" or text.endswith("-00:00"):
-        return Moment(at, None)
-    offset = local.utcoffset() or timedelta()
-    return Moment(at, int(offset.total_seconds()) // 60)
+    """Read a text that looks like an RFC 3339 timestamp with an offset.
+
+    Raises:
+        ValueError: there is no such date or time.
+        OverflowError: in UTC it is beyond the years 1 to 9999.
+    """
+    # fromisoformat() knows only the capital Z.
+    at = datetime.fromisoformat(text if text[-1] != "z" else text.upper()).astimezone(UTC)
+    return Moment(at, None if text[-1] in "Zz" else _offset_minutes(text[-6:]))
 
 
-def _refuse_nil(event_id: str) -> str:
-    if event_id == _NIL:
-        raise PydanticCustomError(Reason.INVALID_VALUE.value, "must not be the nil UUID")
-    return event_id
+@cache
+def _offset_minutes(end: str) -> int | None:
+    """What a timestamp ends with, such as `+02:00`, in minutes. There are a few dozen of them on Earth."""
+    if end == "-00:00":
+        return None
+    minutes = int(end[1:3]) * 60 + int(end[4:])
+    return -minutes if end[0] == "-" else minutes
 
 
-def _user(username: str) -> str:
-    canonical = canonical_user(username)
-    if len(canonical) > MAX_USER:
-        raise PydanticCustomError(Reason.OVER_LIMIT.value, "must have at most 64 characters in NFC")
-    return canonical
-
-
-def _text(most: int) -> StringConstraints:
-    return StringConstraints(strip_whitespace=True, min_length=1, max_length=most)
-
-
-EventId = Annotated[
-    str,
-    StringConstraints(pattern=_UUID, to_lower=True),
-    AfterValidator(_refuse_nil),
-    Field(json_schema_extra={"format": "uuid"}),
-]
-EventTime = Annotated[
-    Moment,
-    # Anything looser, such as epoch numbers and naive times, is refused before Python sees it.
-    GetPydanticSchema(lambda _, __: no_info_after_validator_function(parse_moment, str_schema(pattern=_RFC_3339))),
-    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _RFC_3339}),
-]
-DurationMs = Annotated[int, Field(ge=1, le=MAX_DURATION_MS)]
-# U+001C to U+001F are white space to Python's split(), which makes the song's identity, but not to JSON's trimming.
-Text = Annotated[str, _text(500), StringConstraints(pattern=r"[^\s\x1c-\x1f]")]
-Ids = Annotated[dict[Annotated[str, _text(64)], Annotated[str, _text(200)]], Field(max_length=16)]
-
-
-class _Wire(BaseModel):
-    """Frozen, strict about every type, and blind to unknown fields, so that clients may be newer than workers."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
-
-
-class SongRef(_Wire):
+class SongRef(Struct, frozen=True):
     """A song as the client names it. Artist and title are its identity; the rest fills gaps."""
 
-    title: Text
-    artist: Text
-    album: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] | None = None
-    duration_ms: DurationMs | None = None
-    ids: Ids | None = None
+    title: str
+    artist: str
+    album: str | None = None
+    duration_ms: int | None = None
+    ids: dict[str, str] | None = None
+
+    @property
+    def name(self) -> SongName:
+        return self.artist, self.title
 
     @property
     def identity(self) -> str:
         return song_identity(self.artist, self.title)
 
 
-class _Event(_Wire):
-    v: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
-    time: EventTime
-    user: Annotated[str, _text(MAX_USER), AfterValidator(_user)]
-    source: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] | None = None
+class _Event(Struct, frozen=True, kw_only=True):
+    id: str
+    time: Moment
+    user: str
+    source: str | None = None
     # When the client sent the event, by the clock that also told `time`.
-    sent_at: EventTime | None = None
+    sent_at: Moment | None = None
 
 
-def _song_event_id(fields: dict[str, Any]) -> str:
-    song: SongRef = fields["song"]
-    subject = f"{canonical_title(song.artist)}\0{canonical_title(song.title)}"
-    return derived_event_id(fields["type"], fields["user"], subject, fields["time"].at)
-
-
-def _preference_id(fields: dict[str, Any]) -> str:
-    return derived_event_id(fields["type"], fields["user"], fields["key"], fields["time"].at)
-
-
-# `id` stands last in each event: a derived id is made of the fields before it.
-
-
-class Play(_Event):
+class Play(_Event, frozen=True, kw_only=True):
     """A song was played; `time` is when listening began."""
 
-    type: Literal["play"]
+    type: ClassVar[Literal["play"]] = "play"
     song: SongRef
-    ms_played: Annotated[int, Field(ge=0, le=MAX_DURATION_MS)] | None = None
-    context: Annotated[dict[str, Any], AfterValidator(check_free_object)] | None = None
-    id: EventId = Field(default_factory=_song_event_id)
+    ms_played: int | None = None
+    context: dict[str, Any] | None = None
 
 
-class Favorite(_Event):
+class Favorite(_Event, frozen=True, kw_only=True):
     """A song became a favorite, or ceased to be one."""
 
-    type: Literal["favorite"]
+    type: ClassVar[Literal["favorite"]] = "favorite"
     song: SongRef
     favorite: bool
-    id: EventId = Field(default_factory=_song_event_id)
 
 
-class Preference(_Event):
+class Preference(_Event, frozen=True, kw_only=True):
     """A user set a preference; `null` clears it."""
 
-    type: Literal["preference"]
-    key: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
-    value: Annotated[Any, AfterValidator(check_free_json)]
-    id: EventId = Field(default_factory=_preference_id)
+    type: ClassVar[Literal["preference"]] = "preference"
+    key: str
+    value: Any
 
 
 Event = Play | Favorite | Preference
-EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Annotated[Event, Discriminator("type")])
-EVENT_TYPES: Final = frozenset({"play", "favorite", "preference"})
-
-
-def json_schema() -> Mapping[str, Any]:
-    """The contract as JSON Schema 2020-12. It cannot say everything: sizes in bytes and the clock are in the docs."""
-    schema = EVENT.json_schema()
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:zik:event:1",
-        "title": "zik event, version 1",
-        **schema,
-    }

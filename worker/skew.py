@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from msgspec.structs import replace
+
 from worker.errors import InvalidEventError, Reason
 from worker.events import EARLIEST_TIME, Event, Moment
 
@@ -46,4 +48,4 @@ def corrected(event: Event, *, entry_id: str, now: datetime) -> Event:
     except OverflowError:
         rule = "must be within the years 1 to 9999 when corrected by sent_at"
         raise InvalidEventError(Reason.OUT_OF_RANGE, f"time: {rule}") from None
-    return event.model_copy(update={"time": Moment(at, offset_minutes, told_at)})
+    return replace(event, time=Moment(at, offset_minutes, told_at))

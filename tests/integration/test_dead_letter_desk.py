@@ -8,11 +8,11 @@ from pydantic import Field, TypeAdapter
 from sqlalchemy import Engine, text
 
 from tests.workers import count, play, plays
+from worker.contract import Play
 from worker.database import transaction
 from worker.dead_letters import Desk, count_by_reason, discard, find, get
 from worker.drain import Drain
 from worker.errors import Reason, RowRefusedError
-from worker.events import Play
 from worker.models import DeadLetter
 from worker.outcome import Outcome
 from worker.stream import EventStream
@@ -38,7 +38,7 @@ def test_after_an_upgrade_a_newer_event_is_recorded_and_leaves_the_desk(
 ) -> None:
     ids = buried(stream, engine, play(v=2))
     assert count_by_reason(engine) == {"unsupported_version": 1}
-    monkeypatch.setattr("worker.codec._VALIDATE", TypeAdapter(PlayOfTomorrow).validator.validate_json)
+    monkeypatch.setattr("worker.contract._CONTRACT", TypeAdapter(PlayOfTomorrow))
     assert Desk(engine, stream).retry(ids, now=NOW) == {Outcome.RECORDED: 1}
     assert (count(engine, "play_history"), count(engine, "dead_letters")) == (1, 0)
     books = stream.books()
@@ -78,7 +78,7 @@ def test_a_letter_that_fails_for_another_reason_says_the_new_one(
     stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = buried(stream, engine, play(v=2, user="eve"))
-    monkeypatch.setattr("worker.codec._VALIDATE", TypeAdapter(PlayOfTomorrow).validator.validate_json)
+    monkeypatch.setattr("worker.contract._CONTRACT", TypeAdapter(PlayOfTomorrow))
     assert Desk(engine, stream, create_users=False).retry(ids, now=NOW) == {Outcome.DEAD: 1}
     (letter,) = find(engine)
     assert letter.reason == "unknown_user"

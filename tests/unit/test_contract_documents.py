@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 
 from tests.strategies import NOW, Fields, entry_id_at
 from worker.codec import decode, encode
-from worker.events import EVENT_TYPES, json_schema
+from worker.contract import json_schema
+from worker.events import EVENT_TYPES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "events.md").read_text(encoding="utf-8")

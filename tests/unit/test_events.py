@@ -239,5 +239,5 @@ def test_a_given_id_is_kept() -> None:
 
 @pytest.mark.parametrize("decoded", [event(play()), event(favorite()), event(preference())])
 def test_an_event_cannot_be_changed(decoded: Event) -> None:
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(AttributeError, match="immutable"):
         setattr(decoded, "user", "bob")  # noqa: B010 -- mypy refuses the plain assignment, as it should

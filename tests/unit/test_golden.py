@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec.structs import asdict
 
 from tests.workers import ROOT
 from worker.codec import decode
@@ -49,13 +50,13 @@ def instant(at: datetime) -> str:
 
 
 def normalised(event: Event) -> dict[str, Any]:
-    fields = {name: getattr(event, name) for name in type(event).model_fields if name not in {"v", "sent_at"}}
-    fields |= {"time": instant(event.time.at), "offset_minutes": event.time.offset_minutes}
+    fields = {name: value for name, value in asdict(event).items() if name != "sent_at"}
+    fields |= {"type": event.type, "time": instant(event.time.at), "offset_minutes": event.time.offset_minutes}
     if event.time.told_at is not None:
         fields["told_at"] = instant(event.time.told_at)
     if "song" in fields:
         song: SongRef = fields["song"]
-        fields["song"] = {**song.model_dump(), "same_as": [canonical_title(song.artist), canonical_title(song.title)]}
+        fields["song"] = {**asdict(song), "same_as": [canonical_title(song.artist), canonical_title(song.title)]}
     return fields
 
 

@@ -8,12 +8,12 @@ from sqlalchemy import Connection
 
 from worker.crash import Point, pass_by
 from worker.errors import InvalidEventError, Reason
-from worker.events import Event, Play, Preference, SongRef
+from worker.events import Event, Moment, Play, Preference, SongName, SongRef
 from worker.outcome import Outcome
 from worker.recorders.dead_letters import Letter, bury
 from worker.recorders.favorites import FavoriteToRecord, record_favorites
 from worker.recorders.memory import Memory
-from worker.recorders.plays import PlayToRecord, record_plays
+from worker.recorders.plays import Expectation, PlayToRecord, record_plays
 from worker.recorders.preferences import PreferenceToRecord, record_preferences
 from worker.recorders.songs import KnownSong, resolve_songs
 from worker.recorders.stale_days import mark_stale_days
@@ -30,10 +30,11 @@ class Accepted(NamedTuple):
 
 @dataclass(frozen=True)
 class Known:
-    """The users and songs that this process has met."""
+    """The users and songs that this process has met, and what it expects of the next plays."""
 
     users: Memory[str, int] = field(default_factory=Memory)
-    songs: Memory[str, KnownSong] = field(default_factory=Memory)
+    songs: Memory[SongName, KnownSong] = field(default_factory=Memory)
+    plays: Expectation = field(default_factory=Expectation)
 
     def learn(self, recorded: "Recorded") -> None:
         self.users.learn(recorded.users)
@@ -51,7 +52,7 @@ class Recorded:
     outcomes: dict[str, Outcome]
     dead: list[Letter]
     users: dict[str, int]
-    songs: dict[str, KnownSong]
+    songs: dict[SongName, KnownSong]
 
 
 def record_batch(
@@ -65,17 +66,16 @@ def record_batch(
     """Write a batch in the caller's transaction. Replaying it, reordering it or splitting it gives the same rows."""
     users, new_users = _users(connection, accepted, known.users, create=create_users)
     ours = [entry for entry in accepted if entry.event.user in users]
-    # Worked out once for each event, because it is asked for more than once. A preference is about no song.
-    identities = ["" if isinstance(entry.event, Preference) else entry.event.song.identity for entry in ours]
-    songs, new_songs = _songs(connection, ours, identities, known.songs)
-    plays, favorites, preferences = _sorted_out(ours, identities, users, songs)
+    song_ids, new_songs = _song_ids(connection, ours, known.songs)
+    plays, favorites, preferences = _sorted_out(ours, users, song_ids)
 
-    recorded_plays = record_plays(connection, plays)
+    recorded_plays = record_plays(connection, plays, known.plays)
     outcomes = recorded_plays.outcomes
     pass_by(Point.MID_TRANSACTION)
     outcomes |= record_favorites(connection, favorites)
     outcomes |= record_preferences(connection, preferences)
-    mark_stale_days(connection, ((new.user_id, new.play.time) for new in recorded_plays.new))
+    moments = ((new.user_id, Moment(new.played_at, new.utc_offset_minutes)) for new in recorded_plays.new)
+    mark_stale_days(connection, moments)
 
     dead = [*letters, *(_unknown_user(entry) for entry in accepted if entry.event.user not in users)]
     bury(connection, dead)
@@ -93,41 +93,39 @@ def _users(
     return met | new, new
 
 
-def _songs(
-    connection: Connection, accepted: Sequence[Accepted], identities: Sequence[str], memory: Memory[str, KnownSong]
-) -> tuple[dict[str, KnownSong], dict[str, KnownSong]]:
-    """The batch's songs by identity, and those of them that the memory lacked or that a client knows better."""
-    met: dict[str, KnownSong] = {}
-    news: list[SongRef] = []
-    for entry, identity in zip(accepted, identities, strict=True):
-        if isinstance(entry.event, Preference):
-            continue
-        known = memory.get(identity)
-        if known is None or known.learns_from(entry.event.song):
-            news.append(entry.event.song)
-        else:
-            met[identity] = known
-    new = resolve_songs(connection, news)
-    return met | new, new
+def _song_ids(
+    connection: Connection, accepted: Sequence[Accepted], memory: Memory[SongName, KnownSong]
+) -> tuple[list[int], dict[SongName, KnownSong]]:
+    """The id of each entry's song, 0 where it is about none; and the songs that the memory lacked, or knew less of."""
+    song_ids: list[int] = []
+    news: dict[int, SongRef] = {}
+    for position, (_, _, event) in enumerate(accepted):
+        known = None
+        if not isinstance(event, Preference):
+            known = memory.get(event.song.name)
+            if known is None or known.learns_from(event.song):
+                news[position] = event.song
+        song_ids.append(known.id if known else 0)
+    new = resolve_songs(connection, news.values())
+    for position, song in news.items():
+        song_ids[position] = new[song.name].id
+    return song_ids, new
 
 
 def _sorted_out(
-    accepted: Sequence[Accepted],
-    identities: Sequence[str],
-    users: dict[str, int],
-    songs: dict[str, KnownSong],
+    accepted: Sequence[Accepted], users: dict[str, int], song_ids: Sequence[int]
 ) -> tuple[list[PlayToRecord], list[FavoriteToRecord], list[PreferenceToRecord]]:
     plays: list[PlayToRecord] = []
     favorites: list[FavoriteToRecord] = []
     preferences: list[PreferenceToRecord] = []
-    for (entry_id, _, event), identity in zip(accepted, identities, strict=True):
+    for (entry_id, _, event), song_id in zip(accepted, song_ids, strict=True):
         user_id = users[event.user]
         if isinstance(event, Play):
-            plays.append(PlayToRecord(entry_id, event, user_id, songs[identity].id))
+            plays.append(PlayToRecord.of(entry_id, event, user_id, song_id))
         elif isinstance(event, Preference):
             preferences.append(PreferenceToRecord(entry_id, event, user_id))
         else:
-            favorites.append(FavoriteToRecord(entry_id, event, user_id, songs[identity].id))
+            favorites.append(FavoriteToRecord(entry_id, event, user_id, song_id))
     return plays, favorites, preferences
 
 

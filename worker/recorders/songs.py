@@ -1,12 +1,12 @@
 """From songs as clients name them to song ids; what is known of a song fills gaps and never overwrites."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
-from worker.events import SongRef
+from worker.events import SongName, SongRef
 from worker.identity import album_identity, artist_identity
 from worker.recorders.rows import Statement
 
@@ -63,8 +63,8 @@ class KnownSong(NamedTuple):
         )
 
 
-def resolve_songs(connection: Connection, songs: Iterable[SongRef]) -> dict[str, KnownSong]:
-    """The songs by identity; new ones are made, and gaps filled. Of several spellings the first one given stands."""
+def resolve_songs(connection: Connection, songs: Collection[SongRef]) -> dict[SongName, KnownSong]:
+    """The songs by name; new ones are made, and gaps filled. Of several spellings the first one given stands."""
     wanted = _folded(songs)
     if not wanted:
         return {}
@@ -72,7 +72,7 @@ def resolve_songs(connection: Connection, songs: Iterable[SongRef]) -> dict[str,
     news = [row for identity, row in wanted.items() if identity not in found or _fills(row, found[identity])]
     if news:
         found |= _known(_UPSERT.run(connection, news))
-    return found
+    return {song.name: found[song.identity] for song in songs}
 
 
 def _folded(songs: Iterable[SongRef]) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,208 @@
+"""The wire contract, version 1: what a player may publish, and what each field must be."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetPydanticSchema,
+    StringConstraints,
+    TypeAdapter,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import no_info_after_validator_function, str_schema
+
+from worker import events
+from worker.errors import Reason
+from worker.events import MAX_DURATION_MS, MAX_SONG_TEXT, MAX_SOURCE, MAX_USER, VERSION, Event, Moment, parse_moment
+from worker.free_json import check_free_json, check_free_object
+from worker.identity import canonical_title, canonical_user, derived_event_id
+
+_HOUR_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
+RFC_3339: Final = (
+    rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[Tt]{_HOUR_MINUTE}:[0-9]{{2}}(\.[0-9]{{1,9}})?([Zz]|[+-]{_HOUR_MINUTE})$"
+)
+_UUID: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+NIL: Final = "00000000-0000-0000-0000-000000000000"
+
+
+def _moment(text: str) -> Moment:
+    try:
+        return parse_moment(text)
+    except ValueError as error:
+        raise PydanticCustomError(Reason.INVALID_VALUE.value, "must be a date and a time that exist") from error
+    except OverflowError as error:
+        raise PydanticCustomError(Reason.OUT_OF_RANGE.value, "must be a time within the years 1 to 9999") from error
+
+
+def _refuse_nil(event_id: str) -> str:
+    if event_id == NIL:
+        raise PydanticCustomError(Reason.INVALID_VALUE.value, "must not be the nil UUID")
+    return event_id
+
+
+def _user(username: str) -> str:
+    canonical = canonical_user(username)
+    if len(canonical) > MAX_USER:
+        raise PydanticCustomError(Reason.OVER_LIMIT.value, "must have at most 64 characters in NFC")
+    return canonical
+
+
+def _text(most: int) -> StringConstraints:
+    return StringConstraints(strip_whitespace=True, min_length=1, max_length=most)
+
+
+EventId = Annotated[
+    str,
+    StringConstraints(pattern=_UUID, to_lower=True),
+    AfterValidator(_refuse_nil),
+    Field(json_schema_extra={"format": "uuid"}),
+]
+EventTime = Annotated[
+    Moment,
+    # Anything looser, such as epoch numbers and naive times, is refused before Python sees it.
+    GetPydanticSchema(lambda _, __: no_info_after_validator_function(_moment, str_schema(pattern=RFC_3339))),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": RFC_3339}),
+]
+DurationMs = Annotated[int, Field(ge=1, le=MAX_DURATION_MS)]
+# U+001C to U+001F are white space to Python's split(), which makes the song's identity, but not to JSON's trimming.
+Text = Annotated[str, _text(MAX_SONG_TEXT), StringConstraints(pattern=r"[^\s\x1c-\x1f]")]
+Ids = Annotated[dict[Annotated[str, _text(64)], Annotated[str, _text(200)]], Field(max_length=16)]
+
+
+class _Wire(BaseModel):
+    """Frozen, strict about every type, and blind to unknown fields, so that clients may be newer than workers."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class SongRef(_Wire):
+    """A song as the client names it. Artist and title are its identity; the rest fills gaps."""
+
+    title: Text
+    artist: Text
+    album: Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_SONG_TEXT)] | None = None
+    duration_ms: DurationMs | None = None
+    ids: Ids | None = None
+
+    def accepted(self) -> events.SongRef:
+        return events.SongRef(self.title, self.artist, self.album, self.duration_ms, self.ids)
+
+
+class _Event(_Wire):
+    v: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
+    time: EventTime
+    user: Annotated[str, _text(MAX_USER), AfterValidator(_user)]
+    source: Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_SOURCE)] | None = None
+    # When the client sent the event, by the clock that also told `time`.
+    sent_at: EventTime | None = None
+
+
+def song_event_id(kind: str, user: str, song: "SongRef | events.SongRef", time: Moment) -> str:
+    """The id of a play or a favorite that came without one."""
+    subject = f"{canonical_title(song.artist)}\0{canonical_title(song.title)}"
+    return derived_event_id(kind, user, subject, time.at)
+
+
+def _song_event_id(fields: dict[str, Any]) -> str:
+    return song_event_id(fields["type"], fields["user"], fields["song"], fields["time"])
+
+
+def _preference_id(fields: dict[str, Any]) -> str:
+    return derived_event_id(fields["type"], fields["user"], fields["key"], fields["time"].at)
+
+
+# `id` stands last in each event: a derived id is made of the fields before it.
+
+
+class Play(_Event):
+    """A song was played; `time` is when listening began."""
+
+    type: Literal["play"]
+    song: SongRef
+    ms_played: Annotated[int, Field(ge=0, le=MAX_DURATION_MS)] | None = None
+    context: Annotated[dict[str, Any], AfterValidator(check_free_object)] | None = None
+    id: EventId = Field(default_factory=_song_event_id)
+
+    def accepted(self) -> events.Play:
+        return events.Play(
+            id=self.id,
+            time=self.time,
+            user=self.user,
+            source=self.source,
+            sent_at=self.sent_at,
+            song=self.song.accepted(),
+            ms_played=self.ms_played,
+            context=self.context,
+        )
+
+
+class Favorite(_Event):
+    """A song became a favorite, or ceased to be one."""
+
+    type: Literal["favorite"]
+    song: SongRef
+    favorite: bool
+    id: EventId = Field(default_factory=_song_event_id)
+
+    def accepted(self) -> events.Favorite:
+        return events.Favorite(
+            id=self.id,
+            time=self.time,
+            user=self.user,
+            source=self.source,
+            sent_at=self.sent_at,
+            song=self.song.accepted(),
+            favorite=self.favorite,
+        )
+
+
+class Preference(_Event):
+    """A user set a preference; `null` clears it."""
+
+    type: Literal["preference"]
+    key: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
+    value: Annotated[Any, AfterValidator(check_free_json)]
+    id: EventId = Field(default_factory=_preference_id)
+
+    def accepted(self) -> events.Preference:
+        return events.Preference(
+            id=self.id,
+            time=self.time,
+            user=self.user,
+            source=self.source,
+            sent_at=self.sent_at,
+            key=self.key,
+            value=self.value,
+        )
+
+
+_CONTRACT: Final[TypeAdapter[Play | Favorite | Preference]] = TypeAdapter(
+    Annotated[Play | Favorite | Preference, Discriminator("type")]
+)
+
+
+def judge(text: str) -> Event:
+    """Read an event from JSON by all the rules that concern it alone.
+
+    Raises:
+        pydantic.ValidationError: for anything else.
+    """
+    # Past the adapter's own method, which reads its arguments for half a microsecond.
+    return _CONTRACT.validator.validate_json(text).accepted()  # type: ignore[no-any-return]
+
+
+def json_schema() -> Mapping[str, Any]:
+    """The contract as JSON Schema 2020-12. It cannot say everything: sizes in bytes and the clock are in the docs."""
+    schema = _CONTRACT.json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:zik:event:1",
+        "title": "zik event, version 1",
+        **schema,
+    }
