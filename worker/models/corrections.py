@@ -57,6 +57,7 @@ _POSTGRESQL: Final = (
         SELECT day, gen_random_uuid() FROM (SELECT DISTINCT day FROM song_days WHERE user_id = OLD.id) AS listened;
         DELETE FROM song_days WHERE user_id = OLD.id;
         DELETE FROM listening_hours WHERE user_id = OLD.id;
+        DELETE FROM stale_days WHERE user_id = OLD.id;
         RETURN OLD;
     END $$
     """,
@@ -147,6 +148,7 @@ _SQLITE: Final = (
         SELECT day, {_NEW_MARK} FROM (SELECT DISTINCT day FROM song_days WHERE user_id = OLD.id);
         DELETE FROM song_days WHERE user_id = OLD.id;
         DELETE FROM listening_hours WHERE user_id = OLD.id;
+        DELETE FROM stale_days WHERE user_id = OLD.id;
     END
     """,
 )

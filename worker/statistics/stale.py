@@ -123,11 +123,12 @@ def claim(connection: Connection, days: Sequence[UserDay]) -> list[UserDay]:
     """Clear the marks of those days whose users nobody else is working on, and lock these users until the commit.
 
     The marks go before the history is read: a play that commits later has a mark of its own that stays. The lock does
-    not hinder the recorders, who only refer to the user.
+    not hinder the recorders, who only refer to the user. Users who are gone count as ours: nothing of them is left.
     """
     wanted = {user_id for user_id, _ in days}
     locked = select(User.id).where(User.id.in_(wanted)).with_for_update(key_share=True, skip_locked=True)
     ours = set(connection.scalars(locked))
+    ours |= wanted - ours - set(connection.scalars(select(User.id).where(User.id.in_(wanted - ours))))
     claimed = [day for day in days if day[0] in ours]
     if claimed:
         _CLEAR.run(connection, day_rows(claimed))
