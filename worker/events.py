@@ -55,7 +55,7 @@ def _offset_minutes(end: str) -> int | None:
     return -minutes if end[0] == "-" else minutes
 
 
-class SongRef(Struct, frozen=True):
+class SongRef(Struct, frozen=True, gc=False):
     """A song as the client names it. Artist and title are its identity; the rest fills gaps."""
 
     title: str
@@ -73,7 +73,7 @@ class SongRef(Struct, frozen=True):
         return song_identity(self.artist, self.title)
 
 
-class _Event(Struct, frozen=True, kw_only=True):
+class _Event(Struct, frozen=True, kw_only=True, gc=False):
     id: str
     time: Moment
     user: str
@@ -82,7 +82,7 @@ class _Event(Struct, frozen=True, kw_only=True):
     sent_at: Moment | None = None
 
 
-class Play(_Event, frozen=True, kw_only=True):
+class Play(_Event, frozen=True, kw_only=True, gc=False):
     """A song was played; `time` is when listening began."""
 
     type: ClassVar[Literal["play"]] = "play"
@@ -91,7 +91,7 @@ class Play(_Event, frozen=True, kw_only=True):
     context: dict[str, Any] | None = None
 
 
-class Favorite(_Event, frozen=True, kw_only=True):
+class Favorite(_Event, frozen=True, kw_only=True, gc=False):
     """A song became a favorite, or ceased to be one."""
 
     type: ClassVar[Literal["favorite"]] = "favorite"
@@ -99,7 +99,7 @@ class Favorite(_Event, frozen=True, kw_only=True):
     favorite: bool
 
 
-class Preference(_Event, frozen=True, kw_only=True):
+class Preference(_Event, frozen=True, kw_only=True, gc=False):
     """A user set a preference; `null` clears it."""
 
     type: ClassVar[Literal["preference"]] = "preference"

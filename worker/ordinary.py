@@ -4,22 +4,23 @@ A short cut, not a second contract: it takes only what the contract would accept
 everything else, also everything that is wrong, to the contract to judge. So it refuses nothing, and may be taken out.
 """
 
+import re
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, MsgspecError, Struct
 from msgspec.json import Decoder
 
 from worker.contract import NIL, RFC_3339, song_event_id
-from worker.events import MAX_DURATION_MS, MAX_SONG_TEXT, MAX_SOURCE, MAX_USER, Play, SongRef, parse_moment
+from worker.events import MAX_DURATION_MS, MAX_SONG_TEXT, MAX_SOURCE, MAX_USER, Moment, Play, SongRef, parse_moment
 
-_Time = Annotated[str, Meta(pattern=RFC_3339)]
-# `$` would let a newline through, here but not in the contract's patterns, which are Rust's.
-_Id = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")]
+# Asked here and not by the parser, which takes twice as long to ask.
+_is_time: Final = re.compile(RFC_3339).match
+_is_id: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _SongText = Annotated[str, Meta(min_length=1, max_length=MAX_SONG_TEXT)]
 
 
 # Unknown fields are forbidden because the parser, unlike the contract's, does not look into what it skips.
-class _Song(Struct, frozen=True, forbid_unknown_fields=True):
+class _Song(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     title: _SongText
     artist: _SongText
     album: _SongText | None = None
@@ -27,16 +28,16 @@ class _Song(Struct, frozen=True, forbid_unknown_fields=True):
     ids: None = None
 
 
-class _Play(Struct, frozen=True, forbid_unknown_fields=True):
+class _Play(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     type: Literal["play"]
-    time: _Time
+    time: str
     user: Annotated[str, Meta(min_length=1, max_length=MAX_USER)]
     song: _Song
-    # Absent, which is not null.
-    id: _Id = ""
+    # The default stands for none, which is neither null nor an empty text.
+    id: Annotated[str, Meta(min_length=1)] = ""
     v: Literal[1] = 1
     source: Annotated[str, Meta(max_length=MAX_SOURCE)] | None = None
-    sent_at: _Time | None = None
+    sent_at: str | None = None
     ms_played: Annotated[int, Meta(ge=0, le=MAX_DURATION_MS)] | None = None
     context: None = None
 
@@ -46,23 +47,20 @@ _DECODER: Final = Decoder(_Play)
 
 def ordinary_play(payload: bytes) -> Play | None:
     """The play, exactly as the contract would read it; None where it is for the contract to judge."""
-    if b"\\u0000" in payload:
-        return None
     try:
         told = _DECODER.decode(payload)
-        time = parse_moment(told.time)
-        sent_at = None if told.sent_at is None else parse_moment(told.sent_at)
+        time = _moment(told.time)
+        sent_at = None if told.sent_at is None else _moment(told.sent_at)
     except (MsgspecError, ValueError, OverflowError):
         return None
     song = SongRef(told.song.title, told.song.artist, told.song.album, told.song.duration_ms)
     texts = (told.user, song.title, song.artist, song.album or "", told.source or "")
-    if not told.user.isascii() or texts != tuple(map(str.strip, texts)):
+    if not told.user.isascii() or texts != tuple(map(str.strip, texts)) or "\0" in "".join(texts):
         return None
-    event_id = told.id or song_event_id("play", told.user, song, time)
-    if event_id == NIL:
+    if told.id and (not _is_id(told.id) or told.id == NIL):
         return None
     return Play(
-        id=event_id,
+        id=told.id or song_event_id("play", told.user, song, time),
         time=time,
         user=told.user,
         source=told.source,
@@ -70,3 +68,9 @@ def ordinary_play(payload: bytes) -> Play | None:
         song=song,
         ms_played=told.ms_played,
     )
+
+
+def _moment(text: str) -> Moment:
+    if not _is_time(text):
+        raise ValueError("for the contract to judge")
+    return parse_moment(text)
