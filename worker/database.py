@@ -1,7 +1,7 @@
 """The database: how it is opened, the one function that commits, and what its errors mean."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -111,11 +111,21 @@ def snapshot(engine: Engine) -> Iterator[Session]:
         yield session
 
 
-def copy_rows(connection: Connection, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-    """Run PostgreSQL's COPY … FROM STDIN, which SQLAlchemy does not know, with SQLAlchemy's errors."""
+def copy_rows(connection: Connection, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
+    """Run PostgreSQL's COPY … FROM STDIN in its binary form, which SQLAlchemy does not know, with SQLAlchemy's errors.
+
+    Args:
+        connection: of PostgreSQL.
+        table: our own name, never a client's.
+        columns: likewise, with the type that each value is sent as; what is sent as `bytea`, such as the 16 bytes of a
+            UUID, arrives as it is.
+        rows: values in the order of the columns.
+    """
     driver: Any = connection.connection.driver_connection
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT binary)"
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(list(columns.values()))
             for row in rows:
                 copy.write_row(row)
     except psycopg.Error as error:

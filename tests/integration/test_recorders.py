@@ -374,7 +374,8 @@ def test_a_memory_over_its_bound_keeps_the_newer_half() -> None:
     ],
 )
 def test_a_play_makes_every_day_stale_that_may_be_its_local_one(time: str, days: set[int]) -> None:
-    assert local_days(parse_moment(time)) == {date(2021, 4, day) for day in days}
+    moment = parse_moment(time)
+    assert set(local_days(moment.at, moment.offset_minutes)) == {date(2021, 4, day) for day in days}
 
 
 def test_the_local_day_of_a_new_play_is_marked(engine: Engine) -> None:

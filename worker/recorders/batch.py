@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from worker.crash import Point, pass_by
 from worker.errors import InvalidEventError, Reason
-from worker.events import Event, Moment, Play, Preference, SongName, SongRef
+from worker.events import Event, Play, Preference, SongName, SongRef
 from worker.outcome import Outcome
 from worker.recorders.dead_letters import Letter, bury
 from worker.recorders.favorites import FavoriteToRecord, record_favorites
@@ -74,8 +74,7 @@ def record_batch(
     pass_by(Point.MID_TRANSACTION)
     outcomes |= record_favorites(connection, favorites)
     outcomes |= record_preferences(connection, preferences)
-    moments = ((new.user_id, Moment(new.played_at, new.utc_offset_minutes)) for new in recorded_plays.new)
-    mark_stale_days(connection, moments)
+    mark_stale_days(connection, ((new.user_id, new.played_at, new.utc_offset_minutes) for new in recorded_plays.new))
 
     dead = [*letters, *(_unknown_user(entry) for entry in accepted if entry.event.user not in users)]
     bury(connection, dead)

@@ -14,11 +14,17 @@ from worker.events import Play
 from worker.outcome import Outcome
 from worker.recorders.rows import Statement, instant, read_instant
 
-_COPY: Final = """
-    COPY play_history
-         (user_id, played_at, song_id, id, told_at, ms_played, utc_offset_minutes, source, context)
-    FROM STDIN
-"""
+_COPIED: Final = {
+    "user_id": "int8",
+    "played_at": "timestamptz",
+    "song_id": "int8",
+    "id": "bytea",
+    "told_at": "timestamptz",
+    "ms_played": "int4",
+    "utc_offset_minutes": "int2",
+    "source": "text",
+    "context": "jsonb",
+}
 _INSERT: Final = Statement(
     """
     INSERT INTO play_history
@@ -45,7 +51,7 @@ _UNIQUE_VIOLATION: Final = "23505"
 
 
 class PlayToRecord(NamedTuple):
-    """A row of `play_history`, in the order of COPY, and the stream entry that it comes from."""
+    """A row of `play_history`, in the order of its key, and the stream entry that it comes from."""
 
     user_id: int
     played_at: datetime
@@ -113,7 +119,7 @@ def _copied(connection: Connection, plays: list[PlayToRecord], expectation: Expe
     first = _first_of_equals(plays)
     try:
         with connection.begin_nested():
-            copy_rows(connection, _COPY, map(_copy_row, first))
+            copy_rows(connection, "play_history", _COPIED, map(_copy_row, first))
     except IntegrityError as error:
         if getattr(error.orig, "sqlstate", None) != _UNIQUE_VIOLATION:
             raise
@@ -136,8 +142,8 @@ def _first_of_equals(plays: Iterable[PlayToRecord]) -> list[PlayToRecord]:
 
 
 def _copy_row(play: PlayToRecord) -> Sequence[Any]:
-    row = play[:-1]
-    return row if play.context is None else (*row[:-1], Jsonb(play.context))
+    context = None if play.context is None else Jsonb(play.context)
+    return (*play[:3], bytes.fromhex(_hex(play.id)), *play[4:8], context)
 
 
 def _inserted(connection: Connection, plays: list[PlayToRecord]) -> list[PlayToRecord]:
@@ -148,7 +154,7 @@ def _inserted(connection: Connection, plays: list[PlayToRecord]) -> list[PlayToR
     }
     new: list[PlayToRecord] = []
     for play in plays:
-        row = (*play[:3], play.id.replace("-", ""))
+        row = (*play[:3], _hex(play.id))
         if row in stored:
             # The same again, later in this batch, meets this one.
             stored.remove(row)
@@ -156,10 +162,14 @@ def _inserted(connection: Connection, plays: list[PlayToRecord]) -> list[PlayToR
     return new
 
 
+def _hex(play_id: str) -> str:
+    return play_id.replace("-", "")
+
+
 def _json_row(play: PlayToRecord) -> dict[str, Any]:
     return {
         **play._asdict(),
-        "id": play.id.replace("-", ""),
+        "id": _hex(play.id),
         "played_at": instant(play.played_at),
         "told_at": play.told_at and instant(play.told_at),
     }
