@@ -27,7 +27,6 @@ def canonical_title(text: str) -> str:
     return " ".join(normalize("NFKC", text).casefold().split())
 
 
-@lru_cache(maxsize=65_536)
 def song_identity(artist: str, title: str) -> str:
     """The song's key: 32 hex digits over the canonical artist and title, and nothing else.
 
