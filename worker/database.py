@@ -129,16 +129,26 @@ def copy_rows(connection: Connection, table: str, columns: Mapping[str, str], ro
             for row in rows:
                 copy.write_row(row)
     except psycopg.Error as error:
+        if driver.closed:
+            # Or SQLAlchemy would try to roll back on it.
+            connection.invalidate()
         # Without the context: a driver's error quotes the row.
         raise DBAPIError.instance(
             statement,
             None,
-            error,
+            _root_of(error),
             psycopg.Error,
             hide_parameters=True,
             connection_invalidated=driver.closed,
             dialect=connection.dialect,
         ) from None
+
+
+def _root_of(error: psycopg.Error) -> psycopg.Error:
+    """What went wrong, and not what followed from it, such as ending COPY on a connection that was given up."""
+    while isinstance(error.__context__, psycopg.Error) and not error.__suppress_context__:
+        error = error.__context__
+    return error
 
 
 def write_ahead(engine: Engine) -> None:

@@ -57,7 +57,7 @@ def test_a_row_that_breaks_a_constraint_is_refused(engine: Engine) -> None:
 
 
 def test_a_row_that_points_nowhere_is_refused(engine: Engine) -> None:
-    insert = "INSERT INTO stale_days (user_id, day, mark) VALUES (1, '2021-04-22', :mark)"
+    insert = "INSERT INTO stale_histories (user_id, mark) VALUES (1, :mark)"
     assert type(error_of(engine, runs(insert, mark="0" * 32))) is RowRefusedError
 
 
