@@ -7,7 +7,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from benchmarks import growth, latency, memory, publishing, refreshing, scaling, sqlite, statistics, throughput
+from benchmarks import (
+    growth,
+    latency,
+    memory,
+    profile,
+    publishing,
+    refreshing,
+    scaling,
+    sqlite,
+    statistics,
+    throughput,
+)
 from benchmarks.contenders.zik import Setup
 from benchmarks.data import Shape
 from benchmarks.processes import ROOT
@@ -66,6 +77,10 @@ def _refreshing(options: Options) -> Report:
     return refreshing.measure(rounds=options.rounds, plays=plays, shape=shape, setup=_setup(options))
 
 
+def _profile(options: Options) -> Report:
+    return profile.measure(rounds=options.rounds, shape=Shape(events=options.events or 200_000), setup=_setup(options))
+
+
 def _statistics(options: Options) -> Report:
     plays = options.plays or (_QUICK_PLAYS if options.quick else statistics.PLAYS)
     return statistics.measure(rounds=options.rounds, plays=plays)
@@ -73,6 +88,7 @@ def _statistics(options: Options) -> Report:
 
 MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "throughput": _throughput,
+    "profile": _profile,
     "latency": _latency,
     "publishing": _publishing,
     "memory": _memory,

@@ -51,7 +51,7 @@ def measure(*, rounds: int, shape: Shape, quick: bool, tree: Path = ROOT, agains
 def _candidates(*, quick: bool, tree: Path) -> list[list[Contender]]:
     if quick:
         setups = [zik.Setup(processes, 5_000, tree=tree) for processes in (2, 3)]
-        copies = [copy.copying(1, "text", 10_000)], [copy.copying(2, "text", 10_000)]
+        copies = [copy.copying(1, "binary", 10_000)], [copy.copying(2, "binary", 10_000)]
         others = [[queued.listens(2)], [queued.batches(2, 500)], [queued.single(2, 64)]]
     else:
         setups = [zik.Setup(processes, size, tree=tree) for processes in zik.PROCESSES for size in zik.BATCH_SIZES]

@@ -25,7 +25,7 @@ class Patience:
     ) -> None:
         self._sleep = sleep
         self._monotonic = monotonic
-        self._trouble: str | None = None
+        self._told: set[str] = set()
         self._since = 0.0
         self._failures = 0
 
@@ -62,16 +62,17 @@ class Patience:
             self._complain(error, logging.WARNING)
 
     def _complain(self, error: BaseException, level: int) -> None:
-        trouble = type(error).__name__
         self._failures += 1
-        if trouble == self._trouble:
-            return
-        if self._trouble is None:
+        if not self._told:
             self._since = self._monotonic()
-        self._trouble = trouble
+        # By its words: one outage may begin before the end of another has been noticed, or turn into another.
+        if str(error) in self._told:
+            return
+        self._told.add(str(error))
         logger.log(level, "%s. Events stay in the stream, and work resumes by itself", error)
 
     def _recover(self) -> None:
-        if self._trouble is not None:
+        if self._told:
             logger.info("back to work after %.1f s, %d failures", self._monotonic() - self._since, self._failures)
-            self._trouble, self._failures = None, 0
+            self._told.clear()
+            self._failures = 0

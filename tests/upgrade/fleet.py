@@ -79,7 +79,7 @@ class Fleet:
 
     def downgrade(self) -> None:
         """As MIGRATIONS.md has it."""
-        self._as_owner(["alembic", "downgrade", "-1"], ROOT, ROOT)
+        self._as_owner(["alembic", "downgrade", "0001"], ROOT, ROOT)
 
     def _as_owner(self, module: list[str], folder: Path, release: Path) -> str:
         environment = {"PATH": "", "HOME": str(self._folder), "PYTHONPATH": str(release)}

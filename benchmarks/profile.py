@@ -1,0 +1,73 @@
+"""Where the processor time of an event goes: one drain in this process, its PostgreSQL backend, and Valkey."""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import psutil
+
+from benchmarks.contenders import zik
+from benchmarks.data import Shape, payloads
+from benchmarks.machine import machine
+from benchmarks.report import Line, Report
+from benchmarks.rounds import Measured
+from benchmarks.servers import Servers, running_servers
+from worker.drain import Drain, opened_drain
+from worker.measures import PHASE_SECONDS
+from worker.settings import load_settings
+
+_UNIT: Final = "µs/event"
+_CONSUMER: Final = "profile"
+
+
+def measure(*, rounds: int, shape: Shape, setup: zik.Setup) -> Report:
+    """Of the second half of the plays, whose users and songs are mostly known by then."""
+    with running_servers() as servers:
+        lines = payloads(shape)
+        taken = [_round(servers, lines, setup.batch_size) for _ in range(rounds)]
+        told = machine(servers)
+    report = [Line(name, Measured(tuple(each[name] for each in taken)), _UNIT) for name in taken[0]]
+    return Report("profile", f"Processor time, batches of {setup.batch_size:,}", told, report)
+
+
+def _round(servers: Servers, lines: Sequence[bytes], batch_size: int) -> dict[str, float]:
+    servers.clear()
+    half = len(lines) // 2
+    settings = load_settings(redis_url=servers.redis_url, database_url=servers.postgres_uri, zik_batch_size=batch_size)
+    with opened_drain(settings, consumer=_CONSUMER) as drain:
+        # The drain's phases are then in processor time, too, and nothing waits in this process but for its servers.
+        drain.monotonic = time.process_time
+        drain.stream.ensure_group()
+        _publish(drain, lines[:half])
+        drain.run()
+        _publish(drain, lines[half:])
+        before = _spent(drain)
+        drain.run()
+        after = _spent(drain)
+    per_event = {name: (after[name] - before[name]) / (len(lines) - half) * 1e6 for name in after}
+    servers_spent = per_event["Valkey"] + per_event["PostgreSQL"]
+    return {"zik, all processes": servers_spent + per_event["zik, Python"], **per_event}
+
+
+def _publish(drain: Drain, lines: Sequence[bytes]) -> None:
+    for start in range(0, len(lines), 1_000):
+        drain.stream.append(lines[start : start + 1_000])
+
+
+def _spent(drain: Drain) -> dict[str, float]:
+    """Seconds of processor time so far."""
+    with drain.engine.connect() as connection:
+        backend = connection.connection.driver_connection
+        backend_pid = backend.info.backend_pid if backend else 0
+    phases = PHASE_SECONDS.read(drain.stream.measures())
+    return {
+        "zik, Python": time.process_time(),
+        **{f"  of which {phase}": distribution.sum for phase, distribution in phases.items()},
+        "PostgreSQL": _cpu_s(backend_pid),
+        "Valkey": _cpu_s(int(drain.stream.server()["process_id"])),
+    }
+
+
+def _cpu_s(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
