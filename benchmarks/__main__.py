@@ -26,6 +26,7 @@ from benchmarks.report import RESULTS, Report
 
 Options = argparse.Namespace
 
+_ROUNDS: Final = 5
 # With --quick: enough to see that everything runs, and nothing more.
 _QUICK_ROUNDS: Final = 2
 _QUICK_SECONDS: Final = 4.0
@@ -131,8 +132,7 @@ def main() -> None:
     # The servers must go when somebody ends the benchmark.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _parser().parse_args()
-    if options.quick:
-        options.rounds = min(options.rounds, _QUICK_ROUNDS)
+    options.rounds = options.rounds or (_QUICK_ROUNDS if options.quick else _ROUNDS)
     chosen = list(MEASUREMENTS) if options.measurement == "all" else [options.measurement]
     for name in chosen:
         MEASUREMENTS[name](options).publish(options.out)
