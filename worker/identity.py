@@ -17,7 +17,7 @@ def canonical_user(username: str) -> str:
     return username if username.isascii() or is_normalized("NFC", username) else normalize("NFC", username)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def canonical_title(text: str) -> str:
     r"""The form in which titles and artists are compared. Fixed by the event contract.
 
