@@ -9,9 +9,9 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from worker.database import copy_rows
 from worker.events import Play
 from worker.outcome import Outcome
+from worker.recorders.copy import copy_rows
 from worker.recorders.rows import Statement, instant, read_instant
 
 _COPIED: Final = {

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Connection
 from uuid_utils import uuid7
 
-from worker.database import copy_rows
+from worker.recorders.copy import copy_rows
 from worker.recorders.rows import Statement
 
 # Somewhere on Earth clocks are 12 hours behind UTC, elsewhere 14 ahead.
