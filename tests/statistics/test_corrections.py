@@ -118,6 +118,21 @@ def test_after_a_correction_statistics_are_exact_again(computed: Engine, correct
     assert verify(computed, RULE).exact
 
 
+def test_a_mark_of_somebody_who_is_gone_does_not_stay_for_ever(computed: Engine) -> None:
+    with transaction(computed) as session:
+        session.add(StaleDay(user_id=1_000, day=TODAY, mark=uuid4()))
+    assert refresh(computed, RULE).days == 1
+    assert refresh(computed, RULE).days == 0
+
+
+def test_marks_leave_with_their_user(engine: Engine) -> None:
+    record(engine, play())
+    assert stale(engine) > 0
+    with transaction(engine) as session:
+        session.execute(delete(Listener))
+    assert stale(engine) == 0
+
+
 def test_what_a_client_tells_later_is_a_correction_too(computed: Engine) -> None:
     """The recorder fills the gaps of songs, and keeps the newest timezone."""
     record(
