@@ -65,21 +65,22 @@ class KnownSong(NamedTuple):
 
 def resolve_songs(connection: Connection, songs: Collection[SongRef]) -> dict[SongName, KnownSong]:
     """The songs by name; new ones are made, and gaps filled. Of several spellings the first one given stands."""
-    wanted = _folded(songs)
-    if not wanted:
+    if not songs:
         return {}
+    identities = {song.name: song.identity for song in songs}
+    wanted = _folded((identities[song.name], song) for song in songs)
     found = _known(_FIND.run(connection, [{"identity": identity} for identity in wanted]))
     news = [row for identity, row in wanted.items() if identity not in found or _fills(row, found[identity])]
     if news:
         found |= _known(_UPSERT.run(connection, news))
-    return {song.name: found[song.identity] for song in songs}
+    return {name: found[identity] for name, identity in identities.items()}
 
 
-def _folded(songs: Iterable[SongRef]) -> dict[str, dict[str, Any]]:
+def _folded(songs: Iterable[tuple[str, SongRef]]) -> dict[str, dict[str, Any]]:
     """One row a song, each field as it was given first: a statement may not meet the same key twice."""
     rows: dict[str, dict[str, Any]] = {}
-    for song in songs:
-        row = rows.setdefault(song.identity, {"identity": song.identity, "artist": song.artist, "title": song.title})
+    for identity, song in songs:
+        row = rows.setdefault(identity, {"identity": identity, "artist": song.artist, "title": song.title})
         if song.album:
             row.setdefault("album", song.album)
         if song.duration_ms:
