@@ -7,10 +7,13 @@ from types import SimpleNamespace
 import pytest
 import redis
 from kombu import pools
+from sqlalchemy import Engine
 
+from tests.strategies import payload, play
 from tests.workers import eventually, full
 from worker.bootsteps import Bell, ring
 from worker.celery import ZikCelery, make_app
+from worker.drain import Drain
 from worker.keys import (
     AGGREGATE_LISTENING,
     BOOTSTRAP_SCHEMA,
@@ -21,7 +24,10 @@ from worker.keys import (
     REFRESH_CHARTS,
     STATISTICS_QUEUE,
 )
+from worker.patience import Patience
 from worker.settings import load_settings
+from worker.stream import EventStream
+from worker.tasks.record import record_events
 
 
 @pytest.fixture
@@ -66,6 +72,26 @@ def test_a_ring_asks_again_when_the_request_was_taken(app: ZikCelery, valkey: "r
     valkey.lpop(RECORD_QUEUE)
     assert ring(app)
     assert waiting(valkey) == (1, 0)
+
+
+@pytest.fixture
+def waiting_event(app: ZikCelery, stream: EventStream, sqlite: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One event, for the task that drains in this process."""
+    drain = Drain(stream, sqlite, "a")
+    monkeypatch.setattr("worker.tasks.record.app", app)
+    monkeypatch.setattr("worker.tasks.record.drain_of", lambda _: (drain, Patience()))
+    monkeypatch.setattr("worker.tasks.record.DRY_S", 0.0)
+    stream.append([payload(play())])
+
+
+@pytest.mark.usefixtures("waiting_event")
+@pytest.mark.parametrize(("budget_s", "asked"), [(0.0, 1), (60.0, 0)], ids=["its time is up", "the stream is dry"])
+def test_a_drain_whose_time_is_up_asks_for_the_next(
+    budget_s: float, asked: int, valkey: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.tasks.record.BUDGET_S", budget_s)
+    assert record_events.run()["recorded"] == 1
+    assert waiting(valkey) == (asked, 0)
 
 
 def test_a_ring_after_redis_was_emptied_still_arrives(app: ZikCelery, valkey: "redis.Redis") -> None:
