@@ -40,6 +40,11 @@ _SQLITE_UNAVAILABLE: Final = {
 _SQLITE_MISUSED: Final = {"SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_PERM", "SQLITE_AUTH"}
 _SQLITE_ROW_REFUSED: Final = {"SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH", "SQLITE_RANGE"}
 
+# What writes in a hurry finds rows by key. Left alone, PostgreSQL plans the checks of foreign keys while users and songs
+# are few, by reading all of them, and keeps to it for each play until autovacuum comes by, however many there are then.
+# Without jit, because it would be worth its while for a plan whose costs forbid it.
+_BY_KEY: Final = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
+
 
 def open_engine(url: str) -> Engine:
     """An engine for one process; make it after fork. Connects only when first used.
@@ -212,11 +217,13 @@ def _connect_postgresql(_dialect: object, _record: object, cargs: Any, cparams: 
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    patient: Any = connection.get_execution_options().get("zik_patient")
+    options = connection.get_execution_options()
+    patient = options.get("zik_patient")
     statement_ms, lock_ms = (0, PATIENT_LOCK_TIMEOUT_MS) if patient else (STATEMENT_TIMEOUT_MS, LOCK_TIMEOUT_MS)
     driver: Any = connection.connection.driver_connection
     driver.silent_for_s = None if patient else SILENCE_S
     # Per transaction, not per session: sessions are not ours behind a transaction pooler.
-    connection.exec_driver_sql(
+    begun = (
         f"SET LOCAL statement_timeout = {statement_ms}; SET LOCAL lock_timeout = {lock_ms}; SET LOCAL TimeZone = 'UTC'"
     )
+    connection.exec_driver_sql(begun if patient or options.get("zik_reads_only") else f"{begun}; {_BY_KEY}")
