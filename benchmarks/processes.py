@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,13 +17,17 @@ _READY_WITHIN_S: Final = 30.0
 
 @dataclass(frozen=True)
 class Program:
-    """`python -m` with each of the commands, from the code in `tree`; a process is ready once it has logged `ready`."""
+    """`python -m` with each of the commands, from the code in `tree`; a process is ready once it has logged `ready`.
+
+    `prefix`: what each begins with, to run it elsewhere.
+    """
 
     commands: list[list[str]]
     ready: str
     env: Mapping[str, str]
     tree: Path = ROOT
     python: str = sys.executable
+    prefix: Sequence[str] = ()
 
 
 @contextmanager
@@ -34,7 +38,7 @@ def running(program: Program, *, folder: Path) -> Iterator[None]:
             log = folder / f"process-{number}.log"
             log.unlink(missing_ok=True)
             # `python -m` looks for modules in the working directory first.
-            whole = ["env", "-C", str(program.tree), program.python, "-W", "ignore", "-m", *command]
+            whole = [*program.prefix, "env", "-C", str(program.tree), program.python, "-W", "ignore", "-m", *command]
             process = LocalProcess(f"process-{number}", whole, log=log, env=program.env)
             stack.callback(process.start().stop)
             await_that(partial(_has_logged, process, program.ready), running=process)

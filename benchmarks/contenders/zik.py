@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.contenders.contender import Contender, Workload
+from benchmarks.hosts import Host
 from benchmarks.processes import ROOT, Program, await_that, running
 from benchmarks.servers import Servers
 from worker.codec import encode
@@ -27,7 +28,7 @@ _GIVE_UP_S: Final = 600.0
 class Setup:
     """How zik is run. `tree` is the checkout whose `worker` runs, so that two versions can be compared.
 
-    `statistics`: with a beat, which asks for them every ten seconds.
+    `statistics`: with a beat, which asks for them every ten seconds. `hosts`: where the workers run, one on each.
     """
 
     processes: int = 2
@@ -35,6 +36,7 @@ class Setup:
     workers: int = 1
     tree: Path = ROOT
     statistics: bool = False
+    hosts: tuple[Host, ...] = ()
 
     @property
     def slots(self) -> int:
@@ -91,7 +93,24 @@ def record_into(workload: Workload, setup: Setup, *, cleared: Callable[[], None]
 @contextmanager
 def workers(servers: Servers, setup: Setup) -> Iterator[None]:
     """The workers, ready."""
-    env = {
+    with ExitStack() as stack:
+
+        def run(name: str, words: list[str], ready: str, host: Host | None = None) -> None:
+            env = _environment(host.sees(servers) if host else servers, setup)
+            command = ["celery", "-A", "worker", *words, "-l", "INFO"]
+            program = Program([command], ready, env, setup.tree, prefix=host.prefix if host else ())
+            stack.enter_context(running(program, folder=servers.folder / name))
+
+        for number in range(setup.workers):
+            words = ["worker", "-c", str(setup.processes), "-n", f"bench{number}@%h"]
+            run(f"zik-{number}", words, " ready.", setup.hosts[number] if setup.hosts else None)
+        if setup.statistics:
+            run("zik-beat", ["beat", "-s", str(servers.folder / "beat"), "--pidfile", ""], "beat: Starting")
+        yield
+
+
+def _environment(servers: Servers, setup: Setup) -> dict[str, str]:
+    return {
         "REDIS_URL": servers.redis_url,
         "DATABASE_URL": servers.postgres_uri,
         "CELERY_BROKER_URL": "",
@@ -99,18 +118,6 @@ def workers(servers: Servers, setup: Setup) -> Iterator[None]:
         "ZIK_UNKNOWN_USERS": "create",
         "ZIK_HOME": str(servers.folder),
     }
-    commands = [
-        ["celery", "-A", "worker", "worker", "-c", str(setup.processes), "-l", "INFO", "-n", f"bench{number}@%h"]
-        for number in range(setup.workers)
-    ]
-    beat = ["celery", "-A", "worker", "beat", "-l", "INFO", "-s", str(servers.folder / "beat"), "--pidfile", ""]
-    with ExitStack() as stack:
-        stack.enter_context(running(Program(commands, " ready.", env, setup.tree), folder=servers.folder / "zik"))
-        if setup.statistics:
-            stack.enter_context(
-                running(Program([beat], "beat: Starting", env, setup.tree), folder=servers.folder / "zik-beat")
-            )
-        yield
 
 
 def hold(client: Any, payloads: list[bytes]) -> None:

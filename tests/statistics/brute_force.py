@@ -34,6 +34,10 @@ class Rollups:
     hours: dict[tuple[int, date, int], Numbers] = field(default_factory=dict)
     songs: dict[tuple[int, date, int], Numbers] = field(default_factory=dict)
 
+    def of(self, user_id: int) -> "Rollups":
+        parts = ({key: row for key, row in rows.items() if key[0] == user_id} for rows in (self.hours, self.songs))
+        return Rollups(*parts)
+
 
 def heard(engine: Engine) -> list[Heard]:
     """Every play in its listener's local time."""

@@ -112,14 +112,23 @@ def test_an_unknown_user_is_an_error_that_says_what_to_do(zik: Zik) -> None:
     assert "zik status" in answer.err
 
 
-@pytest.mark.parametrize("asked", [("top", "songs"), ("days",), ("clock",), ("streaks",), ("discoveries",), ("stats",)])
-def test_nothing_computed_yet_is_told_as_the_reason(zik: Zik, engine: Engine, asked: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("asked", [("top", "songs"), ("clock",), ("streaks",), ("discoveries",), ("stats",)])
+def test_what_nobody_has_computed_yet_is_in_a_users_answers(zik: Zik, engine: Engine, asked: tuple[str, ...]) -> None:
     record(engine, play())
 
-    answer = zik(*asked, "--user", "ada", "--csv")
+    before = zik(*asked, "--user", "ada", "--csv")
+    refresh(engine, ListenRule())
 
-    assert answer.code == 0
-    assert answer.rows == []
+    assert before.code == 0
+    assert before.rows == zik(*asked, "--user", "ada", "--csv").rows != []
+
+
+def test_what_nobody_has_computed_yet_is_told_where_everyone_is_asked_for(zik: Zik, engine: Engine) -> None:
+    record(engine, play())
+
+    answer = zik("stats", "--csv")
+
+    assert (answer.code, answer.rows) == (0, [])
     assert "zik aggregate" in answer.err
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -22,12 +22,13 @@ from worker.statistics.days import days
 from worker.statistics.discoveries import count_discoveries, discoveries
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.listener import UnknownUserError, listener
+from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Period, Span, span
 from worker.statistics.ranking import Place, Subject
 from worker.statistics.ranking import ranking as ranked_places
 from worker.statistics.refresh import refresh
 from worker.statistics.rollups import compute_days
-from worker.statistics.stale import stale_days
+from worker.statistics.stale import claim, stale_days
 from worker.statistics.streaks import streaks
 from worker.statistics.tops import top
 from worker.statistics.totals import totals
@@ -63,6 +64,18 @@ class History:
 
     events: list[dict[str, Any]]
     plain: Plain
+
+
+class Whose(NamedTuple):
+    """Somebody, or everyone; and which third of the days is computed before anybody asks, else all of them."""
+
+    user: str | None
+    third: int | None = None
+
+
+ADAS = st.builds(Whose, st.just("ada"), st.sampled_from((None, 0, 1, 2)))
+# What everyone is told comes from rollups alone.
+ANYBODYS = ADAS | st.just(Whose("bob")) | st.just(Whose(None))
 
 
 def _written(at: datetime, offset_minutes: int | None) -> str:
@@ -105,19 +118,22 @@ periods = st.just(ALL) | st.builds(
 
 
 @contextmanager
-def stored(engine: Engine, history: History) -> Iterator[tuple[Connection, dict[str | None, int | None]]]:
-    """The events recorded and computed, for one example; with the users' numbers, everyone's being None."""
+def stored(engine: Engine, history: History, whose: Whose) -> Iterator[Listening]:
+    """The events recorded and computed, for one example, and whose listening the questions are about."""
     with undone(engine) as connection:
         if history.events:
             record_batch(connection, accepted(*history.events), known=Known())
-        compute_days(
-            connection, stale_days(connection, after=(0, date.min), until=(10**6, date.max), most=10_000), ListenRule()
-        )
-        ids: dict[str | None, int | None] = {
-            row.username: row.id for row in connection.execute(select(User.username, User.id))
-        }
+        stale = stale_days(connection, after=(0, date.min), until=(10**6, date.max), most=10_000)
+        swept = [day for day in stale if whose.third in (None, day[1].toordinal() % 3)]
+        compute_days(connection, claim(connection, swept), ListenRule())
         # A user without any event has no number, and no plays under any.
-        yield connection, {user: ids.get(user, -1) for user in USERS} | {None: None}
+        user_id = connection.scalar(select(User.id).where(User.username == whose.user)) or -1
+        yield OfUser(connection, user_id, ListenRule()) if whose.user else OfEveryone(connection)
+
+
+def of_one(listening: Listening) -> OfUser:
+    assert isinstance(listening, OfUser)
+    return listening
 
 
 def _name(place: Place) -> Name:
@@ -126,15 +142,15 @@ def _name(place: Place) -> Name:
 
 @pytest.mark.parametrize("subject", Subject)
 @ON_DATABASE
-@given(histories(), st.tuples(periods, st.sampled_from((*USERS, None)), st.integers(1, 4)))
+@given(histories(), ANYBODYS, st.tuples(periods, st.integers(1, 4)))
 def test_places_are_by_listens_then_plays_then_age(
-    engine: Engine, subject: Subject, history: History, asked: tuple[Span, str | None, int]
+    engine: Engine, subject: Subject, history: History, whose: Whose, asked: tuple[Span, int]
 ) -> None:
-    wanted, user, most = asked
-    with stored(engine, history) as (connection, ids):
-        places = ranked_places(connection, subject, wanted, user_id=ids[user], most=most)
-        age = _ages(connection, subject, history.plain.of(user, wanted))
-    named = history.plain.of(user, wanted).ranked(NAMES[subject])
+    wanted, most = asked
+    with stored(engine, history, whose) as listening:
+        places = ranked_places(listening, subject, wanted, most=most)
+        age = _ages(listening.connection, subject, history.plain.of(whose.user, wanted))
+    named = history.plain.of(whose.user, wanted).ranked(NAMES[subject])
     order = sorted(named, key=lambda name: (-named[name][1], -named[name][0], age[name]))
     assert [(place.place, _name(place)) for place in places] == list(enumerate(order[:most], start=1))
     for place in places:
@@ -156,34 +172,34 @@ def _ages(connection: Connection, subject: Subject, plain: Plain) -> dict[Name, 
 
 
 @ON_DATABASE
-@given(histories(), periods, st.sampled_from((*USERS, None)))
-def test_days_are_local_days(engine: Engine, history: History, wanted: Span, user: str | None) -> None:
-    with stored(engine, history) as (connection, ids):
-        found = days(connection, wanted.first, wanted.last, user_id=ids[user])
-    expected = history.plain.of(user, wanted).grouped(lambda heard: heard.day)
+@given(histories(), periods, ANYBODYS)
+def test_days_are_local_days(engine: Engine, history: History, wanted: Span, whose: Whose) -> None:
+    with stored(engine, history, whose) as listening:
+        found = days(listening, wanted.first, wanted.last)
+    expected = history.plain.of(whose.user, wanted).grouped(lambda heard: heard.day)
     assert [astuple(day) for day in found] == sorted((day, *sums) for day, sums in expected.items())
 
 
 @ON_DATABASE
-@given(histories(), periods, st.sampled_from((*USERS, None)))
+@given(histories(), periods, ANYBODYS)
 def test_the_clock_has_iso_weekdays_and_local_hours(
-    engine: Engine, history: History, wanted: Span, user: str | None
+    engine: Engine, history: History, wanted: Span, whose: Whose
 ) -> None:
-    with stored(engine, history) as (connection, ids):
-        found = clock(connection, wanted, user_id=ids[user])
-    expected = history.plain.of(user, wanted).grouped(lambda heard: (heard.day.isoweekday(), heard.local.hour))
+    with stored(engine, history, whose) as listening:
+        found = clock(listening, wanted)
+    expected = history.plain.of(whose.user, wanted).grouped(lambda heard: (heard.day.isoweekday(), heard.local.hour))
     assert {(hour.weekday, hour.hour): astuple(hour)[2:] for hour in found} == expected
     assert [(hour.weekday, hour.hour) for hour in found] == sorted(expected)
 
 
 @ON_DATABASE
-@given(histories(), periods, st.sampled_from((*USERS, None)))
+@given(histories(), periods, ANYBODYS)
 def test_totals_count_plays_listens_skips_time_and_what_was_listened_to(
-    engine: Engine, history: History, wanted: Span, user: str | None
+    engine: Engine, history: History, wanted: Span, whose: Whose
 ) -> None:
-    with stored(engine, history) as (connection, ids):
-        found = totals(connection, wanted, user_id=ids[user])
-    plain = history.plain.of(user, wanted)
+    with stored(engine, history, whose) as listening:
+        found = totals(listening, wanted)
+    plain = history.plain.of(whose.user, wanted)
     played_on = sorted({heard.day for heard in plain.plays})
     assert (found.plays, found.listens, found.ms_played) == plain.sums()
     assert found.skips == sum(not heard.is_listen for heard in plain.plays)
@@ -195,12 +211,14 @@ def test_totals_count_plays_listens_skips_time_and_what_was_listened_to(
 
 
 @ON_DATABASE
-@given(histories(), periods, st.integers(-1, 3))
-def test_streaks_are_runs_of_days_with_a_listen(engine: Engine, history: History, wanted: Span, ago: int) -> None:
+@given(histories(), periods, ADAS, st.integers(-1, 3))
+def test_streaks_are_runs_of_days_with_a_listen(
+    engine: Engine, history: History, wanted: Span, whose: Whose, ago: int
+) -> None:
     runs = history.plain.of("ada", wanted).streaks()
     today = (runs[-1][1] if runs else NOW.date()) + timedelta(days=ago)
-    with stored(engine, history) as (connection, ids):
-        found = streaks(connection, wanted, user_id=ids["ada"] or 0, today=today)
+    with stored(engine, history, whose) as listening:
+        found = streaks(of_one(listening), wanted, today=today)
     longest = max(runs, key=lambda run: run[1] - run[0], default=None)
     current = next((run for run in reversed(runs) if run[1] >= today - timedelta(days=1)), None)
     assert (found.longest and astuple(found.longest)) == longest
@@ -209,12 +227,12 @@ def test_streaks_are_runs_of_days_with_a_listen(engine: Engine, history: History
 
 
 @ON_DATABASE
-@given(histories(), periods, st.integers(1, 5))
+@given(histories(), periods, ADAS, st.integers(1, 5))
 def test_discoveries_are_first_listens_ever_newest_first(
-    engine: Engine, history: History, wanted: Span, most: int
+    engine: Engine, history: History, wanted: Span, whose: Whose, most: int
 ) -> None:
-    with stored(engine, history) as (connection, ids):
-        found = discoveries(connection, wanted, user_id=ids["ada"] or 0, most=most)
+    with stored(engine, history, whose) as listening:
+        found = discoveries(of_one(listening), wanted, most=most)
     first = history.plain.of("ada").first_listens()
     within = {name: day for name, day in first.items() if day in wanted}
     assert [discovery.day for discovery in found] == sorted(within.values(), reverse=True)[:most]
@@ -224,12 +242,14 @@ def test_discoveries_are_first_listens_ever_newest_first(
 
 
 @ON_DATABASE
-@given(histories(), periods, st.sampled_from(list(Period)))
-def test_discoveries_are_counted_by_period(engine: Engine, history: History, wanted: Span, period: Period) -> None:
-    with stored(engine, history) as (connection, ids):
-        found = count_discoveries(connection, period, wanted, user_id=ids["ada"] or 0)
-        heard = totals(connection, ALL, user_id=ids["ada"])
-        ever = count_discoveries(connection, period, ALL, user_id=ids["ada"] or 0)
+@given(histories(), periods, ADAS, st.sampled_from(list(Period)))
+def test_discoveries_are_counted_by_period(
+    engine: Engine, history: History, wanted: Span, whose: Whose, period: Period
+) -> None:
+    with stored(engine, history, whose) as listening:
+        found = count_discoveries(of_one(listening), period, wanted)
+        heard = totals(listening, ALL)
+        ever = count_discoveries(of_one(listening), period, ALL)
     first = history.plain.of("ada").first_listens().values()
     begins = {Period.WEEK: lambda day: day - timedelta(days=day.isoweekday() - 1), Period.ALL: lambda _: date.min}
     begins |= {
@@ -250,15 +270,19 @@ def _record(engine: Engine, *events: dict[str, Any]) -> None:
     refresh(engine, ListenRule())
 
 
+def of_ada(connection: Connection) -> OfUser:
+    return OfUser(connection, listener(connection, "ada").id, ListenRule())
+
+
 def test_top_for_everyone_is_the_chart_and_for_a_user_the_days(engine: Engine) -> None:
     _record(engine, play(), play(user="bob"), play(user="bob", time="2021-04-22T06:00:00Z"))
     with snapshot(engine) as session:
-        undrawn = top(session.connection(), Subject.SONG, ALL, user_id=None, most=5)
+        undrawn = top(OfEveryone(session.connection()), Subject.SONG, ALL, most=5)
     refresh_charts(engine, today=NOW.date(), closed=True)
     with snapshot(engine) as session:
         connection = session.connection()
-        everyone = top(connection, Subject.SONG, ALL, user_id=None, most=5)
-        ada = top(connection, Subject.SONG, ALL, user_id=listener(connection, "ada").id, most=5)
+        everyone = top(OfEveryone(connection), Subject.SONG, ALL, most=5)
+        ada = top(of_ada(connection), Subject.SONG, ALL, most=5)
     assert undrawn == []
     assert everyone == [Place(1, "Tool", "Parabola", 3, 3, 0, 2)]
     assert ada == [Place(1, "Tool", "Parabola", 1, 1, 0, 1)]
@@ -268,9 +292,7 @@ def test_top_for_everyone_is_the_chart_and_for_a_user_the_days(engine: Engine) -
 def test_a_streak_is_current_until_a_whole_day_was_missed(engine: Engine, *, today: int, is_current: bool) -> None:
     _record(engine, play(time="2021-04-21T05:40:53Z"), play(time="2021-04-22T05:40:53Z"))
     with snapshot(engine) as session:
-        connection = session.connection()
-        ada = listener(connection, "ada")
-        found = streaks(connection, ALL, user_id=ada.id, today=date(2021, 4, today))
+        found = streaks(of_ada(session.connection()), ALL, today=date(2021, 4, today))
     assert found.longest is not None
     assert found.longest.days == 2
     assert found.current == (found.longest if is_current else None)
@@ -280,7 +302,7 @@ def test_a_year_of_weeks_ends_where_iso_8601_says(engine: Engine) -> None:
     _record(engine, play(time="2021-01-03T23:59:59+01:00"), play(time="2021-01-04T00:00:00+01:00"))
     week = span(Period.WEEK, date(2020, 12, 31))
     with snapshot(engine) as session:
-        found = totals(session.connection(), week, user_id=None)
+        found = totals(OfEveryone(session.connection()), week)
     assert (found.plays, found.last_day) == (1, date(2021, 1, 3))
 
 
@@ -288,8 +310,7 @@ def test_listening_time_beyond_a_doubles_integers_is_not_lost_in_sums(engine: En
     days_long = 24 * 24 * 3_600_000
     _record(engine, *(play(time=f"2021-04-{day:02}T05:40:53Z", ms_played=days_long - day) for day in range(1, 29)))
     with snapshot(engine) as session:
-        connection = session.connection()
-        place = ranked_places(connection, Subject.ARTIST, ALL, user_id=listener(connection, "ada").id, most=1)[0]
+        place = ranked_places(of_ada(session.connection()), Subject.ARTIST, ALL, most=1)[0]
     assert place.ms_played == 28 * days_long - sum(range(1, 29))
     assert isinstance(place.ms_played, int)
 

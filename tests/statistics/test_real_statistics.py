@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from tests.statistics.plain import Heard, Name, Plain, canonical, is_listen
 from worker.codec import decode
@@ -19,6 +19,7 @@ from worker.statistics.days import days
 from worker.statistics.discoveries import count_discoveries
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.listener import listener
+from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Period, Span, span
 from worker.statistics.ranking import Place, Subject, ranking
 from worker.statistics.refresh import refresh
@@ -71,7 +72,6 @@ def record(engine: Engine, shared_data: Path) -> None:
             lines = [line.rstrip(b"\n") for line in file]
         for start in range(0, len(lines), 2_000):
             _record_batch(engine, [(f"{path.name}-{start}", line) for line in lines[start : start + 2_000]], known)
-    refresh(engine, ListenRule())
 
 
 def _record_batch(engine: Engine, lines: Sequence[tuple[str, bytes]], known: Known) -> None:
@@ -82,27 +82,33 @@ def _record_batch(engine: Engine, lines: Sequence[tuple[str, bytes]], known: Kno
     known.learn(recorded)
 
 
-def test_the_statistics_of_real_histories_are_those_of_the_raw_files(engine: Engine, shared_data: Path) -> None:
+@pytest.mark.parametrize("swept", [True, False])
+def test_the_statistics_of_real_histories_are_those_of_the_raw_files(
+    engine: Engine, shared_data: Path, *, swept: bool
+) -> None:
     record(engine, shared_data)
+    if swept:
+        refresh(engine, ListenRule())
     plain = raw_plays(shared_data)
     with snapshot(engine) as session:
         connection = session.connection()
-        for username in (*USERS, None):
-            user_id = None if username is None else listener(connection, username).id
+        for wanted in SPANS if swept else ():
+            _check(OfEveryone(connection), wanted, plain.of(None, wanted))
+        for username in USERS:
+            listening = OfUser(connection, listener(connection, username).id, ListenRule())
             for wanted in SPANS:
-                _check(connection, user_id, wanted, plain.of(username, wanted))
-            if user_id is not None:
-                _check_whole(connection, user_id, plain.of(username))
+                _check(listening, wanted, plain.of(username, wanted))
+            _check_whole(listening, plain.of(username))
 
 
-def _check(connection: Connection, user_id: int | None, wanted: Span, plain: Plain) -> None:
-    found = totals(connection, wanted, user_id=user_id)
+def _check(listening: Listening, wanted: Span, plain: Plain) -> None:
+    found = totals(listening, wanted)
     assert (found.plays, found.listens, found.ms_played) == plain.sums()
     assert found.songs == len({play.song for play in plain.listens})
     assert found.artists == len({play.by for play in plain.listens})
     assert found.listeners == len({play.user for play in plain.plays})
-    songs = ranking(connection, Subject.SONG, wanted, user_id=user_id, most=TEN)
-    artists = ranking(connection, Subject.ARTIST, wanted, user_id=user_id, most=TEN)
+    songs = ranking(listening, Subject.SONG, wanted, most=TEN)
+    artists = ranking(listening, Subject.ARTIST, wanted, most=TEN)
     _check_places(songs, plain.ranked(lambda play: play.song))
     _check_places(artists, plain.ranked(lambda play: play.by))
 
@@ -117,15 +123,15 @@ def _check_places(places: Sequence[Place], expected: dict[Name, tuple[int, int, 
         assert (place.plays, place.listens, place.ms_played, place.listeners) == expected[name]
 
 
-def _check_whole(connection: Connection, user_id: int, plain: Plain) -> None:
+def _check_whole(listening: OfUser, plain: Plain) -> None:
     by_day = plain.grouped(lambda play: play.day)
-    found = {day.day: (day.plays, day.listens, day.ms_played) for day in days(connection, *ALL[1:], user_id=user_id)}
+    found = {day.day: (day.plays, day.listens, day.ms_played) for day in days(listening, *ALL[1:])}
     assert found == by_day
     by_hour = plain.grouped(lambda play: (play.day.isoweekday(), play.local.hour))
-    hours = {(h.weekday, h.hour): (h.plays, h.listens, h.ms_played) for h in clock(connection, ALL, user_id=user_id)}
+    hours = {(h.weekday, h.hour): (h.plays, h.listens, h.ms_played) for h in clock(listening, ALL)}
     assert hours == by_hour
-    longest = streaks(connection, ALL, user_id=user_id, today=date.max).longest
+    longest = streaks(listening, ALL, today=date.max).longest
     assert longest is not None
     assert longest.days == max((last - first).days + 1 for first, last in plain.streaks())
-    discovered = count_discoveries(connection, Period.ALL, ALL, user_id=user_id)
+    discovered = count_discoveries(listening, Period.ALL, ALL)
     assert sum(count.songs for count in discovered) == len(plain.first_listens())

@@ -14,11 +14,12 @@ from sqlalchemy.orm import Session
 from tests.statistics import brute_force
 from tests.statistics.rows import RULE, assert_exact, emptied, record
 from tests.strategies import event_id, play, preference, song
-from worker.database import transaction
+from worker.database import snapshot, transaction
 from worker.models import PlayHistory, Song, User
 from worker.statistics import rollups
 from worker.statistics.charts import chart, refresh_charts
 from worker.statistics.listen_rule import ListenRule
+from worker.statistics.listening import OfUser
 from worker.statistics.periods import Period, span
 from worker.statistics.ranking import Subject
 from worker.statistics.refresh import refresh
@@ -123,14 +124,28 @@ def take(engine: Engine, kind: str, what: Any) -> None:
                 correct(session, kind, what)
 
 
+def told(engine: Engine, user_id: int) -> brute_force.Rollups:
+    """What the questions about a user are answered from."""
+    with snapshot(engine) as session:
+        listening = OfUser(session.connection(), user_id, RULE)
+        rows = [
+            session.execute(select(*found.c[:6])).all()
+            for found in (listening.hours(date.min, date.max), listening.songs(date.min, date.max))
+        ]
+    hours, songs = ({tuple(row[:3]): tuple(row[3:]) for row in each} for each in rows)
+    return brute_force.Rollups(hours, songs)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(STEPS)
 def test_rollups_equal_a_recount_after_anything(engine: Engine, steps: list[Step]) -> None:
     emptied(engine)
     for kind, what in steps:
         take(engine, kind, what)
-        # At any time, what is not marked is exact.
+        # At any time, what is not marked is exact, and so is what a user is told.
         assert verify(engine, RULE).differences == []
+        for user_id in brute_force.users(engine):
+            assert told(engine, user_id) == brute_force.rollups(engine, **vars(RULE)).of(user_id)
     refresh(engine, RULE)
     assert_exact(engine)
     refresh_charts(engine, today=TODAY, closed=True)

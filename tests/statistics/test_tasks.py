@@ -1,6 +1,7 @@
 """The scheduled tasks, called in this process, and once by a real beat for a real worker."""
 
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,19 @@ def test_a_sweep_without_the_time_for_all_days_is_not_noted(
     monkeypatch.setattr("worker.tasks.aggregate.BUDGET_S", 0.0)
     assert "more is waiting" in str(aggregate_listening())
     assert aggregated_at(redis_url) is None
+
+
+@pytest.mark.parametrize(("waiting", "days"), [(2_000, 3), (2_001, 1)])
+def test_in_a_backlog_a_sweep_leaves_the_time_to_recording(
+    recorded: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch, *, waiting: int, days: int
+) -> None:
+    with EventStream.opened(redis_url) as stream:
+        stream.append([b"{}"] * waiting)
+    assert app.settings.zik_batch_size == 2_000
+    monkeypatch.setattr("worker.tasks.aggregate.BUDGET_IN_A_BACKLOG_S", 0.0)
+    monkeypatch.setattr("worker.tasks.aggregate.refresh", partial(refresh, days_at_once=1))
+    assert str(aggregate_listening()).startswith(f"computed {days} days")
+    assert count_stale(recorded) == 3 - days
 
 
 def test_of_calls_that_piled_up_the_last_one_does_the_work(recorded: Engine, valkey: "redis.Redis") -> None:

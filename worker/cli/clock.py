@@ -22,7 +22,7 @@ def clock(
 ) -> None:
     """Draw when in the week somebody listens: hours from left to right, by their own clock."""
     with question(user, period, at) as asked:
-        found = week_hours(asked.connection, asked.span, user_id=asked.user_id)
+        found = week_hours(asked.listening, asked.span)
         title = f"When {asked.whose} listens, {span_name(asked.span)}"
         Answer(
             facts=asked.facts(),

@@ -27,7 +27,7 @@ def days(*, user: OneUser, until: Until = None, as_json: AsJson = False, as_csv:
     with question(user) as asked:
         last = until or asked.today
         first = last - last.weekday() * _DAY - _WEEKS
-        found = listening_days(asked.connection, first, last, user_id=asked.user_id)
+        found = listening_days(asked.listening, first, last)
         Answer(
             facts={"user": user, "first": first, "last": last},
             name="days",

@@ -21,7 +21,8 @@ def discoveries(
 ) -> None:
     """List the songs that somebody listened to for the first time, the newest first."""
     with question(user, period, at) as asked:
-        found = first_listens(asked.connection, asked.span, user_id=asked.one.id, most=limit)
+        listening, _ = asked.one
+        found = first_listens(listening, asked.span, most=limit)
         title = f"Discoveries of {asked.whose}, {span_name(asked.span)}"
         Answer(
             facts=asked.facts(),

@@ -16,11 +16,13 @@ from worker.cli.terminal import console, errors, print_json
 from worker.database import opened_engine, snapshot
 from worker.printable import printable
 from worker.report.wording import span_name
-from worker.settings import load_settings
+from worker.settings import Settings, load_settings
+from worker.statistics.listen_rule import ListenRule
 from worker.statistics.listener import Listener, listener
+from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Period, Span, span
 from worker.statistics.totals import totals
-from worker.statistics.waiting import waiting_days, waiting_for_charts
+from worker.statistics.waiting import waiting_for_charts
 
 ALL_TIME: Final = span(Period.ALL, date.min)
 # What a spreadsheet takes for the beginning of a formula, by https://owasp.org/www-community/attacks/CSV_Injection:
@@ -47,9 +49,9 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with harmless cel
 
 
 @contextmanager
-def asking() -> Iterator[Connection]:
+def asking(settings: Settings) -> Iterator[Connection]:
     """A connection to the database of the settings, for reading."""
-    with opened_engine(load_settings().database_url) as engine, snapshot(engine) as session:
+    with opened_engine(settings.database_url) as engine, snapshot(engine) as session:
         yield session.connection()
 
 
@@ -57,21 +59,17 @@ def asking() -> Iterator[Connection]:
 class Asked:
     """Whom a question is about, nobody being everyone, and which days."""
 
-    connection: Connection
+    listening: Listening
     user: Listener | None
     span: Span
     today: date
 
     @property
-    def user_id(self) -> int | None:
-        return self.user.id if self.user else None
-
-    @property
-    def one(self) -> Listener:
-        """The user, where the command cannot do without."""
-        if self.user is None:
+    def one(self) -> tuple[OfUser, Listener]:
+        """The user's listening and the user, where the command cannot do without."""
+        if self.user is None or not isinstance(self.listening, OfUser):
             raise typer.BadParameter("whose: --user NAME")
-        return self.user
+        return self.listening, self.user
 
     @property
     def whose(self) -> str:
@@ -88,17 +86,12 @@ class Asked:
         }
 
     def why_nothing(self, what: str, when: str = "") -> str:
-        """Why an answer is empty: not computed yet, or not in this time, or never."""
-        if self._waiting():
+        """Why an answer is empty: not computed yet, which only everyone's must be, or not in this time, or never."""
+        if self.user is None and waiting_for_charts(self.listening.connection):
             return f"the statistics of {self.whose} have not been computed yet: run `zik aggregate`"
-        known = totals(self.connection, ALL_TIME, user_id=self.user_id)
+        known = totals(self.listening, ALL_TIME)
         there_are = f"; there are plays from {known.first_day} to {known.last_day}" if known.plays else ""
         return f"no {what} of {self.whose} in {when or span_name(self.span)}{there_are}"
-
-    def _waiting(self) -> bool:
-        if self.user is None:
-            return waiting_for_charts(self.connection)
-        return waiting_days(self.connection, user_id=self.user.id) > 0
 
 
 @contextmanager
@@ -106,11 +99,15 @@ def question(username: str | None, period: Period = Period.ALL, at: date | None 
     """Find the user, and the period that `at` or their today lies in."""
     if at is not None and period is Period.ALL:
         raise typer.BadParameter("--at chooses one day, week, month or year: add --period")
-    now = datetime.now(UTC)
-    with asking() as connection:
+    now, settings = datetime.now(UTC), load_settings()
+    with asking(settings) as connection:
         user = None if username is None else listener(connection, username)
         today = user.today(now) if user else now.date()
-        yield Asked(connection, user, span(period, at or today), today)
+        yield Asked(_listening(connection, user, settings), user, span(period, at or today), today)
+
+
+def _listening(connection: Connection, user: Listener | None, settings: Settings) -> Listening:
+    return OfUser(connection, user.id, ListenRule.configured(settings)) if user else OfEveryone(connection)
 
 
 @dataclass(frozen=True)

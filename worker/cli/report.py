@@ -19,7 +19,7 @@ Output = Annotated[Path | None, typer.Option("--output", "-o", help="The file, e
 def report(*, user: OneUser, year: WhichYear = None, output: Output = None, as_json: AsJson = False) -> None:
     """Write a year of listening as one HTML page that needs nothing else, to look at and to share."""
     with question(user) as asked:
-        told = year_of(asked.connection, asked.one, year or asked.today.year, today=asked.today)
+        told = year_of(*asked.one, year or asked.today.year, today=asked.today)
     html = page(told, made_on=datetime.now(UTC).date())
     path = output or Path(f"zik-{_harmless(told.listener.username)}-{told.number}.html")
     try:

@@ -17,7 +17,7 @@ def stats(
 ) -> None:
     """Tell how much was played, listened to and skipped: by one user, or by everyone."""
     with question(user, period, at) as asked:
-        found = totals(asked.connection, asked.span, user_id=asked.user_id)
+        found = totals(asked.listening, asked.span)
         Answer(
             facts=asked.facts(),
             name="totals",

@@ -22,7 +22,8 @@ class _Row:
 def streaks(*, user: OneUser, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Tell the current and the longest run of days with a listen. One that reached yesterday is not broken yet."""
     with question(user) as asked:
-        found = find_streaks(asked.connection, asked.span, user_id=asked.one.id, today=asked.today)
+        listening, _ = asked.one
+        found = find_streaks(listening, asked.span, today=asked.today)
         rows = _rows(found)
         Answer(
             facts={"user": user, "today": asked.today},

@@ -53,7 +53,7 @@ def top(
     if everyone and limit > LENGTH:
         raise typer.BadParameter(f"charts for everyone are kept to place {LENGTH}: --limit {LENGTH} at most")
     with question(user, period, at) as asked:
-        places = top_places(asked.connection, kind.subject, asked.span, user_id=asked.user_id, most=limit)
+        places = top_places(asked.listening, kind.subject, asked.span, most=limit)
         Answer(
             facts=asked.facts(),
             name=kind.value,

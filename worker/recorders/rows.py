@@ -37,9 +37,12 @@ class Statement:
 
     def run(self, connection: Connection, rows: Iterable[Mapping[str, Any]], **parameters: Any) -> Sequence[Any]:
         """Execute with `rows`, whose absent keys are nulls. Returns what the statement returns, if anything."""
-        text_of_rows = to_json(list(rows)).decode()
-        result = connection.execute(self._compiled(connection.dialect.name), {"rows": text_of_rows, **parameters})
+        result = connection.execute(self._compiled(connection.dialect.name), {"rows": _as_text(rows), **parameters})
         return result.all() if result.returns_rows else []
+
+    def bound(self, connection: Connection, rows: Iterable[Mapping[str, Any]], **parameters: Any) -> TextClause:
+        """The statement with its rows, as a part of another one."""
+        return self._compiled(connection.dialect.name).bindparams(rows=_as_text(rows), **parameters)
 
     def _for(self, dialect: str) -> TextClause:
         source = self._postgresql_source() if dialect == "postgresql" else self._sqlite_source()
@@ -56,6 +59,10 @@ class Statement:
             for name, kind in self._columns.items()
         )
         return f"(SELECT {columns} FROM json_each(:rows)) AS incoming"  # noqa: S608 -- our own column names
+
+
+def _as_text(rows: Iterable[Mapping[str, Any]]) -> str:
+    return to_json(list(rows)).decode()
 
 
 def instant(at: datetime) -> str:

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Connection
-
 from worker.errors import ZikError
 from worker.printable import printable
 from worker.statistics.clock import WeekHour, clock
 from worker.statistics.days import Day, days
 from worker.statistics.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
 from worker.statistics.listener import Listener
+from worker.statistics.listening import OfUser
 from worker.statistics.periods import Period, Span, span
 from worker.statistics.ranking import Place, Subject, ranking
 from worker.statistics.streaks import Streak, streaks
@@ -40,28 +39,25 @@ class Year:
         return self.span.first.year
 
 
-def year_of(connection: Connection, listener: Listener, year: int, *, today: date) -> Year:
+def year_of(listening: OfUser, listener: Listener, year: int, *, today: date) -> Year:
     """Ask everything about one calendar year of one user. Costs the sum of nine questions.
 
     Raises:
         ZikError: the user has no plays in that year.
     """
     wanted = span(Period.YEAR, date(year, 1, 1))
-    found = totals(connection, wanted, user_id=listener.id)
+    found = totals(listening, wanted)
     if not found.plays:
         whose = printable(listener.username)
-        raise ZikError(
-            f"there is no play of {whose} in {year}: `zik stats --user` says from when to when there are any, and "
-            "`zik aggregate` computes what is new"
-        )
+        raise ZikError(f"there is no play of {whose} in {year}: `zik stats --user` says when there are any")
     return Year(
         listener=listener,
         span=wanted,
         totals=found,
-        longest=streaks(connection, wanted, user_id=listener.id, today=today).longest,
-        days=days(connection, wanted.first, wanted.last, user_id=listener.id),
-        hours=clock(connection, wanted, user_id=listener.id),
-        tops={subject: ranking(connection, subject, wanted, user_id=listener.id, most=_PLACES) for subject in Subject},
-        discovered=count_discoveries(connection, Period.MONTH, wanted, user_id=listener.id),
-        latest=discoveries(connection, wanted, user_id=listener.id, most=_LATEST),
+        longest=streaks(listening, wanted, today=today).longest,
+        days=days(listening, wanted.first, wanted.last),
+        hours=clock(listening, wanted),
+        tops={subject: ranking(listening, subject, wanted, most=_PLACES) for subject in Subject},
+        discovered=count_discoveries(listening, Period.MONTH, wanted),
+        latest=discoveries(listening, wanted, most=_LATEST),
     )

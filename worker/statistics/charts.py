@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, text, tuple_
 
 from worker.database import patient, snapshot, transaction
 from worker.models import ChartPlace, StaleChart
+from worker.statistics.listening import OfEveryone
 from worker.statistics.periods import Span, spans_of
 from worker.statistics.ranking import Place, Subject, ranking
 
@@ -51,7 +52,7 @@ def _draw(connection: Connection, span: Span) -> None:
     places = [
         {"subject": subject.value, "period": span.period.value, "starts_on": span.first, **vars(place)}
         for subject in Subject
-        for place in ranking(connection, subject, span, user_id=None, most=LENGTH)
+        for place in ranking(OfEveryone(connection), subject, span, most=LENGTH)
     ]
     if places:
         connection.execute(insert(ChartPlace), places)

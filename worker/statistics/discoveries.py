@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Connection, Subquery, func, select
+from sqlalchemy import Subquery, func, select
 
-from worker.models import Song, SongDay
+from worker.models import Song
+from worker.statistics.listening import OfUser
 from worker.statistics.periods import Period, Span, span
 from worker.statistics.scope import within
 
@@ -29,12 +30,12 @@ class DiscoveryCount:
     songs: int
 
 
-def discoveries(connection: Connection, wanted: Span, *, user_id: int, most: int) -> Sequence[Discovery]:
+def discoveries(listening: OfUser, wanted: Span, *, most: int) -> Sequence[Discovery]:
     """The latest `most` discoveries of a span, newest first; those of one day by the age of the song in the catalogue.
 
     Costs a look at each song of each day of the user's whole history, because that is what makes a listen the first.
     """
-    first = _first_listens(user_id)
+    first = _first_listens(listening)
     # Named after the latest are known: the catalogue is larger than any answer.
     latest = (
         select(first)
@@ -43,7 +44,7 @@ def discoveries(connection: Connection, wanted: Span, *, user_id: int, most: int
         .limit(most)
         .subquery()
     )
-    rows = connection.execute(
+    rows = listening.connection.execute(
         select(latest.c.day, Song.artist, Song.title)
         .join(Song, Song.id == latest.c.song_id)
         .order_by(latest.c.day.desc(), latest.c.song_id)
@@ -51,15 +52,13 @@ def discoveries(connection: Connection, wanted: Span, *, user_id: int, most: int
     return [Discovery(*row) for row in rows]
 
 
-def count_discoveries(
-    connection: Connection, period: Period, wanted: Span, *, user_id: int
-) -> Sequence[DiscoveryCount]:
+def count_discoveries(listening: OfUser, period: Period, wanted: Span) -> Sequence[DiscoveryCount]:
     """How many songs were discovered in each day, week, month or year of a span that has any, in order.
 
     Costs as much as `discoveries`.
     """
-    first = _first_listens(user_id)
-    rows = connection.execute(
+    first = _first_listens(listening)
+    rows = listening.connection.execute(
         select(first.c.day, func.count()).where(within(first.c.day, wanted.first, wanted.last)).group_by(first.c.day)
     )
     counts = Counter[date]()
@@ -68,10 +67,7 @@ def count_discoveries(
     return [DiscoveryCount(starts_on, songs) for starts_on, songs in sorted(counts.items())]
 
 
-def _first_listens(user_id: int) -> Subquery:
-    return (
-        select(SongDay.song_id, func.min(SongDay.day).label("day"))
-        .where(SongDay.user_id == user_id, SongDay.listens > 0)
-        .group_by(SongDay.song_id)
-        .subquery()
-    )
+def _first_listens(listening: OfUser) -> Subquery:
+    song = listening.songs(date.min, date.max).c
+    first = select(song.song_id, func.min(song.day).label("day"))
+    return first.where(song.listens > 0).group_by(song.song_id).subquery()

@@ -1,13 +1,14 @@
 """Who comes first: songs, artists or albums by listens, for one user or for everyone, from the rollups of days."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum, unique
-from functools import cache
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Date, TextClause, bindparam, text
+from sqlalchemy import BigInteger, ColumnElement, Double, Integer, Select, cast, func, literal, null, select
 
+from worker.models import Song
+from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Span
 
 
@@ -31,70 +32,82 @@ class Place:
     listeners: int
 
 
+_Sums = Select[*tuple[Any, ...]]
+
 # What a subject is told apart by, and what it is called. Of several spellings the song that came first gives its own.
-_KEY: Final = {
-    Subject.SONG: "song.id",
-    Subject.ARTIST: "coalesce(song.artist_identity, song.identity)",
-    Subject.ALBUM: "song.album_identity",
+_KEY: Final[Mapping[Subject, ColumnElement[Any]]] = {
+    Subject.SONG: Song.__table__.c.id,
+    Subject.ARTIST: func.coalesce(Song.artist_identity, Song.identity),
+    Subject.ALBUM: Song.__table__.c.album_identity,
 }
-_TITLE: Final = {Subject.SONG: "namesake.title", Subject.ARTIST: "NULL", Subject.ALBUM: "namesake.album"}
-
-# A sum of bigints is numeric in PostgreSQL, which costs as much as all the rest. A double adds milliseconds exactly
-# for 285,000 years, and nobody plays one song two billion times.
-_SUMS: Final = """
-    CAST(sum(plays) AS integer) AS plays, CAST(sum(listens) AS integer) AS listens,
-    sum(CAST(ms_played AS double precision)) AS ms_played
-"""
-_DAYS: Final = "day BETWEEN :first AND :last"
-# Songs are added up before they are joined, because a history has many more days of songs than songs. Listeners are
-# then told apart again, since two songs of an artist may have the same ones.
-_ONE_USER: Final = f"""
-    SELECT song_id, {_SUMS} FROM song_days WHERE user_id = :user_id AND {_DAYS} GROUP BY song_id
-"""
-_EVERYONE: Final = f"""
-    SELECT song_id, user_id, {_SUMS} FROM song_days WHERE {_DAYS} GROUP BY song_id, user_id
-"""
-_SONGS_OF_ONE_USER: Final = f"SELECT *, 1 AS listeners FROM ({_ONE_USER}) AS heard WHERE listens > 0"
-_GROUPED: Final = """
-    SELECT min(song.id) AS song_id, sum(heard.plays) AS plays, sum(heard.listens) AS listens,
-           sum(heard.ms_played) AS ms_played, {listeners} AS listeners
-      FROM ({songs}) AS heard JOIN songs AS song ON song.id = heard.song_id
-     {known} GROUP BY {key} HAVING sum(heard.listens) > 0
-"""
-# By listens, then plays, then who was there first, so that a chart has one order only. Named after the first ones are
-# known: the catalogue is larger than any chart.
-_RANKING: Final = """
-    SELECT namesake.artist, {title} AS title, CAST(ranked.plays AS bigint) AS plays,
-           CAST(ranked.listens AS bigint) AS listens, CAST(ranked.ms_played AS bigint) AS ms_played, ranked.listeners
-      FROM (SELECT * FROM ({grouped}) AS heard ORDER BY listens DESC, plays DESC, song_id LIMIT :most) AS ranked
-      JOIN songs AS namesake ON namesake.id = ranked.song_id
-     ORDER BY ranked.listens DESC, ranked.plays DESC, ranked.song_id
-"""
+_TITLE: Final[Mapping[Subject, ColumnElement[Any]]] = {
+    Subject.SONG: Song.__table__.c.title,
+    Subject.ARTIST: null(),
+    Subject.ALBUM: Song.__table__.c.album,
+}
 
 
-def ranking(connection: Connection, subject: Subject, span: Span, *, user_id: int | None, most: int) -> Sequence[Place]:
-    """The first `most` places of a span, computed from the days; for everyone where there is no user.
+def ranking(listening: Listening, subject: Subject, span: Span, *, most: int) -> Sequence[Place]:
+    """The first `most` places of a span, computed from the days.
 
-    Costs a look at each song of each day of the span. Whoever asks for everyone takes the charts instead. A user's
-    song that has just been deleted may leave a place fewer until its days have been computed anew.
+    Costs a look at each song of each day of the span. Whoever asks for everyone takes the charts instead.
     """
-    parameters = {"first": span.first, "last": span.last, "most": most}
-    if user_id is not None:
-        parameters["user_id"] = user_id
-    rows = connection.execute(_ranking(subject, everyone=user_id is None), parameters)
-    return [Place(place=place, **row) for place, row in enumerate(rows.mappings(), start=1)]
+    if subject is Subject.SONG and isinstance(listening, OfUser):
+        ranked = _ordered(_songs(listening, span), most)
+    else:
+        ranked = _ordered(_grouped(listening, subject, span), most)
+    # Named after the first ones are known: the catalogue is larger than any chart.
+    place = ranked.subquery().c
+    rows = listening.connection.execute(
+        select(
+            Song.artist, _TITLE[subject].label("title"), cast(place.plays, BigInteger).label("plays"),
+            cast(place.listens, BigInteger).label("listens"), cast(place.ms_played, BigInteger).label("ms_played"),
+            place.listeners,
+        )
+        .join(Song, Song.id == place.song_id)
+        .order_by(place.listens.desc(), place.plays.desc(), place.song_id)
+    )  # fmt: skip
+    return [Place(place=number, **row) for number, row in enumerate(rows.mappings(), start=1)]
 
 
-@cache
-def _ranking(subject: Subject, *, everyone: bool) -> TextClause:
-    grouped = _GROUPED.format(
-        key=_KEY[subject],
-        # Every song has an artist; asking each for it would cost a twentieth.
-        known="WHERE song.album_identity IS NOT NULL" if subject is Subject.ALBUM else "",
-        songs=_EVERYONE if everyone else _ONE_USER,
-        listeners="count(DISTINCT heard.user_id)" if everyone else "1",
+def _songs(listening: Listening, span: Span) -> _Sums:
+    """The sums of each song; for everyone those of each song and listener.
+
+    Songs are added up before they are joined, because a history has many more days of songs than songs. Listeners are
+    then told apart again, since two songs of an artist may have the same ones.
+    """
+    song = listening.songs(span.first, span.last).c
+    # A sum of bigints is numeric in PostgreSQL, which costs as much as all the rest. A double adds milliseconds exactly
+    # for 285,000 years, and nobody plays one song two billion times.
+    sums = (
+        cast(func.sum(song.plays), Integer).label("plays"),
+        cast(func.sum(song.listens), Integer).label("listens"),
+        func.sum(cast(song.ms_played, Double)).label("ms_played"),
     )
-    songs_of_one = subject is Subject.SONG and not everyone
-    sql = _RANKING.format(title=_TITLE[subject], grouped=_SONGS_OF_ONE_USER if songs_of_one else grouped)
-    types = [bindparam("first", type_=Date), bindparam("last", type_=Date)]
-    return text(sql).bindparams(*types, *([] if everyone else [bindparam("user_id", type_=BigInteger)]))
+    if isinstance(listening, OfEveryone):
+        return select(song.song_id, song.user_id, *sums).group_by(song.song_id, song.user_id)
+    return select(song.song_id, literal(1).label("listeners"), *sums).group_by(song.song_id)
+
+
+def _grouped(listening: Listening, subject: Subject, span: Span) -> _Sums:
+    heard = _songs(listening, span).subquery().c
+    listeners = func.count(heard.user_id.distinct()) if isinstance(listening, OfEveryone) else literal(1)
+    sums = (func.sum(heard[name]).label(name) for name in ("plays", "listens", "ms_played"))
+    grouped = (
+        select(func.min(Song.id).label("song_id"), listeners.label("listeners"), *sums)
+        .join(Song, Song.id == heard.song_id)
+        .group_by(_KEY[subject])
+    )
+    # Every song has an artist; asking each for it would cost a twentieth.
+    return grouped.where(Song.album_identity.is_not(None)) if subject is Subject.ALBUM else grouped
+
+
+def _ordered(sums: _Sums, most: int) -> _Sums:
+    """By listens, then plays, then who was there first, so that a chart has one order only."""
+    heard = sums.subquery().c
+    return (
+        select(*heard)
+        .where(heard.listens > 0)
+        .order_by(heard.listens.desc(), heard.plays.desc(), heard.song_id)
+        .limit(most)
+    )

@@ -10,8 +10,9 @@ from worker.recorders.rows import Statement
 from worker.statistics.listen_rule import IS_LISTEN, ListenRule
 from worker.statistics.local_time import LOCAL_WORDS, WINDOW_COLUMNS, UserDay, windows, zones_of
 
-# The plays of the wanted days, with their local time. A window reaches beyond its days, so the day is asked for too.
-_COUNTED: Final = f"""
+# What a rollup says: the plays of the wanted days with their local time, and below their sums. A window reaches beyond
+# its days, so the day is asked for too.
+COUNTED: Final = f"""
     WITH counted AS (
         SELECT play.user_id, {{local_day}} AS day, {{local_hour}} AS hour, play.song_id, play.ms_played,
                {IS_LISTEN} AS is_listen
@@ -23,7 +24,7 @@ _COUNTED: Final = f"""
 """
 _TABLES: Final = {"listening_hours": "hour", "song_days": "song_id"}
 _COLUMNS: Final = "plays, listens, ms_played"
-_SUMS: Final = """
+SUMS: Final = """
     SELECT user_id, day, {key}, count(*) AS plays, count(*) FILTER (WHERE is_listen) AS listens,
            coalesce(sum(ms_played), 0) AS ms_played
       FROM counted GROUP BY user_id, day, {key}
@@ -55,13 +56,13 @@ _FILL: Final = "INSERT INTO {table} (user_id, day, {key}, {columns}) {sums}"
 
 def _for_each_table(sql: str) -> list[str]:
     return [
-        sql.format(table=table, key=key, columns=_COLUMNS, sums=_SUMS.format(key=key)) for table, key in _TABLES.items()
+        sql.format(table=table, key=key, columns=_COLUMNS, sums=SUMS.format(key=key)) for table, key in _TABLES.items()
     ]
 
 
 _COMPUTE: Final = {
-    "postgresql": [_COUNTED + "".join(_for_each_table(_CHANGES)) + "SELECT"],
-    "sqlite": [*_for_each_table(_FORGET), *(_COUNTED + fill for fill in _for_each_table(_FILL))],
+    "postgresql": [COUNTED + "".join(_for_each_table(_CHANGES)) + "SELECT"],
+    "sqlite": [*_for_each_table(_FORGET), *(COUNTED + fill for fill in _for_each_table(_FILL))],
 }
 _STATEMENTS: Final = {
     dialect: [Statement(sql, WINDOW_COLUMNS, LOCAL_WORDS) for sql in texts] for dialect, texts in _COMPUTE.items()

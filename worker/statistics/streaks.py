@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
-from worker.models import ListeningHour
+from worker.statistics.listening import OfUser
 from worker.statistics.periods import Span
-from worker.statistics.scope import scope
 
 _DAY: Final = timedelta(days=1)
 
@@ -34,7 +33,7 @@ class Streaks:
     longest: Streak | None
 
 
-def streaks(connection: Connection, span: Span, *, user_id: int, today: date) -> Streaks:
+def streaks(listening: OfUser, span: Span, *, today: date) -> Streaks:
     """The longest streak of a span, and the one that is not broken yet.
 
     A streak is current if it reaches today or yesterday: today is not over, and may still get its listen. `today` is
@@ -42,12 +41,9 @@ def streaks(connection: Connection, span: Span, *, user_id: int, today: date) ->
 
     Costs a look at each hour with plays in the span: some ten rows a day.
     """
-    hours = ListeningHour
-    listened = connection.scalars(
-        select(hours.day)
-        .where(scope(hours, span.first, span.last, user_id=user_id), hours.listens > 0)
-        .group_by(hours.day)
-        .order_by(hours.day)
+    hour = listening.hours(span.first, span.last).c
+    listened = listening.connection.scalars(
+        select(hour.day).where(hour.listens > 0).group_by(hour.day).order_by(hour.day)
     )
     found = list(runs(listened))
     latest = found[-1] if found else None

@@ -12,6 +12,7 @@ from worker.models import ChartPlace, PlayHistory, SongDay, StaleChart, StaleDay
 from worker.recorders.rows import Statement, instant
 from worker.statistics.charts import LENGTH, chart
 from worker.statistics.listen_rule import IS_LISTEN, ListenRule
+from worker.statistics.listening import OfEveryone
 from worker.statistics.local_time import LOCAL_WORDS, stretches, zones_of
 from worker.statistics.periods import Span, spans_of
 from worker.statistics.ranking import Subject, ranking
@@ -172,7 +173,7 @@ def _settled(connection: Connection, span: Span) -> bool:
 
 def _of_chart(connection: Connection, span: Span) -> Iterator[Difference]:
     for subject in Subject:
-        wanted = ranking(connection, subject, span, user_id=None, most=LENGTH)
+        wanted = ranking(OfEveryone(connection), subject, span, most=LENGTH)
         found = chart(connection, subject, span, most=LENGTH)
         if wanted != found:
             where = f"charts: {subject}s, {span.period} of {span.first}"

@@ -1,15 +1,52 @@
-"""What the statistics do not say yet, because it has not been computed."""
+"""What the rollups do not say yet, because it waits to be computed."""
 
-from sqlalchemy import Connection, func, select, union_all
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Final
 
-from worker.models import StaleChart, StaleDay, StaleHistory
+from sqlalchemy import Connection, func, or_, select
+
+from worker.models import PlayHistory, StaleChart, StaleDay, StaleHistory
+from worker.recorders.stale_days import local_days
+from worker.statistics.scope import within
+
+_DAY: Final = timedelta(days=1)
 
 
-def waiting_days(connection: Connection, *, user_id: int) -> int:
-    """How many of a user's days are to be computed anew; a whole history that waits to be parted counts as one."""
-    days = select(func.count(StaleDay.day.distinct())).where(StaleDay.user_id == user_id)
-    histories = select(func.count()).select_from(StaleHistory).where(StaleHistory.user_id == user_id)
-    return sum(connection.scalars(union_all(days, histories)))
+def waiting_days(connection: Connection, user_id: int, first: date, last: date) -> Sequence[date]:
+    """The user's days from `first` to `last` that wait, in order: marked, or touched by a history that is marked.
+
+    A day may be named without need, and none is missing. Costs a look at the user's marks; where a history waits that
+    may be theirs, also at their plays.
+    """
+    marked = select(StaleDay.day).where(StaleDay.user_id == user_id, within(StaleDay.day, first, last))
+    days = set(connection.scalars(marked.distinct()))
+    days.update(day for day in _days_of_histories(connection, user_id) if first <= day <= last)
+    return sorted(days)
+
+
+def _days_of_histories(connection: Connection, user_id: int) -> Iterator[date]:
+    """The days of the user's whole history, if it is marked; else those of the songs whose history is."""
+    computed_with = StaleHistory.charts_only.is_not(True)
+    marked = select(StaleHistory.user_id).where(
+        computed_with, or_(StaleHistory.user_id == user_id, StaleHistory.song_id.is_not(None))
+    )
+    whose = set(connection.scalars(marked.distinct()))
+    played = select(PlayHistory.played_at, PlayHistory.utc_offset_minutes).where(PlayHistory.user_id == user_id)
+    if user_id in whose:
+        first, last = connection.execute(
+            select(func.min(PlayHistory.played_at), func.max(PlayHistory.played_at)).where(
+                PlayHistory.user_id == user_id
+            )
+        ).one()
+        if first is not None:
+            # A local day is never more than one day away from the UTC day.
+            for number in range((last.date() - first.date()).days + 3):
+                yield first.date() + (number - 1) * _DAY
+    elif whose:
+        songs = select(StaleHistory.song_id).where(computed_with, StaleHistory.song_id.is_not(None))
+        for at, offset_minutes in connection.execute(played.where(PlayHistory.song_id.in_(songs))):
+            yield from local_days(at, offset_minutes)
 
 
 def waiting_for_charts(connection: Connection) -> bool:

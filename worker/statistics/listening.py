@@ -1,0 +1,81 @@
+"""Whose listening a question is about, and where its numbers come from: the rollups, and the plays that these lack."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from sqlalchemy import BigInteger, Connection, Date, Integer, Subquery, select, union_all
+
+from worker.models import ListeningHour, SongDay
+from worker.recorders.rows import Statement
+from worker.statistics.listen_rule import ListenRule
+from worker.statistics.local_time import LOCAL_WORDS, WINDOW_COLUMNS, windows, zones_of
+from worker.statistics.rollups import COUNTED, SUMS
+from worker.statistics.scope import within
+from worker.statistics.waiting import waiting_days
+
+Rollup = type[ListeningHour] | type[SongDay]
+
+_KEYS: Final[dict[Rollup, str]] = {ListeningHour: "hour", SongDay: "song_id"}
+_COMPUTED_NOW: Final = {
+    rollup: Statement(COUNTED + SUMS.format(key=key), WINDOW_COLUMNS, LOCAL_WORDS) for rollup, key in _KEYS.items()
+}
+
+
+@dataclass(frozen=True)
+class OfEveryone:
+    """Everybody's listening as the rollups have it: what was recorded before the last sweep."""
+
+    connection: Connection
+
+    def hours(self, first: date, last: date) -> Subquery:
+        """Rows with the columns of `ListeningHour`, of the days from `first` to `last`, both included."""
+        return select(ListeningHour.__table__).where(within(ListeningHour.day, first, last)).subquery()
+
+    def songs(self, first: date, last: date) -> Subquery:
+        """Rows with the columns of `SongDay`, of the days from `first` to `last`, both included."""
+        return select(SongDay.__table__).where(within(SongDay.day, first, last)).subquery()
+
+
+@dataclass(frozen=True)
+class OfUser:
+    """One user's listening as it is at this moment, whether or not a sweep has been by.
+
+    Days that wait to be computed are computed for the question, by the words that a sweep would use; all others are
+    read from the rollups. Give it the connection of a snapshot, so that both are of the same moment. `rule` is the one
+    that the rollups are computed by.
+    """
+
+    connection: Connection
+    user_id: int
+    rule: ListenRule
+
+    def hours(self, first: date, last: date) -> Subquery:
+        """Rows with the columns of `ListeningHour`, of the days from `first` to `last`, both included."""
+        return self._rows(ListeningHour, first, last)
+
+    def songs(self, first: date, last: date) -> Subquery:
+        """Rows with the columns of `SongDay`, of the days from `first` to `last`, both included."""
+        return self._rows(SongDay, first, last)
+
+    def _rows(self, rollup: Rollup, first: date, last: date) -> Subquery:
+        names = ("user_id", "day", _KEYS[rollup], "plays", "listens", "ms_played")
+        settled = select(*(getattr(rollup, name) for name in names)).where(
+            rollup.user_id == self.user_id, within(rollup.day, first, last)
+        )
+        waiting = waiting_days(self.connection, self.user_id, first, last)
+        if not waiting:
+            return settled.subquery()
+        now = self._computed(rollup, waiting)
+        return union_all(settled.where(rollup.day.not_in(waiting)), select(*(now.c[name] for name in names))).subquery()
+
+    def _computed(self, rollup: Rollup, days: Sequence[date]) -> Subquery:
+        rows = windows(((self.user_id, day) for day in days), zones_of(self.connection, [self.user_id]))
+        statement = _COMPUTED_NOW[rollup].bound(self.connection, rows, **self.rule.as_parameters())
+        key = {_KEYS[rollup]: BigInteger}
+        sums = {"plays": Integer, "listens": Integer, "ms_played": BigInteger}
+        return statement.columns(user_id=BigInteger, day=Date, **key, **sums).subquery()
+
+
+Listening = OfEveryone | OfUser
