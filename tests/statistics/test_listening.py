@@ -1,0 +1,153 @@
+"""What a user is told before a sweep has been by: every way in which a day can wait, one at a time."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine, delete, insert, select, update
+
+from tests.statistics import brute_force
+from tests.statistics.rows import RULE, record
+from tests.strategies import event_id, play, preference, song
+from worker.database import snapshot, transaction
+from worker.models import ListeningHour, PlayHistory, Song, StaleDay, StaleHistory, User
+from worker.statistics.days import days
+from worker.statistics.listening import OfUser
+from worker.statistics.refresh import refresh
+from worker.statistics.waiting import waiting_days
+
+EVER = (date.min, date.max)
+Change = Callable[[Engine], None]
+
+
+def at(time: str, number: int, **changes: object) -> dict[str, object]:
+    return play(id=event_id(number), time=time, **changes)
+
+
+@pytest.fixture
+def settled(engine: Engine) -> Engine:
+    """Plays whose local days nobody has to guess, and some at both ends of a UTC day, all swept."""
+    half = song(title="half", duration_ms=...)
+    record(
+        engine,
+        at("2021-04-20T12:00:00+02:00", 1),
+        at("2021-04-22T00:30:00Z", 2, song=half, ms_played=40_000),
+        at("2021-04-22T23:30:00Z", 3),
+        at("2021-04-22T12:00:00Z", 4, user="bob", song=half),
+    )
+    refresh(engine, RULE)
+    assert waiting(engine, "ada") == []
+    return engine
+
+
+def user_id(engine: Engine, name: str) -> int:
+    with snapshot(engine) as session:
+        return session.scalars(select(User.id).where(User.username == name)).one()
+
+
+def waiting(engine: Engine, name: str, first: date = date.min, last: date = date.max) -> list[date]:
+    with snapshot(engine) as session:
+        return list(waiting_days(session.connection(), user_id(engine, name), first, last))
+
+
+def told(engine: Engine, name: str) -> brute_force.Rollups:
+    """Every row from which the questions about a user are answered."""
+    with snapshot(engine) as session:
+        listening = OfUser(session.connection(), user_id(engine, name), RULE)
+        hours, songs = (
+            {tuple(row[:3]): tuple(row[3:6]) for row in session.execute(select(*found.c[:6]))}
+            for found in (listening.hours(*EVER), listening.songs(*EVER))
+        )
+    return brute_force.Rollups(hours, songs)
+
+
+def _plays_more(engine: Engine) -> None:
+    record(engine, at("2021-04-20T12:59:00+02:00", 5), at("2021-05-01T12:00:00+02:00", 6))
+
+
+def _moves_east(engine: Engine) -> None:
+    record(engine, preference(key="timezone", value="Pacific/Kiritimati"))
+
+
+def _moves_west(engine: Engine) -> None:
+    record(engine, preference(key="timezone", value="Pacific/Pago_Pago"))
+
+
+def _learns_a_duration(engine: Engine) -> None:
+    """Another user's event says how long the song is, so that 40 seconds of it are no longer a listen."""
+    record(engine, at("2021-04-23T12:00:00Z", 7, user="bob", song=song(title="half", duration_ms=600_000)))
+
+
+def _loses_a_play(engine: Engine) -> None:
+    with transaction(engine) as session:
+        session.execute(delete(PlayHistory).where(PlayHistory.played_at == datetime(2021, 4, 22, 0, 30, tzinfo=UTC)))
+
+
+def _loses_a_song(engine: Engine) -> None:
+    with transaction(engine) as session:
+        session.execute(delete(Song).where(Song.title == "half"))
+
+
+def _corrects_a_play(engine: Engine) -> None:
+    with transaction(engine) as session:
+        moved = update(PlayHistory).where(PlayHistory.played_at == datetime(2021, 4, 22, 23, 30, tzinfo=UTC))
+        session.execute(moved.values(played_at=datetime(2021, 6, 1, 1, tzinfo=UTC)))
+
+
+CHANGES = [
+    _plays_more, _moves_east, _moves_west, _learns_a_duration, _loses_a_play, _loses_a_song, _corrects_a_play,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_is_in_a_users_answers_at_once(settled: Engine, change: Change) -> None:
+    before = told(settled, "ada")
+    change(settled)
+    now = told(settled, "ada")
+    assert now == brute_force.rollups(settled).of(user_id(settled, "ada"))
+    assert now != before
+    refresh(settled, RULE)
+    assert waiting(settled, "ada") == []
+    assert told(settled, "ada") == now
+
+
+@pytest.mark.parametrize("change", [_learns_a_duration, _moves_east])
+def test_a_change_is_in_the_answers_while_its_days_are_not_yet_marked_and_when_they_are(
+    settled: Engine, change: Change
+) -> None:
+    change(settled)
+    for _ in range(4):
+        # One transaction at a time: the history is spread to days, then they are computed.
+        assert told(settled, "ada") == brute_force.rollups(settled).of(user_id(settled, "ada"))
+        refresh(settled, RULE, budget_s=0, days_at_once=1)
+
+
+def test_only_the_days_that_a_question_is_about_are_computed_for_it(settled: Engine) -> None:
+    _moves_east(settled)
+    assert waiting(settled, "ada", date(2021, 4, 22), date(2021, 4, 22)) == [date(2021, 4, 22)]
+    assert waiting(settled, "bob") == []
+
+
+def test_what_a_song_is_filed_under_makes_no_day_wait(settled: Engine) -> None:
+    with transaction(settled) as session:
+        session.execute(update(Song).values(artist_identity=uuid4()))
+    with snapshot(settled) as session:
+        assert session.scalars(select(StaleHistory.charts_only)).all() == [True] * 2
+    assert waiting(settled, "ada") == []
+
+
+def test_a_day_without_plays_that_waits_is_empty(settled: Engine) -> None:
+    ada = user_id(settled, "ada")
+    with transaction(settled) as session:
+        wrong = {"user_id": ada, "day": date(2021, 7, 1), "hour": 3, "plays": 1, "listens": 1, "ms_played": 1}
+        session.execute(insert(ListeningHour).values(wrong))
+        session.execute(insert(StaleDay).values(user_id=ada, day=date(2021, 7, 1), mark=uuid4()))
+    with snapshot(settled) as session:
+        assert days(OfUser(session.connection(), ada, RULE), date(2021, 7, 1), date(2021, 7, 1)) == []
+
+
+def test_a_user_without_plays_whose_timezone_changes_has_none(engine: Engine) -> None:
+    record(engine, preference(key="timezone", value="Europe/Vienna"))
+    assert waiting(engine, "ada") == []
+    assert told(engine, "ada") == brute_force.Rollups()
