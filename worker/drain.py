@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,19 +12,18 @@ from typing import Final
 from sqlalchemy import Engine
 
 from worker.attempts import Attempts, Turn
-from worker.codec import decode
-from worker.crash import POISON, Point, arm, armed_for, pass_by
+from worker.crash import Point, arm, armed_for, pass_by
 from worker.database import open_engine, transaction
 from worker.drain_log import tell_batch, tell_events
-from worker.entries import Batch, Entry
-from worker.errors import InvalidEventError, Reason, RowRefusedError, ZikError
+from worker.errors import RowRefusedError, ZikError
 from worker.heap import settle
 from worker.measures import Phase, Stopwatch, of_batch
 from worker.outcome import Outcome
-from worker.recorders.batch import Accepted, Known, record_batch
+from worker.recorders.batch import Accepted, Known, meet, record_batch
 from worker.recorders.dead_letters import Letter, bury
 from worker.settings import Settings
 from worker.stream import BLOCK_MS, EventStream
+from worker.triage import killers, refused, triage
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +126,7 @@ class Drain:
         pass_by(Point.AFTER_READ)
         watch = Stopwatch(self.monotonic)
         batch = turn.batch
-        accepted, letters = ([], _killers(batch)) if turn.kills_reader else self._decoded(batch.entries)
+        accepted, letters = killers(batch) if turn.kills_reader else triage(batch.entries, self.now())
         watch.lap(Phase.DECODE)
         pass_by(Point.AFTER_DECODE)
         outcomes = self._record(accepted, letters)
@@ -155,23 +154,6 @@ class Drain:
             # The batches are recorded and acknowledged; what was measured of them is not worth a retry.
             logger.debug("measured in vain: %s", error)
 
-    def _decoded(self, entries: Sequence[Entry]) -> tuple[list[Accepted], list[Letter]]:
-        if armed_for(Point.AT_POISON) and any(POISON in (entry.payload or b"") for entry in entries):
-            pass_by(Point.AT_POISON)
-        now = self.now()
-        accepted: list[Accepted] = []
-        letters: list[Letter] = []
-        for entry_id, payload, stray in entries:
-            try:
-                if payload is None:
-                    letters.append(Letter(entry_id, stray, _missing_event()))
-                else:
-                    accepted.append(Accepted(entry_id, payload, decode(payload, now=now, entry_id=entry_id)))
-            except InvalidEventError as error:
-                # A copy: an error that was raised holds on to its frames, and they to this list and its payloads.
-                letters.append(Letter(entry_id, payload or b"", InvalidEventError(error.reason, error.detail)))
-        return accepted, letters
-
     def _record(self, accepted: list[Accepted], letters: list[Letter], *, asked: bool = False) -> dict[str, Outcome]:
         """Record in one transaction; where the database refuses a row, halve until the row stands alone."""
         if not accepted and not letters:
@@ -184,11 +166,12 @@ class Drain:
                 self.known.forget()
                 return self._record(accepted, letters, asked=True)
             if len(accepted) <= 1:
-                return self._bury(letters + [_refused(entry, refusal) for entry in accepted])
+                return self._bury(letters + [refused(entry, refusal) for entry in accepted])
         middle = len(accepted) // 2
         return self._record(accepted[:middle], letters, asked=True) | self._record(accepted[middle:], [], asked=True)
 
     def _commit(self, accepted: list[Accepted], letters: list[Letter]) -> dict[str, Outcome]:
+        self._introduce(accepted)
         with transaction(self.engine) as session:
             recorded = record_batch(
                 session.connection(), accepted, letters, known=self.known, create_users=self.create_users
@@ -199,6 +182,14 @@ class Drain:
             pass_by(Point.AFTER_DEAD_LETTER)
         self.known.learn(recorded)
         return recorded.outcomes
+
+    def _introduce(self, accepted: list[Accepted]) -> None:
+        """New users and songs in a transaction of their own: others need them, and would wait for the plays, too."""
+        strangers = self.known.strangers(accepted) if self.engine.dialect.name == "postgresql" else []
+        if strangers:
+            with transaction(self.engine) as session:
+                met = meet(session.connection(), strangers, known=self.known, create_users=self.create_users)
+            self.known.learn(met)
 
     def _bury(self, letters: list[Letter]) -> dict[str, Outcome]:
         with transaction(self.engine) as session:
@@ -213,19 +204,6 @@ class Drain:
             self.stream.acknowledge({outcome: ids[::2] for outcome, ids in by_outcome.items()})
             pass_by(Point.MID_ACKNOWLEDGE)
         self.stream.acknowledge(by_outcome)
-
-
-def _missing_event() -> InvalidEventError:
-    return InvalidEventError(Reason.MISSING_EVENT, "the stream entry has no field `event`")
-
-
-def _killers(batch: Batch) -> list[Letter]:
-    error = InvalidEventError(Reason.KILLS_READER, "nobody survived recording it, among its neighbours or alone")
-    return [Letter(entry.id, entry.payload or entry.stray, error) for entry in batch.entries]
-
-
-def _refused(entry: Accepted, refusal: RowRefusedError) -> Letter:
-    return Letter(entry.entry_id, entry.payload, InvalidEventError(Reason.REFUSED_BY_DATABASE, str(refusal)))
 
 
 def open_drain(settings: Settings, *, consumer: str, closing: Callable[[], bool] = lambda: False) -> Drain:

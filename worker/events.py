@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, ClassVar, Final, Literal, NamedTuple
+from typing import Any, ClassVar, Final, Literal
 
 from msgspec import Struct
 
@@ -23,7 +23,7 @@ MAX_SOURCE: Final = 100
 SongName = tuple[str, str]
 
 
-class Moment(NamedTuple):
+class Moment(Struct, frozen=True, gc=False):
     """An instant and the listener's offset. `Z` and `-00:00` say that the offset is unknown (RFC 9557, 2.2).
 
     `told_at` is the instant that a device with a wrong clock told; None where it told `at`.

@@ -26,7 +26,7 @@ def _poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
             raise TypeError("a bug of ours")
         return decode(payload, **rest)
 
-    monkeypatch.setattr("worker.drain.decode", die_of_poison)
+    monkeypatch.setattr("worker.triage.decode", die_of_poison)
 
 
 def runs_until_dry(drain: Drain, error: type[BaseException]) -> int:

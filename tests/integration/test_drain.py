@@ -2,6 +2,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -17,6 +18,7 @@ from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, Stream
 from worker.events import MAX_EVENT_BYTES
 from worker.keys import STREAM
 from worker.outcome import Outcome
+from worker.recorders.batch import record_batch
 from worker.settings import load_settings
 from worker.stream import EventStream
 
@@ -32,10 +34,35 @@ def test_one_bad_event_among_a_thousand_stops_none_of_the_others(stream: EventSt
 
 
 def test_a_batch_of_good_and_bad_events_is_one_transaction(stream: EventStream, engine: Engine) -> None:
-    stream.append([*plays(50), b"{"])
+    drain = Drain(stream, engine, "a")
+    stream.append(plays(50))
+    drain.run()
+    stream.append([*plays(50, source="another player"), b"{"])
     with counted(engine, "commit") as commits:
-        Drain(stream, engine, "a").run()
+        drain.run()
     assert len(commits) == 1
+
+
+def test_new_users_and_songs_are_there_for_others_before_the_plays_are(
+    stream: EventStream, postgres: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def looking(*arguments: Any, **options: Any) -> Any:
+        seen.append({table: count(postgres, table) for table in ("app_users", "songs", "play_history")})
+        return record_batch(*arguments, **options)
+
+    monkeypatch.setattr("worker.drain.record_batch", looking)
+    stream.append([play(), play("another", user="bob")])
+    Drain(stream, postgres, "a").run()
+    assert seen == [{"app_users": 2, "songs": 2, "play_history": 0}]
+
+
+def test_the_song_of_a_user_who_is_refused_is_not_made(stream: EventStream, engine: Engine) -> None:
+    stream.append([play()])
+    Drain(stream, engine, "a", create_users=False).run()
+    assert (count(engine, "songs"), count(engine, "app_users")) == (0, 0)
+    assert count_by_reason(engine) == {"unknown_user": 1}
 
 
 def test_a_batch_without_one_good_event_is_buried_in_one_transaction(stream: EventStream, engine: Engine) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from tests import oracle
 from tests.reliability.load import Load
 from tests.reliability.proxy import Proxy, proxied
-from tests.workers import plays
+from tests.workers import count, play, plays
 from worker.database import open_engine, patient, transaction
 from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError, StreamUnavailableError
@@ -132,17 +132,35 @@ def test_f13_acknowledging_again_because_the_reply_was_lost_counts_once(
 def test_f15_a_batch_whose_commit_was_not_confirmed_is_stored_once(
     stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
+    drain = Drain(stream, proxied_postgres, "a")
+    known = [play(f"song {number}") for number in range(10)]
+    stream.append(known)
+    drain.run()
     events = [*plays(100), b"{"]
     stream.append(events)
-    drain = Drain(stream, proxied_postgres, "a")
     postgres_proxy.lose_reply_to(b"COMMIT")
     with pytest.raises(DatabaseUnavailableError):
         drain.run()
     assert postgres_proxy.lost == 1
     assert stream.books().pending == 101
     drain.run()
+    oracle.check([*known, *events], stream, postgres)
+    assert (stream.books().recorded, stream.books().duplicate, stream.books().dead) == (10, 100, 1)
+
+
+def test_f15_new_users_and_songs_whose_commit_was_not_confirmed_are_found_again(
+    stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
+) -> None:
+    events = [*plays(100), b"{"]
+    stream.append(events)
+    drain = Drain(stream, proxied_postgres, "a")
+    postgres_proxy.lose_reply_to(b"COMMIT")
+    with pytest.raises(DatabaseUnavailableError):
+        drain.run()
+    assert (postgres_proxy.lost, count(postgres, "songs"), count(postgres, "play_history")) == (1, 10, 0)
+    drain.run()
     oracle.check(events, stream, postgres)
-    assert (stream.books().recorded, stream.books().duplicate, stream.books().dead) == (0, 100, 1)
+    assert (stream.books().recorded, stream.books().duplicate, stream.books().dead) == (100, 0, 1)
 
 
 # Plays are copied as long as all are new, and inserted after one that was not. COPY has data of its own.

@@ -36,23 +36,45 @@ class Known:
     songs: Memory[SongName, KnownSong] = field(default_factory=Memory)
     plays: Expectation = field(default_factory=Expectation)
 
-    def learn(self, recorded: "Recorded") -> None:
-        self.users.learn(recorded.users)
-        self.songs.learn(recorded.songs)
+    def strangers(self, accepted: Sequence[Accepted]) -> Sequence[Accepted]:
+        """The events whose user or song would have to be asked for, or that know more of the song."""
+        songs, users = self.songs, self.users
+        return [entry for entry in accepted if entry.event.user not in users or _is_news(entry.event, songs)]
+
+    def learn(self, met: "Met") -> None:
+        self.users.learn(met.users)
+        self.songs.learn(met.songs)
 
     def forget(self) -> None:
         self.users.forget()
         self.songs.forget()
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """What became of each entry, and what may be remembered once the transaction has committed."""
+@dataclass(frozen=True, kw_only=True)
+class Met:
+    """The users and songs that a transaction has asked for or made: to be remembered once it has committed."""
+
+    users: dict[str, int]
+    songs: dict[SongName, KnownSong]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded(Met):
+    """What became of each entry."""
 
     outcomes: dict[str, Outcome]
     dead: list[Letter]
-    users: dict[str, int]
-    songs: dict[SongName, KnownSong]
+
+
+def meet(connection: Connection, accepted: Sequence[Accepted], *, known: Known, create_users: bool = True) -> Met:
+    """Make the users and songs that are new, or fill a song's gaps, in the caller's transaction.
+
+    `record_batch` does it, too. But whoever needs the same song waits until that transaction has committed, so where
+    several record at once, a short one before it is worth its while (docs/decisions/0012).
+    """
+    users, new_users = _users(connection, accepted, known.users, create=create_users)
+    _, new_songs = _song_ids(connection, [entry for entry in accepted if entry.event.user in users], known.songs)
+    return Met(users=new_users, songs=new_songs)
 
 
 def record_batch(
@@ -79,7 +101,14 @@ def record_batch(
     dead = [*letters, *(_unknown_user(entry) for entry in accepted if entry.event.user not in users)]
     bury(connection, dead)
     outcomes |= {letter.entry_id: Outcome.DEAD for letter in dead}
-    return Recorded(outcomes, dead, new_users, new_songs)
+    return Recorded(outcomes=outcomes, dead=dead, users=new_users, songs=new_songs)
+
+
+def _is_news(event: Event, songs: Memory[SongName, KnownSong]) -> bool:
+    if isinstance(event, Preference):
+        return False
+    known = songs.get(event.song.name)
+    return known is None or known.learns_from(event.song)
 
 
 def _users(

@@ -66,10 +66,13 @@ class PlayToRecord(NamedTuple):
 
     @classmethod
     def of(cls, entry_id: str, play: Play, user_id: int, song_id: int) -> "PlayToRecord":
-        at, offset_minutes, told_at = play.time
-        return cls(
-            user_id, at, song_id, play.id, told_at, play.ms_played, offset_minutes, play.source, play.context, entry_id
-        )
+        time = play.time
+        return cls._make(
+            (
+                user_id, time.at, song_id, play.id, time.told_at, play.ms_played, time.offset_minutes, play.source,
+                play.context, entry_id,
+            )
+        )  # fmt: skip
 
 
 class RecordedPlays(NamedTuple):
@@ -142,8 +145,10 @@ def _first_of_equals(plays: Iterable[PlayToRecord]) -> list[PlayToRecord]:
 
 
 def _copy_row(play: PlayToRecord) -> Sequence[Any]:
-    context = None if play.context is None else Jsonb(play.context)
-    return (*play[:3], bytes.fromhex(_hex(play.id)), *play[4:8], context)
+    user_id, at, song_id, play_id, told_at, ms_played, offset_minutes, source, context, _ = play
+    id_ = bytes.fromhex(_hex(play_id))
+    json = None if context is None else Jsonb(context)
+    return user_id, at, song_id, id_, told_at, ms_played, offset_minutes, source, json
 
 
 def _inserted(connection: Connection, plays: list[PlayToRecord]) -> list[PlayToRecord]:

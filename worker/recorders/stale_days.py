@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Final
 
 from sqlalchemy import Connection
@@ -38,6 +39,11 @@ def mark_stale_days(connection: Connection, played: Iterable[tuple[int, datetime
         _INSERT.run(connection, rows)
 
 
+@cache
+def _offset(minutes: int) -> timedelta:
+    return timedelta(minutes=minutes)
+
+
 def local_days(at: datetime, offset_minutes: int | None) -> Sequence[date]:
     """The local day of an instant; every day it may be, where the client gave no offset.
 
@@ -45,6 +51,6 @@ def local_days(at: datetime, offset_minutes: int | None) -> Sequence[date]:
     computed in vain costs less than a day forgotten.
     """
     if offset_minutes is not None:
-        return ((at + timedelta(minutes=offset_minutes)).date(),)
+        return ((at + _offset(offset_minutes)).date(),)
     first, last = (at - _MOST_BEHIND).date(), (at + _MOST_AHEAD).date()
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]

@@ -1,0 +1,50 @@
+"""What of a batch is an event to record, and what becomes a dead letter."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from worker.codec import decode
+from worker.crash import POISON, Point, armed_for, pass_by
+from worker.entries import Batch, Entry
+from worker.errors import InvalidEventError, Reason, RowRefusedError
+from worker.recorders.batch import Accepted
+from worker.recorders.dead_letters import Letter
+
+
+class Triaged(NamedTuple):
+    accepted: list[Accepted]
+    letters: list[Letter]
+
+
+def triage(entries: Sequence[Entry], now: datetime) -> Triaged:
+    """Decode each entry by itself: what cannot be an event does not stop its neighbours."""
+    if armed_for(Point.AT_POISON) and any(POISON in (entry.payload or b"") for entry in entries):
+        pass_by(Point.AT_POISON)
+    accepted: list[Accepted] = []
+    letters: list[Letter] = []
+    for entry_id, payload, stray in entries:
+        try:
+            if payload is None:
+                letters.append(Letter(entry_id, stray, _missing_event()))
+            else:
+                accepted.append(Accepted(entry_id, payload, decode(payload, now=now, entry_id=entry_id)))
+        except InvalidEventError as error:
+            # A copy: an error that was raised holds on to its frames, and they to this list and its payloads.
+            letters.append(Letter(entry_id, payload or b"", InvalidEventError(error.reason, error.detail)))
+    return Triaged(accepted, letters)
+
+
+def killers(batch: Batch) -> Triaged:
+    """Entries that nobody has survived reading, as letters."""
+    error = InvalidEventError(Reason.KILLS_READER, "nobody survived recording it, among its neighbours or alone")
+    return Triaged([], [Letter(entry.id, entry.payload or entry.stray, error) for entry in batch.entries])
+
+
+def refused(entry: Accepted, refusal: RowRefusedError) -> Letter:
+    """The letter of an event whose row the database refuses."""
+    return Letter(entry.entry_id, entry.payload, InvalidEventError(Reason.REFUSED_BY_DATABASE, str(refusal)))
+
+
+def _missing_event() -> InvalidEventError:
+    return InvalidEventError(Reason.MISSING_EVENT, "the stream entry has no field `event`")
