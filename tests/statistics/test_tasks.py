@@ -1,7 +1,6 @@
 """The scheduled tasks, called in this process, and once by a real beat for a real worker."""
 
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,7 +76,7 @@ def test_in_a_backlog_a_sweep_leaves_the_time_to_recording(
         stream.append([b"{}"] * waiting)
     assert app.settings.zik_batch_size == 2_000
     monkeypatch.setattr("worker.tasks.aggregate.BUDGET_IN_A_BACKLOG_S", 0.0)
-    monkeypatch.setattr("worker.tasks.aggregate.refresh", partial(refresh, days_at_once=1))
+    monkeypatch.setattr("worker.tasks.aggregate.DAYS_AT_ONCE_IN_A_BACKLOG", 1)
     assert str(aggregate_listening()).startswith(f"computed {days} days")
     assert count_stale(recorded) == 3 - days
 
