@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import (
+    beside,
     growth,
     latency,
     memory,
@@ -74,8 +75,12 @@ def _scaling(options: Options) -> Report:
 
 def _refreshing(options: Options) -> Report:
     plays = options.rows[0] if options.rows else (1_000_000 if options.quick else 5_000_000)
+    return refreshing.measure(rounds=options.rounds, plays=plays)
+
+
+def _beside(options: Options) -> Report:
     shape = Shape(events=options.events or (200_000 if options.quick else 1_000_000), users=10_000)
-    return refreshing.measure(rounds=options.rounds, plays=plays, shape=shape, setup=_setup(options))
+    return beside.measure(rounds=options.rounds, shape=shape, setup=_setup(options))
 
 
 def _profile(options: Options) -> Report:
@@ -97,6 +102,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "scaling": _scaling,
     "growth": _growth,
     "refreshing": _refreshing,
+    "beside": _beside,
     "statistics": _statistics,
 }
 

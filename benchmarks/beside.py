@@ -1,0 +1,110 @@
+"""What statistics cost recording, and how far they are behind, while recording has all it can do."""
+
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from benchmarks import goals
+from benchmarks.contenders import zik
+from benchmarks.contenders.contender import Workload
+from benchmarks.data import Shape
+from benchmarks.machine import machine
+from benchmarks.report import Line, Report
+from benchmarks.rounds import Measured, alternate
+from benchmarks.servers import Servers, running_servers
+from worker.database import opened_engine, snapshot
+from worker.statistics.listen_rule import ListenRule
+from worker.statistics.listening import OfUser
+from worker.statistics.periods import Period, span
+from worker.statistics.totals import totals
+
+# Seldom enough that looking costs nothing that is to be measured.
+_LOOK_EVERY_S: Final = 5.0
+# Neither the busiest of the simulator's users nor an idle one: a thousandth of the plays.
+_ASKED: Final = "listener-100"
+_RULE: Final = ListenRule()
+
+
+def measure(*, rounds: int, shape: Shape, setup: zik.Setup) -> Report:
+    """A release of plays with and without beat's calls for statistics."""
+    with running_servers() as servers:
+        lines = _lines(Workload.of(servers, shape), setup, rounds)
+        told = machine(servers)
+    return Report("beside", f"Recording {shape.events:,} plays beside statistics", told, lines)
+
+
+def _lines(workload: Workload, setup: zik.Setup, rounds: int) -> list[Line]:
+    watches: list[Watch] = []
+
+    def alone() -> float:
+        return zik.record_all(workload, setup)
+
+    def together() -> float:
+        with _watched(workload.servers) as watch:
+            throughput = zik.record_all(workload, replace(setup, statistics=True))
+        watches.append(watch)
+        return throughput
+
+    measured = alternate({"zik alone": alone, "zik with statistics": together}, rounds)
+    lines = [Line(name, taken) for name, taken in measured.items()]
+    ratio = measured["zik with statistics"].against(measured["zik alone"])
+    lines.append(Line(goals.BESIDE.what, ratio, "ratio", goal=goals.BESIDE))
+    behind_s = Measured(tuple(max(watch.user_s, default=0.0) for watch in watches))
+    lines.append(Line(goals.BEHIND.what, behind_s, "s", "one user's answers", goal=goals.BEHIND))
+    rollups_s = Measured(tuple(max(watch.rollups_s, default=0.0) for watch in watches))
+    lines.append(Line("how far rollups are behind then", rollups_s, "s", "everyone's answers"))
+    asked_ms = Measured(tuple(statistics.median(watch.asked_ms) for watch in watches))
+    lines.append(Line("one user's totals of all time, asked meanwhile", asked_ms, "ms"))
+    return lines
+
+
+@dataclass
+class Watch:
+    """What was seen while the workers recorded, a number for each look."""
+
+    user_s: list[float] = field(default_factory=list)
+    rollups_s: list[float] = field(default_factory=list)
+    asked_ms: list[float] = field(default_factory=list)
+
+
+@contextmanager
+def _watched(servers: Servers) -> Iterator[Watch]:
+    """Ask for the totals of one user, and count what they lack, all the while."""
+    watch = Watch()
+    stopped = threading.Event()
+
+    def look() -> None:
+        with opened_engine(servers.database_url) as engine:
+            while not stopped.wait(_LOOK_EVERY_S):
+                with snapshot(engine) as session:
+                    _look(session.connection(), watch)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield watch
+    finally:
+        stopped.set()
+        watcher.join()
+
+
+def _look(connection: Connection, watch: Watch) -> None:
+    user_id = connection.scalar(text("SELECT id FROM app_users WHERE username = :name"), {"name": _ASKED})
+    oldest_s = "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) FROM stale_days"
+    watch.rollups_s.append(float(connection.scalar(text(oldest_s)) or 0))
+    if user_id is None:
+        return
+    began = time.perf_counter()
+    told = totals(OfUser(connection, user_id, _RULE), span(Period.ALL, date.min)).plays
+    watch.asked_ms.append(1000 * (time.perf_counter() - began))
+    of_user = {"user_id": user_id}
+    stored = connection.scalar(text("SELECT count(*) FROM play_history WHERE user_id = :user_id"), of_user)
+    behind = connection.scalar(text(f"{oldest_s} WHERE user_id = :user_id"), of_user)
+    watch.user_s.append(0.0 if told == stored else float(behind or _LOOK_EVERY_S))
