@@ -102,4 +102,6 @@ class Report:
 def _figure(value: float) -> str:
     if value >= 1000:  # noqa: PLR2004 -- readable digits
         return f"{value:,.0f}"
+    if 0 < value < 0.1:  # noqa: PLR2004 -- readable digits
+        return f"{value:.2g}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"  # noqa: PLR2004 -- readable digits
