@@ -151,3 +151,19 @@ def test_a_user_without_plays_whose_timezone_changes_has_none(engine: Engine) ->
     record(engine, preference(key="timezone", value="Europe/Vienna"))
     assert waiting(engine, "ada") == []
     assert told(engine, "ada") == brute_force.Rollups()
+
+
+@pytest.mark.parametrize(
+    ("change", "time", "day"),
+    [
+        (_moves_west, "2021-04-22T00:30:00Z", date(2021, 4, 21)),
+        (_moves_east, "2021-04-22T23:30:00Z", date(2021, 4, 23)),
+    ],
+)
+def test_a_whole_history_that_waits_reaches_a_day_beyond_both_its_ends(
+    engine: Engine, change: Change, time: str, day: date
+) -> None:
+    record(engine, at(time, 1))
+    refresh(engine, RULE)
+    change(engine)
+    assert {key[1] for key in told(engine, "ada").hours} == {day}
