@@ -56,9 +56,9 @@ def _lines(workload: Workload, setup: zik.Setup, rounds: int) -> list[Line]:
     lines = [Line(name, taken) for name, taken in measured.items()]
     ratio = measured["zik with statistics"].against(measured["zik alone"])
     lines.append(Line(goals.BESIDE.what, ratio, "ratio", goal=goals.BESIDE))
-    behind_s = Measured(tuple(max(watch.user_s, default=0.0) for watch in watches))
+    behind_s = Measured(tuple(max(watch.user_s) for watch in watches))
     lines.append(Line(goals.BEHIND.what, behind_s, "s", "one user's answers", goal=goals.BEHIND))
-    rollups_s = Measured(tuple(max(watch.rollups_s, default=0.0) for watch in watches))
+    rollups_s = Measured(tuple(max(watch.rollups_s) for watch in watches))
     lines.append(Line("how far rollups are behind then", rollups_s, "s", "everyone's answers"))
     asked_ms = Measured(tuple(statistics.median(watch.asked_ms) for watch in watches))
     lines.append(Line("one user's totals of all time, asked meanwhile", asked_ms, "ms"))
@@ -76,13 +76,15 @@ class Watch:
 
 @contextmanager
 def _watched(servers: Servers) -> Iterator[Watch]:
-    """Ask for the totals of one user, and count what they lack, all the while."""
+    """Ask for the totals of one user, and count what they lack, all the while and once at the end."""
     watch = Watch()
     stopped = threading.Event()
 
     def look() -> None:
         with opened_engine(servers.database_url) as engine:
-            while not stopped.wait(_LOOK_EVERY_S):
+            last = False
+            while not last:
+                last = stopped.wait(_LOOK_EVERY_S)
                 with snapshot(engine) as session:
                     _look(session.connection(), watch)
 

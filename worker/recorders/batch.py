@@ -38,8 +38,7 @@ class Known:
 
     def strangers(self, accepted: Sequence[Accepted]) -> Sequence[Accepted]:
         """The events whose user or song would have to be asked for, or that know more of the song."""
-        songs, users = self.songs, self.users
-        return [entry for entry in accepted if entry.event.user not in users or _is_news(entry.event, songs)]
+        return [entry for entry in accepted if entry.event.user not in self.users or _has_news(entry.event, self.songs)]
 
     def learn(self, met: "Met") -> None:
         self.users.learn(met.users)
@@ -104,11 +103,14 @@ def record_batch(
     return Recorded(outcomes=outcomes, dead=dead, users=new_users, songs=new_songs)
 
 
-def _is_news(event: Event, songs: Memory[SongName, KnownSong]) -> bool:
-    if isinstance(event, Preference):
-        return False
-    known = songs.get(event.song.name)
-    return known is None or known.learns_from(event.song)
+def _has_news(event: Event, memory: Memory[SongName, KnownSong]) -> bool:
+    return not isinstance(event, Preference) and _well_known(event.song, memory) is None
+
+
+def _well_known(song: SongRef, memory: Memory[SongName, KnownSong]) -> KnownSong | None:
+    """What is known of a song; None where the client knows more, or nothing is."""
+    known = memory.get(song.name)
+    return None if known is None or known.learns_from(song) else known
 
 
 def _users(
@@ -130,8 +132,8 @@ def _song_ids(
     for position, (_, _, event) in enumerate(accepted):
         known = None
         if not isinstance(event, Preference):
-            known = memory.get(event.song.name)
-            if known is None or known.learns_from(event.song):
+            known = _well_known(event.song, memory)
+            if known is None:
                 news[position] = event.song
         song_ids.append(known.id if known else 0)
     new = resolve_songs(connection, news.values())

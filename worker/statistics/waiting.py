@@ -32,20 +32,18 @@ def _days_of_histories(connection: Connection, user_id: int) -> Iterator[date]:
         computed_with, or_(StaleHistory.user_id == user_id, StaleHistory.song_id.is_not(None))
     )
     whose = set(connection.scalars(marked.distinct()))
-    played = select(PlayHistory.played_at, PlayHistory.utc_offset_minutes).where(PlayHistory.user_id == user_id)
     if user_id in whose:
-        first, last = connection.execute(
-            select(func.min(PlayHistory.played_at), func.max(PlayHistory.played_at)).where(
-                PlayHistory.user_id == user_id
-            )
-        ).one()
+        ends = select(func.min(PlayHistory.played_at), func.max(PlayHistory.played_at))
+        first, last = connection.execute(ends.where(PlayHistory.user_id == user_id)).one()
         if first is not None:
             # A local day is never more than one day away from the UTC day.
             for number in range((last.date() - first.date()).days + 3):
                 yield first.date() + (number - 1) * _DAY
     elif whose:
         songs = select(StaleHistory.song_id).where(computed_with, StaleHistory.song_id.is_not(None))
-        for at, offset_minutes in connection.execute(played.where(PlayHistory.song_id.in_(songs))):
+        played = select(PlayHistory.played_at, PlayHistory.utc_offset_minutes)
+        theirs = played.where(PlayHistory.user_id == user_id, PlayHistory.song_id.in_(songs))
+        for at, offset_minutes in connection.execute(theirs):
             yield from local_days(at, offset_minutes)
 
 
