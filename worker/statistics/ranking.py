@@ -67,7 +67,7 @@ def ranking(listening: Listening, subject: Subject, span: Span, *, most: int) ->
         .join(Song, Song.id == place.song_id)
         .order_by(place.listens.desc(), place.plays.desc(), place.song_id)
     )  # fmt: skip
-    return [Place(place=number, **row) for number, row in enumerate(rows.mappings(), start=1)]
+    return [Place(number, *row) for number, row in enumerate(rows, start=1)]
 
 
 def _songs(listening: Listening, span: Span) -> _Sums:
