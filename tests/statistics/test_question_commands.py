@@ -2,18 +2,21 @@
 
 import base64
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from tests.clients import NOWHERE
 from tests.commands import Zik, zik_at
 from tests.strategies import NOW, accepted, play, preference, song
 from worker.database import transaction
+from worker.models import Song
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.charts import refresh_charts
 from worker.statistics.listen_rule import ListenRule
@@ -169,6 +172,36 @@ def test_stats_tells_a_user_from_everyone(zik: Zik) -> None:
         }
     ]
     assert (everyone.json["totals"][0]["plays"], everyone.json["totals"][0]["listeners"]) == (4, 2)
+
+
+def test_stats_of_everyone_tell_since_when_something_is_missing(zik: Zik, engine: Engine) -> None:
+    record(engine, play())
+    refresh(engine, ListenRule())
+    complete = zik("stats", "--json")
+    began = datetime.now(UTC).replace(microsecond=0)
+    record(engine, play(user="bob"))
+
+    lacking, ada = zik("stats", "--json"), zik("stats", "-u", "ada")
+
+    assert complete.err == ada.err == ""
+    assert lacking.json["totals"] == complete.json["totals"]
+    told = re.search(r"recorded since (\S+ \S+) UTC", lacking.err)
+    assert told is not None
+    assert began <= datetime.fromisoformat(told[1]).replace(tzinfo=UTC) <= datetime.now(UTC)
+
+
+def test_stats_of_everyone_tell_that_a_timezone_has_changed_and_not_what_a_song_is_filed_under(
+    zik: Zik, engine: Engine
+) -> None:
+    record(engine, play())
+    refresh(engine, ListenRule())
+    with transaction(engine) as session:
+        session.execute(update(Song).values(album_identity=uuid4()))
+    filed = zik("stats")
+    record(engine, preference(key="timezone", value="Europe/Vienna"))
+
+    assert filed.err == ""
+    assert "not counted yet" in zik("stats").err
 
 
 @pytest.mark.usefixtures("listened")

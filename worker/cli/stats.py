@@ -1,10 +1,11 @@
 from rich.table import Table
 
 from worker.cli.question import Answer, AsCsv, Asked, At, InPeriod, MaybeUser, question
-from worker.cli.terminal import AsJson, plain
+from worker.cli.terminal import AsJson, errors, plain
 from worker.report.wording import duration, share, span_name
 from worker.statistics.periods import Period
 from worker.statistics.totals import Totals, totals
+from worker.statistics.waiting import waiting_since
 
 
 def stats(
@@ -29,6 +30,8 @@ def stats(
             picture=lambda: _table(asked, found),
             why_nothing=lambda: asked.why_nothing("plays"),
         ).tell(as_json=as_json, as_csv=as_csv)  # fmt: skip
+        if found.plays and asked.user is None and (since := waiting_since(asked.listening.connection)):
+            errors.print(f"not counted yet: some of what was recorded since {since:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _table(asked: Asked, found: Totals) -> Table:

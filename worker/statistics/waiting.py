@@ -1,7 +1,7 @@
 """What the rollups do not say yet, because it waits to be computed."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, func, null, or_, select, union
@@ -52,6 +52,13 @@ def _days_of_histories(connection: Connection, user_id: int) -> Iterator[date]:
         theirs = played.where(PlayHistory.user_id == user_id, PlayHistory.song_id.in_(songs))
         for at, offset_minutes in connection.execute(theirs):
             yield from local_days(at, offset_minutes)
+
+
+def waiting_since(connection: Connection) -> datetime | None:
+    """When the change was made that has waited longest to be in everyone's totals. Costs a look at each mark."""
+    oldest_day = select(func.min(StaleDay.created_at)).scalar_subquery()
+    history = select(func.min(StaleHistory.created_at)).where(StaleHistory.charts_only.is_not(True)).scalar_subquery()
+    return min((at for at in connection.execute(select(oldest_day, history)).one() if at), default=None)
 
 
 def waiting_for_charts(connection: Connection) -> bool:
