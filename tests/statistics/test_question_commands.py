@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -184,10 +183,11 @@ def test_stats_of_everyone_tell_since_when_something_is_missing(zik: Zik, engine
     lacking, ada = zik("stats", "--json"), zik("stats", "-u", "ada")
 
     assert complete.err == ada.err == ""
+    assert complete.json["missing_since"] is None
     assert lacking.json["totals"] == complete.json["totals"]
-    told = re.search(r"recorded since (\S+ \S+) UTC", lacking.err)
-    assert told is not None
-    assert began <= datetime.fromisoformat(told[1]).replace(tzinfo=UTC) <= datetime.now(UTC)
+    since = datetime.fromisoformat(lacking.json["missing_since"])
+    assert began <= since <= datetime.now(UTC)
+    assert f"recorded since {since:%Y-%m-%d %H:%M:%S} UTC" in lacking.err
 
 
 def test_stats_of_everyone_tell_that_a_timezone_has_changed_and_not_what_a_song_is_filed_under(

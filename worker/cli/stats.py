@@ -19,8 +19,10 @@ def stats(
     """Tell how much was played, listened to and skipped: by one user, or by everyone."""
     with question(user, period, at) as asked:
         found = totals(asked.listening, asked.span)
+        # A user's answer never lacks anything.
+        missing_since = None if asked.user else waiting_since(asked.listening.connection)
         Answer(
-            facts=asked.facts(),
+            facts={**asked.facts(), "missing_since": missing_since.isoformat() if missing_since else None},
             name="totals",
             columns=(
                 "plays", "listens", "skips", "ms_played", "songs", "artists", "listeners", "days", "first_day",
@@ -30,8 +32,8 @@ def stats(
             picture=lambda: _table(asked, found),
             why_nothing=lambda: asked.why_nothing("plays"),
         ).tell(as_json=as_json, as_csv=as_csv)  # fmt: skip
-        if found.plays and asked.user is None and (since := waiting_since(asked.listening.connection)):
-            errors.print(f"not counted yet: some of what was recorded since {since:%Y-%m-%d %H:%M:%S} UTC")
+        if found.plays and missing_since:
+            errors.print(f"not counted yet: some of what was recorded since {missing_since:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _table(asked: Asked, found: Totals) -> Table:
