@@ -115,9 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
     add("measurement", choices=[*MEASUREMENTS, "all"])
-    add("--rounds", type=int, default=5, help="alternating rounds; the spread of fewer than five says little")
+    add("--rounds", type=int, help="alternating rounds, else 5; the spread of fewer says little")
     add("--events", type=int, help="plays that wait, or that are recorded; memory's full run takes 5000000")
-    add("--quick", action="store_true", help="few settings, two rounds: a first look")
+    add("--quick", action="store_true", help="few settings, and two rounds if --rounds does not say: a first look")
     add("--rows", type=int, nargs="+", help="growth, refreshing: how many plays are stored already")
     add("--plays", type=int, help="statistics: how many plays are stored, 100000 of them one user's")
     add("--seconds", type=float, default=10.0, help="latency: how long each rate is kept")

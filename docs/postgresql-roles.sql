@@ -16,8 +16,8 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO zik_owner;
 GRANT USAGE ON SCHEMA public TO zik_worker;
 
--- Whatever the owner will make, the worker may read and fill. It deletes only what its own work leaves behind: stale
--- days that have been computed, and dead letters that were retried. TRUNCATE, DDL and other people's tables it gets not.
+-- Whatever the owner will make, the worker may read, fill and delete from: marks and rollups as it computes, dead letters
+-- that were retried, a person whom `zik forget` erases. TRUNCATE, DDL and other people's tables it gets not.
 ALTER DEFAULT PRIVILEGES FOR ROLE zik_owner IN SCHEMA public
     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO zik_worker;
 ALTER DEFAULT PRIVILEGES FOR ROLE zik_owner IN SCHEMA public

@@ -33,6 +33,12 @@ def find(engine: Engine, *, reason: str | None = None, limit: int | None = None)
         return session.scalars(_selected(reason).limit(limit)).all()
 
 
+def numbers(engine: Engine, *, reason: str | None = None) -> Sequence[int]:
+    """The numbers of letters in order of arrival, without what they hold."""
+    with snapshot(engine) as session:
+        return session.scalars(_selected(reason).with_only_columns(DeadLetter.id)).all()
+
+
 def get(engine: Engine, letter_id: int) -> DeadLetter | None:
     with snapshot(engine) as session:
         return session.get(DeadLetter, letter_id)

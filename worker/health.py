@@ -42,7 +42,7 @@ def health(stream: EventStream, *, within_s: float, host: str | None = None) -> 
     ages_s = {name: age_s for name, age_s in stream.last_through_s().items() if host in (None, _host_of(name))}
     where = f" on {host}" if host else ""
     if not ages_s:
-        return Health("", f"no drain has ever got through{where}: is a worker running? See `zik doctor`")
+        return Health("", f"no drain is known{where}: is a worker running? See `zik doctor`")
     if min(ages_s.values()) > within_s:
         return Health("", f"no drain has got through{where} for {min(ages_s.values()):,.0f} s: see `zik doctor`")
     trouble = _stuck(stream, ages_s, host, within_s) if host else _late(stream, within_s)

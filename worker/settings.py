@@ -29,10 +29,10 @@ def default_home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "zik"
 
 
-def _scheme(url: str) -> str:
+def _scheme(url: str, example: str) -> str:
     scheme, separator, _ = url.partition("://")
     if not separator:
-        raise ValueError("must be a URL, as in redis://127.0.0.1:6379/0 or sqlite:///dev.db")
+        raise ValueError(f"must be a URL, as in {example}")
     return scheme.lower()
 
 
@@ -45,7 +45,7 @@ def _check_port(url: str) -> None:
 
 
 def _database_url(url: str, info: ValidationInfo) -> str:
-    scheme = _scheme(url)
+    scheme = _scheme(url, "sqlite:///dev.db or postgresql://user@host/name")
     rest = url.partition("://")[2]
     if scheme in _POSTGRES:
         _check_port(url)
@@ -67,7 +67,7 @@ def _absolute_folder(folder: Path) -> Path:
 
 
 def _redis_url(url: str) -> str:
-    scheme = _scheme(url)
+    scheme = _scheme(url, "redis://127.0.0.1:6379/0")
     if scheme not in _REDIS:
         raise ValueError("must begin with redis://, rediss:// or unix://")
     _check_port(url)
@@ -81,7 +81,7 @@ def _only_in_tests(point: Point | None, info: ValidationInfo) -> Point | None:
 
 
 def _broker_url(url: str) -> str:
-    _scheme(url)
+    _scheme(url, "redis://127.0.0.1:6379/0")
     _check_port(url)
     return url
 

@@ -219,6 +219,38 @@ def test_discard_deletes_only_the_chosen_letters(zik: Zik, stream: EventStream) 
     assert zik("status", "--json").json["dead_letters"] == {"missing_field": 1}
 
 
+@pytest.mark.parametrize("doing", ["retry", "discard"])
+def test_letters_chosen_in_two_ways_are_left_alone(zik: Zik, stream: EventStream, doing: str) -> None:
+    stream.append([BAD])
+    zik("drain")
+    (letter,) = zik("dead", "list", "--json").json
+
+    answers = [
+        zik("dead", doing, str(letter["number"]), "--reason", "invalid_json"),
+        zik("dead", doing, str(letter["number"]), "--all"),
+        zik("dead", doing, "--reason", "missing_field", "--all"),
+    ]
+
+    assert {answer.code for answer in answers} == {2}
+    assert all("in one way" in answer.err for answer in answers)
+    assert zik("dead", "list", "--json").json == [letter]
+
+
+@pytest.mark.parametrize("doing", ["retry", "discard"])
+def test_a_number_that_no_letter_has_is_named_before_anything_is_done(
+    zik: Zik, stream: EventStream, doing: str
+) -> None:
+    stream.append([BAD])
+    zik("drain")
+    (letter,) = zik("dead", "list", "--json").json
+
+    answer = zik("dead", doing, str(letter["number"]), "77", "78")
+
+    assert answer.code == 1
+    assert "there is no dead letter 77, 78" in answer.err
+    assert zik("dead", "list", "--json").json == [letter]
+
+
 def test_the_doctor_says_what_to_change(zik: Zik) -> None:
     answer = zik("doctor", "--json")
 

@@ -41,7 +41,7 @@ def test_no_drain_is_a_finding(stream: EventStream, sqlite: Engine, valkey: "red
 def test_statistics_that_nobody_computes_are_a_finding(
     stream: EventStream, sqlite: Engine, valkey: "redis.Redis"
 ) -> None:
-    assert found(stream, sqlite)["Statistics"].found == "never brought up to date"
+    assert found(stream, sqlite)["Statistics"].found == "never brought up to date by a worker"
     valkey.hset(MEASURES, mapping=dict.fromkeys(of_aggregation(), 1))
     assert "celery -A worker beat" in found(stream, sqlite)["Statistics"].advice
     stream.report("", of_aggregation())

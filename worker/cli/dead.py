@@ -96,11 +96,14 @@ def discard(
 
 
 def _chosen(engine: Engine, ids: Sequence[int] | None, *, every: bool, reason: Reason | None) -> list[int]:
-    if not ids and not every and reason is None:
-        raise typer.BadParameter("name the letters: their numbers, --reason CODE or --all")
-    if ids:
-        return list(ids)
-    return [letter.id for letter in dead_letters.find(engine, reason=reason)]
+    if sum((bool(ids), every, reason is not None)) != 1:
+        raise typer.BadParameter("name the letters in one way: by their numbers, by --reason CODE or with --all")
+    there = dead_letters.numbers(engine, reason=reason)
+    if not ids:
+        return list(there)
+    if unknown := sorted(set(ids).difference(there)):
+        raise ZikError(f"there is no dead letter {', '.join(map(str, unknown))}: see `zik dead list`")
+    return list(dict.fromkeys(ids))
 
 
 def _as_json(letter: DeadLetter) -> dict[str, Any]:

@@ -24,7 +24,10 @@ Files = Annotated[
         help="Exports of Spotify, Last.fm, ListenBrainz, Maloja, Koito or Rockbox, or a table; zipped or not.",
     ),
 ]
-User = Annotated[str | None, typer.Option(metavar="NAME", help="Whose history it is, where the file does not say.")]
+User = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Whose history it is, whatever the file says of it."),
+]
 Timezone = Annotated[
     str | None, typer.Option(metavar="ZONE", help="Where the listener was, for local times: Europe/Berlin.")
 ]
@@ -36,7 +39,7 @@ def import_files(
 ) -> None:
     """Publish listening histories. Importing one again, or one that overlaps, adds nothing.
 
-    Waits while as many events as may (ZIK_MAX_WAITING) are in the stream.
+    Waits while ZIK_MAX_WAITING events or more are in the stream.
     Exit code 1 if a file or a row of one was refused.
     """
     done: list[Summary] = []

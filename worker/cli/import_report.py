@@ -10,6 +10,7 @@ from worker.cli.terminal import complain, console, errors, print_json, say
 from worker.importers.formats import known_formats
 from worker.importers.importing import Summary
 from worker.importers.row import NO_SONG
+from worker.report.wording import amount
 
 
 def tell(summaries: list[Summary], complaints: list[str], *, dry_run: bool, ended: bool) -> None:
@@ -27,7 +28,7 @@ def tell(summaries: list[Summary], complaints: list[str], *, dry_run: bool, ende
     if summaries:
         console.print(_table(summaries))
     events = sum(summary.published for summary in summaries)
-    say(f"would publish {events:,} events" if dry_run else f"published {events:,} events")
+    say(f"{'would publish' if dry_run else 'published'} {amount(events, 'event')}")
     if ended:
         where = f" in {summaries[-1].name}" if summaries else ""
         say(f"stopped{where}; the same command goes on, and what is published already adds nothing")

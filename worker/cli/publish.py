@@ -9,6 +9,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from worker.cli.patience import Append, patient_append
 from worker.cli.terminal import AsJson, console, errors, print_json
 from worker.publishing import Published, lines_of, publish_lines
+from worker.report.wording import amount
 from worker.settings import load_settings
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON Lines, plain or gzip; - is standard input.")]
@@ -17,7 +18,7 @@ Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON Lines,
 def publish(files: Files, *, as_json: AsJson = False) -> None:
     """Publish events from files. A bad line is told and not sent; the others are. Exit code 1 if there was one.
 
-    Waits while as many events as may (ZIK_MAX_WAITING) are in the stream.
+    Waits while ZIK_MAX_WAITING events or more are in the stream.
     """
     done: dict[str, Published] = {}
     with patient_append(load_settings()) as append, _progress(quiet=as_json) as progress:
@@ -63,7 +64,7 @@ def _tell(done: dict[str, Published]) -> None:
         for line in published.bad:
             errors.print(f"{name}:{line.number}: {line.error}", style="red", markup=False, highlight=False)
     sent, bad = sum(p.sent for p in done.values()), sum(len(p.bad) for p in done.values())
-    console.print(f"published {sent:,} events" + (f", refused {bad:,}" if bad else ""), highlight=False)
+    console.print(f"published {amount(sent, 'event')}" + (f", refused {bad:,}" if bad else ""), highlight=False)
 
 
 def _as_json(published: Published) -> dict[str, object]:

@@ -34,7 +34,7 @@ def as_day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter("must be a day, as in 2026-11-23, or today") from None
+        raise typer.BadParameter("must be a day, as in 2026-11-23") from None
 
 
 OneUser = Annotated[str, typer.Option("--user", "-u", help="Whose listening.")]
@@ -90,8 +90,10 @@ class Asked:
         if self.user is None and waiting_for_charts(self.listening.connection):
             return f"the statistics of {self.whose} have not been computed yet: run `zik aggregate`"
         known = totals(self.listening, ALL_TIME)
-        there_are = f"; there are plays from {known.first_day} to {known.last_day}" if known.plays else ""
-        return f"no {what} of {self.whose} in {when or span_name(self.span)}{there_are}"
+        if not known.plays:
+            return f"no plays of {self.whose} have been recorded yet"
+        there_are = f"there are plays from {known.first_day} to {known.last_day}"
+        return f"no {what} of {self.whose} in {when or span_name(self.span)}; {there_are}"
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from worker.printable import printable
 from worker.report.page import page
 from worker.report.year import year_of
 
-WhichYear = Annotated[int | None, typer.Option("--year", "-y", min=1, max=9999, help="Else this one.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="The file, else zik-USER-YEAR.html.")]
+WhichYear = Annotated[int | None, typer.Option("--year", "-y", min=1, max=9999, help="This year, if not given.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="The file, zik-USER-YEAR.html if not given.")]
 
 
 def report(*, user: OneUser, year: WhichYear = None, output: Output = None, as_json: AsJson = False) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from worker.cli.terminal import AsJson, console, print_json, say
 from worker.crash import arm
 from worker.database import opened_engine, transaction
+from worker.report.wording import amount
 from worker.settings import Settings, load_settings
 from worker.statistics.charts import refresh_charts
 from worker.statistics.listen_rule import ListenRule
@@ -59,8 +60,8 @@ def verify(*, as_json: AsJson = False) -> None:
         for each in verdict.differences[:_MOST_SHOWN]:
             say(f"{each.where}: the history says {each.wanted}, the rollup {each.found}")
         say(
-            f"{len(verdict.differences):,} differences in the statistics of {verdict.users:,} users and in "
-            f"{verdict.charts:,} charts; {verdict.waiting:,} marks wait to be computed"
+            f"{amount(len(verdict.differences), 'difference')} in the statistics of {amount(verdict.users, 'user')} "
+            f"and in {amount(verdict.charts, 'chart')}; marks that wait to be computed: {verdict.waiting:,}"
         )
         if not verdict.exact:
             say("`zik recompute` computes them anew. Please report it, too: they should never differ")
@@ -86,4 +87,4 @@ def _refresh(engine: Engine, settings: Settings, *, as_json: bool) -> None:
     if as_json:
         print_json({"days": done.days, "histories": done.histories, "charts": charts})
     else:
-        say(f"computed {done.days:,} days and drew {charts:,} charts")
+        say(f"computed {amount(done.days, 'day')} and drew {amount(charts, 'chart')}")

@@ -124,8 +124,8 @@ def _drains(stream: EventStream) -> Finding:
 def _statistics(stream: EventStream, info: Mapping[str, Any]) -> Finding:
     at_s = last_aggregation_at(stream.measures())
     age_s = info["server_time_usec"] / 1e6 - at_s if at_s else inf
-    found = f"brought up to date {max(age_s, 0):,.0f} s ago" if at_s else "never brought up to date"
-    advice = "start a beat, `celery -A worker beat`, and a worker; `zik aggregate` does it at once"
+    found = f"brought up to date {max(age_s, 0):,.0f} s ago" if at_s else "never brought up to date by a worker"
+    advice = "start a beat, `celery -A worker beat`, and a worker"
     return Finding("Statistics", found, advice if age_s > _STATISTICS_LATE_S else "")
 
 

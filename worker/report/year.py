@@ -49,7 +49,7 @@ def year_of(listening: OfUser, listener: Listener, year: int, *, today: date) ->
     found = totals(listening, wanted)
     if not found.plays:
         whose = printable(listener.username)
-        raise ZikError(f"there is no play of {whose} in {year}: `zik stats --user` says when there are any")
+        raise ZikError(f"there is no play of {whose} in {year}: `zik stats --user {whose}` says when there are any")
     return Year(
         listener=listener,
         span=wanted,
