@@ -129,13 +129,16 @@ class Drain:
         accepted, letters = killers(batch) if turn.kills_reader else triage(batch.entries, self.now())
         watch.lap(Phase.DECODE)
         pass_by(Point.AFTER_DECODE)
-        outcomes = self._record(accepted, letters)
-        watch.lap(Phase.RECORD)
-        self._acknowledge(outcomes)
+        outcomes: dict[str, Outcome] = {}
+        for part in self._recorded(accepted, letters):
+            watch.lap(Phase.RECORD)
+            self._acknowledge(part)
+            watch.lap(Phase.ACKNOWLEDGE)
+            outcomes |= part
+            tally.outcomes += Counter(part.values())
         pass_by(Point.AFTER_ACKNOWLEDGE)
         self.stream.forget_vanished(batch.vanished)
         watch.lap(Phase.ACKNOWLEDGE)
-        tally.outcomes += Counter(outcomes.values())
         tally.batches += 1
         tell_batch(self.consumer, batch, outcomes, watch.seconds)
         tell_events(accepted, letters, outcomes)
@@ -154,21 +157,31 @@ class Drain:
             # The batches are recorded and acknowledged; what was measured of them is not worth a retry.
             logger.debug("measured in vain: %s", error)
 
-    def _record(self, accepted: list[Accepted], letters: list[Letter], *, asked: bool = False) -> dict[str, Outcome]:
-        """Record in one transaction; where the database refuses a row, halve until the row stands alone."""
+    def _recorded(
+        self, accepted: list[Accepted], letters: list[Letter], *, asked: bool = False
+    ) -> Iterator[dict[str, Outcome]]:
+        """Record in one transaction; where the database refuses a row, halve until the row stands alone.
+
+        What each transaction has settled is told at once, to be acknowledged. A database that refuses every row takes
+        long over a batch, and a task whose time is up must not have to begin anew.
+        """
         if not accepted and not letters:
-            return {}
+            return
         try:
-            return self._commit(accepted, letters)
+            settled = self._commit(accepted, letters)
         except RowRefusedError as refusal:
             if not asked:
                 # Perhaps a user or a song that we remember has been deleted: forget, and ask the database.
                 self.known.forget()
-                return self._record(accepted, letters, asked=True)
-            if len(accepted) <= 1:
-                return self._bury(letters + [refused(entry, refusal) for entry in accepted])
-        middle = len(accepted) // 2
-        return self._record(accepted[:middle], letters, asked=True) | self._record(accepted[middle:], [], asked=True)
+                yield from self._recorded(accepted, letters, asked=True)
+                return
+            if len(accepted) > 1:
+                middle = len(accepted) // 2
+                yield from self._recorded(accepted[:middle], letters, asked=True)
+                yield from self._recorded(accepted[middle:], [], asked=True)
+                return
+            settled = self._bury(letters + [refused(entry, refusal) for entry in accepted])
+        yield settled
 
     def _commit(self, accepted: list[Accepted], letters: list[Letter]) -> dict[str, Outcome]:
         self._introduce(accepted)

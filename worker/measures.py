@@ -61,7 +61,7 @@ _AGGREGATION: Final = "aggregation//at"
 
 
 class Stopwatch:
-    """The seconds that each phase took."""
+    """The seconds that each phase took, in all its laps."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -70,7 +70,7 @@ class Stopwatch:
 
     def lap(self, phase: Phase) -> None:
         now = self._monotonic()
-        self.seconds[phase], self._since = now - self._since, now
+        self.seconds[phase], self._since = self.seconds.get(phase, 0.0) + now - self._since, now
 
 
 def of_batch(events: int, seconds: Mapping[Phase, float]) -> dict[str, int]:

@@ -19,6 +19,9 @@ ENV_FILES: tuple[Path, ...] = (_CHECKOUT / ".env", Path(".env"))
 # Where containers find their secrets: a file for each, named as the setting is, in small letters.
 _SECRETS: Final = "/run/secrets"
 _POSTGRES: Final = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+asyncpg"}
+# Beyond this no play can count, and neither can PostgreSQL's integers in milliseconds.
+_LONGEST_PLAY_S: Final = 24 * 86_400
+_CENTURY_DAYS: Final = 36_500
 _REDIS: Final = {"redis", "rediss", "unix", "valkey", "valkeys"}
 
 
@@ -110,9 +113,9 @@ class Settings(BaseSettings):
     zik_max_waiting: Annotated[int, Field(ge=0)] = 1_000_000
 
     zik_listen_percent: Annotated[int, Field(ge=0, le=100)] = 50
-    zik_listen_seconds: Annotated[int, Field(ge=0)] = 240
-    zik_listen_unknown_seconds: Annotated[int, Field(ge=0)] = 30
-    zik_keep_dead_letters_days: Annotated[int, Field(ge=1)] | None = None
+    zik_listen_seconds: Annotated[int, Field(ge=0, le=_LONGEST_PLAY_S)] = 240
+    zik_listen_unknown_seconds: Annotated[int, Field(ge=0, le=_LONGEST_PLAY_S)] = 30
+    zik_keep_dead_letters_days: Annotated[int, Field(ge=1, le=_CENTURY_DAYS)] | None = None
 
     zik_production: bool = False
     zik_crash_at: Annotated[Point | None, AfterValidator(_only_in_tests)] = None

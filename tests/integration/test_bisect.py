@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine, event, text
 
 from tests.workers import count, play, plays
@@ -14,6 +15,8 @@ from worker.outcome import Outcome
 from worker.stream import EventStream
 
 REFUSED_MS = 666
+# Of eight that are all refused: some are buried by then, and not all.
+TIME_FOR_COMMITS = 5
 
 REFUSE = {
     "postgresql": f"ALTER TABLE play_history ADD CONSTRAINT no_beast CHECK (ms_played <> {REFUSED_MS})",
@@ -69,6 +72,32 @@ def test_finding_the_refused_row_takes_few_transactions(stream: EventStream, pic
         event.remove(picky, "begin", listener)
     # Twice for all, each time with users and songs before; then the halves.
     assert len(begun) <= 2 * math.ceil(math.log2(1000)) + 6
+
+
+def test_what_is_settled_is_acknowledged_though_the_time_is_up_before_the_batch_is(
+    stream: EventStream, picky: Engine
+) -> None:
+    """A database that refuses every row takes longer over a batch than a task may: the next one goes on from there."""
+    stream.append([refused(f"Beast {number}") for number in range(8)])
+    commits = 0
+
+    def is_up(_: object) -> None:
+        nonlocal commits
+        commits += 1
+        if commits > TIME_FOR_COMMITS:
+            raise SoftTimeLimitExceeded
+
+    event.listen(picky, "commit", is_up)
+    try:
+        with pytest.raises(SoftTimeLimitExceeded):
+            Drain(stream, picky, "a").run()
+    finally:
+        event.remove(picky, "commit", is_up)
+    books = stream.books()
+    assert 0 < books.dead == count(picky, "dead_letters") < 8
+    assert books.waiting == 8 - books.dead
+    Drain(stream, picky, "a").run()
+    assert (stream.books().dead, count(picky, "dead_letters"), stream.books().balanced) == (8, 8, True)
 
 
 def test_letters_of_a_batch_with_refused_rows_are_kept_once(stream: EventStream, picky: Engine) -> None:

@@ -106,6 +106,15 @@ def test_a_question_that_cannot_be_answered_says_what_to_add(zik: Zik, arguments
     assert said in " ".join(answer.err.replace("│", " ").split())
 
 
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "today", "2026-02-30"])
+@pytest.mark.parametrize("asked", [("top", "songs", "--period", "week", "--at"), ("days", "--until")])
+def test_a_day_that_is_none_is_refused(zik: Zik, asked: tuple[str, ...], day: str) -> None:
+    answer = zik(*asked, day, "--user", "ada")
+
+    assert answer.code == 2
+    assert "must be a day, as in 2026-11-23" in answer.err
+
+
 def test_an_unknown_user_is_an_error_that_says_what_to_do(zik: Zik) -> None:
     answer = zik("stats", "--user", "nobody")
 

@@ -161,8 +161,11 @@ def test_rollups_equal_a_recount_after_anything(engine: Engine, steps: list[Step
         ] == brute_force.song_chart(engine, wanted)
 
 
+SECONDS = st.integers(0, 700) | st.just(24 * 86_400)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(BATCHES, st.integers(0, 100), st.integers(0, 700), st.integers(0, 700))
+@given(BATCHES, st.integers(0, 100), SECONDS, SECONDS)
 def test_any_rule_counts_as_a_recount_does(
     engine: Engine, batch: list[Mapping[str, Any]], percent: int, enough_s: int, unknown_s: int
 ) -> None:

@@ -3,22 +3,25 @@
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, event, func, select, update
 
 from tests.statistics.rows import RULE, assert_exact, record
 from tests.strategies import accepted, event_id, play, preference, song
 from worker.database import snapshot, transaction
-from worker.models import SongDay, StaleDay, User
+from worker.models import Song, SongDay, StaleChart, StaleDay, StaleHistory, User
 from worker.recorders.batch import Known, record_batch
 from worker.statistics import charts, ranking, rollups
 from worker.statistics.charts import refresh_charts
 from worker.statistics.ranking import Place
 from worker.statistics.refresh import refresh
+from worker.statistics.stale import spread_histories
 from worker.statistics.verify import verify
+from worker.statistics.waiting import waiting_since
 
 TODAY = date(2021, 4, 22)
 
@@ -83,6 +86,80 @@ def test_a_sweep_begins_with_what_has_waited_longest(engine: Engine) -> None:
     assert days.pop(eve) < min(days.values())
     assert refresh(engine, RULE).finished
     assert_exact(engine)
+
+
+@pytest.mark.parametrize(("most_plays", "steps"), [(1, [1, 1, 1, 0]), (3, [1, 1, 1, 0]), (4, [2, 1, 0])])
+def test_histories_are_spread_with_no_more_plays_at_once_than_a_transaction_has_time_for(
+    engine: Engine, most_plays: int, steps: list[int]
+) -> None:
+    """One that outlasts its task would be rolled back, and begin anew for ever."""
+    for number, title in enumerate("aabbcc"):
+        at = f"2021-04-{20 + number}T12:00:00Z"
+        record(engine, play(id=event_id(number), time=at, song=song(title=title, duration_ms=...)))
+    refresh(engine, RULE)
+    with transaction(engine) as session:
+        session.execute(update(Song).values(duration_ms=200_000))
+    spread = []
+    for _ in steps:
+        with transaction(engine) as session:
+            spread.append(spread_histories(session.connection(), most=20, most_plays=most_plays))
+    assert spread == steps
+    refresh(engine, RULE)
+    assert_exact(engine)
+
+
+def test_days_of_a_history_have_waited_for_as_long_as_the_history_has(engine: Engine) -> None:
+    record(engine, play(song=song(duration_ms=...)))
+    refresh(engine, RULE)
+    long_ago = datetime(2021, 4, 22, 12, 30, tzinfo=UTC)
+    with transaction(engine) as session:
+        session.execute(update(Song).values(duration_ms=200_000))
+        session.execute(update(StaleHistory).values(created_at=long_ago))
+    with transaction(engine) as session:
+        assert waiting_since(session.connection()) == long_ago
+        assert spread_histories(session.connection(), most=20, most_plays=10) == 1
+    with snapshot(engine) as session:
+        assert waiting_since(session.connection()) == long_ago
+    refresh(engine, RULE)
+    with snapshot(engine) as session:
+        assert waiting_since(session.connection()) is None
+
+
+def test_marks_of_charts_that_are_not_drawn_yet_become_one_a_day(engine: Engine) -> None:
+    """Each sweep leaves one for each of its days: after a large import more than a worker can hold."""
+    for number in range(3):
+        record(engine, play(id=event_id(number), time="2021-04-22T12:00:00+02:00", song=song(title=str(number))))
+        refresh(engine, RULE)
+    assert marks_of_charts(engine) == 3
+    refresh_charts(engine, today=TODAY + timedelta(days=800), closed=False)
+    assert marks_of_charts(engine) == 1
+    refresh_charts(engine, today=TODAY + timedelta(days=800), closed=True)
+    assert marks_of_charts(engine) == 0
+    assert_exact(engine)
+    assert verify(engine, RULE).differences == []
+
+
+def test_the_mark_of_a_day_that_is_computed_meanwhile_stays(postgres: Engine) -> None:
+    """Between the look at which days are marked, and the deletion of all but one mark of each."""
+    later = TODAY + timedelta(days=1)
+    with transaction(postgres) as session:
+        session.add(StaleChart(day=TODAY, mark=uuid4()))
+
+    def marks_another(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("DELETE FROM stale_charts"):
+            event.remove(postgres, "before_cursor_execute", marks_another)
+            with transaction(postgres) as session:
+                session.add(StaleChart(day=later, mark=uuid4()))
+
+    event.listen(postgres, "before_cursor_execute", marks_another)
+    refresh_charts(postgres, today=TODAY + timedelta(days=800), closed=False)
+    with snapshot(postgres) as session:
+        assert sorted(session.scalars(select(StaleChart.day))) == [TODAY, later]
+
+
+def marks_of_charts(engine: Engine) -> int:
+    with snapshot(engine) as session:
+        return session.scalar(select(func.count()).select_from(StaleChart)) or 0
 
 
 def test_a_sweep_does_not_hold_up_the_recorder(postgres: Engine) -> None:

@@ -32,6 +32,19 @@ def test_the_default_database_is_one_file_whatever_the_working_directory(
     assert load_settings().database_url == f"sqlite:///{CHECKOUT / 'dev.db'}"
 
 
+@pytest.mark.parametrize(
+    ("setting", "most"),
+    [
+        ("zik_listen_seconds", 24 * 86_400),
+        ("zik_listen_unknown_seconds", 24 * 86_400),
+        ("zik_keep_dead_letters_days", 36_500),
+    ],
+)
+def test_a_number_that_dates_and_integers_cannot_hold_is_refused_at_the_start(setting: str, most: int) -> None:
+    assert getattr(load_settings(**{setting: most}), setting) == most
+    assert complaint(**{setting: most + 1}).startswith(f"{setting.upper()}: ")
+
+
 def test_another_process_in_another_directory_opens_the_same_file(tmp_path: Path) -> None:
     script = "from worker.settings import load_settings; print(load_settings().database_url)"
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}

@@ -32,9 +32,13 @@ _FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 def as_day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter("must be a day, as in 2026-11-23") from None
+        day = date.min
+    # The weeks and years around it are asked for, too.
+    if not date.min.year + 2 < day.year < date.max.year:
+        raise typer.BadParameter("must be a day, as in 2026-11-23")
+    return day
 
 
 OneUser = Annotated[str, typer.Option("--user", "-u", help="Whose listening.")]

@@ -5,13 +5,14 @@ from datetime import date, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, delete, insert, select, text, tuple_
+from sqlalchemy import Connection, Engine, delete, insert, literal, select, text, tuple_
 
 from worker.database import patient, snapshot, transaction
 from worker.models import ChartPlace, StaleChart
 from worker.statistics.listening import OfEveryone
 from worker.statistics.periods import Span, spans_of
 from worker.statistics.ranking import Place, Subject, ranking
+from worker.statistics.stale import new_mark
 
 # A chart is kept to this place.
 LENGTH: Final = 500
@@ -28,6 +29,8 @@ def refresh_charts(engine: Engine, *, today: date, closed: bool) -> int:
         today: the day in UTC. The periods of the days around it are running, somewhere on Earth.
         closed: whether periods that have ended count too; a late play or an import changes them.
     """
+    with transaction(patient(engine)) as session:
+        _leave_one_mark_a_day(session.connection())
     with snapshot(engine) as session:
         # Read before the charts are drawn: what is marked later has perhaps not been seen, and stays.
         marks = session.execute(select(StaleChart.day, StaleChart.mark)).all()
@@ -44,10 +47,27 @@ def refresh_charts(engine: Engine, *, today: date, closed: bool) -> int:
     return len(wanted)
 
 
-def _draw(connection: Connection, span: Span) -> None:
+def _leave_one_mark_a_day(connection: Connection) -> None:
+    """After a large import there are millions, one of each sweep for each of its days: more than fit into a worker.
+
+    Whoever reads the new marks sees all that the old ones stood for, also of those that are deleted and not counted.
+    """
+    _alone(connection)
+    mark = new_mark()
+    days = select(StaleChart.day, literal(mark)).distinct()
+    connection.execute(insert(StaleChart).from_select(["day", "mark"], days))
+    kept = select(StaleChart.day).where(StaleChart.mark == mark)
+    connection.execute(delete(StaleChart).where(StaleChart.mark != mark, StaleChart.day.in_(kept)))
+
+
+def _alone(connection: Connection) -> None:
+    """Two who draw the same chart would meet in its rows. The lock comes first, so that the second sees more."""
     if connection.dialect.name == "postgresql":
-        # Two who draw the same chart would meet in its rows. The lock comes first, so that the second sees more.
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+
+
+def _draw(connection: Connection, span: Span) -> None:
+    _alone(connection)
     connection.execute(delete(ChartPlace).where(ChartPlace.period == span.period, ChartPlace.starts_on == span.first))
     places = [
         {"subject": subject.value, "period": span.period.value, "starts_on": span.first, **vars(place)}

@@ -1,6 +1,6 @@
 """Local time: by the offset of each event, else by the user's `timezone` preference, else UTC."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -28,13 +28,13 @@ class Stretch(NamedTuple):
 
 def zone(preference: Any) -> tzinfo:
     """The timezone that a preference names, by the names of the IANA database; anything else is UTC."""
-    return _named(preference) if isinstance(preference, str) else UTC
+    # Looked up in the list, because a file system may tell names apart by their case, or not.
+    return ZoneInfo(preference) if isinstance(preference, str) and preference in _names() else UTC
 
 
 @cache
-def _named(name: str) -> tzinfo:
-    # Looked up in the list, because a file system may tell names apart by their case, or not.
-    return ZoneInfo(name) if name in available_timezones() else UTC
+def _names() -> Collection[str]:
+    return available_timezones()
 
 
 def zones_of(connection: Connection, user_ids: Iterable[int]) -> Mapping[int, tzinfo]:

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 _SONGS_AT_ONCE: Final = 1_000
 _HISTORIES_AT_ONCE: Final = 20
+# About a second's work.
+_PLAYS_AT_ONCE: Final = 200_000
 # With some twenty plays a day: a few batches of the recorder.
 _DAYS_AT_ONCE: Final = 2_000
 _BEFORE_ALL: Final = (0, date.min)
@@ -72,13 +74,17 @@ def _steps(engine: Engine, rule: ListenRule, done: Refreshed, days_at_once: int)
         yield
     while _commit(engine, lambda connection: spread_to_charts(connection, most=_SONGS_AT_ONCE)):
         yield
-    while histories := _commit(engine, lambda connection: spread_histories(connection, most=_HISTORIES_AT_ONCE)):
+    while histories := _commit(engine, _spread):
         done.histories += histories
         yield
     # Where a sweep has no time for all, the next one begins with what has waited longest, and nobody waits for ever.
     oldest = _oldest(engine)
     for part in ((oldest, _AFTER_ALL), (_BEFORE_ALL, oldest)):
         yield from _days_between(part, engine, rule, done, days_at_once)
+
+
+def _spread(connection: Connection) -> int:
+    return spread_histories(connection, most=_HISTORIES_AT_ONCE, most_plays=_PLAYS_AT_ONCE)
 
 
 def _oldest(engine: Engine) -> UserDay:

@@ -5,11 +5,11 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, tuple_
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, tuple_
 from uuid_utils import uuid7
 
-from worker.models import ChartPlace, StaleDay, StaleHistory, User
-from worker.recorders.rows import Statement
+from worker.models import ChartPlace, PlayHistory, StaleDay, StaleHistory, User
+from worker.recorders.rows import Statement, instant
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups import day_rows
 
@@ -33,20 +33,20 @@ _SHIFTED: Final = {
 # Days that have rollups and no plays count too: what nobody can explain is computed anew with the rest.
 _SPREAD: Final = Statement(
     """
-    INSERT INTO stale_days (user_id, day, mark)
-    SELECT DISTINCT user_id, day, mark FROM (
-        SELECT play.user_id, {utc_day_shifted} AS day, CAST(mark AS {uuid}) AS mark
+    INSERT INTO stale_days (user_id, day, mark, created_at)
+    SELECT DISTINCT user_id, day, mark, since FROM (
+        SELECT play.user_id, {utc_day_shifted} AS day, CAST(mark AS {uuid}) AS mark, since
           FROM {rows} JOIN play_history AS play ON play.user_id = incoming.user_id CROSS JOIN {shifts}
         UNION ALL
-        SELECT play.user_id, {utc_day_shifted} AS day, CAST(mark AS {uuid}) AS mark
+        SELECT play.user_id, {utc_day_shifted} AS day, CAST(mark AS {uuid}) AS mark, since
           FROM {rows} JOIN play_history AS play ON play.song_id = incoming.song_id CROSS JOIN {shifts}
         UNION ALL
-        SELECT hours.user_id, hours.day, CAST(mark AS {uuid}) AS mark
+        SELECT hours.user_id, hours.day, CAST(mark AS {uuid}) AS mark, since
           FROM {rows} JOIN listening_hours AS hours ON hours.user_id = incoming.user_id
     ) AS days
     ORDER BY user_id, day
     """,
-    {"user_id": "bigint", "song_id": "bigint", "mark": "text"},
+    {"user_id": "bigint", "song_id": "bigint", "mark": "text", "since": "timestamptz"},
     _SHIFTED,
 )
 # What is computed later is charted later, by whoever sees the song as it is now: days that nobody has computed wait for
@@ -68,36 +68,55 @@ _MARK_CHARTS: Final = Statement(
 )
 
 
-def spread_histories(connection: Connection, *, most: int) -> int:
-    """Mark all days of up to `most` users and songs whose history is stale. Returns how many there were."""
-    taken = _take(connection, StaleHistory.charts_only.is_not(True), most)
-    if taken:
-        _SPREAD.run(
-            connection, [{"user_id": user_id, "song_id": song_id, "mark": mark.hex} for user_id, song_id, mark in taken]
-        )
+def spread_histories(connection: Connection, *, most: int, most_plays: int) -> int:
+    """Mark all days of up to `most` users and songs whose history is stale. Returns how many there were.
+
+    Those of `most_plays` at most together, or one: a transaction that outlasts its task would begin anew for ever.
+    """
+    claimed = _claimed(connection, StaleHistory.charts_only.is_not(True), most)
+    taken = _take(connection, _few_enough(connection, claimed, most_plays))
+    # The days have waited for as long as the history has.
+    rows = [
+        {"user_id": each.user_id, "song_id": each.song_id, "mark": each.mark.hex, "since": instant(each.created_at)}
+        for each in taken
+    ]
+    if rows:
+        _SPREAD.run(connection, rows)
     return len(taken)
 
 
 def spread_to_charts(connection: Connection, *, most: int) -> int:
     """Mark the charts of up to `most` songs that are filed elsewhere now. Returns how many there were."""
-    taken = _take(connection, StaleHistory.charts_only.is_(True), most)
+    taken = _take(connection, _claimed(connection, StaleHistory.charts_only.is_(True), most))
     if taken:
-        rows = [{"song_id": song_id} for _, song_id, _ in taken]
-        _SPREAD_TO_CHARTS.run(connection, rows, mark=_new_mark().hex)
+        rows = [{"song_id": each.song_id} for each in taken]
+        _SPREAD_TO_CHARTS.run(connection, rows, mark=new_mark().hex)
     return len(taken)
 
 
-def _take(connection: Connection, wanted: ColumnElement[bool], most: int) -> Sequence[Any]:
-    """Users, songs and marks of stale histories that nobody else has taken."""
-    claimed = select(StaleHistory.mark).where(wanted).order_by(StaleHistory.mark).limit(most)
-    marks = connection.scalars(claimed.with_for_update(skip_locked=True)).all()
-    if not marks:
-        return []
-    return connection.execute(
-        delete(StaleHistory)
-        .where(StaleHistory.mark.in_(marks))
-        .returning(StaleHistory.user_id, StaleHistory.song_id, StaleHistory.mark)
-    ).all()
+def _claimed(connection: Connection, wanted: ColumnElement[bool], most: int) -> Sequence[Any]:
+    """Stale histories that nobody else works on."""
+    claimed = select(*StaleHistory.__table__.c).where(wanted).order_by(StaleHistory.mark).limit(most)
+    return connection.execute(claimed.with_for_update(skip_locked=True)).all()
+
+
+def _few_enough(connection: Connection, histories: Sequence[Any], most_plays: int) -> Sequence[Any]:
+    """The first of them, at least one, that have no more plays together."""
+    plays = 0
+    for number, each in enumerate(histories):
+        played = select(PlayHistory.id).where(
+            PlayHistory.user_id == each.user_id if each.song_id is None else PlayHistory.song_id == each.song_id
+        )
+        plays += connection.scalar(select(func.count()).select_from(played.limit(most_plays + 1).subquery())) or 0
+        if number and plays > most_plays:
+            return histories[:number]
+    return histories
+
+
+def _take(connection: Connection, histories: Sequence[Any]) -> Sequence[Any]:
+    if histories:
+        connection.execute(delete(StaleHistory).where(StaleHistory.mark.in_([each.mark for each in histories])))
+    return histories
 
 
 def oldest_day(connection: Connection) -> UserDay | None:
@@ -137,7 +156,7 @@ def claim(connection: Connection, days: Sequence[UserDay]) -> list[UserDay]:
 
 def mark_charts(connection: Connection, days: Iterable[date]) -> None:
     """Tell the charts for everyone which days have been computed anew."""
-    mark = _new_mark().hex
+    mark = new_mark().hex
     rows = [{"day": day.isoformat(), "mark": mark} for day in set(days)]
     if rows:
         _MARK_CHARTS.run(connection, rows)
@@ -146,7 +165,7 @@ def mark_charts(connection: Connection, days: Iterable[date]) -> None:
 def mark_all(connection: Connection, *, user_id: int | None = None) -> int:
     """Mark the whole history of one user, or of everybody and all charts. Returns how many users that are."""
     users = select(User.id) if user_id is None else select(User.id).where(User.id == user_id)
-    rows = [{"user_id": each, "mark": _new_mark()} for each in connection.scalars(users.order_by(User.id))]
+    rows = [{"user_id": each, "mark": new_mark()} for each in connection.scalars(users.order_by(User.id))]
     if rows:
         connection.execute(insert(StaleHistory), rows)
     if user_id is None:
@@ -155,5 +174,5 @@ def mark_all(connection: Connection, *, user_id: int | None = None) -> int:
     return len(rows)
 
 
-def _new_mark() -> UUID:
+def new_mark() -> UUID:
     return UUID(bytes=uuid7().bytes)
