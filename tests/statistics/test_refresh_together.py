@@ -145,14 +145,19 @@ def test_the_mark_of_a_day_that_is_computed_meanwhile_stays(postgres: Engine) ->
     with transaction(postgres) as session:
         session.add(StaleChart(day=TODAY, mark=uuid4()))
 
+    others = [StaleChart(day=later, mark=uuid4())]
+
     def marks_another(_: object, __: object, statement: str, *___: object) -> None:
-        if statement.startswith("DELETE FROM stale_charts"):
-            event.remove(postgres, "before_cursor_execute", marks_another)
+        if statement.startswith("DELETE FROM stale_charts") and others:
             with transaction(postgres) as session:
-                session.add(StaleChart(day=later, mark=uuid4()))
+                session.add(others.pop())
 
     event.listen(postgres, "before_cursor_execute", marks_another)
-    refresh_charts(postgres, today=TODAY + timedelta(days=800), closed=False)
+    try:
+        refresh_charts(postgres, today=TODAY + timedelta(days=800), closed=False)
+    finally:
+        event.remove(postgres, "before_cursor_execute", marks_another)
+    assert others == []
     with snapshot(postgres) as session:
         assert sorted(session.scalars(select(StaleChart.day))) == [TODAY, later]
 
