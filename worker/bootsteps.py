@@ -11,17 +11,15 @@ from typing import Any
 from celery import bootsteps
 from kombu.exceptions import ChannelError
 
-from worker.db_init import bring_up_schema
-from worker.drain import opened_drain
-from worker.errors import StreamUnavailableError, ZikError
+from worker.errors import StreamUnavailableError
 from worker.keys import RECORD_EVENTS, RECORD_QUEUE
+from worker.relief import relieve
 from worker.settings import Settings
 from worker.stream import EventStream
 
 logger = logging.getLogger(__name__)
 
 RING_S = 1.0
-RELIEF_S = 10.0
 
 
 class Bell(bootsteps.StartStopStep):
@@ -76,30 +74,6 @@ class Relief(bootsteps.StartStopStep):
         relieve(worker.app.settings, consumer=f"{worker.hostname}:relief")
 
 
-def relieve(settings: Settings, *, consumer: str) -> int:
-    """Drain until Redis takes writes again. Returns the number of events that were drained.
-
-    The connections are made and closed here: the pool's processes must not inherit them.
-    """
-    drained = 0
-    with opened_drain(settings, consumer=consumer) as drain:
-        try:
-            while drain.stream.refuses_writes():
-                logger.warning("Redis is full: draining without Celery until it has room")
-                # No worker can be asked for it now.
-                bring_up_schema(drain.engine)
-                tally = drain.run(budget_s=RELIEF_S)
-                drained += tally.events
-                if not tally.events:
-                    break
-            if drained:
-                drain.stream.retire(consumer)
-        except ZikError as error:
-            # Celery retries its connection by itself, and the next start of this worker relieves again.
-            logger.warning("cannot drain before the start: %s", error)
-    return drained
-
-
 def drain_if_full(settings: Settings) -> None:
     """Where the bell cannot ring because Redis is full, drain without it.
 
@@ -113,7 +87,7 @@ def drain_if_full(settings: Settings) -> None:
         return
     if full:
         environment = {**os.environ, **settings.as_environment()}
-        subprocess.run([sys.executable, "-m", "worker", "drain"], env=environment, check=False, capture_output=True)
+        subprocess.run([sys.executable, "-m", "worker.relief"], env=environment, check=False, capture_output=True)
 
 
 def ring(app: Any) -> bool:

@@ -1,0 +1,44 @@
+"""Draining without Celery for as long as Redis is full. `python -m worker.relief` does it in a process of its own."""
+
+import logging
+import os
+import socket
+from typing import Final
+
+from worker.db_init import bring_up_schema
+from worker.drain import opened_drain
+from worker.errors import ZikError
+from worker.settings import Settings, load_settings
+
+logger = logging.getLogger(__name__)
+
+# Then look whether there is room, and leave the rest to the workers.
+_AT_ONCE_S: Final = 10.0
+
+
+def relieve(settings: Settings, *, consumer: str) -> int:
+    """Drain until Redis takes writes again. Returns the number of events that were drained.
+
+    The connections are made and closed here: the pool's processes must not inherit them.
+    """
+    drained = 0
+    with opened_drain(settings, consumer=consumer) as drain:
+        try:
+            while drain.stream.refuses_writes():
+                logger.warning("Redis is full: draining without Celery until it has room")
+                # No worker can be asked for it now.
+                bring_up_schema(drain.engine)
+                tally = drain.run(budget_s=_AT_ONCE_S)
+                drained += tally.events
+                if not tally.events:
+                    break
+            if drained:
+                drain.stream.retire(consumer)
+        except ZikError as error:
+            # Celery retries its connection by itself, and the next start of this worker relieves again.
+            logger.warning("cannot drain before the start: %s", error)
+    return drained
+
+
+if __name__ == "__main__":
+    relieve(load_settings(), consumer=f"{socket.gethostname()}:relief-{os.getpid()}")
