@@ -7,10 +7,10 @@ import pytest
 from pydantic import Field, TypeAdapter
 from sqlalchemy import Engine, text
 
-from tests.workers import count, play, plays
+from tests.workers import count, litter, play, plays
 from worker.contract import Play
 from worker.database import transaction
-from worker.dead_letters import Desk, count_by_reason, discard, find, get
+from worker.dead_letters import Desk, count_by_reason, discard, find, get, numbers
 from worker.drain import Drain
 from worker.errors import Reason, RowRefusedError
 from worker.models import DeadLetter
@@ -170,6 +170,12 @@ def test_discarded_letters_are_gone_and_the_books_still_count_them(stream: Event
     assert [letter.id for letter in find(engine)] == [second]
     assert get(engine, first) is None
     assert (stream.books().dead, stream.books().balanced) == (2, True)
+
+
+def test_more_letters_are_discarded_than_fit_as_parameters_into_a_statement(engine: Engine) -> None:
+    litter(engine, 66_000, b"{")
+    assert discard(engine, [*numbers(engine), 66_001]) == 66_000
+    assert count(engine, "dead_letters") == 0
 
 
 def test_letters_are_counted_and_found_by_reason(stream: EventStream, engine: Engine) -> None:

@@ -1,14 +1,18 @@
 """A person's right to everything and to nothing: export, forget, and back."""
 
 import io
+import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+import redis
 from sqlalchemy import Engine, func, select
 
 from tests import oracle
 from tests.statistics.rows import RULE, assert_exact
 from tests.strategies import event_id, favorite, payload, play, preference, song
+from tests.workers import litter
 from worker.codec import decode
 from worker.database import snapshot, transaction
 from worker.drain import Drain
@@ -146,6 +150,42 @@ def test_one_who_was_only_ever_refused_can_be_forgotten(stream: EventStream, eng
     stream.append([payload(play(user="Zoë"))])
     assert forget(drain, "Zoë").erased["dead letters"] == 1
     assert anywhere(engine, "Zoë") == []
+
+
+def test_nothing_is_left_of_events_that_were_sent_in_a_broken_form(
+    drain: Drain, valkey: "redis.Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    hers, others = payload(play(user="Zoë", song=song(title="quiet"))), payload(play(song=song(title="loud")))
+    entries: list[dict[Any, Any]] = [
+        {b"data": hers},
+        {b"user": "Zoë".encode(), b"type": b"play", b"title": b"quiet"},
+        {b"event": b"[" + hers + b"," + hers + b"]"},
+        {b"event": json.dumps(hers.decode()).encode()},
+        {b"event": b'{"body":' + hers + b"}"},
+        {b"data": others},
+        {b"event": b"[" + others + b"]"},
+    ]
+    for entry in entries:
+        valkey.xadd("zik:{events}", entry)
+    assert forget(drain, "Zoë").erased["dead letters"] == 5
+    assert anywhere(drain.engine, "Zoë") == anywhere(drain.engine, "quiet") == []
+    assert anywhere(drain.engine, "loud") == ["dead_letters"]
+    assert "Zoë" not in caplog.text
+
+
+def test_a_person_with_many_letters_can_be_forgotten(drain: Drain) -> None:
+    """More than fit as parameters into one statement of either database."""
+    litter(drain.engine, 66_000, payload(play(user="Zoë", time="yesterday")))
+    assert forget(drain, "Zoë").erased["dead letters"] == 66_000
+    assert anywhere(drain.engine, "yesterday") == []
+
+
+@pytest.mark.parametrize("nothing", ["", " "])
+def test_nobody_is_called_nothing(drain: Drain, nothing: str) -> None:
+    drain.stream.append([b'{"user": "", ""'])
+    with pytest.raises(UnknownUserError):
+        forget(drain, nothing)
+    assert anywhere(drain.engine, '{"user": "", ""') == ["dead_letters"]
 
 
 def test_a_stranger_is_a_clear_error_and_erases_nothing(drain: Drain) -> None:
