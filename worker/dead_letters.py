@@ -82,14 +82,26 @@ class Desk:
     def retry(self, letter_ids: Iterable[int], *, now: datetime) -> Counter[Outcome]:
         """Try to record each letter once. What fails again stays on the desk, with one attempt more.
 
+        Each letter has a transaction of its own, and the books are amended at the end, also where that is an error or
+        Ctrl-C. A process that is killed before, or a Redis that is away then, leaves in the books as dead what this
+        call has recorded: the tables are right and the books still balance, but they tell so many too few as recorded.
+
         Returns:
             What became of the letters; ids of letters that are gone are passed over.
         """
-        outcomes = Counter(outcome for letter_id in letter_ids if (outcome := self._retry_one(letter_id, now)))
+        outcomes: Counter[Outcome] = Counter()
+        try:
+            for letter_id in letter_ids:
+                if outcome := self._retry_one(letter_id, now):
+                    outcomes[outcome] += 1
+        finally:
+            self._amend(outcomes)
+        return outcomes
+
+    def _amend(self, outcomes: Counter[Outcome]) -> None:
         for outcome in (Outcome.RECORDED, Outcome.DUPLICATE):
             if outcomes[outcome]:
                 self.stream.amend(outcomes[outcome], source=Outcome.DEAD, target=outcome)
-        return outcomes
 
     def _retry_one(self, letter_id: int, now: datetime) -> Outcome | None:
         try:

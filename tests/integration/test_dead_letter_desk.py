@@ -1,7 +1,7 @@
 import json
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from pydantic import Field, TypeAdapter
@@ -12,9 +12,10 @@ from worker.contract import Play
 from worker.database import transaction
 from worker.dead_letters import Desk, count_by_reason, discard, find, get, numbers
 from worker.drain import Drain
-from worker.errors import Reason, RowRefusedError
+from worker.errors import DatabaseUnavailableError, Reason, RowRefusedError
 from worker.models import DeadLetter
 from worker.outcome import Outcome
+from worker.recorders.batch import Recorded, record_batch
 from worker.stream import EventStream
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -104,6 +105,28 @@ def test_a_row_that_the_database_refuses_at_a_retry_stays_on_the_desk(
 
 def refusing(*_: object, **__: object) -> None:
     raise RowRefusedError("the database refused a row")
+
+
+@pytest.mark.parametrize("end", [DatabaseUnavailableError("away"), KeyboardInterrupt()], ids=["no database", "Ctrl-C"])
+def test_a_retry_that_is_broken_off_leaves_in_the_books_what_it_has_recorded(
+    stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch, end: BaseException
+) -> None:
+    first, *_ = buried(stream, engine, *(play(title, user="eve") for title in "abcd"), create_users=False)
+    stream.append([play("a", user="eve")])
+    Drain(stream, engine, "a").run()
+    steps = iter([record_batch, record_batch, None])
+
+    def until_the_end(*arguments: Any, **named: Any) -> Recorded:
+        if (step := next(steps)) is None:
+            raise end
+        return step(*arguments, **named)
+
+    monkeypatch.setattr("worker.dead_letters.record_batch", until_the_end)
+    with pytest.raises(type(end)):
+        Desk(engine, stream).retry(range(first, first + 4), now=NOW)
+    assert (count(engine, "play_history"), count(engine, "dead_letters")) == (2, 2)
+    books = stream.books()
+    assert (books.received, books.recorded, books.duplicate, books.dead, books.balanced) == (5, 2, 1, 2, True)
 
 
 def test_odd_characters_in_a_field_name_do_not_keep_the_desk_from_trying(stream: EventStream, engine: Engine) -> None:
