@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,8 @@ from worker.errors import InvalidEventError
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _CHUNK: Final = 1_000
+# A gzipped file that is cut off ends with EOFError; BadGzipFile and a disk that fails are OSErrors.
+_UNREADABLE: Final = (OSError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,23 @@ class BadLine:
     error: InvalidEventError
 
 
+@dataclass(frozen=True)
+class Break:
+    """Where a file could not be read on: after how many lines, and why."""
+
+    after: int
+    why: str
+
+
 @dataclass
 class Published:
     sent: int = 0
     bad: list[BadLine] = field(default_factory=list)
+    broken: Break | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.bad and self.broken is None
 
 
 def publish_lines(
@@ -38,6 +54,8 @@ def publish_lines(
     sent: Callable[[int], None] = lambda _: None,
 ) -> Published:
     """Check each line and send the valid ones, as they are and in order. Blank lines are passed over.
+
+    Of a file that is cut off or damaged the lines before are sent, and `broken` tells how far they went.
 
     Only a `sent_at` is taken out: it is of an earlier sending, by another clock than this machine's.
 
@@ -55,7 +73,7 @@ def publish_lines(
         sent(len(chunk))
         chunk.clear()
 
-    for number, raw in enumerate(lines, start=1):
+    for number, raw in _readable(lines, published):
         line = raw.strip()
         if not line:
             continue
@@ -70,6 +88,23 @@ def publish_lines(
     if chunk:
         flush()
     return published
+
+
+def _readable(lines: Iterator[bytes], published: Published) -> Iterator[tuple[int, bytes]]:
+    """The lines with their numbers, as far as they can be read. What becomes of them is beyond this."""
+    number = 0
+    try:
+        for number, raw in enumerate(lines, start=1):
+            yield number, raw
+    except _UNREADABLE as error:
+        published.broken = Break(number, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """In our own words: those of `gzip` quote the file."""
+    if isinstance(error, EOFError):
+        return "the file is cut off"
+    return (isinstance(error, OSError) and error.strerror) or "the file is damaged"
 
 
 def _without_sent_at(line: bytes) -> bytes:
