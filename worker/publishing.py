@@ -12,9 +12,12 @@ from pydantic_core import from_json
 
 from worker.codec import decode, encode
 from worker.errors import InvalidEventError
+from worker.events import Event
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _CHUNK: Final = 1_000
+# What a line of an export has, alone, that tells of the user's account.
+ACCOUNT: Final = "listener"
 # A gzipped file that is cut off ends with EOFError; BadGzipFile and a disk that fails are OSErrors.
 _UNREADABLE: Final = (OSError, EOFError, zlib.error)
 
@@ -53,7 +56,7 @@ def publish_lines(
     now: datetime,
     sent: Callable[[int], None] = lambda _: None,
 ) -> Published:
-    """Check each line and send the valid ones, as they are and in order. Blank lines are passed over.
+    """Check each line and send the valid ones, as they are and in order.
 
     Of a file that is cut off or damaged the lines before are sent, and `broken` tells how far they went.
 
@@ -75,12 +78,12 @@ def publish_lines(
 
     for number, raw in _readable(lines, published):
         line = raw.strip()
-        if not line:
-            continue
         try:
-            event = decode(line, now=now)
+            event = event_of(line, now=now)
         except InvalidEventError as error:
             published.bad.append(BadLine(number, error))
+            continue
+        if event is None:
             continue
         chunk.append(line if event.sent_at is None else _without_sent_at(line))
         if len(chunk) == _CHUNK:
@@ -88,6 +91,30 @@ def publish_lines(
     if chunk:
         flush()
     return published
+
+
+def event_of(line: bytes, *, now: datetime) -> Event | None:
+    """The event of a line, or None for one that is passed over: a blank one, and what an export tells of an account.
+
+    Raises:
+        InvalidEventError: the line is not sent.
+    """
+    if not line:
+        return None
+    try:
+        return decode(line, now=now)
+    except InvalidEventError:
+        if _is_account(line):
+            return None
+        raise
+
+
+def _is_account(line: bytes) -> bool:
+    try:
+        value = from_json(line)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and list(value) == [ACCOUNT]
 
 
 def _readable(lines: Iterator[bytes], published: Published) -> Iterator[tuple[int, bytes]]:
