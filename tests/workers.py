@@ -14,7 +14,7 @@ from typing import Any
 import redis
 from sqlalchemy import Engine, text
 
-from worker.database import snapshot
+from worker.database import snapshot, transaction
 
 ROOT = Path(__file__).resolve().parents[1]
 START_S = 30.0
@@ -124,6 +124,21 @@ def url_of(engine: Engine) -> str:
 def count(engine: Engine, table: str, where: str = "true") -> int:
     with snapshot(engine) as session:
         return int(session.scalar(text(f"SELECT count(*) FROM {table} WHERE {where}")) or 0)
+
+
+def litter(engine: Engine, letters: int, payload: bytes) -> None:
+    """Lay so many dead letters on the desk, numbered from 1 on an empty one, without a drain for each."""
+    with transaction(engine) as session:
+        session.execute(
+            text(
+                """
+                INSERT INTO dead_letters (entry_id, reason, detail, payload)
+                WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :letters)
+                SELECT i || '-0', 'out_of_range', 'time', :payload FROM n
+                """
+            ),
+            {"letters": letters, "payload": payload},
+        )
 
 
 def play(title: str = "Parabola", **fields: Any) -> bytes:

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Engine, Select, delete, func, select
+from sqlalchemy import Connection, Engine, Select, delete, func, select
 
 from worker.codec import decode
 from worker.database import snapshot, transaction
@@ -18,6 +19,7 @@ from worker.stream import EventStream
 
 # Of these the event itself was not kept, so that there is nothing to try again.
 NOT_KEPT = frozenset({Reason.MISSING_EVENT, Reason.TOO_LARGE})
+_AT_ONCE: Final = 1_000
 
 
 def count_by_reason(engine: Engine) -> dict[str, int]:
@@ -47,8 +49,19 @@ def get(engine: Engine, letter_id: int) -> DeadLetter | None:
 def discard(engine: Engine, letter_ids: Iterable[int]) -> int:
     """Delete letters for good. The books keep counting them as dead. Returns how many there were."""
     with transaction(engine) as session:
-        found = session.scalars(delete(DeadLetter).where(DeadLetter.id.in_(list(letter_ids))).returning(DeadLetter.id))
-        return len(found.all())
+        return take_away(session.connection(), list(letter_ids))
+
+
+def take_away(connection: Connection, letter_ids: Sequence[int]) -> int:
+    """Delete letters in the caller's transaction. Returns how many there were.
+
+    In portions: a statement takes 65,535 parameters on PostgreSQL, and on SQLite, as it is mostly built, 32,766.
+    """
+    found = 0
+    for start in range(0, len(letter_ids), _AT_ONCE):
+        some = DeadLetter.id.in_(letter_ids[start : start + _AT_ONCE])
+        found += len(connection.scalars(delete(DeadLetter).where(some).returning(DeadLetter.id)).all())
+    return found
 
 
 def discard_older(engine: Engine, before: datetime) -> int:
@@ -69,14 +82,26 @@ class Desk:
     def retry(self, letter_ids: Iterable[int], *, now: datetime) -> Counter[Outcome]:
         """Try to record each letter once. What fails again stays on the desk, with one attempt more.
 
+        Each letter has a transaction of its own, and the books are amended at the end, also where that is an error or
+        Ctrl-C. A process that is killed before, or a Redis that is away then, leaves in the books as dead what this
+        call has recorded: the tables are right and the books still balance, but they tell so many too few as recorded.
+
         Returns:
             What became of the letters; ids of letters that are gone are passed over.
         """
-        outcomes = Counter(outcome for letter_id in letter_ids if (outcome := self._retry_one(letter_id, now)))
+        outcomes: Counter[Outcome] = Counter()
+        try:
+            for letter_id in letter_ids:
+                if outcome := self._retry_one(letter_id, now):
+                    outcomes[outcome] += 1
+        finally:
+            self._amend(outcomes)
+        return outcomes
+
+    def _amend(self, outcomes: Counter[Outcome]) -> None:
         for outcome in (Outcome.RECORDED, Outcome.DUPLICATE):
             if outcomes[outcome]:
                 self.stream.amend(outcomes[outcome], source=Outcome.DEAD, target=outcome)
-        return outcomes
 
     def _retry_one(self, letter_id: int, now: datetime) -> Outcome | None:
         try:

@@ -1,31 +1,35 @@
-"""All that is known of a user, as events that can be published again."""
+"""All that is known of a user, as lines that can be published again."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, select
 
 from worker.codec import encode
+from worker.contract import judge
 from worker.events import MAX_EVENT_BYTES
+from worker.free_json import as_told
 from worker.models import Favorite, PlayHistory, Preference, Song, User
+from worker.publishing import ACCOUNT
 
 _AT_ONCE: Final = 1_000
 _MOST_IDS: Final = 16
 
 
 def export(connection: Connection, user_id: int) -> Iterator[bytes]:
-    """The user's preferences, favorites and plays as one event a line, oldest first of each kind.
+    """The user's account, then preferences, favorites and plays as one event a line, oldest first of each kind.
 
     Publishing them again changes nothing, and after `zik forget` brings all of it back: ids, offsets, tombstones. Two
-    things are told that events have no field for, and that readers pass over: the user's record (`listener`), in the
-    first line, and what a device with a wrong clock told (`told_at`) where `time` is a corrected one.
+    things are told that events have no field for, and that publishing passes over: the account, in the first line, and
+    what a device with a wrong clock told (`told_at`) where `time` is a corrected one. An event that is too large to be
+    published again whatever is left out is told whole, so that it is not lost to its user.
     """
     user = connection.execute(select(User.__table__).where(User.id == user_id)).mappings().one()
-    aside: dict[str, Any] = {"listener": _record(user)}
+    yield encode({ACCOUNT: _account(user)})
     for event in _events(connection, user_id):
-        yield _line({"v": 1, "user": user["username"], **event, **aside})
-        aside = {}
+        yield _line({"v": 1, "user": user["username"], **event})
 
 
 def _events(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
@@ -34,9 +38,10 @@ def _events(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
     yield from _plays(connection, user_id)
 
 
-def _record(user: Any) -> dict[str, Any]:
+def _account(user: Any) -> dict[str, Any]:
     known = {name: user[name] for name in ("email", "moods") if user[name] is not None}
-    return {"since": _time(user["created_at"], None), "is_active": user["is_active"], **known}
+    since = _time(user["created_at"], None)
+    return {"user": user["username"], "since": since, "is_active": user["is_active"], **known}
 
 
 def _preferences(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
@@ -44,7 +49,7 @@ def _preferences(connection: Connection, user_id: int) -> Iterator[dict[str, Any
     rows = connection.execute(columns.where(Preference.user_id == user_id).order_by(Preference.said_at))
     for event_id, said_at, told_at, key, value in rows:
         times = _times(said_at, told_at, None)
-        yield {"type": "preference", "id": str(event_id), **times, "key": key, "value": value}
+        yield {"type": "preference", "id": str(event_id), **times, "key": key, "value": as_told(value)}
 
 
 def _favorites(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
@@ -79,7 +84,7 @@ def _plays(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
         .execution_options(yield_per=_AT_ONCE)
     )  # fmt: skip
     for event_id, played_at, told_at, offset, ms_played, source, context, *song in rows:
-        told = {"ms_played": ms_played, "source": source, "context": context}
+        told = {"ms_played": ms_played, "source": source, "context": as_told(context)}
         yield {
             "type": "play",
             "id": str(event_id),
@@ -101,15 +106,46 @@ def _times(at: datetime, told_at: datetime | None, offset_minutes: int | None) -
 
 def _time(at: datetime, offset_minutes: int | None) -> str:
     if offset_minutes is None:
-        return at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+        text = at.astimezone(UTC).replace(tzinfo=None).isoformat()
+        # No longer than it came: the largest of events has no room for zeros.
+        return (text.rstrip("0") if at.microsecond else text) + "Z"
     return at.astimezone(timezone(timedelta(minutes=offset_minutes))).isoformat()
 
 
 def _line(event: dict[str, Any]) -> bytes:
-    line = encode(event)
-    if len(line) <= MAX_EVENT_BYTES:
-        return line
-    # A song may have learned more from all who played it than one event can hold. What is the user's own fits.
-    event["song"].pop("ids", None)
-    event["song"].pop("album", None)
+    for shorter in _shorter(event):
+        line = encode(shorter)
+        if len(line) <= MAX_EVENT_BYTES:
+            return line
     return encode(event)
+
+
+def _shorter(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The event, then with less and less, first of what nobody will miss.
+
+    An event that came without `v` and `id` may have filled its 16 KiB by the rest. And a song may have learned more
+    from all who played it than one event can hold.
+    """
+    yield event
+    event = _without(event, "v")
+    yield event
+    if _has_derived_id(event):
+        event = _without(event, "id")
+        yield event
+    if "song" in event:
+        event = event | {"song": _without(event["song"], "ids")}
+        yield event
+    yield _without(event, "told_at")
+
+
+def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    return {each: value for each, value in fields.items() if each != name}
+
+
+def _has_derived_id(event: dict[str, Any]) -> bool:
+    """Whether the contract gives the event its very id where it has none."""
+    try:
+        derived = judge(encode(_without(event, "id")).decode()).id
+    except ValidationError:
+        return False
+    return derived == str(event["id"])

@@ -1,19 +1,19 @@
 """Erase a person: the account, the listening history, the statistics, the dead letters, what waits in the stream."""
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-from pydantic_core import from_json
 from sqlalchemy import Connection, delete, func, select
 
 from worker.database import patient, transaction
+from worker.dead_letters import take_away
 from worker.drain import ABANDONED_MS, Drain
 from worker.errors import ZikError
 from worker.identity import canonical_user
+from worker.mention import mentions
 from worker.models import DeadLetter, Favorite, ListeningHour, PlayHistory, Preference, SongDay, User
 from worker.statistics.charts import refresh_charts
 from worker.statistics.listener import UnknownUserError
@@ -53,7 +53,8 @@ def forget(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 10
     with transaction(patient(drain.engine)) as session:
         connection = session.connection()
         name = canonical_user(username.strip())
-        letters = list(_letters(connection, name))
+        # Nobody is called nothing, and in what cannot be read an empty text stands everywhere.
+        letters = list(_letters(connection, name)) if name else []
         # Of someone who was refused there may be nothing else.
         user_id = connection.scalar(select(User.id).where(User.username == name))
         if user_id is None and not letters:
@@ -61,7 +62,7 @@ def forget(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 10
         erased = {"dead letters": len(letters)}
         for kind, owner in _OWNED.items():
             erased[kind] = connection.execute(select(func.count()).where(owner == user_id)).scalar_one()
-        connection.execute(delete(DeadLetter).where(DeadLetter.id.in_(letters)))
+        take_away(connection, letters)
         connection.execute(delete(User).where(User.id == user_id))
     charts = refresh_charts(drain.engine, today=datetime.now(UTC).date(), closed=True)
     return Receipt(name, erased, drained, charts)
@@ -84,14 +85,4 @@ def _letters(connection: Connection, username: str) -> Iterator[int]:
     """The dead letters that are, or seem to be, of this user."""
     letters = select(DeadLetter.id, DeadLetter.payload).order_by(DeadLetter.id)
     rows = connection.execute(letters.execution_options(yield_per=_LETTERS_AT_ONCE))
-    return (letter_id for letter_id, payload in rows if _names(payload, username))
-
-
-def _names(payload: bytes, username: str) -> bool:
-    try:
-        event: Any = from_json(payload)
-    except ValueError:
-        # Nobody can tell what it says, so the name between quotes is enough, however it is written there.
-        return any(json.dumps(username, ensure_ascii=escaped).encode() in payload for escaped in (True, False))
-    user = event.get("user") if isinstance(event, dict) else None
-    return isinstance(user, str) and canonical_user(user.strip()) == username
+    return (letter_id for letter_id, payload in rows if mentions(payload, username))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from math import isfinite
+from sys import float_info
 from typing import Any, Final
 
 from pydantic_core import PydanticCustomError
@@ -12,6 +13,7 @@ from worker.errors import Reason
 MAX_BYTES: Final = 4 * 1024
 MAX_DEPTH: Final = 8
 MAX_INTEGER: Final = 2**63
+_MAX_FLOAT: Final = int(float_info.max)
 
 
 def _refuse(reason: Reason, rule: str) -> PydanticCustomError:
@@ -58,6 +60,17 @@ def check_free_object(value: dict[str, Any]) -> dict[str, Any]:
     check_free_json(value)
     if len(compact_json(value)) > MAX_BYTES:
         raise _refuse(Reason.OVER_LIMIT, f"must not exceed {MAX_BYTES} bytes as JSON")
+    return value
+
+
+def as_told(value: Any) -> Any:
+    """A stored value as it was told: an integer beyond 64 bits was a float, whose exponent PostgreSQL does not keep."""
+    if isinstance(value, dict):
+        return {name: as_told(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [as_told(item) for item in value]
+    if isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER and abs(value) <= _MAX_FLOAT:
+        return float(value)
     return value
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,9 +12,14 @@ from pydantic_core import from_json
 
 from worker.codec import decode, encode
 from worker.errors import InvalidEventError
+from worker.events import Event
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _CHUNK: Final = 1_000
+# What a line of an export has, alone, that tells of the user's account.
+ACCOUNT: Final = "listener"
+# A gzipped file that is cut off ends with EOFError; BadGzipFile and a disk that fails are OSErrors.
+_UNREADABLE: Final = (OSError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -24,10 +30,23 @@ class BadLine:
     error: InvalidEventError
 
 
+@dataclass(frozen=True)
+class Break:
+    """Where a file could not be read on: after how many lines, and why."""
+
+    after: int
+    why: str
+
+
 @dataclass
 class Published:
     sent: int = 0
     bad: list[BadLine] = field(default_factory=list)
+    broken: Break | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.bad and self.broken is None
 
 
 def publish_lines(
@@ -37,7 +56,9 @@ def publish_lines(
     now: datetime,
     sent: Callable[[int], None] = lambda _: None,
 ) -> Published:
-    """Check each line and send the valid ones, as they are and in order. Blank lines are passed over.
+    """Check each line and send the valid ones, as they are and in order.
+
+    Of a file that is cut off or damaged the lines before are sent, and `broken` tells how far they went.
 
     Only a `sent_at` is taken out: it is of an earlier sending, by another clock than this machine's.
 
@@ -55,14 +76,14 @@ def publish_lines(
         sent(len(chunk))
         chunk.clear()
 
-    for number, raw in enumerate(lines, start=1):
+    for number, raw in _readable(lines, published):
         line = raw.strip()
-        if not line:
-            continue
         try:
-            event = decode(line, now=now)
+            event = event_of(line, now=now)
         except InvalidEventError as error:
             published.bad.append(BadLine(number, error))
+            continue
+        if event is None:
             continue
         chunk.append(line if event.sent_at is None else _without_sent_at(line))
         if len(chunk) == _CHUNK:
@@ -70,6 +91,47 @@ def publish_lines(
     if chunk:
         flush()
     return published
+
+
+def event_of(line: bytes, *, now: datetime) -> Event | None:
+    """The event of a line, or None for one that is passed over: a blank one, and what an export tells of an account.
+
+    Raises:
+        InvalidEventError: the line is not sent.
+    """
+    if not line:
+        return None
+    try:
+        return decode(line, now=now)
+    except InvalidEventError:
+        if _is_account(line):
+            return None
+        raise
+
+
+def _is_account(line: bytes) -> bool:
+    try:
+        value = from_json(line)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and list(value) == [ACCOUNT]
+
+
+def _readable(lines: Iterator[bytes], published: Published) -> Iterator[tuple[int, bytes]]:
+    """The lines with their numbers, as far as they can be read. What becomes of them is beyond this."""
+    number = 0
+    try:
+        for number, raw in enumerate(lines, start=1):
+            yield number, raw
+    except _UNREADABLE as error:
+        published.broken = Break(number, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """In our own words: those of `gzip` quote the file."""
+    if isinstance(error, EOFError):
+        return "the file is cut off"
+    return (isinstance(error, OSError) and error.strerror) or "the file is damaged"
 
 
 def _without_sent_at(line: bytes) -> bytes:

@@ -177,4 +177,4 @@ def load_settings(**given: Any) -> Settings:
 
 def without_password(url: str) -> str:
     """The URL as it may be shown. It is not parsed, because a URL that is not quite right may hold a password too."""
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"(://[^:/@]*:).*@", r"\1***@", url))
+    return re.sub(r"(?i)([?&][^=&]*password=)[^&]*", r"\1***", re.sub(r"(://[^:/@]*:).*@", r"\1***@", url))

@@ -5,6 +5,7 @@ import io
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import redis
@@ -53,6 +54,44 @@ def test_publish_reads_gzip_as_well_as_plain_files(zik: Zik, tmp_path: Path, str
 
     assert answer.code == 0
     assert stream.books().received == 2
+
+
+@pytest.fixture
+def packed() -> bytes:
+    """1,500 events, gzipped, without too many repetitions."""
+    return gzip.compress(b"".join(GOOD.replace(b"Parabola", uuid4().hex.encode()) + b"\n" for _ in range(1_500)))
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
+def test_publish_of_a_file_that_is_cut_off_sends_what_there_is_and_says_how_far_it_got(
+    zik: Zik, tmp_path: Path, stream: EventStream, packed: bytes, kept: float
+) -> None:
+    file, whole = tmp_path / "cut.gz", tmp_path / "whole"
+    file.write_bytes(packed[: int(len(packed) * kept)])
+    whole.write_bytes(GOOD)
+
+    answer = zik("publish", str(file), str(whole))
+
+    sent = stream.books().received
+    assert answer.code == 1
+    assert 1_500 * kept * 0.8 < sent <= 1_500 + 1
+    assert f"{file}: cannot be read beyond line {sent - 1:,}: the file is cut off\n" in answer.err
+    assert f"published {sent:,} events" in answer.out
+
+
+@pytest.mark.parametrize("after", [b"garbage", gzip.compress(b"")[:10] + b"\xff" * 100])
+def test_publish_of_a_damaged_file_says_so_without_its_bytes(
+    zik: Zik, tmp_path: Path, packed: bytes, after: bytes
+) -> None:
+    file = tmp_path / "damaged.gz"
+    file.write_bytes(packed + after)
+
+    answer = zik("publish", "--json", str(file))
+
+    told = answer.json[str(file)]
+    assert answer.code == 1
+    assert told == {"published": 1_500, "bad": [], "broken": {"line": 1_500, "detail": "the file is damaged"}}
+    assert "Traceback" not in answer.err
 
 
 def test_publish_reads_standard_input(zik: Zik, stream: EventStream, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,20 +1,21 @@
 import json
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from pydantic import Field, TypeAdapter
 from sqlalchemy import Engine, text
 
-from tests.workers import count, play, plays
+from tests.workers import count, litter, play, plays
 from worker.contract import Play
 from worker.database import transaction
-from worker.dead_letters import Desk, count_by_reason, discard, find, get
+from worker.dead_letters import Desk, count_by_reason, discard, find, get, numbers
 from worker.drain import Drain
-from worker.errors import Reason, RowRefusedError
+from worker.errors import DatabaseUnavailableError, Reason, RowRefusedError
 from worker.models import DeadLetter
 from worker.outcome import Outcome
+from worker.recorders.batch import Recorded, record_batch
 from worker.stream import EventStream
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -106,6 +107,28 @@ def refusing(*_: object, **__: object) -> None:
     raise RowRefusedError("the database refused a row")
 
 
+@pytest.mark.parametrize("end", [DatabaseUnavailableError("away"), KeyboardInterrupt()], ids=["no database", "Ctrl-C"])
+def test_a_retry_that_is_broken_off_leaves_in_the_books_what_it_has_recorded(
+    stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch, end: BaseException
+) -> None:
+    first, *_ = buried(stream, engine, *(play(title, user="eve") for title in "abcd"), create_users=False)
+    stream.append([play("a", user="eve")])
+    Drain(stream, engine, "a").run()
+    steps = iter([record_batch, record_batch, None])
+
+    def until_the_end(*arguments: Any, **named: Any) -> Recorded:
+        if (step := next(steps)) is None:
+            raise end
+        return step(*arguments, **named)
+
+    monkeypatch.setattr("worker.dead_letters.record_batch", until_the_end)
+    with pytest.raises(type(end)):
+        Desk(engine, stream).retry(range(first, first + 4), now=NOW)
+    assert (count(engine, "play_history"), count(engine, "dead_letters")) == (2, 2)
+    books = stream.books()
+    assert (books.received, books.recorded, books.duplicate, books.dead, books.balanced) == (5, 2, 1, 2, True)
+
+
 def test_odd_characters_in_a_field_name_do_not_keep_the_desk_from_trying(stream: EventStream, engine: Engine) -> None:
     """PostgreSQL takes no U+0000 in any text, and the detail names the field."""
     song = {"title": "t", "artist": "a", "ids": {"\0" * 70: "x"}}
@@ -170,6 +193,12 @@ def test_discarded_letters_are_gone_and_the_books_still_count_them(stream: Event
     assert [letter.id for letter in find(engine)] == [second]
     assert get(engine, first) is None
     assert (stream.books().dead, stream.books().balanced) == (2, True)
+
+
+def test_more_letters_are_discarded_than_fit_as_parameters_into_a_statement(engine: Engine) -> None:
+    litter(engine, 66_000, b"{")
+    assert discard(engine, [*numbers(engine), 66_001]) == 66_000
+    assert count(engine, "dead_letters") == 0
 
 
 def test_letters_are_counted_and_found_by_reason(stream: EventStream, engine: Engine) -> None:

@@ -1,22 +1,29 @@
 """A person's right to everything and to nothing: export, forget, and back."""
 
 import io
+import json
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select
+import redis
+from sqlalchemy import Engine, func, select, update
 
 from tests import oracle
+from tests.commands import Zik, zik_at
 from tests.statistics.rows import RULE, assert_exact
 from tests.strategies import event_id, favorite, payload, play, preference, song
-from worker.codec import decode
+from tests.workers import litter
 from worker.database import snapshot, transaction
 from worker.drain import Drain
 from worker.errors import ZikError
+from worker.events import MAX_EVENT_BYTES
 from worker.export import export
 from worker.forget import forget
-from worker.models import Base, DeadLetter, PlayHistory, Song, StaleChart, User
-from worker.publishing import publish_lines
+from worker.models import Base, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
+from worker.outcome import Outcome
+from worker.publishing import Published, publish_lines
 from worker.statistics.listener import UnknownUserError, listener
 from worker.statistics.refresh import refresh
 from worker.statistics.verify import verify
@@ -76,7 +83,7 @@ def anywhere(engine: Engine, words: str) -> list[str]:
 def test_an_export_published_again_changes_nothing(drain: Drain) -> None:
     before = oracle.actual(drain.engine)
     told = lines(drain.engine, "Zoe\u0308")
-    assert len(told) == len(HERS)
+    assert len(told) == 1 + len(HERS)
     assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
     assert drain.run().events == len(HERS)
     assert oracle.actual(drain.engine) == before
@@ -102,14 +109,128 @@ def all_plays(engine: Engine) -> list[tuple[object, ...]]:
         return sorted((tuple(row) for row in rows), key=str)
 
 
-def test_the_first_line_tells_of_the_account_too(drain: Drain) -> None:
+def test_the_first_line_tells_of_the_account(drain: Drain) -> None:
     with transaction(drain.engine) as session:
         user = session.scalars(select(User).where(User.username == "Zoë")).one()
-        user.email, user.moods = "zoe@example.org", {"now": "calm"}
-    first = lines(drain.engine, "Zoë")[0]
-    assert b'"email":"zoe@example.org"' in first
-    assert b'"moods":{"now":"calm"}' in first
-    assert decode(first, now=NOW).user == "Zoë"
+        user.email, user.moods, user.is_active = "zoe@example.org", {"now": "calm"}, False
+    account = json.loads(lines(drain.engine, "Zoë")[0])["listener"]
+    assert datetime.fromisoformat(account.pop("since")) <= datetime.now(UTC)
+    assert account == {"user": "Zoë", "email": "zoe@example.org", "moods": {"now": "calm"}, "is_active": False}
+
+
+def test_of_a_user_without_events_the_account_is_told_however_much_it_holds(
+    stream: EventStream, engine: Engine
+) -> None:
+    with transaction(engine) as session:
+        User(username="eve", email="eve@example.org", moods={"all": "m" * 20_000}).save(session)
+    told = lines(engine, "eve")
+    assert len(told) == 1
+    assert b"eve@example.org" in told[0]
+    assert publish_lines(stream.append, iter(told), now=NOW) == Published()
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"listener":{},"user":"ada"}', b'{"listeners":{}}', b'["listener"]', b'{"listener":']
+)
+def test_only_an_account_is_passed_over(stream: EventStream, line: bytes) -> None:
+    assert len(publish_lines(stream.append, iter([line]), now=NOW).bad) == 1
+
+
+BARE = b'{"type":"preference","time":"2026-01-01T00:00:00Z","user":"Zo\xc3\xab","key":"k","value":"%s"}'
+
+
+def filled(event: bytes) -> bytes:
+    return event % (b"y" * (MAX_EVENT_BYTES - len(event) + 2))
+
+
+@pytest.mark.parametrize(
+    "largest",
+    [
+        pytest.param(filled(BARE), id="without v and id"),
+        pytest.param(filled(BARE.replace(b":00Z", b":00.1Z")), id="at a tenth of a second"),
+        pytest.param(filled(BARE[:-1] + b',"id":"' + event_id(8).encode() + b'"}'), id="without v"),
+    ],
+)
+def test_an_event_that_fills_its_room_can_be_published_again(drain: Drain, largest: bytes) -> None:
+    assert len(largest) == MAX_EVENT_BYTES
+    drain.stream.append([largest])
+    drain.run()
+    before, told = oracle.actual(drain.engine), lines(drain.engine, "Zoë")
+    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    assert drain.run().outcomes == {Outcome.DUPLICATE: 1 + len(HERS)}
+    forget(drain, "Zoë")
+    publish_lines(drain.stream.append, iter(told), now=NOW)
+    drain.run()
+    assert oracle.actual(drain.engine) == before
+
+
+def test_what_a_wrong_clock_told_gives_way_to_what_the_user_told(drain: Drain) -> None:
+    drain.stream.append([filled(BARE[:-1] + b',"id":"' + event_id(8).encode() + b'"}')])
+    drain.run()
+    with transaction(drain.engine) as session:
+        session.execute(update(Preference).where(Preference.key == "k").values(told_at=NOW))
+    told = lines(drain.engine, "Zoë")
+    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+
+
+def test_a_play_fits_whatever_others_have_told_of_its_song(drain: Drain) -> None:
+    """The largest texts there are, some from several events of others."""
+    texts = {"title": "\1" * 499 + "t", "artist": "\1" * 499 + "a"}
+    for name in "ab":
+        ids = {f"{name}{n}": "🎧" * 200 for n in range(8)}
+        drain.stream.append([payload(play(user=name, song=song(**texts, ids=ids)))])
+    album, context = "\1" * 499 + "x", {"c": "c" * 4_000}
+    drain.stream.append([payload(play(user="Zoë", song=song(**texts, album=album), context=context))])
+    drain.run()
+    told = lines(drain.engine, "Zoë")
+    largest = json.loads(max(told, key=len))
+    assert (largest["song"]["album"], largest["context"]) == (album, context)
+    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+
+
+def test_large_floats_come_back(drain: Drain) -> None:
+    """From jsonb they come as integers, which the contract refuses beyond 64 bits."""
+    large = {
+        "gain": 1e30,
+        "more": [-1.5e300, 2.0**63, {"most": 1.7976931348623157e308}],
+        "whole": [2**63 - 1, -(2**63)],
+    }
+    drain.stream.append([payload(play(id=event_id(70), user="Zoë", time="2021-05-01T00:00:00Z", context=large))])
+    drain.stream.append([payload(preference(id=event_id(71), user="Zoë", key="large", value=large))])
+    drain.run()
+    before, told = all_plays(drain.engine), lines(drain.engine, "Zoë")
+    assert b"9223372036854775807,-9223372036854775808" in told[-1]
+    forget(drain, "Zoë")
+    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    drain.run()
+    assert all_plays(drain.engine) == before
+    assert set(lines(drain.engine, "Zoë")[1:]) == set(told[1:])
+
+
+@pytest.fixture
+def zik(drain: Drain, redis_url: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Zik:
+    return zik_at(drain.engine, redis_url, monkeypatch, capfd)
+
+
+def test_an_export_is_a_file_to_publish(zik: Zik, tmp_path: Path) -> None:
+    answer = zik("export", "Zoë")
+    assert (answer.code, answer.err) == (0, "")
+    (tmp_path / "zoe.jsonl").write_text(answer.out)
+    assert f"published {len(HERS)} events\n" in zik("publish", str(tmp_path / "zoe.jsonl")).out
+
+
+def test_what_cannot_be_published_again_is_exported_and_told(zik: Zik, engine: Engine) -> None:
+    with transaction(engine) as session:
+        session.execute(update(Preference).where(Preference.key == "free").values(value="quiet" * 4_000))
+    whole = lines(engine, "Zoë")
+    answer = zik("export", "Zoë")
+    assert answer.code == 1
+    assert answer.out.encode().splitlines() == whole
+    number = next(number for number, line in enumerate(whole, start=1) if len(line) > MAX_EVENT_BYTES)
+    assert b"quietquiet" in whole[number - 1]
+    assert answer.err.startswith(f"zik: line {number} is written, but cannot be published again: too_large: ")
+    assert answer.err.count("\n") == 1
+    assert "quiet" not in answer.err
 
 
 def test_nothing_of_a_forgotten_user_is_left_and_everything_of_others(drain: Drain) -> None:
@@ -146,6 +267,42 @@ def test_one_who_was_only_ever_refused_can_be_forgotten(stream: EventStream, eng
     stream.append([payload(play(user="Zoë"))])
     assert forget(drain, "Zoë").erased["dead letters"] == 1
     assert anywhere(engine, "Zoë") == []
+
+
+def test_nothing_is_left_of_events_that_were_sent_in_a_broken_form(
+    drain: Drain, valkey: "redis.Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    hers, others = payload(play(user="Zoë", song=song(title="quiet"))), payload(play(song=song(title="loud")))
+    entries: list[dict[Any, Any]] = [
+        {b"data": hers},
+        {b"user": "Zoë".encode(), b"type": b"play", b"title": b"quiet"},
+        {b"event": b"[" + hers + b"," + hers + b"]"},
+        {b"event": json.dumps(hers.decode()).encode()},
+        {b"event": b'{"body":' + hers + b"}"},
+        {b"data": others},
+        {b"event": b"[" + others + b"]"},
+    ]
+    for entry in entries:
+        valkey.xadd("zik:{events}", entry)
+    assert forget(drain, "Zoë").erased["dead letters"] == 5
+    assert anywhere(drain.engine, "Zoë") == anywhere(drain.engine, "quiet") == []
+    assert anywhere(drain.engine, "loud") == ["dead_letters"]
+    assert "Zoë" not in caplog.text
+
+
+def test_a_person_with_many_letters_can_be_forgotten(drain: Drain) -> None:
+    """More than fit as parameters into one statement of either database."""
+    litter(drain.engine, 66_000, payload(play(user="Zoë", time="yesterday")))
+    assert forget(drain, "Zoë").erased["dead letters"] == 66_000
+    assert anywhere(drain.engine, "yesterday") == []
+
+
+@pytest.mark.parametrize("nothing", ["", " "])
+def test_nobody_is_called_nothing(drain: Drain, nothing: str) -> None:
+    drain.stream.append([b'{"user": "", ""'])
+    with pytest.raises(UnknownUserError):
+        forget(drain, nothing)
+    assert anywhere(drain.engine, '{"user": "", ""') == ["dead_letters"]
 
 
 def test_a_stranger_is_a_clear_error_and_erases_nothing(drain: Drain) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
 from tests.strategies import CHEAP, json_values
-from worker.free_json import MAX_BYTES, MAX_DEPTH, check_free_json, check_free_object, compact_json
+from worker.free_json import MAX_BYTES, MAX_DEPTH, as_told, check_free_json, check_free_object, compact_json
 
 
 def nested(depth: int, leaf: Any) -> Any:
@@ -83,3 +83,13 @@ def test_compact_json_is_one_text_whatever_the_order_of_keys(value: dict[str, An
 def test_compact_json_refuses_what_json_cannot_hold(value: Any) -> None:
     with pytest.raises(ValueError, match=r"surrogates|JSON"):
         compact_json(value)
+
+
+@CHEAP
+@given(value=json_values)
+def test_what_the_contract_accepts_was_told_so(value: Any) -> None:
+    assert compact_json(as_told(value)) == compact_json(value)
+
+
+def test_an_integer_that_no_float_reaches_stays_one() -> None:
+    assert as_told([10**400, -(10**400)]) == [10**400, -(10**400)]

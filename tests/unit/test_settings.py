@@ -241,6 +241,11 @@ def test_a_default_is_checked_like_a_given_value() -> None:
     [
         ("postgresql+psycopg://ada:hush@db:5432/zik", "postgresql+psycopg://ada:***@db:5432/zik"),
         ("postgresql+psycopg://ada:hu@sh@db/zik", "postgresql+psycopg://ada:***@db/zik"),
+        ("postgresql://ada@db/zik?sslkey=k&sslpassword=hush", "postgresql://ada@db/zik?sslkey=k&sslpassword=***"),
+        (
+            "postgresql://db/zik?SslPassword=hush&a=1&password=hush",
+            "postgresql://db/zik?SslPassword=***&a=1&password=***",
+        ),
         ("redis://:hush@cache/0", "redis://:***@cache/0"),
         ("redis://cache/0", "redis://cache/0"),
         ("sqlite:////var/lib/zik.db", "sqlite:////var/lib/zik.db"),

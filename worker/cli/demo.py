@@ -108,6 +108,10 @@ def _play(stream: EventStream, lines: Iterator[bytes], total: int | None) -> Boo
         books = _await_dry(stream, bars, drained)
     if done.bad:
         console.print(f"{len(done.bad):,} lines were not valid and not sent; `zik publish` names them", style="yellow")
+    if done.broken:
+        console.print(
+            f"the history cannot be read beyond line {done.broken.after:,}: {done.broken.why}", style="yellow"
+        )
     return books
 
 

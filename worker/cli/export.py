@@ -1,10 +1,14 @@
 import sys
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from worker.cli.question import asking
+from worker.cli.terminal import complain
+from worker.errors import InvalidEventError
 from worker.export import export as export_user
+from worker.publishing import event_of
 from worker.settings import load_settings
 from worker.statistics.listener import listener
 
@@ -12,8 +16,19 @@ Name = Annotated[str, typer.Argument(metavar="USER")]
 
 
 def export(user: Name) -> None:
-    """Write all that is known of a user to standard output, as JSON Lines that `zik publish` accepts again."""
+    """Write all that is known of a user to standard output, as JSON Lines that `zik publish` accepts again.
+
+    A line that it will not accept is written too, and told. Exit code 1 if there was one.
+    """
+    now, refused = datetime.now(UTC), 0
     with asking(load_settings()) as connection:
-        for line in export_user(connection, listener(connection, user).id):
+        lines = export_user(connection, listener(connection, user).id)
+        for number, line in enumerate(lines, start=1):
             sys.stdout.buffer.write(line + b"\n")
+            try:
+                event_of(line, now=now)
+            except InvalidEventError as error:
+                complain(f"line {number:,} is written, but cannot be published again: {error}")
+                refused += 1
     sys.stdout.buffer.flush()
+    raise typer.Exit(code=1 if refused else 0)

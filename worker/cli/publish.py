@@ -18,6 +18,7 @@ Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON Lines,
 def publish(files: Files, *, as_json: AsJson = False) -> None:
     """Publish events from files. A bad line is told and not sent; the others are. Exit code 1 if there was one.
 
+    Of a file that is cut off or damaged the lines before are sent; how far they went is told, with exit code 1.
     Waits while ZIK_MAX_WAITING events or more are in the stream.
     """
     done: dict[str, Published] = {}
@@ -28,7 +29,7 @@ def publish(files: Files, *, as_json: AsJson = False) -> None:
         print_json({name: _as_json(published) for name, published in done.items()})
     else:
         _tell(done)
-    raise typer.Exit(code=1 if any(published.bad for published in done.values()) else 0)
+    raise typer.Exit(code=0 if all(published.is_whole for published in done.values()) else 1)
 
 
 def _publish_file(append: Append, name: str, progress: Progress) -> Published:
@@ -63,10 +64,14 @@ def _tell(done: dict[str, Published]) -> None:
     for name, published in done.items():
         for line in published.bad:
             errors.print(f"{name}:{line.number}: {line.error}", style="red", markup=False, highlight=False)
+        if broken := published.broken:
+            told = f"{name}: cannot be read beyond line {broken.after:,}: {broken.why}"
+            errors.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
     sent, bad = sum(p.sent for p in done.values()), sum(len(p.bad) for p in done.values())
     console.print(f"published {amount(sent, 'event')}" + (f", refused {bad:,}" if bad else ""), highlight=False)
 
 
 def _as_json(published: Published) -> dict[str, object]:
     bad = [{"line": line.number, "reason": line.error.reason, "detail": line.error.detail} for line in published.bad]
-    return {"published": published.sent, "bad": bad}
+    broken = published.broken and {"line": published.broken.after, "detail": published.broken.why}
+    return {"published": published.sent, "bad": bad, "broken": broken}

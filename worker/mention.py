@@ -1,0 +1,100 @@
+"""Whether what could not be recorded names a user, however broken the event is."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pydantic_core import from_json
+
+from worker.events import EVENT_TYPES
+from worker.identity import canonical_user
+
+# How clients spell the field `user` that do not know the contract well, without case and underscores.
+_FIELDS: Final = {"user", "username", "userid"}
+_BEGINS_JSON: Final = ("{", "[", '"')
+_BEGINS_EVENTS: Final = ("{", "[")
+_ESCAPED: Final = re.compile(r"\\+u([0-9a-fA-F]{4})")
+
+
+def mentions(payload: bytes, username: str) -> bool:
+    """Whether the payload of a dead letter is, or seems to be, about the user of this canonical name.
+
+    Where it is JSON, only a field for the user counts, at any depth, also in a text that is JSON itself: an array of
+    events, an event encoded twice, the fields of an entry without `event`. Where it is not, nobody can tell what it
+    says, so the name between quotes is enough.
+    """
+    return any(_named_in(text, username) for text in _readings(payload))
+
+
+def _readings(payload: bytes) -> list[str]:
+    """What the bytes may say: they came as UTF-8, or as what clients send by mistake."""
+    encoding = json.detect_encoding(payload)
+    try:
+        return [payload.decode(encoding)]
+    except UnicodeDecodeError:
+        return [payload.decode(each, errors="replace") for each in (encoding, "utf-8", "latin-1")]
+
+
+def _named_in(text: str, username: str) -> bool:
+    try:
+        waiting = [from_json(text)]
+    except ValueError:
+        return _quoted_in(text, username)
+    # Walked without recursion. JSON within JSON ends by itself: the backslashes of a letter's 16 KiB double each time.
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            inner = _unwrapped(item)
+            if not inner and item.lstrip().startswith(_BEGINS_EVENTS) and _quoted_in(item, username):
+                return True
+            waiting.extend(inner)
+        elif isinstance(item, dict):
+            if any(_is_user(name) and username in _names(field) for name, field in item.items()):
+                return True
+            # An event of another user is that user's, whatever it holds.
+            waiting.extend([] if _is_event(item) else item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return False
+
+
+def _is_event(item: dict[str, Any]) -> bool:
+    kind = item.get("type")
+    return isinstance(kind, str) and kind in EVENT_TYPES and isinstance(item.get("user"), str)
+
+
+def _is_user(field: str) -> bool:
+    return field.replace("_", "").casefold() in _FIELDS
+
+
+def _names(field: Any) -> Iterator[str]:
+    """What a field for the user names: the canonical form of a text or a number, also within other JSON."""
+    waiting = [field]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield canonical_user(item.strip())
+            waiting.extend(_unwrapped(item))
+        elif type(item) is int:
+            yield str(item)
+        elif isinstance(item, dict | list):
+            waiting.extend(item.values() if isinstance(item, dict) else item)
+
+
+def _unwrapped(text: str) -> list[Any]:
+    """The value that a text holds as JSON, if it does."""
+    if not text.lstrip().startswith(_BEGINS_JSON):
+        return []
+    try:
+        return [from_json(text)]
+    except ValueError:
+        return []
+
+
+def _quoted_in(text: str, username: str) -> bool:
+    """Whether the name stands between quotes of either kind, with or without escapes, which may be doubled ones."""
+    characters = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), text)
+    joined = characters.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    name = re.escape(username.replace("\\", ""))
+    return re.search(rf"""["']\s*{name}\s*["']""", canonical_user(joined.replace("\\", ""))) is not None
