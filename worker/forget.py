@@ -72,12 +72,15 @@ def _record_what_waits(drain: Drain, wait_s: float) -> int:
     """Drain until nothing is left of what is in the stream now, also of what other workers hold."""
     last = drain.stream.last_id()
     deadline = time.monotonic() + wait_s
-    drained = drain.run().events
+    # No longer at a time: where events keep coming, the stream is never dry.
+    drained = drain.run(budget_s=_LOOK_EVERY_S).events
     while drain.stream.holds_until(last):
         if time.monotonic() > deadline:
             raise ZikError("another worker holds events and does not record them: see `zik status`, then try again")
-        time.sleep(_LOOK_EVERY_S)
-        drained += drain.run().events
+        more = drain.run(budget_s=_LOOK_EVERY_S).events
+        drained += more
+        if not more:
+            time.sleep(_LOOK_EVERY_S)
     return drained
 
 
