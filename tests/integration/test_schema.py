@@ -1,11 +1,13 @@
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Select, column, inspect, select, text
 
 from worker.database import open_engine, snapshot, transaction
@@ -13,6 +15,7 @@ from worker.db_init import _alembic
 from worker.models import Base
 
 Facts = dict[str, dict[str, Any]]
+REVISIONS: Final = sorted(script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions())
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -129,6 +132,18 @@ def test_every_migration_can_be_taken_back(empty: Engine) -> None:
     by_migrations(empty)
     with snapshot(empty) as session:
         assert schema_of(session.connection()) == before
+
+
+@pytest.mark.parametrize(("below", "revision"), list(pairwise(REVISIONS)), ids=lambda revision: revision)
+def test_a_migration_taken_back_leaves_the_schema_below(empty: Engine, below: str, revision: str) -> None:
+    by_migrations(empty, below)
+    with snapshot(empty) as session:
+        before, its_functions = schema_of(session.connection()), functions(session.connection())
+    by_migrations(empty, revision)
+    with transaction(empty) as session:
+        command.downgrade(_alembic(session.connection()), below)
+        assert schema_of(session.connection()) == before
+        assert functions(session.connection()) == its_functions
 
 
 def test_every_foreign_key_cascades(empty: Engine) -> None:

@@ -68,6 +68,17 @@ def test_top_ranks_a_users_songs(zik: Zik) -> None:
 
 
 @pytest.mark.usefixtures("listened")
+def test_top_keeps_its_columns_where_an_album_has_no_title(zik: Zik, engine: Engine) -> None:
+    with transaction(engine) as session:
+        session.execute(update(Song).values(album=None, album_identity=uuid4()))
+
+    answer = zik("top", "albums", "--user", "ada")
+
+    row = next(line for line in answer.out.splitlines() if "Tool" in line)
+    assert [cell.strip() for cell in row.strip("│ ").split("│")][:4] == ["1", "", "Tool", "2"]
+
+
+@pytest.mark.usefixtures("listened")
 @pytest.mark.parametrize(("kind", "title"), [("songs", "Parabola"), ("artists", ""), ("albums", "Lateralus")])
 def test_top_ranks_for_everyone_as_csv_too(zik: Zik, kind: str, title: str) -> None:
     answer = zik("top", kind, "--everyone", "--csv", "--limit", "1")

@@ -77,7 +77,8 @@ def _table(asked: Asked, kind: Kind, places: Sequence[Place]) -> Table:
         table.add_column("", width=_BAR)
     most = places[0].listens
     for place in places:
-        names = (place.artist,) if place.title is None else (place.title, place.artist)
+        # An album that a hand has cleared, and left the song filed under it, has no title. Its cell stays.
+        names = (place.artist,) if kind is Kind.ARTISTS else (place.title or "", place.artist)
         table.add_row(
             str(place.place),
             *(plain(name) for name in names),

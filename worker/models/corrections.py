@@ -1,9 +1,12 @@
 """Triggers that mark what a correction makes stale, whoever corrects: zik, an API with these models, or psql.
 
 The recorder marks the days of the plays it adds, because it knows them best. What else statistics are computed from
-is marked here: a play that is changed or deleted (also by the deletion of its song), a song's duration or album, a
+is marked here: a play that is changed or deleted (also by the deletion of its song), a song's duration or names, a
 user's timezone; and a user who is deleted leaves rollups and charts. Only TRUNCATE passes triggers by, and a play that
 somebody adds without the recorder: `zik recompute` sees those.
+
+A song whose artist or album is corrected loses what it was filed under, unless whoever corrects it files it too:
+SQL cannot tell what the new names come to, and `worker.statistics.catalogue` files every song that is not.
 
 Every mark is new. One that two changes share could be cleared by a computation that has seen only the first.
 """
@@ -43,6 +46,16 @@ _POSTGRESQL: Final = (
     END $$
     """,
     """
+    CREATE OR REPLACE FUNCTION zik_song_renamed() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF NEW.artist <> OLD.artist THEN
+            NEW.artist_identity := nullif(NEW.artist_identity, OLD.artist_identity);
+        END IF;
+        NEW.album_identity := nullif(NEW.album_identity, OLD.album_identity);
+        RETURN NEW;
+    END $$
+    """,
+    """
     CREATE OR REPLACE FUNCTION zik_timezone_corrected() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         INSERT INTO stale_histories (mark, user_id)
@@ -67,13 +80,26 @@ _POSTGRESQL: Final = (
     """,
     """
     CREATE OR REPLACE TRIGGER zik_song_corrected AFTER UPDATE ON songs FOR EACH ROW
-      WHEN ((OLD.duration_ms, OLD.artist_identity, OLD.album_identity)
-            IS DISTINCT FROM (NEW.duration_ms, NEW.artist_identity, NEW.album_identity))
+      WHEN ((OLD.title, OLD.artist, OLD.album, OLD.duration_ms, OLD.artist_identity, OLD.album_identity)
+            IS DISTINCT FROM
+            (NEW.title, NEW.artist, NEW.album, NEW.duration_ms, NEW.artist_identity, NEW.album_identity))
     EXECUTE FUNCTION zik_song_corrected()
     """,
+    # A recorder that fills in an album is not asked for more: where nothing was filed, nothing is equal.
     """
-    CREATE OR REPLACE TRIGGER zik_timezone_said AFTER INSERT OR UPDATE ON preferences
+    CREATE OR REPLACE TRIGGER zik_song_renamed BEFORE UPDATE ON songs FOR EACH ROW
+      WHEN ((OLD.artist <> NEW.artist AND OLD.artist_identity = NEW.artist_identity)
+            OR ((OLD.artist, OLD.album) IS DISTINCT FROM (NEW.artist, NEW.album)
+                AND OLD.album_identity = NEW.album_identity))
+    EXECUTE FUNCTION zik_song_renamed()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER zik_timezone_said AFTER INSERT ON preferences
        FOR EACH ROW WHEN (NEW.key = 'timezone') EXECUTE FUNCTION zik_timezone_corrected()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER zik_timezone_changed AFTER UPDATE ON preferences
+       FOR EACH ROW WHEN ('timezone' IN (OLD.key, NEW.key)) EXECUTE FUNCTION zik_timezone_corrected()
     """,
     """
     CREATE OR REPLACE TRIGGER zik_timezone_unsaid AFTER DELETE ON preferences
@@ -87,6 +113,7 @@ _POSTGRESQL: Final = (
 _POSTGRESQL_FUNCTIONS: Final = (
     "zik_user_leaves()",
     "zik_timezone_corrected()",
+    "zik_song_renamed()",
     "zik_song_corrected()",
     "zik_play_corrected()",
     "zik_mark_days(bigint, timestamptz)",
@@ -121,11 +148,24 @@ _SQLITE: Final = (
     """,
     f"""
     CREATE TRIGGER IF NOT EXISTS zik_song_corrected AFTER UPDATE ON songs
-      WHEN (OLD.duration_ms, OLD.artist_identity, OLD.album_identity)
-           IS NOT (NEW.duration_ms, NEW.artist_identity, NEW.album_identity)
+      WHEN (OLD.title, OLD.artist, OLD.album, OLD.duration_ms, OLD.artist_identity, OLD.album_identity)
+           IS NOT (NEW.title, NEW.artist, NEW.album, NEW.duration_ms, NEW.artist_identity, NEW.album_identity)
     BEGIN
         INSERT INTO stale_histories (mark, song_id, charts_only)
         VALUES ({_NEW_MARK}, NEW.id, NEW.duration_ms IS OLD.duration_ms);
+    END
+    """,
+    # SQLite changes no row on its way, so this is a second write, and a second mark. Only a correction pays for it.
+    """
+    CREATE TRIGGER IF NOT EXISTS zik_song_renamed AFTER UPDATE ON songs
+      WHEN (OLD.artist <> NEW.artist AND OLD.artist_identity = NEW.artist_identity)
+           OR ((OLD.artist, OLD.album) IS NOT (NEW.artist, NEW.album) AND OLD.album_identity = NEW.album_identity)
+    BEGIN
+        UPDATE songs
+           SET artist_identity = CASE WHEN NEW.artist = OLD.artist THEN NEW.artist_identity
+                                      ELSE nullif(NEW.artist_identity, OLD.artist_identity) END,
+               album_identity = nullif(NEW.album_identity, OLD.album_identity)
+         WHERE id = NEW.id;
     END
     """,
     f"""
