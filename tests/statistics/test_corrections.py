@@ -213,6 +213,17 @@ def test_an_album_that_a_client_tells_later_is_filed_at_once_and_leaves_one_mark
         assert session.scalars(select(StaleHistory.charts_only)).all() == [True]
 
 
+def test_an_album_that_comes_with_the_old_artist_is_filed_under_the_corrected_one(engine: Engine) -> None:
+    misspelt = song(artist="Tol", album=...)
+    record(engine, play(id=event_id(1), song=misspelt))
+    with transaction(engine) as session:
+        session.execute(update(Song).values(artist="Tool"))
+    refresh(engine, RULE)
+    record(engine, play(id=event_id(2), song=misspelt | {"album": "Lateralus"}))
+    refresh(engine, RULE)
+    assert filed(engine, "Parabola") == (UUID(artist_identity("Tool")), UUID(album_identity("Tool", "Lateralus")))
+
+
 def test_a_key_that_becomes_the_timezone_is_a_correction(computed: Engine) -> None:
     for key in ("tz", "timezone"):
         before = brute_force.rollups(computed)

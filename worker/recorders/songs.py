@@ -28,6 +28,7 @@ _FIND: Final = Statement(
     """,
     {"identity": "uuid"},
 )
+# An album is filed under the artist, whom somebody may have corrected: then a sweep files it, by the names that stand.
 # Without a condition, so that RETURNING names every song, also one that another transaction has created meanwhile.
 _UPSERT: Final = Statement(
     """
@@ -36,7 +37,8 @@ _UPSERT: Final = Statement(
       FROM {rows} WHERE true ORDER BY identity
     ON CONFLICT (identity) DO UPDATE
        SET album = coalesce(songs.album, excluded.album),
-           album_identity = CASE WHEN songs.album IS NULL THEN excluded.album_identity ELSE songs.album_identity END,
+           album_identity = CASE WHEN songs.album IS NOT NULL THEN songs.album_identity
+                                 WHEN songs.artist_identity = excluded.artist_identity THEN excluded.album_identity END,
            duration_ms = coalesce(songs.duration_ms, excluded.duration_ms),
            attributes = coalesce({merged}, songs.attributes, excluded.attributes),
            updated_at = CURRENT_TIMESTAMP
