@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from worker.db_init import bring_up_schema
 from worker.models import Base
 from worker.settings import Settings, load_settings
 from worker.stream import EventStream
+
+# A shell that runs this in the background has Ctrl-C ignored, and so would every process that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
