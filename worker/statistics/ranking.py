@@ -104,10 +104,6 @@ def _grouped(listening: Listening, subject: Subject, span: Span) -> _Sums:
 
 def _ordered(sums: _Sums, most: int) -> _Sums:
     """By listens, then plays, then who was there first, so that a chart has one order only."""
-    heard = sums.subquery().c
-    return (
-        select(*heard)
-        .where(heard.listens > 0)
-        .order_by(heard.listens.desc(), heard.plays.desc(), heard.song_id)
-        .limit(most)
-    )
+    heard = sums.selected_columns
+    ranked = sums.having(heard.listens > 0).order_by(heard.listens.desc(), heard.plays.desc(), heard.song_id)
+    return ranked.limit(most)
