@@ -47,7 +47,7 @@ def forget(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 10
 
     Raises:
         UnknownUserError: there is no such user, nor any dead letter of that name.
-        ZikError: entries that another worker holds are not recorded within `wait_s`.
+        ZikError: an entry that another worker holds is not recorded within `wait_s`.
     """
     drained = _record_what_waits(drain, wait_s)
     with transaction(patient(drain.engine)) as session:
@@ -71,17 +71,21 @@ def forget(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 10
 def _record_what_waits(drain: Drain, wait_s: float) -> int:
     """Drain until nothing is left of what is in the stream now, also of what other workers hold."""
     last = drain.stream.last_id()
-    deadline = time.monotonic() + wait_s
-    # No longer at a time: where events keep coming, the stream is never dry.
-    drained = drain.run(budget_s=_LOOK_EVERY_S).events
-    while drain.stream.holds_until(last):
-        if time.monotonic() > deadline:
-            raise ZikError("another worker holds events and does not record them: see `zik status`, then try again")
+    drained, oldest, deadline = 0, None, float("inf")
+    while True:
+        # No longer at a time: where events keep coming, the stream is never dry.
         more = drain.run(budget_s=_LOOK_EVERY_S).events
         drained += more
+        held = drain.stream.oldest_until(last)
+        if held is None:
+            return drained
+        if held != oldest:
+            # However much waits, it is recorded from its oldest end. Only what stays there is held.
+            oldest, deadline = held, time.monotonic() + wait_s
+        elif time.monotonic() > deadline:
+            raise ZikError("another worker holds events and does not record them: see `zik status`, then try again")
         if not more:
             time.sleep(_LOOK_EVERY_S)
-    return drained
 
 
 def _letters(connection: Connection, username: str) -> Iterator[int]:

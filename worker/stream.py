@@ -208,10 +208,11 @@ class EventStream:
                 return "0-0"
             return str(self._redis.xinfo_stream(STREAM)["last-generated-id"].decode())
 
-    def holds_until(self, entry_id: str) -> bool:
-        """Whether an entry up to this one, included, is still in the stream."""
+    def oldest_until(self, entry_id: str) -> str | None:
+        """The id of the oldest entry in the stream, if that is no younger than this one."""
         with translated():
-            return bool(self._redis.xrange(STREAM, max=entry_id, count=1))
+            entries = self._redis.xrange(STREAM, max=entry_id, count=1)
+        return entries[0][0].decode() if entries else None
 
     def consumers(self) -> list[Consumer]:
         """The group's consumers; none, where no worker has ever read the stream."""

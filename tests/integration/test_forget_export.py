@@ -320,6 +320,18 @@ def test_forgetting_waits_for_what_another_worker_holds(drain: Drain) -> None:
     assert "Zoë" in usernames(drain.engine)
 
 
+def test_a_backlog_that_takes_longer_than_others_may_hold_events_is_no_reason_to_give_up(
+    drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody holds anything here: each look finds less, and none may be the last for being late."""
+    monkeypatch.setattr("worker.forget._LOOK_EVERY_S", 0.0)
+    drain.batch_size = 2
+    times = [f"2021-05-01T00:{minute:02}:00Z" for minute in range(9)]
+    drain.stream.append([payload(play(id=event_id(60 + n), user="Zoë", time=at)) for n, at in enumerate(times)])
+    assert forget(drain, "Zoë", wait_s=0.0).drained == len(times)
+    assert "Zoë" not in usernames(drain.engine)
+
+
 def usernames(engine: Engine) -> set[str]:
     with snapshot(engine) as session:
         return set(session.scalars(select(User.username)))
