@@ -1,6 +1,6 @@
 from datetime import date
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from worker.models.base import Base, BigIntegerKey, TimestampMixin
@@ -14,6 +14,9 @@ class SongDay(TimestampMixin, Base):
     """
 
     __tablename__ = "song_days"
+    # A user's days of one song lie together in it, with all that a question reads. Adding up a whole history from it
+    # takes half as long as from the table, where the songs of each day lie together.
+    __table_args__ = (Index("ix_song_days_by_song", "user_id", "song_id", "day", "plays", "listens", "ms_played"),)
 
     user_id: Mapped[int] = mapped_column(BigIntegerKey, primary_key=True)
     # The charts for everyone read whole days.
