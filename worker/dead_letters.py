@@ -1,12 +1,12 @@
 """The dead-letter desk: look at what could not be recorded, try it again, or let it go."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Select, delete, func, select
+from sqlalchemy import Connection, Engine, Row, Select, delete, func, select
 
 from worker.codec import decode
 from worker.database import snapshot, transaction
@@ -46,6 +46,12 @@ def get(engine: Engine, letter_id: int) -> DeadLetter | None:
         return session.get(DeadLetter, letter_id)
 
 
+def holding(connection: Connection, wanted: Callable[[bytes], bool]) -> Iterator[Row[Any]]:
+    """The letters whose payload is wanted, in order of arrival. Costs a look into every letter on the desk."""
+    letters = select(DeadLetter.__table__).order_by(DeadLetter.id).execution_options(yield_per=_AT_ONCE)
+    return (letter for letter in connection.execute(letters) if wanted(letter.payload))
+
+
 def discard(engine: Engine, letter_ids: Iterable[int]) -> int:
     """Delete letters for good. The books keep counting them as dead. Returns how many there were."""
     with transaction(engine) as session:
@@ -82,26 +88,20 @@ class Desk:
     def retry(self, letter_ids: Iterable[int], *, now: datetime) -> Counter[Outcome]:
         """Try to record each letter once. What fails again stays on the desk, with one attempt more.
 
-        Each letter has a transaction of its own, and the books are amended at the end, also where that is an error or
-        Ctrl-C. A process that is killed before, or a Redis that is away then, leaves in the books as dead what this
-        call has recorded: the tables are right and the books still balance, but they tell so many too few as recorded.
+        Each letter has a transaction of its own, after which the books are amended. A process that is killed between
+        the two, or a Redis that is away then, leaves that one letter in the books as dead: the tables are right and the
+        books still balance, but they tell one too few as recorded.
 
         Returns:
             What became of the letters; ids of letters that are gone are passed over.
         """
         outcomes: Counter[Outcome] = Counter()
-        try:
-            for letter_id in letter_ids:
-                if outcome := self._retry_one(letter_id, now):
-                    outcomes[outcome] += 1
-        finally:
-            self._amend(outcomes)
+        for letter_id in letter_ids:
+            if outcome := self._retry_one(letter_id, now):
+                if outcome is not Outcome.DEAD:
+                    self.stream.amend(1, source=Outcome.DEAD, target=outcome)
+                outcomes[outcome] += 1
         return outcomes
-
-    def _amend(self, outcomes: Counter[Outcome]) -> None:
-        for outcome in (Outcome.RECORDED, Outcome.DUPLICATE):
-            if outcomes[outcome]:
-                self.stream.amend(outcomes[outcome], source=Outcome.DEAD, target=outcome)
 
     def _retry_one(self, letter_id: int, now: datetime) -> Outcome | None:
         try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import chain
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -9,27 +10,55 @@ from sqlalchemy import Connection, select
 
 from worker.codec import encode
 from worker.contract import judge
+from worker.dead_letters import holding
 from worker.events import MAX_EVENT_BYTES
 from worker.free_json import as_told
+from worker.identity import canonical_user
+from worker.mention import names
 from worker.models import Favorite, PlayHistory, Preference, Song, User
-from worker.publishing import ACCOUNT
+from worker.publishing import ACCOUNT, LETTER
+from worker.statistics.listener import UnknownUserError
 
 _AT_ONCE: Final = 1_000
 _MOST_IDS: Final = 16
 
 
-def export(connection: Connection, user_id: int) -> Iterator[bytes]:
-    """The user's account, then preferences, favorites and plays as one event a line, oldest first of each kind.
+def export(connection: Connection, username: str) -> Iterator[bytes]:
+    """The user's account, then preferences, favorites and plays as one event a line, then their dead letters.
 
-    Publishing them again changes nothing, and after `zik forget` brings all of it back: ids, offsets, tombstones. Two
-    things are told that events have no field for, and that publishing passes over: the account, in the first line, and
-    what a device with a wrong clock told (`told_at`) where `time` is a corrected one. An event that is too large to be
-    published again whatever is left out is told whole, so that it is not lost to its user.
+    Each kind is in order, oldest first. Publishing them again changes nothing, and after `zik forget` brings back all
+    that was recorded: ids, offsets, tombstones. Three things are told that events have no field for, and that
+    publishing passes over: the account, in the first line; what a device with a wrong clock told (`told_at`) where
+    `time` is a corrected one; and the dead letters, as far as they are this user's beyond doubt, because of what cannot
+    be read the rest may be about somebody else. An event that is too large to be published again whatever is left out
+    is told whole, so that it is not lost to its user.
+
+    Raises:
+        UnknownUserError: there is no such user, nor any dead letter of that name.
     """
-    user = connection.execute(select(User.__table__).where(User.id == user_id)).mappings().one()
+    name, known = canonical_user(username.strip()), False
+    for line in chain(_recorded(connection, name), _letters(connection, name)):
+        known = True
+        yield line
+    if not known:
+        raise UnknownUserError(name)
+
+
+def _recorded(connection: Connection, username: str) -> Iterator[bytes]:
+    user = connection.execute(select(User.__table__).where(User.username == username)).mappings().one_or_none()
+    if user is None:
+        return
     yield encode({ACCOUNT: _account(user)})
-    for event in _events(connection, user_id):
-        yield _line({"v": 1, "user": user["username"], **event})
+    for event in _events(connection, user["id"]):
+        yield _line({"v": 1, "user": username, **event})
+
+
+def _letters(connection: Connection, username: str) -> Iterator[bytes]:
+    for letter in holding(connection, lambda payload: names(payload, username)):
+        kept_since = _time(letter.created_at, None)
+        text = letter.payload.decode(errors="backslashreplace")
+        told = {"reason": letter.reason, "detail": letter.detail, "kept_since": kept_since, "payload": text}
+        yield encode({LETTER: told})
 
 
 def _events(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:

@@ -1,25 +1,23 @@
 """Erase a person: the account, the listening history, the statistics, the dead letters, what waits in the stream."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import delete, func, select
 
 from worker.database import patient, transaction
-from worker.dead_letters import take_away
+from worker.dead_letters import holding, take_away
 from worker.drain import ABANDONED_MS, Drain
 from worker.errors import ZikError
 from worker.identity import canonical_user
 from worker.mention import mentions
-from worker.models import DeadLetter, Favorite, ListeningHour, PlayHistory, Preference, SongDay, User
+from worker.models import Favorite, ListeningHour, PlayHistory, Preference, SongDay, User
 from worker.statistics.charts import refresh_charts
 from worker.statistics.listener import UnknownUserError
 
 _LOOK_EVERY_S: Final = 0.2
-_LETTERS_AT_ONCE: Final = 1_000
 _OWNED: Final = {
     "plays": PlayHistory.user_id,
     "favorites": Favorite.user_id,
@@ -53,8 +51,7 @@ def forget(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 10
     with transaction(patient(drain.engine)) as session:
         connection = session.connection()
         name = canonical_user(username.strip())
-        # Nobody is called nothing, and in what cannot be read an empty text stands everywhere.
-        letters = list(_letters(connection, name)) if name else []
+        letters = [letter.id for letter in holding(connection, lambda payload: mentions(payload, name))]
         # Of someone who was refused there may be nothing else.
         user_id = connection.scalar(select(User.id).where(User.username == name))
         if user_id is None and not letters:
@@ -86,10 +83,3 @@ def _record_what_waits(drain: Drain, wait_s: float) -> int:
             raise ZikError("another worker holds events and does not record them: see `zik status`, then try again")
         if not more:
             time.sleep(_LOOK_EVERY_S)
-
-
-def _letters(connection: Connection, username: str) -> Iterator[int]:
-    """The dead letters that are, or seem to be, of this user."""
-    letters = select(DeadLetter.id, DeadLetter.payload).order_by(DeadLetter.id)
-    rows = connection.execute(letters.execution_options(yield_per=_LETTERS_AT_ONCE))
-    return (letter_id for letter_id, payload in rows if mentions(payload, username))

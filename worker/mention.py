@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
+from urllib.parse import unquote_plus
 
 from pydantic_core import from_json
 
@@ -14,17 +15,30 @@ from worker.identity import canonical_user
 _FIELDS: Final = {"user", "username", "userid"}
 _BEGINS_JSON: Final = ("{", "[", '"')
 _BEGINS_EVENTS: Final = ("{", "[")
+_Judge = Callable[[str, str], bool]
 _ESCAPED: Final = re.compile(r"\\+u([0-9a-fA-F]{4})")
+
+
+def names(payload: bytes, username: str) -> bool:
+    """Whether the payload of a dead letter is about the user of this canonical name, beyond doubt.
+
+    It is JSON, and has a field for the user, at any depth, also in a text that is JSON itself: an array of events, an
+    event encoded twice, the fields of an entry without `event`.
+    """
+    return _holds(payload, username, unreadable=lambda _text, _username: False)
 
 
 def mentions(payload: bytes, username: str) -> bool:
     """Whether the payload of a dead letter is, or seems to be, about the user of this canonical name.
 
-    Where it is JSON, only a field for the user counts, at any depth, also in a text that is JSON itself: an array of
-    events, an event encoded twice, the fields of an entry without `event`. Where it is not, nobody can tell what it
-    says, so the name between quotes is enough.
+    Where it is not JSON nobody can tell what it says, so the name between quotes is enough, or after `user=`.
     """
-    return any(_named_in(text, username) for text in _readings(payload))
+    return _holds(payload, username, unreadable=_seems_named_in)
+
+
+def _holds(payload: bytes, username: str, *, unreadable: _Judge) -> bool:
+    # Nobody is called nothing, and in what cannot be read an empty text stands everywhere.
+    return bool(username) and any(_named_in(text, username, unreadable) for text in _readings(payload))
 
 
 def _readings(payload: bytes) -> list[str]:
@@ -36,17 +50,17 @@ def _readings(payload: bytes) -> list[str]:
         return [payload.decode(each, errors="replace") for each in (encoding, "utf-8", "latin-1")]
 
 
-def _named_in(text: str, username: str) -> bool:
+def _named_in(text: str, username: str, unreadable: _Judge) -> bool:
     try:
         waiting = [from_json(text)]
     except ValueError:
-        return _quoted_in(text, username)
+        return unreadable(text, username)
     # Walked without recursion. JSON within JSON ends by itself: the backslashes of a letter's 16 KiB double each time.
     while waiting:
         item = waiting.pop()
         if isinstance(item, str):
             inner = _unwrapped(item)
-            if not inner and item.lstrip().startswith(_BEGINS_EVENTS) and _quoted_in(item, username):
+            if not inner and item.lstrip().startswith(_BEGINS_EVENTS) and unreadable(item, username):
                 return True
             waiting.extend(inner)
         elif isinstance(item, dict):
@@ -92,9 +106,19 @@ def _unwrapped(text: str) -> list[Any]:
         return []
 
 
+def _seems_named_in(text: str, username: str) -> bool:
+    return _quoted_in(text, username) or _assigned_in(text, username)
+
+
 def _quoted_in(text: str, username: str) -> bool:
     """Whether the name stands between quotes of either kind, with or without escapes, which may be doubled ones."""
     characters = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), text)
     joined = characters.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     name = re.escape(username.replace("\\", ""))
     return re.search(rf"""["']\s*{name}\s*["']""", canonical_user(joined.replace("\\", ""))) is not None
+
+
+def _assigned_in(text: str, username: str) -> bool:
+    """Whether a field for the user has the name as its value without quotes, as forms and YAML have it."""
+    field = rf"(?<!\w)(?i:user(?:_?name|_?id)?)\s*[=:]\s*{re.escape(username)}\s*(?=[&;,}}\r\n]|$)"
+    return any(re.search(field, canonical_user(reading)) for reading in (text, unquote_plus(text)))

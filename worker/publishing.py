@@ -16,8 +16,9 @@ from worker.events import Event
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _CHUNK: Final = 1_000
-# What a line of an export has, alone, that tells of the user's account.
+# What a line of an export has, alone, that is no event.
 ACCOUNT: Final = "listener"
+LETTER: Final = "dead_letter"
 # A gzipped file that is cut off ends with EOFError; BadGzipFile and a disk that fails are OSErrors.
 _UNREADABLE: Final = (OSError, EOFError, zlib.error)
 
@@ -94,7 +95,7 @@ def publish_lines(
 
 
 def event_of(line: bytes, *, now: datetime) -> Event | None:
-    """The event of a line, or None for one that is passed over: a blank one, and what an export tells of an account.
+    """The event of a line, or None for one that is passed over: a blank one, and what an export tells beside events.
 
     Raises:
         InvalidEventError: the line is not sent.
@@ -104,17 +105,17 @@ def event_of(line: bytes, *, now: datetime) -> Event | None:
     try:
         return decode(line, now=now)
     except InvalidEventError:
-        if _is_account(line):
+        if _is_told_beside(line):
             return None
         raise
 
 
-def _is_account(line: bytes) -> bool:
+def _is_told_beside(line: bytes) -> bool:
     try:
         value = from_json(line)
     except ValueError:
         return False
-    return isinstance(value, dict) and list(value) == [ACCOUNT]
+    return isinstance(value, dict) and list(value) in ([ACCOUNT], [LETTER])
 
 
 def _readable(lines: Iterator[bytes], published: Published) -> Iterator[tuple[int, bytes]]:

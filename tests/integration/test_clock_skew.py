@@ -28,7 +28,6 @@ from worker.keys import FIELD, STREAM
 from worker.models import Favorite, PlayHistory, Preference, StaleDay
 from worker.outcome import Outcome
 from worker.publishing import publish_lines
-from worker.statistics.listener import listener
 from worker.stream import EventStream
 
 HOUR: Final = timedelta(hours=1)
@@ -179,7 +178,7 @@ def test_a_lost_clock_that_nothing_can_correct_is_out_of_range(
 
 def exported(engine: Engine) -> list[bytes]:
     with snapshot(engine) as session:
-        return list(export(session.connection(), listener(session.connection(), "ada").id))
+        return list(export(session.connection(), "ada"))
 
 
 def test_a_corrected_row_is_exported_at_its_corrected_time_and_keeps_its_id(

@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter
 from sqlalchemy import Engine, text
 
 from tests.workers import count, litter, play, plays
+from worker.books import Books
 from worker.contract import Play
 from worker.database import transaction
 from worker.dead_letters import Desk, count_by_reason, discard, find, get, numbers
@@ -115,9 +116,11 @@ def test_a_retry_that_is_broken_off_leaves_in_the_books_what_it_has_recorded(
     stream.append([play("a", user="eve")])
     Drain(stream, engine, "a").run()
     steps = iter([record_batch, record_batch, None])
+    before_the_end: list[Books] = []
 
     def until_the_end(*arguments: Any, **named: Any) -> Recorded:
         if (step := next(steps)) is None:
+            before_the_end.append(stream.books())
             raise end
         return step(*arguments, **named)
 
@@ -127,6 +130,8 @@ def test_a_retry_that_is_broken_off_leaves_in_the_books_what_it_has_recorded(
     assert (count(engine, "play_history"), count(engine, "dead_letters")) == (2, 2)
     books = stream.books()
     assert (books.received, books.recorded, books.duplicate, books.dead, books.balanced) == (5, 2, 1, 2, True)
+    # So it is for a process that is killed, too.
+    assert before_the_end == [books]
 
 
 def test_odd_characters_in_a_field_name_do_not_keep_the_desk_from_trying(stream: EventStream, engine: Engine) -> None:

@@ -24,7 +24,7 @@ from worker.forget import forget
 from worker.models import Base, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
 from worker.outcome import Outcome
 from worker.publishing import Published, publish_lines
-from worker.statistics.listener import UnknownUserError, listener
+from worker.statistics.listener import UnknownUserError
 from worker.statistics.refresh import refresh
 from worker.statistics.verify import verify
 from worker.stream import EventStream
@@ -62,7 +62,7 @@ def drain(stream: EventStream, engine: Engine) -> Drain:
 
 def lines(engine: Engine, name: str) -> list[bytes]:
     with snapshot(engine) as session:
-        return list(export(session.connection(), listener(session.connection(), name).id))
+        return list(export(session.connection(), name))
 
 
 def anywhere(engine: Engine, words: str) -> list[str]:
@@ -129,10 +129,47 @@ def test_of_a_user_without_events_the_account_is_told_however_much_it_holds(
     assert publish_lines(stream.append, iter(told), now=NOW) == Published()
 
 
+def test_dead_letters_are_told_as_far_as_they_are_the_users(drain: Drain) -> None:
+    hers = payload(play(user="Zoë", time="yesterday"))
+    others = payload(play(user="ada", time="yesterday", song=song(title="Zoë")))
+    unreadable = b'{"user": "ada", "song": {"title": "Zo\\u00eb"'
+    drain.stream.append([hers, others, unreadable])
+    drain.run()
+    told = lines(drain.engine, "Zoë")
+    assert len(told) == 1 + len(HERS) + 1
+    letter = json.loads(told[-1])["dead_letter"]
+    assert datetime.fromisoformat(letter.pop("kept_since")) <= datetime.now(UTC)
+    assert letter == {"reason": "invalid_value", "detail": letter["detail"], "payload": hers.decode()}
+    assert letter["detail"].startswith("time: ")
+    assert publish_lines(drain.stream.append, iter(told), now=NOW) == Published(sent=len(HERS))
+
+
+def test_of_one_who_was_only_ever_refused_the_letters_are_told(stream: EventStream, engine: Engine) -> None:
+    stream.append([payload(play(user="Zoë"))])
+    Drain(stream, engine, "test:1", create_users=False).run()
+    (told,) = lines(engine, "Zoë")
+    assert json.loads(told)["dead_letter"]["reason"] == "unknown_user"
+
+
+@pytest.mark.parametrize("name", ["nobody", "zoë", "", " "])
+def test_of_a_stranger_nothing_is_told(drain: Drain, name: str) -> None:
+    drain.stream.append([payload(play(user="", time="yesterday"))])
+    drain.run()
+    with pytest.raises(UnknownUserError):
+        lines(drain.engine, name)
+
+
 @pytest.mark.parametrize(
-    "line", [b'{"listener":{},"user":"ada"}', b'{"listeners":{}}', b'["listener"]', b'{"listener":']
+    "line",
+    [
+        b'{"listener":{},"user":"ada"}',
+        b'{"dead_letter":{},"user":"ada"}',
+        b'{"listeners":{}}',
+        b'["listener"]',
+        b'{"listener":',
+    ],
 )
-def test_only_an_account_is_passed_over(stream: EventStream, line: bytes) -> None:
+def test_only_what_an_export_tells_is_passed_over(stream: EventStream, line: bytes) -> None:
     assert len(publish_lines(stream.append, iter([line]), now=NOW).bad) == 1
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import redis
@@ -22,18 +23,17 @@ from worker.stream import EventStream
 from worker.tasks.aggregate import aggregate_listening
 from worker.tasks.charts import refresh_charts
 
-TODAY = datetime.now(UTC).date()
+NOON = datetime(2024, 5, 15, 12, tzinfo=UTC)
 
 
 @pytest.fixture
 def recorded(engine: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """Plays of today and of 2021, whose statistics nobody has computed, and a worker's settings."""
+    """Plays of 2024 and of 2021, whose statistics nobody has computed, and a worker's settings."""
     settings = load_settings(redis_url=redis_url, database_url=url_of(engine))
     own = make_app(settings)
     monkeypatch.setattr(app, "settings", settings)
     monkeypatch.setattr("worker.tasks.aggregate.app", own)
-    now = datetime.now(UTC).isoformat()
-    record(engine, play(id=event_id(1), time=now), play(id=event_id(2), song=song(title="old")))
+    record(engine, play(id=event_id(1), time=NOON.isoformat()), play(id=event_id(2), song=song(title="old")))
     return engine
 
 
@@ -106,11 +106,15 @@ def periods(engine: Engine) -> set[tuple[str, date]]:
         return {(period, day) for period, day in session.execute(select(ChartPlace.period, ChartPlace.starts_on))}
 
 
-def test_the_hourly_charts_are_the_running_ones_and_the_daily_ones_are_all(recorded: Engine) -> None:
+def test_the_hourly_charts_are_the_running_ones_and_the_daily_ones_are_all(
+    recorded: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The clock of the task stands still: it would tell another day than the play's, once a night.
+    monkeypatch.setattr("worker.tasks.charts.datetime", Mock(now=NOON.astimezone))
     refresh(recorded, RULE)
     refresh_charts()
     hourly = periods(recorded)
-    assert ("day", TODAY) in hourly
+    assert ("day", NOON.date()) in hourly
     assert ("all", date.min) in hourly
     assert not any(day.year == 2021 for _, day in hourly)
     refresh_charts(closed=True)

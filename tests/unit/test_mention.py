@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.strategies import CHEAP, payload, play, preference
 from worker.events import MAX_EVENT_BYTES
-from worker.mention import mentions
+from worker.mention import mentions, names
 
 EVENT = play(user="Zoë", time="yesterday")
 TEXT = json.dumps(EVENT)
@@ -26,6 +27,11 @@ HERS = {
     "the name in another Unicode form": as_json(play(user=" Zoe\u0308 ")),
     "an array of events": as_json([play(user="ada"), EVENT]),
     "an event encoded twice": as_json(TEXT),
+    "UTF-16": TEXT.encode("utf-16"),
+    "UTF-16 without its mark": TEXT.encode("utf-16-le"),
+    "a byte order mark": b"\xef\xbb\xbf" + RAW,
+    "Latin-1": RAW.decode().encode("latin-1"),
+    "a byte that is no UTF-8": RAW.replace(b"Parabola", b"Parab\xff"),
     "an event encoded three times": as_json(json.dumps(TEXT)),
     "an event within an object": as_json({"meta": 1, "body": {"event": EVENT}}),
     "an event under another field": as_json({"data": TEXT}),
@@ -36,18 +42,19 @@ HERS = {
     "an array for a user": as_json(play(user=["Zoë"])),
     "another spelling of the field": as_json({"type": "play", "userName": "Zoë"}),
     "a capital in the field, as Go writes it": as_json({"Type": "play", "User": "Zoë"}),
+}
+# Which nobody can read for certain.
+SEEMINGLY_HERS = {
     "an event beyond the size, of which the beginning is kept": RAW[:-10],
     "an event encoded twice, cut off": as_json(TEXT)[:-10],
     "an event under another field, cut off": as_json({"data": RAW.decode()})[:-10],
     "an event, cut off by who sent it under another field": as_json({"data": TEXT[:-10]}),
+    "a form": urlencode({"type": "play", "title": "Parabola", "user": "Zoë"}).encode(),
+    "a form that begins with the user": urlencode({"user_name": "Zoë", "title": "Parabola"}).encode(),
+    "YAML": "type: play\nUser: Zoë\ntitle: Parabola\n".encode(),
     "two events in one": RAW + b"\n" + RAW,
     "a comma too much": RAW[:-1] + b",}",
     "as Python writes it": repr(EVENT).encode(),
-    "UTF-16": TEXT.encode("utf-16"),
-    "UTF-16 without its mark": TEXT.encode("utf-16-le"),
-    "a byte order mark": b"\xef\xbb\xbf" + RAW,
-    "Latin-1": RAW.decode().encode("latin-1"),
-    "a byte that is no UTF-8": RAW.replace(b"Parabola", b"Parab\xff"),
     "lone surrogates": RAW.replace(b"Parabola", b"\\ud800"),
     "too deep": b"[" * 5_000 + RAW,
 }
@@ -62,6 +69,10 @@ OTHERS = {
     "a longer name": as_json(play(user="Zoë2")),
     "other capitals": as_json(play(user="zoë")),
     "a longer name in what cannot be read": b'{"user": "Zo\xc3\xab2", ',
+    "a longer name in a form": urlencode({"user": "Zoë2", "type": "play"}).encode(),
+    "a name of two words in a form": urlencode({"user": "Zoë B", "type": "play"}).encode(),
+    "a song of the user's name in a form": urlencode({"user": "ada", "title": "Zoë"}).encode(),
+    "another field in a form": urlencode({"superuser": "Zoë", "user": "ada"}).encode(),
     "no name at all": as_json(["Zoë", None, 5, True]),
     "nothing": b"",
 }
@@ -69,12 +80,25 @@ OTHERS = {
 
 @pytest.mark.parametrize("letter", HERS.values(), ids=HERS.keys())
 def test_a_letter_of_the_user_is_found(letter: bytes) -> None:
+    assert names(letter, "Zoë")
+    assert mentions(letter, "Zoë")
+
+
+@pytest.mark.parametrize("letter", SEEMINGLY_HERS.values(), ids=SEEMINGLY_HERS.keys())
+def test_a_letter_that_cannot_be_read_may_be_the_users(letter: bytes) -> None:
+    assert not names(letter, "Zoë")
     assert mentions(letter, "Zoë")
 
 
 @pytest.mark.parametrize("letter", OTHERS.values(), ids=OTHERS.keys())
 def test_a_letter_of_somebody_else_stays(letter: bytes) -> None:
     assert not mentions(letter, "Zoë")
+    assert not names(letter, "Zoë")
+
+
+def test_nobody_is_called_nothing() -> None:
+    assert not mentions(payload(play(user="")), "")
+    assert not mentions(b'{"user": ""', "")
 
 
 def test_a_user_whose_name_is_a_number_is_found_without_quotes() -> None:

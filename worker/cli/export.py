@@ -10,7 +10,6 @@ from worker.errors import InvalidEventError
 from worker.export import export as export_user
 from worker.publishing import event_of
 from worker.settings import load_settings
-from worker.statistics.listener import listener
 
 Name = Annotated[str, typer.Argument(metavar="USER")]
 
@@ -22,8 +21,7 @@ def export(user: Name) -> None:
     """
     now, refused = datetime.now(UTC), 0
     with asking(load_settings()) as connection:
-        lines = export_user(connection, listener(connection, user).id)
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(export_user(connection, user), start=1):
             sys.stdout.buffer.write(line + b"\n")
             try:
                 event_of(line, now=now)

@@ -25,8 +25,8 @@ COUNTED: Final = f"""
 _TABLES: Final = {"listening_hours": "hour", "song_days": "song_id"}
 _COLUMNS: Final = "plays, listens, ms_played"
 SUMS: Final = """
-    SELECT user_id, day, {key}, count(*) AS plays, count(*) FILTER (WHERE is_listen) AS listens,
-           coalesce(sum(ms_played), 0) AS ms_played
+    SELECT user_id, day, {key}, CAST(count(*) AS integer) AS plays,
+           CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
       FROM counted GROUP BY user_id, day, {key}
 """
 # Of a day that is still going on most rows stay as they are, and a row costs as much as a play. So PostgreSQL writes
