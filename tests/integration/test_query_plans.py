@@ -1,24 +1,35 @@
-"""What PostgreSQL plans while the tables are small, and keeps to when they are not."""
+"""What PostgreSQL plans: with tables that were small at its first look, and with large ones that it needs little of."""
 
+from collections.abc import Callable
+from datetime import date
+
+import pytest
 from sqlalchemy import Engine, text
 
+from tests.statistics.rows import RULE
 from tests.strategies import accepted, event_id, play, song
-from worker.database import patient, transaction
+from worker.database import patient, snapshot, transaction
 from worker.recorders.batch import Known, record_batch
+from worker.statistics.discoveries import discoveries
+from worker.statistics.listening import OfUser
+from worker.statistics.periods import Period, span
+from worker.statistics.ranking import Subject
+from worker.statistics.refresh import refresh
+from worker.statistics.tops import top
+from worker.statistics.totals import totals
 
 SONGS = 500
+USERS = 4
+PLAYS = 40_000
 
 
-def rows_read_in_turn(engine: Engine) -> int:
-    """By whole readings of the users or the songs, as the server counts them."""
+def rows_read_in_turn(engine: Engine, *tables: str) -> int:
+    """By whole readings of these tables, as the server counts them."""
     with transaction(engine) as session:
         session.execute(text("SELECT pg_stat_force_next_flush()"))
     with transaction(engine) as session:
-        return int(
-            session.scalar(
-                text("SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname IN ('app_users', 'songs')")
-            )
-        )
+        read = text("SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = ANY(:tables)")
+        return int(session.scalar(read, {"tables": list(tables)}))
 
 
 def test_plays_are_checked_by_key_however_few_songs_there_were_at_first(postgres: Engine) -> None:
@@ -33,7 +44,83 @@ def test_plays_are_checked_by_key_however_few_songs_there_were_at_first(postgres
     with transaction(patient(postgres)) as session:
         # As autovacuum does: now the server knows how small they are.
         session.execute(text("ANALYZE app_users, songs"))
-    before = rows_read_in_turn(postgres)
+    before = rows_read_in_turn(postgres, "app_users", "songs")
     for number in range(1, SONGS):
         record(number)
-    assert rows_read_in_turn(postgres) == before
+    assert rows_read_in_turn(postgres, "app_users", "songs") == before
+
+
+_HISTORY = [
+    f"INSERT INTO app_users (username) SELECT 'user ' || n FROM generate_series(1, {USERS}) AS n",
+    """
+    INSERT INTO songs (identity, title, artist, artist_identity)
+    SELECT md5('song ' || n)::uuid, 'Song ' || n, 'Artist ' || n % 500, md5('artist ' || n % 500)::uuid
+      FROM generate_series(1, 10000) AS n
+    """,
+    f"""
+    INSERT INTO play_history (id, user_id, song_id, played_at, ms_played, source)
+    SELECT (lpad(to_hex(1600000000000 + n), 12, '0') || '7' || substr(md5(n::text), 1, 3)
+            || 'a' || substr(md5(n::text), 4, 15))::uuid,
+           (SELECT min(id) FROM app_users) + n % {USERS}, (SELECT min(id) FROM songs) + n * 7919 % 10000,
+           timestamptz '2021-01-01 12:00' + n / 100 * interval '1 day' + n % 100 * interval '1 minute', 200000, 'stored'
+      FROM generate_series(1, {PLAYS}) AS n
+    """,
+    "INSERT INTO stale_histories (user_id, mark) SELECT id, gen_random_uuid() FROM app_users",
+]
+EVER = span(Period.ALL, date(2021, 1, 1))
+QUESTIONS: dict[str, Callable[[OfUser], object]] = {
+    "top songs": lambda user: top(user, Subject.SONG, EVER, most=10),
+    "discoveries": lambda user: discoveries(user, EVER, most=10),
+    "totals": lambda user: totals(user, EVER),
+}
+
+
+@pytest.fixture
+def history(postgres: Engine) -> Engine:
+    """40,000 plays of 10,000 songs by four users on 400 days, all swept, and known to the planner."""
+    with transaction(patient(postgres)) as session:
+        for statement in _HISTORY:
+            session.execute(text(statement))
+    refresh(postgres, RULE)
+    with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM (ANALYZE) songs, play_history, song_days, listening_hours, stale_days"))
+    return postgres
+
+
+def ask(engine: Engine, question: str) -> object:
+    with snapshot(engine) as session:
+        user_id = session.scalar(text("SELECT min(id) FROM app_users"))
+        return QUESTIONS[question](OfUser(session.connection(), user_id, RULE))
+
+
+@pytest.mark.parametrize("question", ["top songs", "discoveries"])
+@pytest.mark.parametrize("days", [1, 20])
+def test_of_plays_and_songs_a_question_reads_those_of_days_that_wait(history: Engine, question: str, days: int) -> None:
+    before = ask(history, question)
+    with transaction(history) as session:
+        wait = """
+            INSERT INTO stale_days (user_id, day, mark)
+            SELECT min(id), date '2021-03-01' + 3 * n, gen_random_uuid()
+              FROM app_users, generate_series(1, :days) AS n GROUP BY n
+        """
+        session.execute(text(wait), {"days": days})
+    read = rows_read_in_turn(history, "play_history", "songs", "song_days")
+    assert ask(history, question) == before
+    assert rows_read_in_turn(history, "play_history", "songs", "song_days") == read
+
+
+def readings_of_the_index(engine: Engine) -> tuple[int, int]:
+    """How many entries were read of the one that has a user's songs together, and how many rows looked up for them."""
+    with transaction(engine) as session:
+        session.execute(text("SELECT pg_stat_force_next_flush()"))
+    with transaction(engine) as session:
+        index = "SELECT idx_tup_read, idx_tup_fetch FROM pg_stat_user_indexes WHERE indexrelname = :name"
+        entries, rows = session.execute(text(index), {"name": "ix_song_days_by_song"}).one()
+        return entries, rows
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_whole_history_is_added_up_from_the_index_alone(history: Engine, question: str) -> None:
+    entries, rows = readings_of_the_index(history)
+    ask(history, question)
+    assert readings_of_the_index(history) == (entries + PLAYS // USERS, rows)

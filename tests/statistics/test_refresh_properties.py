@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Engine, delete, select, union_all, update
 from sqlalchemy.orm import Session
 
 from tests.statistics import brute_force
@@ -156,7 +156,10 @@ def told(engine: Engine, user_id: int) -> brute_force.Rollups:
         listening = OfUser(session.connection(), user_id, RULE)
         rows = [
             session.execute(select(*found.c[:6])).all()
-            for found in (listening.hours(date.min, date.max), listening.songs(date.min, date.max))
+            for found in (
+                listening.hours(date.min, date.max),
+                union_all(*map(select, listening.songs(date.min, date.max))).subquery(),
+            )
         ]
     hours, songs = ({tuple(row[:3]): tuple(row[3:]) for row in each} for each in rows)
     return brute_force.Rollups(hours, songs)

@@ -10,7 +10,7 @@ from sqlalchemy import Subquery, func, select
 from worker.models import Song
 from worker.statistics.listening import OfUser
 from worker.statistics.periods import Period, Span, span
-from worker.statistics.scope import within
+from worker.statistics.scope import grouped, within
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,10 @@ def count_discoveries(listening: OfUser, period: Period, wanted: Span) -> Sequen
 
 
 def _first_listens(listening: OfUser) -> Subquery:
-    song = listening.songs(date.min, date.max).c
-    first = select(song.song_id, func.min(song.day).label("day"))
-    return first.where(song.listens > 0).group_by(song.song_id).subquery()
+    listened = [
+        select(song.c.song_id, song.c.day).where(song.c.listens > 0).subquery()
+        for song in listening.songs(date.min, date.max)
+    ]
+    return grouped(
+        listened, lambda day: select(day.c.song_id, func.min(day.c.day).label("day")).group_by(day.c.song_id)
+    ).subquery()

@@ -8,19 +8,14 @@ from typing import Final
 from sqlalchemy import BigInteger, Connection, Date, Integer, Subquery, select, union_all
 
 from worker.models import ListeningHour, SongDay
-from worker.recorders.rows import Statement
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.local_time import LOCAL_WORDS, WINDOW_COLUMNS, windows, zones_of
-from worker.statistics.rollups import COUNTED, SUMS
+from worker.statistics.rollups import computed
 from worker.statistics.scope import within
 from worker.statistics.waiting import waiting_days
 
 Rollup = type[ListeningHour] | type[SongDay]
 
 _KEYS: Final[dict[Rollup, str]] = {ListeningHour: "hour", SongDay: "song_id"}
-_COMPUTED_NOW: Final = {
-    rollup: Statement(COUNTED + SUMS.format(key=key), WINDOW_COLUMNS, LOCAL_WORDS) for rollup, key in _KEYS.items()
-}
 
 
 @dataclass(frozen=True)
@@ -33,9 +28,9 @@ class OfEveryone:
         """Rows with the columns of `ListeningHour`, of the days from `first` to `last`, both included."""
         return select(ListeningHour.__table__).where(within(ListeningHour.day, first, last)).subquery()
 
-    def songs(self, first: date, last: date) -> Subquery:
-        """Rows with the columns of `SongDay`, of the days from `first` to `last`, both included."""
-        return select(SongDay.__table__).where(within(SongDay.day, first, last)).subquery()
+    def songs(self, first: date, last: date) -> Sequence[Subquery]:
+        """Parts of rows with the columns of `SongDay`, of the days from `first` to `last`, both included."""
+        return [select(SongDay.__table__).where(within(SongDay.day, first, last)).subquery()]
 
 
 @dataclass(frozen=True)
@@ -53,26 +48,31 @@ class OfUser:
 
     def hours(self, first: date, last: date) -> Subquery:
         """Rows with the columns of `ListeningHour`, of the days from `first` to `last`, both included."""
-        return self._rows(ListeningHour, first, last)
+        return union_all(*map(select, self._parts(ListeningHour, first, last))).subquery()
 
-    def songs(self, first: date, last: date) -> Subquery:
-        """Rows with the columns of `SongDay`, of the days from `first` to `last`, both included."""
-        return self._rows(SongDay, first, last)
+    def songs(self, first: date, last: date) -> Sequence[Subquery]:
+        """Parts of rows with the columns of `SongDay`, of the days from `first` to `last`, both included.
 
-    def _rows(self, rollup: Rollup, first: date, last: date) -> Subquery:
+        No day is in two of them, but a song may be: they are for `scope.grouped`.
+        """
+        return self._parts(SongDay, first, last)
+
+    def _parts(self, rollup: Rollup, first: date, last: date) -> Sequence[Subquery]:
         names = ("user_id", "day", _KEYS[rollup], "plays", "listens", "ms_played")
         settled = select(*(getattr(rollup, name) for name in names)).where(
             rollup.user_id == self.user_id, within(rollup.day, first, last)
         )
         waiting = waiting_days(self.connection, self.user_id, first, last)
         if not waiting:
-            return settled.subquery()
+            return [settled.subquery()]
         now = self._computed(rollup, waiting)
-        return union_all(settled.where(rollup.day.not_in(waiting)), select(*(now.c[name] for name in names))).subquery()
+        return [
+            settled.where(rollup.day.not_in(waiting)).subquery(),
+            select(*(now.c[name] for name in names)).subquery(),
+        ]
 
     def _computed(self, rollup: Rollup, days: Sequence[date]) -> Subquery:
-        rows = windows(((self.user_id, day) for day in days), zones_of(self.connection, [self.user_id]))
-        statement = _COMPUTED_NOW[rollup].bound(self.connection, rows, **self.rule.as_parameters())
+        statement = computed(self.connection, rollup.__tablename__, self.user_id, days, self.rule)
         key = {_KEYS[rollup]: BigInteger}
         sums = {"plays": Integer, "listens": Integer, "ms_played": BigInteger}
         return statement.columns(user_id=BigInteger, day=Date, **key, **sums).subquery()

@@ -130,9 +130,11 @@ LOCAL_WORDS: Final = {
     "postgresql": {
         "local_day": f"CAST({_POSTGRESQL_TIME} AS date)",
         "local_hour": f"CAST(extract(hour FROM {_POSTGRESQL_TIME}) AS smallint)",
+        "instant": "timestamptz",
     },
     "sqlite": {
         "local_day": f"date({_SQLITE_TIME})",
         "local_hour": f"CAST(strftime('%H', {_SQLITE_TIME}) AS integer)",
+        "instant": "text",
     },
 }

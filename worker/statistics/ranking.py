@@ -5,11 +5,25 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Double, Integer, Select, cast, func, literal, null, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Double,
+    Integer,
+    Select,
+    Subquery,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
 
 from worker.models import Song
 from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Span
+from worker.statistics.scope import grouped
 
 
 @unique
@@ -53,7 +67,7 @@ def ranking(listening: Listening, subject: Subject, span: Span, *, most: int) ->
     Costs a look at each song of each day of the span. Whoever asks for everyone takes the charts instead.
     """
     if subject is Subject.SONG and isinstance(listening, OfUser):
-        ranked = _ordered(_songs(listening, span), most)
+        ranked = _ordered(grouped(listening.songs(span.first, span.last), _songs), most)
     else:
         ranked = _ordered(_grouped(listening, subject, span), most)
     # Named after the first ones are known: the catalogue is larger than any chart.
@@ -70,36 +84,53 @@ def ranking(listening: Listening, subject: Subject, span: Span, *, most: int) ->
     return [Place(number, *row) for number, row in enumerate(rows, start=1)]
 
 
-def _songs(listening: Listening, span: Span) -> _Sums:
-    """The sums of each song; for everyone those of each song and listener.
+def _songs(rows: Subquery) -> _Sums:
+    """The sums of each song."""
+    return select(rows.c.song_id, literal(1).label("listeners"), *_sums(rows)).group_by(rows.c.song_id)
 
-    Songs are added up before they are joined, because a history has many more days of songs than songs. Listeners are
-    then told apart again, since two songs of an artist may have the same ones.
-    """
-    song = listening.songs(span.first, span.last).c
+
+def _songs_of_listeners(rows: Subquery) -> _Sums:
+    """The sums of each song and listener."""
+    key = (rows.c.song_id, rows.c.user_id)
+    return select(*key, *_sums(rows)).group_by(*key)
+
+
+def _sums(rows: Subquery) -> Sequence[ColumnElement[Any]]:
     # A sum of bigints is numeric in PostgreSQL, which costs as much as all the rest. A double adds milliseconds exactly
     # for 285,000 years, and nobody plays one song two billion times.
-    sums = (
-        cast(func.sum(song.plays), Integer).label("plays"),
-        cast(func.sum(song.listens), Integer).label("listens"),
-        func.sum(cast(song.ms_played, Double)).label("ms_played"),
+    return (
+        cast(func.sum(rows.c.plays), Integer).label("plays"),
+        cast(func.sum(rows.c.listens), Integer).label("listens"),
+        func.sum(cast(rows.c.ms_played, Double)).label("ms_played"),
     )
-    if isinstance(listening, OfEveryone):
-        return select(song.song_id, song.user_id, *sums).group_by(song.song_id, song.user_id)
-    return select(song.song_id, literal(1).label("listeners"), *sums).group_by(song.song_id)
 
 
 def _grouped(listening: Listening, subject: Subject, span: Span) -> _Sums:
-    heard = _songs(listening, span).subquery().c
-    listeners = func.count(heard.user_id.distinct()) if isinstance(listening, OfEveryone) else literal(1)
-    sums = (func.sum(heard[name]).label(name) for name in ("plays", "listens", "ms_played"))
-    grouped = (
-        select(func.min(Song.id).label("song_id"), listeners.label("listeners"), *sums)
-        .join(Song, Song.id == heard.song_id)
-        .group_by(_KEY[subject])
+    """The sums of each artist or album.
+
+    Songs are added up before they are joined, because a history has many more days of songs than songs. For everyone
+    their listeners are then told apart again, since two songs of an artist may have the same ones.
+    """
+    everyone = isinstance(listening, OfEveryone)
+    add_up = _songs_of_listeners if everyone else _songs
+    parts = (_filed(add_up(rows).subquery(), subject) for rows in listening.songs(span.first, span.last))
+    song = union_all(*parts).subquery().c
+    listeners = func.count(song.user_id.distinct()) if everyone else literal(1)
+    sums = (func.sum(song[name]).label(name) for name in ("plays", "listens", "ms_played"))
+    return (
+        select(func.min(song.song_id).label("song_id"), listeners.label("listeners"), *sums)
+        .group_by(song.filed_under)
+        # Asked of the sums: to ask each song of the catalogue whether it has an album costs a tenth of the answer.
+        .having(func.count(song.filed_under) > 0)
     )
-    # Asked of the sums, because asking each song of the catalogue whether it has an album costs a tenth of the answer.
-    return grouped.having(func.count(Song.album_identity) > 0) if subject is Subject.ALBUM else grouped
+
+
+def _filed(heard: Subquery, subject: Subject) -> _Sums:
+    """The sums of songs with what they are filed under.
+
+    Each part is joined by itself: of a union PostgreSQL does not know that each song is in it but once or twice.
+    """
+    return select(*heard.c, _KEY[subject].label("filed_under")).join(Song, Song.id == heard.c.song_id)
 
 
 def _ordered(sums: _Sums, most: int) -> _Sums:

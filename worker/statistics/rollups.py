@@ -1,30 +1,36 @@
 """Compute the rollups of some days from the history. All of a day at once: nothing is ever added to a rollup."""
 
 from collections.abc import Collection, Iterable
+from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, TextClause
 
 from worker.crash import Point, pass_by
 from worker.recorders.rows import Statement
 from worker.statistics.listen_rule import IS_LISTEN, ListenRule
 from worker.statistics.local_time import LOCAL_WORDS, WINDOW_COLUMNS, UserDay, windows, zones_of
 
-# What a rollup says: the plays of the wanted days with their local time, and below their sums. A window reaches beyond
-# its days, so the day is asked for too.
-COUNTED: Final = f"""
+
+def _counted(source: str, whose: str) -> str:
+    """What a rollup says: the plays of the wanted days with their local time, of which the sums are taken."""
+    # A window reaches beyond its days, so the day is asked for too.
+    return f"""
     WITH counted AS (
         SELECT play.user_id, {{local_day}} AS day, {{local_hour}} AS hour, play.song_id, play.ms_played,
                {IS_LISTEN} AS is_listen
-          FROM {{rows}}
-          JOIN play_history AS play ON play.user_id = incoming.user_id
+          FROM {source}
+          JOIN play_history AS play ON {whose}
            AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
            AND {{local_day}} BETWEEN incoming.first_day AND incoming.last_day
           JOIN songs AS song ON song.id = play.song_id)
-"""
+    """
+
+
+_COUNTED: Final = _counted("{rows}", "play.user_id = incoming.user_id")
 _TABLES: Final = {"listening_hours": "hour", "song_days": "song_id"}
 _COLUMNS: Final = "plays, listens, ms_played"
-SUMS: Final = """
+_SUMS: Final = """
     SELECT user_id, day, {key}, CAST(count(*) AS integer) AS plays,
            CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
       FROM counted GROUP BY user_id, day, {key}
@@ -56,16 +62,27 @@ _FILL: Final = "INSERT INTO {table} (user_id, day, {key}, {columns}) {sums}"
 
 def _for_each_table(sql: str) -> list[str]:
     return [
-        sql.format(table=table, key=key, columns=_COLUMNS, sums=SUMS.format(key=key)) for table, key in _TABLES.items()
+        sql.format(table=table, key=key, columns=_COLUMNS, sums=_SUMS.format(key=key)) for table, key in _TABLES.items()
     ]
 
 
 _COMPUTE: Final = {
-    "postgresql": [COUNTED + "".join(_for_each_table(_CHANGES)) + "SELECT"],
-    "sqlite": [*_for_each_table(_FORGET), *(COUNTED + fill for fill in _for_each_table(_FILL))],
+    "postgresql": [_COUNTED + "".join(_for_each_table(_CHANGES)) + "SELECT"],
+    "sqlite": [*_for_each_table(_FORGET), *(_COUNTED + fill for fill in _for_each_table(_FILL))],
 }
 _STATEMENTS: Final = {
     dialect: [Statement(sql, WINDOW_COLUMNS, LOCAL_WORDS) for sql in texts] for dialect, texts in _COMPUTE.items()
+}
+# PostgreSQL takes the rows of a parameter for a hundred that may be anybody's, and would read all plays and all songs.
+# Told how many there are, whose, and between which instants, it knows how few plays that can be.
+_COUNTED_OF_ONE: Final = _counted(
+    "(SELECT * FROM {rows} LIMIT :windows) AS incoming",
+    """play.user_id = :user_id
+           AND play.played_at >= CAST(:begins_at AS {instant}) AND play.played_at < CAST(:ends_at AS {instant})""",
+)
+_OF_ONE_USER: Final = {
+    table: Statement(_COUNTED_OF_ONE + _SUMS.format(key=key), WINDOW_COLUMNS, LOCAL_WORDS)
+    for table, key in _TABLES.items()
 }
 
 
@@ -76,6 +93,15 @@ def compute_days(connection: Connection, days: Collection[UserDay], rule: Listen
     for statement in _STATEMENTS[connection.dialect.name]:
         statement.run(connection, parts, **rule.as_parameters())
     pass_by(Point.MID_AGGREGATION)
+
+
+def computed(connection: Connection, table: str, user_id: int, days: Collection[date], rule: ListenRule) -> TextClause:
+    """The rows that `table` is to have of some days of a user, at least one, as a part of another statement."""
+    parts = list(windows(((user_id, day) for day in days), zones_of(connection, [user_id])))
+    bounds = {"begins_at": parts[0]["starts_at"], "ends_at": parts[-1]["ends_at"]}
+    return _OF_ONE_USER[table].bound(
+        connection, parts, windows=len(parts), user_id=user_id, **bounds, **rule.as_parameters()
+    )
 
 
 def day_rows(days: Iterable[UserDay]) -> list[dict[str, Any]]:

@@ -1,8 +1,10 @@
-"""Bounds for days, and sums that are integers."""
+"""Bounds for days, sums that are integers, and groups of rows that come in parts."""
 
+from collections.abc import Callable, Sequence
 from datetime import date
+from typing import Any
 
-from sqlalchemy import BigInteger, Cast, ColumnElement, and_, cast, func, true
+from sqlalchemy import BigInteger, Cast, ColumnElement, Select, Subquery, and_, cast, func, true, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 
@@ -18,3 +20,15 @@ def within(day: ColumnElement[date] | InstrumentedAttribute[date], first: date, 
 def total(column: ColumnElement[int]) -> Cast[int]:
     """A sum that is an integer: PostgreSQL's sum of bigint is numeric, and of no rows it is null."""
     return cast(func.coalesce(func.sum(column), 0), BigInteger)
+
+
+def grouped(
+    parts: Sequence[Subquery], group: Callable[[Subquery], Select[*tuple[Any, ...]]]
+) -> Select[*tuple[Any, ...]]:
+    """Group each part, then what comes of them; `group` gives columns that it can be applied to again.
+
+    PostgreSQL groups a table in the order of an index, and hashes each row of a union.
+    """
+    if len(parts) == 1:
+        return group(parts[0])
+    return group(union_all(*map(group, parts)).subquery())

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
 
-from sqlalchemy import Subquery, func, select
+from sqlalchemy import Select, Subquery, func, select, union
 
 from worker.models import Song
 from worker.statistics.listening import Listening, OfEveryone
@@ -64,14 +65,14 @@ def _listeners(everyone: OfEveryone, span: Span) -> int:
 
 def _catalogue(listening: Listening, span: Span) -> tuple[int, int]:
     """The songs and artists with a listen."""
-    song = listening.songs(span.first, span.last).c
-    listened = select(song.song_id).where(song.listens > 0).group_by(song.song_id).subquery()
-    artist = (
-        select(func.count().label("songs"))
-        .select_from(Song)
-        .join(listened, listened.c.song_id == Song.id)
-        .group_by(func.coalesce(Song.artist_identity, Song.identity))
-        .subquery()
-    )
+    # A song may be heard in both parts, which is what the union is for.
+    song = union(*(_listened(rows) for rows in listening.songs(span.first, span.last))).subquery()
+    artist = select(func.count().label("songs")).select_from(song).group_by(song.c.artist).subquery()
     songs, artists = listening.connection.execute(select(total(artist.c.songs), func.count()).select_from(artist)).one()
     return songs, artists
+
+
+def _listened(rows: Subquery) -> Select[int, UUID]:
+    songs = select(rows.c.song_id).where(rows.c.listens > 0).group_by(rows.c.song_id).subquery()
+    artist = func.coalesce(Song.artist_identity, Song.identity).label("artist")
+    return select(songs.c.song_id, artist).join(Song, Song.id == songs.c.song_id)
