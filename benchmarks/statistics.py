@@ -68,7 +68,7 @@ def measure(*, rounds: int, plays: int) -> Report:
         engine.dispose()
         told = machine(servers)
     lines = [Line(name, measured[name], "ms", goal=goal) for name, (_, goal) in asked.items()]
-    title = f"Questions over {LISTENERS_PLAYS:,} plays of one user, among {plays:,} of {_USERS:,}"
+    title = f"Questions over {LISTENERS_PLAYS:,} plays of one user, among {plays:,} of {_USERS:,} users"
     return Report("statistics", title, told, lines)
 
 

@@ -69,7 +69,7 @@ def ranking(listening: Listening, subject: Subject, span: Span, *, most: int) ->
     if subject is Subject.SONG and isinstance(listening, OfUser):
         ranked = _ordered(grouped(listening.songs(span.first, span.last), _songs), most)
     else:
-        ranked = _ordered(_grouped(listening, subject, span), most)
+        ranked = _ordered(_subjects(listening, subject, span), most)
     # Named after the first ones are known: the catalogue is larger than any chart.
     place = ranked.subquery().c
     rows = listening.connection.execute(
@@ -105,8 +105,8 @@ def _sums(rows: Subquery) -> Sequence[ColumnElement[Any]]:
     )
 
 
-def _grouped(listening: Listening, subject: Subject, span: Span) -> _Sums:
-    """The sums of each artist or album.
+def _subjects(listening: Listening, subject: Subject, span: Span) -> _Sums:
+    """The sums of each artist or album, and for everyone of each song.
 
     Songs are added up before they are joined, because a history has many more days of songs than songs. For everyone
     their listeners are then told apart again, since two songs of an artist may have the same ones.
