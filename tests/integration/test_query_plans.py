@@ -1,14 +1,16 @@
 """What PostgreSQL plans: with tables that were small at its first look, and with large ones that it needs little of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.pool import QueuePool
 
 from tests.statistics.rows import RULE
 from tests.strategies import accepted, event_id, play, song
-from worker.database import patient, snapshot, transaction
+from tests.workers import url_of
+from worker.database import open_engine, patient, snapshot, transaction
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.discoveries import discoveries
 from worker.statistics.listening import OfUser
@@ -23,31 +25,45 @@ USERS = 4
 PLAYS = 40_000
 
 
-def rows_read_in_turn(engine: Engine, *tables: str) -> int:
-    """By whole readings of these tables, as the server counts them."""
+@pytest.fixture
+def alone(postgres: Engine) -> Iterator[Engine]:
+    """One connection for everything: the server counts what each has read when that one says so, or a second later."""
+    engine = open_engine(url_of(postgres))
+    yield engine
+    assert isinstance(engine.pool, QueuePool)
+    assert engine.pool.checkedin() == 1
+    engine.dispose()
+
+
+def count_at_once(engine: Engine) -> None:
     with transaction(engine) as session:
         session.execute(text("SELECT pg_stat_force_next_flush()"))
+
+
+def rows_read_in_turn(engine: Engine, *tables: str) -> int:
+    """By whole readings of these tables, as the server counts them."""
+    count_at_once(engine)
     with transaction(engine) as session:
         read = text("SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = ANY(:tables)")
         return int(session.scalar(read, {"tables": list(tables)}))
 
 
-def test_plays_are_checked_by_key_however_few_songs_there_were_at_first(postgres: Engine) -> None:
+def test_plays_are_checked_by_key_however_few_songs_there_were_at_first(alone: Engine) -> None:
     known = Known()
 
     def record(number: int) -> None:
         event = play(id=event_id(number), song=song(title=f"song {number}"))
-        with transaction(postgres) as session:
+        with transaction(alone) as session:
             known.learn(record_batch(session.connection(), accepted(event), known=known))
 
     record(0)
-    with transaction(patient(postgres)) as session:
+    with transaction(patient(alone)) as session:
         # As autovacuum does: now the server knows how small they are.
         session.execute(text("ANALYZE app_users, songs"))
-    before = rows_read_in_turn(postgres, "app_users", "songs")
+    before = rows_read_in_turn(alone, "app_users", "songs")
     for number in range(1, SONGS):
         record(number)
-    assert rows_read_in_turn(postgres, "app_users", "songs") == before
+    assert rows_read_in_turn(alone, "app_users", "songs") == before
 
 
 _HISTORY = [
@@ -76,15 +92,15 @@ QUESTIONS: dict[str, Callable[[OfUser], object]] = {
 
 
 @pytest.fixture
-def history(postgres: Engine) -> Engine:
+def history(alone: Engine) -> Engine:
     """40,000 plays of 10,000 songs by four users on 400 days, all swept, and known to the planner."""
-    with transaction(patient(postgres)) as session:
+    with transaction(patient(alone)) as session:
         for statement in _HISTORY:
             session.execute(text(statement))
-    refresh(postgres, RULE)
-    with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    refresh(alone, RULE)
+    with alone.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM (ANALYZE) songs, play_history, song_days, listening_hours, stale_days"))
-    return postgres
+    return alone
 
 
 def ask(engine: Engine, question: str) -> object:
@@ -111,8 +127,7 @@ def test_of_plays_and_songs_a_question_reads_those_of_days_that_wait(history: En
 
 def readings_of_the_index(engine: Engine) -> tuple[int, int]:
     """How many entries were read of the one that has a user's songs together, and how many rows looked up for them."""
-    with transaction(engine) as session:
-        session.execute(text("SELECT pg_stat_force_next_flush()"))
+    count_at_once(engine)
     with transaction(engine) as session:
         index = "SELECT idx_tup_read, idx_tup_fetch FROM pg_stat_user_indexes WHERE indexrelname = :name"
         entries, rows = session.execute(text(index), {"name": "ix_song_days_by_song"}).one()
