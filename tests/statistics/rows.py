@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, select, union_all
 
 from tests.statistics import brute_force
 from tests.strategies import accepted, play
-from worker.database import transaction
+from worker.database import snapshot, transaction
 from worker.models import Base
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.listen_rule import ListenRule
+from worker.statistics.listening import OfUser
 from worker.statistics.refresh import refresh
 
 RULE = ListenRule()
@@ -38,6 +39,16 @@ def days(engine: Engine, *events: Mapping[str, Any]) -> dict[date, int]:
     for (_, day, _), (plays, _, _) in brute_force.stored(engine).hours.items():
         told[day] = told.get(day, 0) + plays
     return told
+
+
+def told(engine: Engine, user_id: int) -> brute_force.Rollups:
+    """Every row from which the questions about a user are answered."""
+    with snapshot(engine) as session:
+        listening = OfUser(session.connection(), user_id, RULE)
+        parts = [listening.hours(date.min, date.max)], listening.songs(date.min, date.max)
+        rows = [session.execute(union_all(*(select(*part.c[:6]) for part in each))).all() for each in parts]
+    hours, songs = ({tuple(row[:3]): tuple(row[3:]) for row in each} for each in rows)
+    return brute_force.Rollups(hours, songs)
 
 
 def assert_exact(engine: Engine, rule: ListenRule = RULE) -> None:

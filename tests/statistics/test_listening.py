@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, delete, insert, select, union_all, update
+from sqlalchemy import Engine, delete, insert, select, update
 
-from tests.statistics import brute_force
+from tests.statistics import brute_force, rows
 from tests.statistics.rows import RULE, record
 from tests.strategies import event_id, play, preference, song
 from worker.database import snapshot, transaction
@@ -52,14 +52,7 @@ def waiting(engine: Engine, name: str, first: date = date.min, last: date = date
 
 
 def told(engine: Engine, name: str) -> brute_force.Rollups:
-    """Every row from which the questions about a user are answered."""
-    with snapshot(engine) as session:
-        listening = OfUser(session.connection(), user_id(engine, name), RULE)
-        hours, songs = (
-            {tuple(row[:3]): tuple(row[3:6]) for row in session.execute(select(*found.c[:6]))}
-            for found in (listening.hours(*EVER), union_all(*map(select, listening.songs(*EVER))).subquery())
-        )
-    return brute_force.Rollups(hours, songs)
+    return rows.told(engine, user_id(engine, name))
 
 
 def _plays_more(engine: Engine) -> None:

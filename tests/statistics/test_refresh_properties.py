@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete, select, union_all, update
+from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.orm import Session
 
 from tests.statistics import brute_force
-from tests.statistics.rows import RULE, assert_exact, emptied, record
+from tests.statistics.rows import RULE, assert_exact, emptied, record, told
 from tests.strategies import event_id, play, preference, song
 from worker.database import snapshot, transaction
 from worker.identity import album_identity, artist_identity
@@ -21,7 +21,6 @@ from worker.models import PlayHistory, Preference, Song, User
 from worker.statistics import rollups
 from worker.statistics.charts import chart, refresh_charts
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.listening import OfUser
 from worker.statistics.periods import Period, span
 from worker.statistics.ranking import Subject
 from worker.statistics.refresh import refresh
@@ -148,21 +147,6 @@ def assert_filed(engine: Engine) -> None:
         for each in session.scalars(select(Song)):
             assert each.artist_identity == UUID(artist_identity(each.artist))
             assert each.album_identity == (UUID(album_identity(each.artist, each.album)) if each.album else None)
-
-
-def told(engine: Engine, user_id: int) -> brute_force.Rollups:
-    """What the questions about a user are answered from."""
-    with snapshot(engine) as session:
-        listening = OfUser(session.connection(), user_id, RULE)
-        rows = [
-            session.execute(select(*found.c[:6])).all()
-            for found in (
-                listening.hours(date.min, date.max),
-                union_all(*map(select, listening.songs(date.min, date.max))).subquery(),
-            )
-        ]
-    hours, songs = ({tuple(row[:3]): tuple(row[3:]) for row in each} for each in rows)
-    return brute_force.Rollups(hours, songs)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -3,19 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
 
-from sqlalchemy import BigInteger, Connection, Date, Integer, Subquery, select, union_all
+from sqlalchemy import Connection, Subquery, select, union_all
 
 from worker.models import ListeningHour, SongDay
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.rollups import computed
+from worker.statistics.rollups import Rollup, columns_of, computed
 from worker.statistics.scope import within
 from worker.statistics.waiting import waiting_days
-
-Rollup = type[ListeningHour] | type[SongDay]
-
-_KEYS: Final[dict[Rollup, str]] = {ListeningHour: "hour", SongDay: "song_id"}
 
 
 @dataclass(frozen=True)
@@ -58,24 +53,12 @@ class OfUser:
         return self._parts(SongDay, first, last)
 
     def _parts(self, rollup: Rollup, first: date, last: date) -> Sequence[Subquery]:
-        names = ("user_id", "day", _KEYS[rollup], "plays", "listens", "ms_played")
-        settled = select(*(getattr(rollup, name) for name in names)).where(
-            rollup.user_id == self.user_id, within(rollup.day, first, last)
-        )
+        settled = select(*columns_of(rollup)).where(rollup.user_id == self.user_id, within(rollup.day, first, last))
         waiting = waiting_days(self.connection, self.user_id, first, last)
         if not waiting:
             return [settled.subquery()]
-        now = self._computed(rollup, waiting)
-        return [
-            settled.where(rollup.day.not_in(waiting)).subquery(),
-            select(*(now.c[name] for name in names)).subquery(),
-        ]
-
-    def _computed(self, rollup: Rollup, days: Sequence[date]) -> Subquery:
-        statement = computed(self.connection, rollup.__tablename__, self.user_id, days, self.rule)
-        key = {_KEYS[rollup]: BigInteger}
-        sums = {"plays": Integer, "listens": Integer, "ms_played": BigInteger}
-        return statement.columns(user_id=BigInteger, day=Date, **key, **sums).subquery()
+        now = computed(self.connection, rollup, self.user_id, waiting, self.rule)
+        return [settled.where(rollup.day.not_in(waiting)).subquery(), now]
 
 
 Listening = OfEveryone | OfUser

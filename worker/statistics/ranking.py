@@ -23,7 +23,7 @@ from sqlalchemy import (
 from worker.models import Song
 from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Span
-from worker.statistics.scope import grouped
+from worker.statistics.scope import ARTIST, grouped
 
 
 @unique
@@ -51,7 +51,7 @@ _Sums = Select[*tuple[Any, ...]]
 # What a subject is told apart by, and what it is called. Of several spellings the song that came first gives its own.
 _KEY: Final[Mapping[Subject, ColumnElement[Any]]] = {
     Subject.SONG: Song.__table__.c.id,
-    Subject.ARTIST: func.coalesce(Song.artist_identity, Song.identity),
+    Subject.ARTIST: ARTIST,
     Subject.ALBUM: Song.__table__.c.album_identity,
 }
 _TITLE: Final[Mapping[Subject, ColumnElement[Any]]] = {

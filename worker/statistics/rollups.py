@@ -1,15 +1,18 @@
 """Compute the rollups of some days from the history. All of a day at once: nothing is ever added to a rollup."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import Connection, TextClause
+from sqlalchemy import ColumnElement, Connection, Subquery
 
 from worker.crash import Point, pass_by
+from worker.models import ListeningHour, SongDay
 from worker.recorders.rows import Statement
 from worker.statistics.listen_rule import IS_LISTEN, ListenRule
 from worker.statistics.local_time import LOCAL_WORDS, WINDOW_COLUMNS, UserDay, windows, zones_of
+
+Rollup = type[ListeningHour] | type[SongDay]
 
 
 def _counted(source: str, whose: str) -> str:
@@ -28,8 +31,8 @@ def _counted(source: str, whose: str) -> str:
 
 
 _COUNTED: Final = _counted("{rows}", "play.user_id = incoming.user_id")
-_TABLES: Final = {"listening_hours": "hour", "song_days": "song_id"}
-_COLUMNS: Final = "plays, listens, ms_played"
+_KEYS: Final[dict[Rollup, str]] = {ListeningHour: "hour", SongDay: "song_id"}
+_COLUMNS: Final = ("plays", "listens", "ms_played")
 _SUMS: Final = """
     SELECT user_id, day, {key}, CAST(count(*) AS integer) AS plays,
            CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
@@ -62,7 +65,8 @@ _FILL: Final = "INSERT INTO {table} (user_id, day, {key}, {columns}) {sums}"
 
 def _for_each_table(sql: str) -> list[str]:
     return [
-        sql.format(table=table, key=key, columns=_COLUMNS, sums=_SUMS.format(key=key)) for table, key in _TABLES.items()
+        sql.format(table=rollup.__tablename__, key=key, columns=", ".join(_COLUMNS), sums=_SUMS.format(key=key))
+        for rollup, key in _KEYS.items()
     ]
 
 
@@ -81,27 +85,39 @@ _COUNTED_OF_ONE: Final = _counted(
            AND play.played_at >= CAST(:begins_at AS {instant}) AND play.played_at < CAST(:ends_at AS {instant})""",
 )
 _OF_ONE_USER: Final = {
-    table: Statement(_COUNTED_OF_ONE + _SUMS.format(key=key), WINDOW_COLUMNS, LOCAL_WORDS)
-    for table, key in _TABLES.items()
+    rollup: Statement(_COUNTED_OF_ONE + _SUMS.format(key=key), WINDOW_COLUMNS, LOCAL_WORDS)
+    for rollup, key in _KEYS.items()
 }
 
 
 def compute_days(connection: Connection, days: Collection[UserDay], rule: ListenRule) -> None:
     """Replace all rollups of these days. The caller holds the users' locks, or is alone."""
-    zones = zones_of(connection, {user_id for user_id, _ in days})
-    parts = list(windows(days, zones))
+    parts = _windows(connection, days)
     for statement in _STATEMENTS[connection.dialect.name]:
         statement.run(connection, parts, **rule.as_parameters())
     pass_by(Point.MID_AGGREGATION)
 
 
-def computed(connection: Connection, table: str, user_id: int, days: Collection[date], rule: ListenRule) -> TextClause:
-    """The rows that `table` is to have of some days of a user, at least one, as a part of another statement."""
-    parts = list(windows(((user_id, day) for day in days), zones_of(connection, [user_id])))
+def computed(
+    connection: Connection, rollup: Rollup, user_id: int, days: Collection[date], rule: ListenRule
+) -> Subquery:
+    """The rows that a rollup is to have of some days of a user, at least one; with the columns of `columns_of`."""
+    parts = _windows(connection, [(user_id, day) for day in days])
     bounds = {"begins_at": parts[0]["starts_at"], "ends_at": parts[-1]["ends_at"]}
-    return _OF_ONE_USER[table].bound(
+    statement = _OF_ONE_USER[rollup].bound(
         connection, parts, windows=len(parts), user_id=user_id, **bounds, **rule.as_parameters()
     )
+    return statement.columns(*columns_of(rollup)).subquery()
+
+
+def columns_of(rollup: Rollup) -> Sequence[ColumnElement[Any]]:
+    """What a rollup says, in the order of its statements: without the times at which a row was written."""
+    columns = rollup.__table__.c
+    return [columns[name] for name in ("user_id", "day", _KEYS[rollup], *_COLUMNS)]
+
+
+def _windows(connection: Connection, days: Collection[UserDay]) -> Sequence[dict[str, Any]]:
+    return list(windows(days, zones_of(connection, {user_id for user_id, _ in days})))
 
 
 def day_rows(days: Iterable[UserDay]) -> list[dict[str, Any]]:

@@ -1,11 +1,16 @@
-"""Bounds for days, sums that are integers, and groups of rows that come in parts."""
+"""What questions have in common: bounds of days, sums that are integers, groups of parts, and what an artist is."""
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Cast, ColumnElement, Select, Subquery, and_, cast, func, true, union_all
 from sqlalchemy.orm import InstrumentedAttribute
+
+from worker.models import Song
+
+# Of a song that nobody has filed yet, the song stands for its artist.
+ARTIST: Final = func.coalesce(Song.artist_identity, Song.identity)
 
 
 def within(day: ColumnElement[date] | InstrumentedAttribute[date], first: date, last: date) -> ColumnElement[bool]:

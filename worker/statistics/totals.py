@@ -9,7 +9,7 @@ from sqlalchemy import Select, Subquery, func, select, union
 from worker.models import Song
 from worker.statistics.listening import Listening, OfEveryone
 from worker.statistics.periods import Span
-from worker.statistics.scope import total
+from worker.statistics.scope import ARTIST, total
 
 
 @dataclass(frozen=True)
@@ -74,5 +74,4 @@ def _catalogue(listening: Listening, span: Span) -> tuple[int, int]:
 
 def _listened(rows: Subquery) -> Select[int, UUID]:
     songs = select(rows.c.song_id).where(rows.c.listens > 0).group_by(rows.c.song_id).subquery()
-    artist = func.coalesce(Song.artist_identity, Song.identity).label("artist")
-    return select(songs.c.song_id, artist).join(Song, Song.id == songs.c.song_id)
+    return select(songs.c.song_id, ARTIST.label("artist")).join(Song, Song.id == songs.c.song_id)
