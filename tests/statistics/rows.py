@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
+from operator import add
 from typing import Any
 
 from sqlalchemy import Engine, delete, select, union_all
@@ -12,7 +13,7 @@ from worker.database import snapshot, transaction
 from worker.models import Base
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.listening import OfUser
+from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.refresh import refresh
 
 RULE = ListenRule()
@@ -44,11 +45,26 @@ def days(engine: Engine, *events: Mapping[str, Any]) -> dict[date, int]:
 def told(engine: Engine, user_id: int) -> brute_force.Rollups:
     """Every row from which the questions about a user are answered."""
     with snapshot(engine) as session:
-        listening = OfUser(session.connection(), user_id, RULE)
-        parts = [listening.hours(date.min, date.max)], listening.songs(date.min, date.max)
-        rows = [session.execute(union_all(*(select(*part.c[:6]) for part in each))).all() for each in parts]
-    hours, songs = ({tuple(row[:3]): tuple(row[3:]) for row in each} for each in rows)
-    return brute_force.Rollups(hours, songs)
+        return _read(OfUser(session.connection(), user_id, RULE))
+
+
+def told_of_everyone(engine: Engine) -> brute_force.Rollups:
+    """What the questions about everyone are answered from, added up."""
+    with snapshot(engine) as session:
+        return _read(OfEveryone(session.connection(), RULE))
+
+
+def _read(listening: Listening) -> brute_force.Rollups:
+    parts = [listening.hours(date.min, date.max)], listening.songs(date.min, date.max)
+    read = brute_force.Rollups()
+    for each, found in zip(parts, (read.hours, read.songs), strict=True):
+        rows = listening.connection.execute(union_all(*(select(*part.c[:6]) for part in each))).all()
+        assert isinstance(listening, OfEveryone) or len({row[:3] for row in rows}) == len(rows)
+        for user_id, day, key, *numbers in rows:
+            before = found.get((user_id, day, key), (0, 0, 0))
+            plays, listens, ms_played = map(add, before, numbers)
+            found[user_id, day, key] = plays, listens, ms_played
+    return read
 
 
 def assert_exact(engine: Engine, rule: ListenRule = RULE) -> None:

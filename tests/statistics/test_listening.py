@@ -1,4 +1,4 @@
-"""What a user is told before a sweep has been by: every way in which a day can wait, one at a time."""
+"""What a user is told, and everyone, before a sweep has been by: every way in which a day can wait, one at a time."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -13,7 +13,7 @@ from tests.strategies import event_id, play, preference, song
 from worker.database import snapshot, transaction
 from worker.models import ListeningHour, PlayHistory, Song, StaleDay, StaleHistory, User
 from worker.statistics.days import days
-from worker.statistics.listening import OfUser
+from worker.statistics.listening import OfEveryone, OfUser
 from worker.statistics.refresh import refresh
 from worker.statistics.waiting import waiting_days
 
@@ -94,12 +94,13 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_is_in_a_users_answers_at_once(settled: Engine, change: Change) -> None:
+def test_a_change_is_in_the_answers_at_once(settled: Engine, change: Change) -> None:
     before = told(settled, "ada")
     change(settled)
     now = told(settled, "ada")
     assert now == brute_force.rollups(settled).of(user_id(settled, "ada"))
     assert now != before
+    assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
     refresh(settled, RULE)
     assert waiting(settled, "ada") == []
     assert told(settled, "ada") == now
@@ -113,6 +114,7 @@ def test_a_change_is_in_the_answers_while_its_days_are_not_yet_marked_and_when_t
     for _ in range(4):
         # One transaction at a time: the history is spread to days, then they are computed.
         assert told(settled, "ada") == brute_force.rollups(settled).of(user_id(settled, "ada"))
+        assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
         refresh(settled, RULE, budget_s=0, days_at_once=1)
 
 
@@ -137,7 +139,8 @@ def test_a_day_without_plays_that_waits_is_empty(settled: Engine) -> None:
         session.execute(insert(ListeningHour).values(wrong))
         session.execute(insert(StaleDay).values(user_id=ada, day=date(2021, 7, 1), mark=uuid4()))
     with snapshot(settled) as session:
-        assert days(OfUser(session.connection(), ada, RULE), date(2021, 7, 1), date(2021, 7, 1)) == []
+        for listening in (OfUser(session.connection(), ada, RULE), OfEveryone(session.connection(), RULE)):
+            assert days(listening, date(2021, 7, 1), date(2021, 7, 1)) == []
 
 
 def test_a_user_without_plays_whose_timezone_changes_has_none(engine: Engine) -> None:

@@ -73,9 +73,9 @@ class Whose(NamedTuple):
     third: int | None = None
 
 
-ADAS = st.builds(Whose, st.just("ada"), st.sampled_from((None, 0, 1, 2)))
-# What everyone is told comes from rollups alone.
-ANYBODYS = ADAS | st.just(Whose("bob")) | st.just(Whose(None))
+THIRDS = st.sampled_from((None, 0, 1, 2))
+ADAS = st.builds(Whose, st.just("ada"), THIRDS)
+ANYBODYS = ADAS | st.just(Whose("bob")) | st.builds(Whose, st.none(), THIRDS)
 
 
 def _written(at: datetime, offset_minutes: int | None) -> str:
@@ -128,7 +128,7 @@ def stored(engine: Engine, history: History, whose: Whose) -> Iterator[Listening
         compute_days(connection, claim(connection, swept), ListenRule())
         # A user without any event has no number, and no plays under any.
         user_id = connection.scalar(select(User.id).where(User.username == whose.user)) or -1
-        yield OfUser(connection, user_id, ListenRule()) if whose.user else OfEveryone(connection)
+        yield OfUser(connection, user_id, ListenRule()) if whose.user else OfEveryone(connection, ListenRule())
 
 
 def of_one(listening: Listening) -> OfUser:
@@ -277,11 +277,11 @@ def of_ada(connection: Connection) -> OfUser:
 def test_top_for_everyone_is_the_chart_and_for_a_user_the_days(engine: Engine) -> None:
     _record(engine, play(), play(user="bob"), play(user="bob", time="2021-04-22T06:00:00Z"))
     with snapshot(engine) as session:
-        undrawn = top(OfEveryone(session.connection()), Subject.SONG, ALL, most=5)
+        undrawn = top(OfEveryone(session.connection(), ListenRule()), Subject.SONG, ALL, most=5)
     refresh_charts(engine, today=NOW.date(), closed=True)
     with snapshot(engine) as session:
         connection = session.connection()
-        everyone = top(OfEveryone(connection), Subject.SONG, ALL, most=5)
+        everyone = top(OfEveryone(connection, ListenRule()), Subject.SONG, ALL, most=5)
         ada = top(of_ada(connection), Subject.SONG, ALL, most=5)
     assert undrawn == []
     assert everyone == [Place(1, "Tool", "Parabola", 3, 3, 0, 2)]
@@ -302,7 +302,7 @@ def test_a_year_of_weeks_ends_where_iso_8601_says(engine: Engine) -> None:
     _record(engine, play(time="2021-01-03T23:59:59+01:00"), play(time="2021-01-04T00:00:00+01:00"))
     week = span(Period.WEEK, date(2020, 12, 31))
     with snapshot(engine) as session:
-        found = totals(OfEveryone(session.connection()), week)
+        found = totals(OfEveryone(session.connection(), ListenRule()), week)
     assert (found.plays, found.last_day) == (1, date(2021, 1, 3))
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.orm import Session
 
 from tests.statistics import brute_force
-from tests.statistics.rows import RULE, assert_exact, emptied, record, told
+from tests.statistics.rows import RULE, assert_exact, emptied, record, told, told_of_everyone
 from tests.strategies import event_id, play, preference, song
 from worker.database import snapshot, transaction
 from worker.identity import album_identity, artist_identity
@@ -155,10 +155,12 @@ def test_rollups_equal_a_recount_after_anything(engine: Engine, steps: list[Step
     emptied(engine)
     for kind, what in steps:
         take(engine, kind, what)
-        # At any time, what is not marked is exact, and so is what a user is told.
+        # At any time, what is not marked is exact, and so is what a user is told, and everyone.
         assert verify(engine, RULE).differences == []
+        wanted = brute_force.rollups(engine, **vars(RULE))
         for user_id in brute_force.users(engine):
-            assert told(engine, user_id) == brute_force.rollups(engine, **vars(RULE)).of(user_id)
+            assert told(engine, user_id) == wanted.of(user_id)
+        assert told_of_everyone(engine) == wanted
     refresh(engine, RULE)
     assert_exact(engine)
     assert_filed(engine)
@@ -166,13 +168,13 @@ def test_rollups_equal_a_recount_after_anything(engine: Engine, steps: list[Step
     verdict = verify(engine, RULE)
     assert (verdict.waiting, verdict.differences) == (0, [])
     for period in Period:
-        wanted = span(period, TODAY)
+        charted = span(period, TODAY)
         with transaction(engine) as session:
-            places = chart(session.connection(), Subject.SONG, wanted, most=100)
+            places = chart(session.connection(), Subject.SONG, charted, most=100)
         assert [
             (each.place, each.artist, each.title, each.plays, each.listens, each.ms_played, each.listeners)
             for each in places
-        ] == brute_force.song_chart(engine, wanted)
+        ] == brute_force.song_chart(engine, charted)
 
 
 SECONDS = st.integers(0, 700) | st.just(24 * 86_400)

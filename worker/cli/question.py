@@ -22,7 +22,6 @@ from worker.statistics.listener import Listener, listener
 from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Period, Span, span
 from worker.statistics.totals import totals
-from worker.statistics.waiting import waiting_for_charts
 
 ALL_TIME: Final = span(Period.ALL, date.min)
 # What a spreadsheet takes for the beginning of a formula, by https://owasp.org/www-community/attacks/CSV_Injection:
@@ -90,9 +89,7 @@ class Asked:
         }
 
     def why_nothing(self, what: str, when: str = "") -> str:
-        """Why an answer is empty: not computed yet, which only everyone's must be, or not in this time, or never."""
-        if self.user is None and waiting_for_charts(self.listening.connection):
-            return f"the statistics of {self.whose} have not been computed yet: run `zik aggregate`"
+        """Why an answer is empty: there is nothing in this time, or never was."""
         known = totals(self.listening, ALL_TIME)
         if not known.plays:
             return f"no plays of {self.whose} have been recorded yet"
@@ -113,7 +110,8 @@ def question(username: str | None, period: Period = Period.ALL, at: date | None 
 
 
 def _listening(connection: Connection, user: Listener | None, settings: Settings) -> Listening:
-    return OfUser(connection, user.id, ListenRule.configured(settings)) if user else OfEveryone(connection)
+    rule = ListenRule.configured(settings)
+    return OfUser(connection, user.id, rule) if user else OfEveryone(connection, rule)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
 from rich.table import Table
 
 from worker.cli.question import Answer, AsCsv, Asked, At, InPeriod, MaybeUser, question
-from worker.cli.terminal import AsJson, errors, plain
+from worker.cli.terminal import AsJson, plain
 from worker.report.wording import duration, share, span_name
 from worker.statistics.periods import Period
 from worker.statistics.totals import Totals, totals
-from worker.statistics.waiting import waiting_since
 
 
 def stats(
@@ -19,10 +18,8 @@ def stats(
     """Tell how much was played, listened to and skipped: by one user, or by everyone."""
     with question(user, period, at) as asked:
         found = totals(asked.listening, asked.span)
-        # A user's answer never lacks anything.
-        missing_since = None if asked.user else waiting_since(asked.listening.connection)
         Answer(
-            facts={**asked.facts(), "missing_since": missing_since.isoformat() if missing_since else None},
+            facts=asked.facts(),
             name="totals",
             columns=(
                 "plays", "listens", "skips", "ms_played", "songs", "artists", "listeners", "days", "first_day",
@@ -32,8 +29,6 @@ def stats(
             picture=lambda: _table(asked, found),
             why_nothing=lambda: asked.why_nothing("plays"),
         ).tell(as_json=as_json, as_csv=as_csv)  # fmt: skip
-        if found.plays and missing_since:
-            errors.print(f"not counted yet: some of what was recorded since {missing_since:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _table(asked: Asked, found: Totals) -> Table:

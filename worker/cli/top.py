@@ -13,6 +13,7 @@ from worker.statistics.charts import LENGTH
 from worker.statistics.periods import Period
 from worker.statistics.ranking import Place, Subject
 from worker.statistics.tops import top as top_places
+from worker.statistics.waiting import waiting_for_charts
 
 _BAR: Final = 12
 # Below this width the names need the room more.
@@ -60,8 +61,14 @@ def top(
             columns=("place", "title", "artist", "listens", "plays", "ms_played", "listeners"),
             rows=places,
             picture=lambda: _table(asked, kind, places),
-            why_nothing=lambda: asked.why_nothing("listens"),
+            why_nothing=lambda: _why_nothing(asked),
         ).tell(as_json=as_json, as_csv=as_csv)
+
+
+def _why_nothing(asked: Asked) -> str:
+    if asked.user is None and waiting_for_charts(asked.listening.connection):
+        return "the charts for everyone have not been drawn yet: run `zik aggregate`"
+    return asked.why_nothing("listens")
 
 
 def _table(asked: Asked, kind: Kind, places: Sequence[Place]) -> Table:

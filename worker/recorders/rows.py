@@ -24,9 +24,9 @@ _WORDS: Final = {
 class Statement:
     """One SQL statement for both databases.
 
-    In its text `{rows}` stands for the unfolded rows; `{merged}`, `{for_update}` and the given `words` for the places
-    where the databases have different ones. Rows are to be sorted by their key, with ORDER BY: two transactions that
-    write the same rows in different orders deadlock, also with DO NOTHING.
+    In its text `{rows}` stands for the unfolded rows, of which it has none without columns; `{merged}`, `{for_update}`
+    and the given `words` for the places where the databases have different ones. Rows are to be sorted by their key,
+    with ORDER BY: two transactions that write the same rows in different orders deadlock, also with DO NOTHING.
     """
 
     def __init__(self, sql: str, columns: Columns, words: Mapping[str, Mapping[str, str]] | None = None) -> None:
@@ -37,12 +37,15 @@ class Statement:
 
     def run(self, connection: Connection, rows: Iterable[Mapping[str, Any]], **parameters: Any) -> Sequence[Any]:
         """Execute with `rows`, whose absent keys are nulls. Returns what the statement returns, if anything."""
-        result = connection.execute(self._compiled(connection.dialect.name), {"rows": _as_text(rows), **parameters})
+        result = connection.execute(self._compiled(connection.dialect.name), {**self._given(rows), **parameters})
         return result.all() if result.returns_rows else []
 
-    def bound(self, connection: Connection, rows: Iterable[Mapping[str, Any]], **parameters: Any) -> TextClause:
+    def bound(self, connection: Connection, rows: Iterable[Mapping[str, Any]] = (), **parameters: Any) -> TextClause:
         """The statement with its rows, as a part of another one."""
-        return self._compiled(connection.dialect.name).bindparams(rows=_as_text(rows), **parameters)
+        return self._compiled(connection.dialect.name).bindparams(**self._given(rows), **parameters)
+
+    def _given(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+        return {"rows": _as_text(rows)} if self._columns else {}
 
     def _for(self, dialect: str) -> TextClause:
         source = self._postgresql_source() if dialect == "postgresql" else self._sqlite_source()

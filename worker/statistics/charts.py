@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, delete, insert, literal, select, text
 
 from worker.database import patient, snapshot, transaction
 from worker.models import ChartPlace, StaleChart
-from worker.statistics.listening import OfEveryone
+from worker.statistics.listening import Swept
 from worker.statistics.periods import Span, spans_of
 from worker.statistics.ranking import Place, Subject, ranking
 from worker.statistics.stale import new_mark
@@ -72,7 +72,7 @@ def _draw(connection: Connection, span: Span) -> None:
     places = [
         {"subject": subject.value, "period": span.period.value, "starts_on": span.first, **vars(place)}
         for subject in Subject
-        for place in ranking(OfEveryone(connection), subject, span, most=LENGTH)
+        for place in ranking(Swept(connection), subject, span, most=LENGTH)
     ]
     if places:
         connection.execute(insert(ChartPlace), places)

@@ -25,6 +25,14 @@ class Stretch(NamedTuple):
     ends_at: datetime
     offset_minutes: int
 
+    def as_row(self) -> dict[str, Any]:
+        """For `STRETCH_COLUMNS`."""
+        return {
+            "starts_at": instant(self.starts_at),
+            "ends_at": instant(self.ends_at),
+            "offset_minutes": self.offset_minutes,
+        }
+
 
 def zone(preference: Any) -> tzinfo:
     """The timezone that a preference names, by the names of the IANA database; anything else is UTC."""
@@ -43,6 +51,14 @@ def zones_of(connection: Connection, user_ids: Iterable[int]) -> Mapping[int, tz
         Preference.key == TIMEZONE, Preference.user_id.in_(list(user_ids))
     )
     return {user_id: zone(value) for user_id, value in connection.execute(preferences)}
+
+
+def zone_rows(connection: Connection, starts_at: datetime, ends_at: datetime) -> Iterator[dict[str, Any]]:
+    """Each timezone that somebody prefers with its offsets between two UTC instants. Rows for `ZONE_COLUMNS`."""
+    for name in connection.scalars(select(Preference.value).where(Preference.key == TIMEZONE).distinct()):
+        if (timezone := zone(name)) is not UTC:
+            for stretch in stretches(timezone, starts_at, ends_at):
+                yield {"zone": name, **stretch.as_row()}
 
 
 def stretches(timezone: tzinfo, starts_at: datetime, ends_at: datetime) -> Iterator[Stretch]:
@@ -84,15 +100,13 @@ def windows(days: Iterable[UserDay], zones: Mapping[int, tzinfo]) -> Iterator[di
     Where the user's own offset changes in between, the window comes in parts. Rows for `WINDOW_COLUMNS`.
     """
     for user_id, first, last in _runs(days):
-        starts_at, ends_at = _midnight(first) - _DAY, _midnight(last) + 2 * _DAY
+        starts_at, ends_at = bounds_of(first, last)
         for stretch in stretches(zones.get(user_id, UTC), starts_at, ends_at):
             yield {
                 "user_id": user_id,
                 "first_day": first.isoformat(),
                 "last_day": last.isoformat(),
-                "starts_at": instant(stretch.starts_at),
-                "ends_at": instant(stretch.ends_at),
-                "offset_minutes": stretch.offset_minutes,
+                **stretch.as_row(),
             }
 
 
@@ -108,22 +122,22 @@ def _runs(days: Iterable[UserDay]) -> Iterator[tuple[int, date, date]]:
         yield run[0][0], run[0][1], run[-1][1]
 
 
+def bounds_of(first: date, last: date) -> tuple[datetime, datetime]:
+    """The UTC instants between which the plays of these local days lie, whatever their offsets."""
+    return _midnight(first) - _DAY, _midnight(last) + 2 * _DAY
+
+
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-WINDOW_COLUMNS: Final = {
-    "user_id": "bigint",
-    "first_day": "date",
-    "last_day": "date",
-    "starts_at": "timestamptz",
-    "ends_at": "timestamptz",
-    "offset_minutes": "integer",
-}
+STRETCH_COLUMNS: Final = {"starts_at": "timestamptz", "ends_at": "timestamptz", "offset_minutes": "integer"}
+WINDOW_COLUMNS: Final = {"user_id": "bigint", "first_day": "date", "last_day": "date", **STRETCH_COLUMNS}
+ZONE_COLUMNS: Final = {"zone": "text", **STRETCH_COLUMNS}
 
-# Over the aliases `play` and `incoming`. SQLite counts in milliseconds and would round the last microseconds of a day
-# into the next one, so it is given whole seconds.
-_OFFSET: Final = "coalesce(play.utc_offset_minutes, incoming.offset_minutes)"
+# Over the aliases `play` and `incoming`, which is null for a user who prefers no timezone. SQLite counts in
+# milliseconds and would round the last microseconds of a day into the next one, so it is given whole seconds.
+_OFFSET: Final = "coalesce(play.utc_offset_minutes, incoming.offset_minutes, 0)"
 _POSTGRESQL_TIME: Final = f"play.played_at + make_interval(mins => {_OFFSET})"
 _SQLITE_TIME: Final = f"substr(play.played_at, 1, 19), {_OFFSET} || ' minutes'"
 LOCAL_WORDS: Final = {

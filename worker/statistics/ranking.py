@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from worker.models import Song
-from worker.statistics.listening import Listening, OfEveryone, OfUser
+from worker.statistics.listening import Listening, OfUser, Swept
 from worker.statistics.periods import Span
 from worker.statistics.scope import ARTIST, grouped
 
@@ -61,10 +61,11 @@ _TITLE: Final[Mapping[Subject, ColumnElement[Any]]] = {
 }
 
 
-def ranking(listening: Listening, subject: Subject, span: Span, *, most: int) -> Sequence[Place]:
+def ranking(listening: Listening | Swept, subject: Subject, span: Span, *, most: int) -> Sequence[Place]:
     """The first `most` places of a span, computed from the days.
 
-    Costs a look at each song of each day of the span. Whoever asks for everyone takes the charts instead.
+    Costs a look at each song of each day of the span. Charts are drawn with it, and whoever asks for everyone reads
+    those.
     """
     if subject is Subject.SONG and isinstance(listening, OfUser):
         ranked = _ordered(grouped(listening.songs(span.first, span.last), _songs), most)
@@ -105,13 +106,13 @@ def _sums(rows: Subquery) -> Sequence[ColumnElement[Any]]:
     )
 
 
-def _subjects(listening: Listening, subject: Subject, span: Span) -> _Sums:
+def _subjects(listening: Listening | Swept, subject: Subject, span: Span) -> _Sums:
     """The sums of each artist or album, and for everyone of each song.
 
     Songs are added up before they are joined, because a history has many more days of songs than songs. For everyone
     their listeners are then told apart again, since two songs of an artist may have the same ones.
     """
-    everyone = isinstance(listening, OfEveryone)
+    everyone = not isinstance(listening, OfUser)
     add_up = _songs_of_listeners if everyone else _songs
     parts = (_filed(add_up(rows).subquery(), subject) for rows in listening.songs(span.first, span.last))
     song = union_all(*parts).subquery().c

@@ -1,6 +1,6 @@
 """Compute the rollups of some days from the history. All of a day at once: nothing is ever added to a rollup."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -15,23 +15,32 @@ from worker.statistics.local_time import LOCAL_WORDS, WINDOW_COLUMNS, UserDay, w
 Rollup = type[ListeningHour] | type[SongDay]
 
 
-def _counted(source: str, whose: str) -> str:
-    """What a rollup says: the plays of the wanted days with their local time, of which the sums are taken."""
-    # A window reaches beyond its days, so the day is asked for too.
+def counted(plays: str, wanted: str) -> str:
+    """What a rollup says: the `wanted` ones of some plays with their local time, of which the sums are taken.
+
+    SQL over the aliases `play` and `incoming`, as `LOCAL_WORDS` are, with the parameters of the listen rule.
+    """
     return f"""
     WITH counted AS (
         SELECT play.user_id, {{local_day}} AS day, {{local_hour}} AS hour, play.song_id, play.ms_played,
                {IS_LISTEN} AS is_listen
-          FROM {source}
-          JOIN play_history AS play ON {whose}
-           AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
-           AND {{local_day}} BETWEEN incoming.first_day AND incoming.last_day
-          JOIN songs AS song ON song.id = play.song_id)
+          FROM {plays}
+          JOIN songs AS song ON song.id = play.song_id AND {wanted})
     """
 
 
-_COUNTED: Final = _counted("{rows}", "play.user_id = incoming.user_id")
-_KEYS: Final[dict[Rollup, str]] = {ListeningHour: "hour", SongDay: "song_id"}
+def _in_windows(source: str, whose: str) -> str:
+    # A window reaches beyond its days, so the day is asked for too.
+    return counted(
+        f"""{source}
+          JOIN play_history AS play ON {whose}
+           AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at""",
+        "{local_day} BETWEEN incoming.first_day AND incoming.last_day",
+    )
+
+
+_COUNTED: Final = _in_windows("{rows}", "play.user_id = incoming.user_id")
+KEYS: Final[Mapping[Rollup, str]] = {ListeningHour: "hour", SongDay: "song_id"}
 _COLUMNS: Final = ("plays", "listens", "ms_played")
 _SUMS: Final = """
     SELECT user_id, day, {key}, CAST(count(*) AS integer) AS plays,
@@ -66,7 +75,7 @@ _FILL: Final = "INSERT INTO {table} (user_id, day, {key}, {columns}) {sums}"
 def _for_each_table(sql: str) -> list[str]:
     return [
         sql.format(table=rollup.__tablename__, key=key, columns=", ".join(_COLUMNS), sums=_SUMS.format(key=key))
-        for rollup, key in _KEYS.items()
+        for rollup, key in KEYS.items()
     ]
 
 
@@ -79,14 +88,14 @@ _STATEMENTS: Final = {
 }
 # PostgreSQL takes the rows of a parameter for a hundred that may be anybody's, and would read all plays and all songs.
 # Told how many there are, whose, and between which instants, it knows how few plays that can be.
-_COUNTED_OF_ONE: Final = _counted(
+_COUNTED_OF_ONE: Final = _in_windows(
     "(SELECT * FROM {rows} LIMIT :windows) AS incoming",
     """play.user_id = :user_id
            AND play.played_at >= CAST(:begins_at AS {instant}) AND play.played_at < CAST(:ends_at AS {instant})""",
 )
 _OF_ONE_USER: Final = {
     rollup: Statement(_COUNTED_OF_ONE + _SUMS.format(key=key), WINDOW_COLUMNS, LOCAL_WORDS)
-    for rollup, key in _KEYS.items()
+    for rollup, key in KEYS.items()
 }
 
 
@@ -113,7 +122,7 @@ def computed(
 def columns_of(rollup: Rollup) -> Sequence[ColumnElement[Any]]:
     """What a rollup says, in the order of its statements: without the times at which a row was written."""
     columns = rollup.__table__.c
-    return [columns[name] for name in ("user_id", "day", _KEYS[rollup], *_COLUMNS)]
+    return [columns[name] for name in ("user_id", "day", KEYS[rollup], *_COLUMNS)]
 
 
 def _windows(connection: Connection, days: Collection[UserDay]) -> Sequence[dict[str, Any]]:

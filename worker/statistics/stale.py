@@ -12,42 +12,21 @@ from worker.models import ChartPlace, PlayHistory, StaleDay, StaleHistory, User
 from worker.recorders.rows import Statement, instant
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups import day_rows
+from worker.statistics.waiting import SHIFTED_WORDS, days_of_histories
 
 _CLEAR: Final = Statement(
     "DELETE FROM stale_days WHERE (user_id, day) IN (SELECT user_id, day FROM {rows})",
     {"user_id": "bigint", "day": "date"},
 )
-# A local day is never more than one day away from the UTC day.
-_SHIFTED: Final = {
-    "postgresql": {
-        "utc_day_shifted": "CAST(play.played_at AS date) + shift",
-        "shifts": "generate_series(-1, 1) AS shift",
-        "uuid": "uuid",
-    },
-    "sqlite": {
-        "utc_day_shifted": "date(substr(play.played_at, 1, 19), shift || ' days')",
-        "shifts": "(SELECT -1 AS shift UNION SELECT 0 UNION SELECT 1) AS shifts",
-        "uuid": "text",
-    },
-}
-# Days that have rollups and no plays count too: what nobody can explain is computed anew with the rest.
 _SPREAD: Final = Statement(
-    """
+    f"""
     INSERT INTO stale_days (user_id, day, mark, created_at)
-    SELECT DISTINCT user_id, day, mark, since FROM (
-        SELECT play.user_id, {utc_day_shifted} AS day, CAST(mark AS {uuid}) AS mark, since
-          FROM {rows} JOIN play_history AS play ON play.user_id = incoming.user_id CROSS JOIN {shifts}
-        UNION ALL
-        SELECT play.user_id, {utc_day_shifted} AS day, CAST(mark AS {uuid}) AS mark, since
-          FROM {rows} JOIN play_history AS play ON play.song_id = incoming.song_id CROSS JOIN {shifts}
-        UNION ALL
-        SELECT hours.user_id, hours.day, CAST(mark AS {uuid}) AS mark, since
-          FROM {rows} JOIN listening_hours AS hours ON hours.user_id = incoming.user_id
-    ) AS days
-    ORDER BY user_id, day
+    SELECT DISTINCT user_id, day, CAST(mark AS {{uuid}}), since
+      FROM ({days_of_histories("{rows}", "mark", "since")}) AS days
+     ORDER BY user_id, day
     """,
     {"user_id": "bigint", "song_id": "bigint", "mark": "text", "since": "timestamptz"},
-    _SHIFTED,
+    SHIFTED_WORDS,
 )
 # What is computed later is charted later, by whoever sees the song as it is now: days that nobody has computed wait for
 # nothing, and neither does the catalogue of a release without statistics.
@@ -60,7 +39,7 @@ _SPREAD_TO_CHARTS: Final = Statement(
      ORDER BY day
     """,
     {"song_id": "bigint"},
-    _SHIFTED,
+    SHIFTED_WORDS,
 )
 _MARK_CHARTS: Final = Statement(
     "INSERT INTO stale_charts (day, mark) SELECT day, mark FROM {rows} WHERE true ORDER BY day",

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, Engine, func, select
 
 from worker.database import patient, snapshot
 from worker.models import ChartPlace, PlayHistory, SongDay, StaleChart, StaleDay, StaleHistory, User
-from worker.recorders.rows import Statement, instant
+from worker.recorders.rows import Statement
 from worker.statistics.charts import LENGTH, chart
 from worker.statistics.listen_rule import IS_LISTEN, ListenRule
-from worker.statistics.listening import OfEveryone
-from worker.statistics.local_time import LOCAL_WORDS, stretches, zones_of
+from worker.statistics.listening import Swept
+from worker.statistics.local_time import LOCAL_WORDS, STRETCH_COLUMNS, stretches, zones_of
 from worker.statistics.periods import Span, spans_of
 from worker.statistics.ranking import Subject, ranking
 
@@ -55,7 +55,7 @@ _DIFFERENCES: Final = """
 _TABLES: Final = {
     table: Statement(
         _DIFFERENCES.format(table=table, key=key, is_listen=IS_LISTEN),
-        {"user_id": "bigint", "starts_at": "timestamptz", "ends_at": "timestamptz", "offset_minutes": "integer"},
+        {"user_id": "bigint", **STRETCH_COLUMNS},
         LOCAL_WORDS,
     )
     for table, key in (("listening_hours", "hour"), ("song_days", "song_id"))
@@ -141,12 +141,7 @@ def _stretches(connection: Connection, users: Sequence[int]) -> Iterator[dict[st
     for user_id in users:
         starts_at, ends_at = spans.get(user_id, (_EPOCH, _EPOCH + _DAY))
         for stretch in stretches(zones.get(user_id, UTC), starts_at, ends_at):
-            yield {
-                "user_id": user_id,
-                "starts_at": instant(stretch.starts_at),
-                "ends_at": instant(stretch.ends_at),
-                "offset_minutes": stretch.offset_minutes,
-            }
+            yield {"user_id": user_id, **stretch.as_row()}
 
 
 def _midnight(at: datetime) -> datetime:
@@ -173,7 +168,7 @@ def _settled(connection: Connection, span: Span) -> bool:
 
 def _of_chart(connection: Connection, span: Span) -> Iterator[Difference]:
     for subject in Subject:
-        wanted = ranking(OfEveryone(connection), subject, span, most=LENGTH)
+        wanted = ranking(Swept(connection), subject, span, most=LENGTH)
         found = chart(connection, subject, span, most=LENGTH)
         if wanted != found:
             where = f"charts: {subject}s, {span.period} of {span.first}"

@@ -1,7 +1,7 @@
 """What the rollups do not say yet, because it waits to be computed."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, func, null, or_, select, union
@@ -11,6 +11,38 @@ from worker.recorders.stale_days import local_days
 from worker.statistics.scope import within
 
 _DAY: Final = timedelta(days=1)
+# A local day is never more than one day away from the UTC day.
+SHIFTED_WORDS: Final = {
+    "postgresql": {
+        "utc_day_shifted": "CAST(play.played_at AS date) + shift",
+        "shifts": "generate_series(-1, 1) AS shift",
+        "uuid": "uuid",
+    },
+    "sqlite": {
+        "utc_day_shifted": "date(substr(play.played_at, 1, 19), shift || ' days')",
+        "shifts": "(SELECT -1 AS shift UNION SELECT 0 UNION SELECT 1) AS shifts",
+        "uuid": "text",
+    },
+}
+
+
+def days_of_histories(histories: str, *columns: str) -> str:
+    """The days that whole histories touch, in SQL with `SHIFTED_WORDS`: `user_id`, `day` and these columns of theirs.
+
+    `histories` has the alias `incoming`. Days that have rollups and no plays count too: what nobody can explain is
+    computed anew with the rest. A day may come several times.
+    """
+    also = "".join(f", incoming.{column}" for column in columns)
+    return f"""
+        SELECT play.user_id, {{utc_day_shifted}} AS day{also}
+          FROM {histories} JOIN play_history AS play ON play.user_id = incoming.user_id CROSS JOIN {{shifts}}
+         UNION ALL
+        SELECT play.user_id, {{utc_day_shifted}} AS day{also}
+          FROM {histories} JOIN play_history AS play ON play.song_id = incoming.song_id CROSS JOIN {{shifts}}
+         UNION ALL
+        SELECT hours.user_id, hours.day{also}
+          FROM {histories} JOIN listening_hours AS hours ON hours.user_id = incoming.user_id
+    """
 
 
 def waiting_days(connection: Connection, user_id: int, first: date, last: date) -> Sequence[date]:
@@ -52,13 +84,6 @@ def _days_of_histories(connection: Connection, user_id: int) -> Iterator[date]:
         theirs = played.where(PlayHistory.user_id == user_id, PlayHistory.song_id.in_(songs))
         for at, offset_minutes in connection.execute(theirs):
             yield from local_days(at, offset_minutes)
-
-
-def waiting_since(connection: Connection) -> datetime | None:
-    """When the change was made that has waited longest to be in everyone's totals. Costs a look at each mark."""
-    oldest_day = select(func.min(StaleDay.created_at)).scalar_subquery()
-    history = select(func.min(StaleHistory.created_at)).where(StaleHistory.charts_only.is_not(True)).scalar_subquery()
-    return min((at for at in connection.execute(select(oldest_day, history)).one() if at), default=None)
 
 
 def waiting_for_charts(connection: Connection) -> bool:
