@@ -21,12 +21,13 @@ from benchmarks.rounds import Measured, alternate
 from benchmarks.servers import Servers, running_servers
 from worker.database import opened_engine, snapshot
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.listening import OfUser
+from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Period, span
 from worker.statistics.totals import totals
 
-# Seldom enough that looking costs nothing that is to be measured.
+# Seldom enough that looking costs nothing that is to be measured; of everyone, as often as statistics may be behind.
 _LOOK_EVERY_S: Final = 5.0
+_LOOKS_PER_LOOK_AT_EVERYONE: Final = 3
 # Neither the busiest of the simulator's users nor an idle one: a thousandth of the plays.
 _ASKED: Final = "listener-100"
 _RULE: Final = ListenRule()
@@ -58,10 +59,14 @@ def _lines(workload: Workload, setup: zik.Setup, rounds: int) -> list[Line]:
     lines.append(Line(goals.BESIDE.what, ratio, "ratio", goal=goals.BESIDE))
     behind_s = Measured(tuple(max(watch.user_s) for watch in watches))
     lines.append(Line(goals.BEHIND.what, behind_s, "s", "one user's answers", goal=goals.BEHIND))
+    everyone_s = Measured(tuple(max(watch.everyone_s) for watch in watches))
+    lines.append(Line(goals.BEHIND.what, everyone_s, "s", "everyone's totals", goal=goals.BEHIND))
     rollups_s = Measured(tuple(max(watch.rollups_s) for watch in watches))
-    lines.append(Line("how far rollups are behind then", rollups_s, "s", "everyone's answers"))
+    lines.append(Line("how far rollups are behind then", rollups_s, "s", "charts"))
     asked_ms = Measured(tuple(statistics.median(watch.asked_ms) for watch in watches))
     lines.append(Line("one user's totals of all time, asked meanwhile", asked_ms, "ms"))
+    everyone_ms = Measured(tuple(max(watch.everyone_ms) for watch in watches))
+    lines.append(Line("everyone's totals of all time, asked meanwhile, slowest", everyone_ms, "ms"))
     return lines
 
 
@@ -70,23 +75,28 @@ class Watch:
     """What was seen while the workers recorded, a number for each look."""
 
     user_s: list[float] = field(default_factory=list)
+    everyone_s: list[float] = field(default_factory=list)
     rollups_s: list[float] = field(default_factory=list)
     asked_ms: list[float] = field(default_factory=list)
+    everyone_ms: list[float] = field(default_factory=list)
 
 
 @contextmanager
 def _watched(servers: Servers) -> Iterator[Watch]:
-    """Ask for the totals of one user, and count what they lack, all the while and once at the end."""
+    """Ask for the totals of one user, and of everyone, and count what they lack, all the while and at the end."""
     watch = Watch()
     stopped = threading.Event()
 
     def look() -> None:
         with opened_engine(servers.database_url) as engine:
-            last = False
+            last, looks = False, 0
             while not last:
-                last = stopped.wait(_LOOK_EVERY_S)
+                last, looks = stopped.wait(_LOOK_EVERY_S), looks + 1
                 with snapshot(engine) as session:
                     _look(session.connection(), watch)
+                if last or looks % _LOOKS_PER_LOOK_AT_EVERYONE == 0:
+                    with snapshot(engine) as session:
+                        _look_at_everyone(session.connection(), watch)
 
     watcher = threading.Thread(target=look)
     watcher.start()
@@ -99,14 +109,29 @@ def _watched(servers: Servers) -> Iterator[Watch]:
 
 def _look(connection: Connection, watch: Watch) -> None:
     user_id = connection.scalar(text("SELECT id FROM app_users WHERE username = :name"), {"name": _ASKED})
-    oldest_s = "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) FROM stale_days"
-    watch.rollups_s.append(float(connection.scalar(text(oldest_s)) or 0))
+    watch.rollups_s.append(_oldest_mark_s(connection))
     if user_id is None:
         return
+    told, asked_ms = _totals(OfUser(connection, user_id, _RULE))
+    watch.asked_ms.append(asked_ms)
+    stored = connection.scalar(text("SELECT count(*) FROM play_history WHERE user_id = :id"), {"id": user_id})
+    watch.user_s.append(0.0 if told == stored else _oldest_mark_s(connection) or _LOOK_EVERY_S)
+
+
+def _look_at_everyone(connection: Connection, watch: Watch) -> None:
+    told, asked_ms = _totals(OfEveryone(connection, _RULE))
+    watch.everyone_ms.append(asked_ms)
+    stored = connection.scalar(text("SELECT count(*) FROM play_history"))
+    watch.everyone_s.append(0.0 if told == stored else _oldest_mark_s(connection) or _LOOK_EVERY_S)
+
+
+def _totals(listening: Listening) -> tuple[int, float]:
+    """The plays that are told, and how long it took, in milliseconds."""
     began = time.perf_counter()
-    told = totals(OfUser(connection, user_id, _RULE), span(Period.ALL, date.min)).plays
-    watch.asked_ms.append(1000 * (time.perf_counter() - began))
-    of_user = {"user_id": user_id}
-    stored = connection.scalar(text("SELECT count(*) FROM play_history WHERE user_id = :user_id"), of_user)
-    behind = connection.scalar(text(f"{oldest_s} WHERE user_id = :user_id"), of_user)
-    watch.user_s.append(0.0 if told == stored else float(behind or _LOOK_EVERY_S))
+    plays = totals(listening, span(Period.ALL, date.min)).plays
+    return plays, 1000 * (time.perf_counter() - began)
+
+
+def _oldest_mark_s(connection: Connection) -> float:
+    oldest_s = "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) FROM stale_days"
+    return float(connection.scalar(text(oldest_s)) or 0)

@@ -62,7 +62,7 @@ def measure(*, rounds: int, plays: int) -> Report:
             asked = {
                 **_of_one(settled),
                 **{f"{name}, while a day waits": ask for name, ask in _of_all_time(_user(after)).items()},
-                **_of_everyone(OfEveryone(settled.connection)),
+                **_of_everyone(OfEveryone(settled.connection, ListenRule())),
             }
             measured = alternate({name: _median_ms(ask) for name, (ask, _) in asked.items()}, rounds)
         engine.dispose()

@@ -55,7 +55,8 @@ def told_of_everyone(engine: Engine) -> brute_force.Rollups:
 
 
 def _read(listening: Listening) -> brute_force.Rollups:
-    parts = [listening.hours(date.min, date.max)], listening.songs(date.min, date.max)
+    heard = listening.heard(date.min, date.max)
+    parts = [heard.hours], heard.songs
     read = brute_force.Rollups()
     for each, found in zip(parts, (read.hours, read.songs), strict=True):
         rows = listening.connection.execute(union_all(*(select(*part.c[:6]) for part in each))).all()

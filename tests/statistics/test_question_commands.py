@@ -135,6 +135,16 @@ def test_an_unknown_user_is_an_error_that_says_what_to_do(zik: Zik) -> None:
 
 
 @pytest.mark.parametrize("asked", [("top", "songs"), ("clock",), ("streaks",), ("discoveries",), ("stats",)])
+def test_what_nobody_has_computed_yet_is_in_a_users_answers(zik: Zik, engine: Engine, asked: tuple[str, ...]) -> None:
+    record(engine, play())
+
+    before = zik(*asked, "--user", "ada", "--csv")
+    refresh(engine, ListenRule())
+
+    assert before.code == 0
+    assert before.rows == zik(*asked, "--user", "ada", "--csv").rows != []
+
+
 @pytest.mark.parametrize("swept", [True, False])
 def test_an_undrawn_chart_is_told_as_the_reason(zik: Zik, engine: Engine, *, swept: bool) -> None:
     record(engine, play())

@@ -26,7 +26,7 @@ def clock(listening: Listening, span: Span) -> Sequence[WeekHour]:
 
     Costs a look at each hour with plays in the span: some ten rows a day and user.
     """
-    at = listening.hours(span.first, span.last).c
+    at = listening.heard(span.first, span.last).hours.c
     # Both databases count from Sunday, which is 0.
     weekday = (extract("dow", at.day) + 6) % 7 + 1
     rows = listening.connection.execute(

@@ -25,7 +25,7 @@ def days(listening: Listening, first: date, last: date) -> Sequence[Day]:
 
     Costs a look at each hour with plays: some ten rows a day and user.
     """
-    hour = listening.hours(first, last).c
+    hour = listening.heard(first, last).hours.c
     rows = listening.connection.execute(
         select(hour.day, total(hour.plays), total(hour.listens), total(hour.ms_played))
         .group_by(hour.day)

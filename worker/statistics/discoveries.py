@@ -70,7 +70,7 @@ def count_discoveries(listening: OfUser, period: Period, wanted: Span) -> Sequen
 def _first_listens(listening: OfUser) -> Subquery:
     listened = [
         select(song.c.song_id, song.c.day).where(song.c.listens > 0).subquery()
-        for song in listening.songs(date.min, date.max)
+        for song in listening.heard(date.min, date.max).songs
     ]
     return grouped(
         listened, lambda day: select(day.c.song_id, func.min(day.c.day).label("day")).group_by(day.c.song_id)

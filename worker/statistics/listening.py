@@ -1,6 +1,6 @@
 """Whose listening a question is about, and where its numbers come from: the rollups, and the plays that these lack."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -10,9 +10,29 @@ from sqlalchemy import Connection, Select, Subquery, and_, select, union_all
 from worker.models import ListeningHour, SongDay
 from worker.statistics.backlog import Backlog
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.rollups import Rollup, columns_of, computed
+from worker.statistics.rollups import Rollup, columns_of, computed, names_of
 from worker.statistics.scope import within
 from worker.statistics.waiting import waiting_days
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard in some days, as rows of rollups: those that are stored, and those that would be."""
+
+    parts_of: Callable[[Rollup], Sequence[Subquery]]
+
+    @property
+    def hours(self) -> Subquery:
+        """Rows with the columns of `ListeningHour`. Of everyone, an hour of a user may have several."""
+        return union_all(*map(select, self.parts_of(ListeningHour))).subquery()
+
+    @property
+    def songs(self) -> Sequence[Subquery]:
+        """Parts of rows with the columns of `SongDay`, to be grouped each by itself, by `scope.grouped`.
+
+        No day of a user is in two parts, but a song may be. Of everyone, a user's song may have several rows of a day.
+        """
+        return self.parts_of(SongDay)
 
 
 @dataclass(frozen=True)
@@ -21,9 +41,9 @@ class Swept:
 
     connection: Connection
 
-    def songs(self, first: date, last: date) -> Sequence[Subquery]:
-        """Parts of rows with the columns of `SongDay`, of the days from `first` to `last`, both included."""
-        return [_settled(SongDay, first, last).subquery()]
+    def heard(self, first: date, last: date) -> Heard:
+        """What was heard from the local day `first` to `last`, both included."""
+        return Heard(lambda rollup: [_settled(rollup, first, last).subquery()])
 
 
 @dataclass(frozen=True)
@@ -36,29 +56,19 @@ class OfEveryone:
     connection: Connection
     rule: ListenRule
 
-    def hours(self, first: date, last: date) -> Subquery:
-        """Rows with the columns of `ListeningHour`, of the days from `first` to `last`, both included.
-
-        An hour may have several rows.
-        """
-        return union_all(*map(select, self._parts(ListeningHour, first, last))).subquery()
-
-    def songs(self, first: date, last: date) -> Sequence[Subquery]:
-        """Parts of rows with the columns of `SongDay`, of the days from `first` to `last`, both included.
-
-        A song may have several rows of one day, all in the same part.
-        """
-        return self._parts(SongDay, first, last)
-
-    def _parts(self, rollup: Rollup, first: date, last: date) -> Sequence[Subquery]:
-        settled = _settled(rollup, first, last)
-        backlog = Backlog.of(self.connection, first, last)
+    def heard(self, first: date, last: date) -> Heard:
+        """What was heard from the local day `first` to `last`, both included."""
+        backlog = Backlog.of(self.connection, first, last, self.rule)
         if backlog is None:
-            return [settled.subquery()]
-        waiting = backlog.user_days()
-        waits = and_(waiting.c.user_id == rollup.user_id, waiting.c.day == rollup.day)
-        computed_before = settled.outerjoin(waiting, waits).where(waiting.c.day.is_(None))
-        return [computed_before.subquery(), backlog.plays(rollup, self.rule)]
+            return Swept(self.connection).heard(first, last)
+
+        def parts_of(rollup: Rollup) -> Sequence[Subquery]:
+            waiting = backlog.days.c
+            waits = and_(waiting.user_id == rollup.user_id, waiting.day == rollup.day)
+            settled = _settled(rollup, first, last).outerjoin(backlog.days, waits).where(waiting.day.is_(None))
+            return [settled.subquery(), select(*(backlog.plays.c[name] for name in names_of(rollup))).subquery()]
+
+        return Heard(parts_of)
 
 
 @dataclass(frozen=True)
@@ -74,24 +84,18 @@ class OfUser:
     user_id: int
     rule: ListenRule
 
-    def hours(self, first: date, last: date) -> Subquery:
-        """Rows with the columns of `ListeningHour`, of the days from `first` to `last`, both included."""
-        return union_all(*map(select, self._parts(ListeningHour, first, last))).subquery()
-
-    def songs(self, first: date, last: date) -> Sequence[Subquery]:
-        """Parts of rows with the columns of `SongDay`, of the days from `first` to `last`, both included.
-
-        No day is in two of them, but a song may be: they are for `scope.grouped`.
-        """
-        return self._parts(SongDay, first, last)
-
-    def _parts(self, rollup: Rollup, first: date, last: date) -> Sequence[Subquery]:
-        settled = _settled(rollup, first, last).where(rollup.user_id == self.user_id)
+    def heard(self, first: date, last: date) -> Heard:
+        """What was heard from the local day `first` to `last`, both included."""
         waiting = waiting_days(self.connection, self.user_id, first, last)
-        if not waiting:
-            return [settled.subquery()]
-        now = computed(self.connection, rollup, self.user_id, waiting, self.rule)
-        return [settled.where(rollup.day.not_in(waiting)).subquery(), now]
+
+        def parts_of(rollup: Rollup) -> Sequence[Subquery]:
+            settled = _settled(rollup, first, last).where(rollup.user_id == self.user_id)
+            if not waiting:
+                return [settled.subquery()]
+            now = computed(self.connection, rollup, self.user_id, waiting, self.rule)
+            return [settled.where(rollup.day.not_in(waiting)).subquery(), now]
+
+        return Heard(parts_of)
 
 
 def _settled(rollup: Rollup, first: date, last: date) -> Select[*tuple[Any, ...]]:

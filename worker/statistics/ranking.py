@@ -68,7 +68,7 @@ def ranking(listening: Listening | Swept, subject: Subject, span: Span, *, most:
     those.
     """
     if subject is Subject.SONG and isinstance(listening, OfUser):
-        ranked = _ordered(grouped(listening.songs(span.first, span.last), _songs), most)
+        ranked = _ordered(grouped(listening.heard(span.first, span.last).songs, _songs), most)
     else:
         ranked = _ordered(_subjects(listening, subject, span), most)
     # Named after the first ones are known: the catalogue is larger than any chart.
@@ -114,7 +114,7 @@ def _subjects(listening: Listening | Swept, subject: Subject, span: Span) -> _Su
     """
     everyone = not isinstance(listening, OfUser)
     add_up = _songs_of_listeners if everyone else _songs
-    parts = (_filed(add_up(rows).subquery(), subject) for rows in listening.songs(span.first, span.last))
+    parts = (_filed(add_up(rows).subquery(), subject) for rows in listening.heard(span.first, span.last).songs)
     song = union_all(*parts).subquery().c
     listeners = func.count(song.user_id.distinct()) if everyone else literal(1)
     sums = (func.sum(song[name]).label(name) for name in ("plays", "listens", "ms_played"))

@@ -40,7 +40,7 @@ def _in_windows(source: str, whose: str) -> str:
 
 
 _COUNTED: Final = _in_windows("{rows}", "play.user_id = incoming.user_id")
-KEYS: Final[Mapping[Rollup, str]] = {ListeningHour: "hour", SongDay: "song_id"}
+_KEYS: Final[Mapping[Rollup, str]] = {ListeningHour: "hour", SongDay: "song_id"}
 _COLUMNS: Final = ("plays", "listens", "ms_played")
 _SUMS: Final = """
     SELECT user_id, day, {key}, CAST(count(*) AS integer) AS plays,
@@ -75,7 +75,7 @@ _FILL: Final = "INSERT INTO {table} (user_id, day, {key}, {columns}) {sums}"
 def _for_each_table(sql: str) -> list[str]:
     return [
         sql.format(table=rollup.__tablename__, key=key, columns=", ".join(_COLUMNS), sums=_SUMS.format(key=key))
-        for rollup, key in KEYS.items()
+        for rollup, key in _KEYS.items()
     ]
 
 
@@ -95,7 +95,7 @@ _COUNTED_OF_ONE: Final = _in_windows(
 )
 _OF_ONE_USER: Final = {
     rollup: Statement(_COUNTED_OF_ONE + _SUMS.format(key=key), WINDOW_COLUMNS, LOCAL_WORDS)
-    for rollup, key in KEYS.items()
+    for rollup, key in _KEYS.items()
 }
 
 
@@ -121,8 +121,11 @@ def computed(
 
 def columns_of(rollup: Rollup) -> Sequence[ColumnElement[Any]]:
     """What a rollup says, in the order of its statements: without the times at which a row was written."""
-    columns = rollup.__table__.c
-    return [columns[name] for name in ("user_id", "day", KEYS[rollup], *_COLUMNS)]
+    return [rollup.__table__.c[name] for name in names_of(rollup)]
+
+
+def names_of(rollup: Rollup) -> Sequence[str]:
+    return ("user_id", "day", _KEYS[rollup], *_COLUMNS)
 
 
 def _windows(connection: Connection, days: Collection[UserDay]) -> Sequence[dict[str, Any]]:

@@ -41,7 +41,7 @@ def streaks(listening: OfUser, span: Span, *, today: date) -> Streaks:
 
     Costs a look at each hour with plays in the span: some ten rows a day.
     """
-    hour = listening.hours(span.first, span.last).c
+    hour = listening.heard(span.first, span.last).hours.c
     listened = listening.connection.scalars(
         select(hour.day).where(hour.listens > 0).group_by(hour.day).order_by(hour.day)
     )

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import Select, Subquery, func, select, union
+from sqlalchemy import Select, Subquery, func, select, true, union
 
 from worker.models import Song
-from worker.statistics.listening import Listening, OfEveryone
+from worker.statistics.listening import Heard, Listening, OfEveryone
 from worker.statistics.periods import Span
 from worker.statistics.scope import ARTIST, total
 
@@ -40,36 +40,39 @@ def totals(listening: Listening, span: Span) -> Totals:
     Costs a look at each hour and each song of each day of the span. For everyone that is as much as drawing a chart:
     seconds where there are millions of plays, so no question for every visit of a page.
     """
-    day = _days(listening, span)
-    sums = (total(day.c.plays), total(day.c.listens), total(day.c.ms_played))
-    plays, listens, ms_played, days, first_day, last_day = listening.connection.execute(
-        select(*sums, func.count(), func.min(day.c.day), func.max(day.c.day))
-    ).one()
-    songs, artists = _catalogue(listening, span)
-    listeners = _listeners(listening, span) if isinstance(listening, OfEveryone) else min(plays, 1)
-    return Totals(plays, listens, ms_played, songs, artists, listeners, days, first_day, last_day)
+    heard = listening.heard(span.first, span.last)
+    days, songs = _days(heard), _catalogue(heard)
+    answer = select(*days.c, *songs.c).join_from(days, songs, true())
+    if isinstance(listening, OfEveryone):
+        users = _listeners(heard)
+        answer = answer.add_columns(users.c.listeners).join(users, true())
+    told = listening.connection.execute(answer).mappings().one()
+    return Totals(**{"listeners": min(told["plays"], 1), **told})
 
 
 # Nothing is counted with DISTINCT below: PostgreSQL sorts for it, and groups without sorting.
-def _days(listening: Listening, span: Span) -> Subquery:
-    hour = listening.hours(span.first, span.last).c
-    sums = {name: total(hour[name]).label(name) for name in ("plays", "listens", "ms_played")}
-    return select(hour.day, *sums.values()).group_by(hour.day).subquery()
+def _days(heard: Heard) -> Subquery:
+    hour = heard.hours.c
+    names = ("plays", "listens", "ms_played")
+    day = select(hour.day, *(total(hour[name]).label(name) for name in names)).group_by(hour.day).subquery()
+    sums = (total(day.c[name]).label(name) for name in names)
+    ends = (func.min(day.c.day).label("first_day"), func.max(day.c.day).label("last_day"))
+    return select(*sums, func.count().label("days"), *ends).select_from(day).subquery()
 
 
-def _listeners(everyone: OfEveryone, span: Span) -> int:
-    user = everyone.hours(span.first, span.last).c.user_id
+def _listeners(heard: Heard) -> Subquery:
+    user = heard.hours.c.user_id
     users = select(user).group_by(user).subquery()
-    return everyone.connection.scalar(select(func.count()).select_from(users)) or 0
+    return select(func.count().label("listeners")).select_from(users).subquery()
 
 
-def _catalogue(listening: Listening, span: Span) -> tuple[int, int]:
+def _catalogue(heard: Heard) -> Subquery:
     """The songs and artists with a listen."""
     # A song may be heard in both parts, which is what the union is for.
-    song = union(*(_listened(rows) for rows in listening.songs(span.first, span.last))).subquery()
+    song = union(*map(_listened, heard.songs)).subquery()
     artist = select(func.count().label("songs")).select_from(song).group_by(song.c.artist).subquery()
-    songs, artists = listening.connection.execute(select(total(artist.c.songs), func.count()).select_from(artist)).one()
-    return songs, artists
+    counts = (total(artist.c.songs).label("songs"), func.count().label("artists"))
+    return select(*counts).select_from(artist).subquery()
 
 
 def _listened(rows: Subquery) -> Select[int, UUID]:
