@@ -13,12 +13,12 @@ from tests.workers import url_of
 from worker.database import open_engine, patient, snapshot, transaction
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.discoveries import discoveries
-from worker.statistics.listening import OfUser
+from worker.statistics.listening import OfEveryone, OfUser
 from worker.statistics.periods import Period, span
 from worker.statistics.ranking import Subject
 from worker.statistics.refresh import refresh
 from worker.statistics.tops import top
-from worker.statistics.totals import totals
+from worker.statistics.totals import Totals, totals
 
 SONGS = 500
 USERS = 4
@@ -123,6 +123,28 @@ def test_of_plays_and_songs_a_question_reads_those_of_days_that_wait(history: En
     read = rows_read_in_turn(history, "play_history", "songs", "song_days")
     assert ask(history, question) == before
     assert rows_read_in_turn(history, "play_history", "songs", "song_days") == read
+
+
+def total_of_everyone(engine: Engine) -> Totals:
+    with snapshot(engine) as session:
+        return totals(OfEveryone(session.connection(), RULE), EVER)
+
+
+@pytest.mark.parametrize("days", [1, 5])
+def test_of_plays_totals_of_everyone_read_those_of_days_that_wait(history: Engine, days: int) -> None:
+    before = total_of_everyone(history)
+    marks = "INSERT INTO stale_days (user_id, day, mark) SELECT id, date '2021-01-01' + n, gen_random_uuid()"
+    of_all = text(f"{marks} FROM app_users, generate_series(0, 5000) AS n")
+    histories = text("INSERT INTO stale_histories (song_id, mark) SELECT id, gen_random_uuid() FROM songs")
+    for statement in (of_all, histories, text("DELETE FROM stale_days"), text("DELETE FROM stale_histories")):
+        # What a backlog leaves behind: the server still takes the tables for full.
+        with transaction(history) as session:
+            session.execute(statement)
+    with transaction(history) as session:
+        session.execute(text(f"{marks} FROM app_users, generate_series(1, :days) AS n"), {"days": days})
+    read = rows_read_in_turn(history, "play_history")
+    assert total_of_everyone(history) == before
+    assert rows_read_in_turn(history, "play_history") == read
 
 
 def readings_of_the_index(engine: Engine) -> tuple[int, int]:

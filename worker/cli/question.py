@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from sqlalchemy import Connection
 
 from worker.cli.terminal import console, errors, print_json
-from worker.database import opened_engine, snapshot
+from worker.database import opened_engine, patient, snapshot
 from worker.printable import printable
 from worker.report.wording import span_name
 from worker.settings import Settings, load_settings
@@ -52,9 +52,9 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with harmless cel
 
 
 @contextmanager
-def asking(settings: Settings) -> Iterator[Connection]:
-    """A connection to the database of the settings, for reading."""
-    with opened_engine(settings.database_url) as engine, snapshot(engine) as session:
+def asking(settings: Settings, *, patiently: bool = False) -> Iterator[Connection]:
+    """A connection to the database of the settings, for reading; `patiently` without a limit for a statement."""
+    with opened_engine(settings.database_url) as engine, snapshot(patient(engine) if patiently else engine) as session:
         yield session.connection()
 
 
@@ -103,7 +103,8 @@ def question(username: str | None, period: Period = Period.ALL, at: date | None 
     if at is not None and period is Period.ALL:
         raise typer.BadParameter("--at chooses one day, week, month or year: add --period")
     now, settings = datetime.now(UTC), load_settings()
-    with asking(settings) as connection:
+    # Whoever asks about everyone waits for as long as there is much to add up.
+    with asking(settings, patiently=username is None) as connection:
         user = None if username is None else listener(connection, username)
         today = user.today(now) if user else now.date()
         yield Asked(_listening(connection, user, settings), user, span(period, at or today), today)

@@ -52,7 +52,6 @@ _PLAYS: Final = Statement(
         """waiting
           JOIN play_history AS play ON play.user_id = waiting.user_id
            AND play.played_at >= {a_day_before} AND play.played_at < {two_days_after}
-           AND play.played_at >= :begins_at AND play.played_at < :ends_at
           LEFT JOIN preferences AS preferred ON preferred.user_id = play.user_id AND preferred.key = 'timezone'
           LEFT JOIN {rows} ON incoming.zone = {preferred}
            AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at""",
@@ -90,8 +89,7 @@ class Backlog:
             return None
         marked = _WAITING.bound(connection, **asked, days=number)
         days = marked.columns(StaleDay.user_id, StaleDay.day).cte("waiting")
-        begins_at, ends_at = bounds_of(*ends)
-        zones = zone_rows(connection, begins_at, ends_at)
-        plays = _PLAYS.bound(connection, zones, begins_at=begins_at, ends_at=ends_at, **rule.as_parameters())
+        zones = zone_rows(connection, *bounds_of(*ends))
+        plays = _PLAYS.bound(connection, zones, **rule.as_parameters())
         columns = columns_of(ListeningHour)
         return cls(days, plays.columns(*columns, SongDay.song_id).add_cte(days).cte("waiting_plays"))
