@@ -133,15 +133,16 @@ def total_of_everyone(engine: Engine) -> Totals:
 @pytest.mark.parametrize("days", [1, 5])
 def test_of_plays_totals_of_everyone_read_those_of_days_that_wait(history: Engine, days: int) -> None:
     before = total_of_everyone(history)
-    marks = "INSERT INTO stale_days (user_id, day, mark) SELECT id, date '2021-01-01' + n, gen_random_uuid()"
-    of_all = text(f"{marks} FROM app_users, generate_series(0, 5000) AS n")
+    mark = "INSERT INTO stale_days (user_id, day, mark) SELECT {}, date '2021-01-01' + n, gen_random_uuid() FROM {}"
+    of_all = text(mark.format("id", "app_users, generate_series(0, 5000) AS n"))
     histories = text("INSERT INTO stale_histories (song_id, mark) SELECT id, gen_random_uuid() FROM songs")
     for statement in (of_all, histories, text("DELETE FROM stale_days"), text("DELETE FROM stale_histories")):
         # What a backlog leaves behind: the server still takes the tables for full.
         with transaction(history) as session:
             session.execute(statement)
     with transaction(history) as session:
-        session.execute(text(f"{marks} FROM app_users, generate_series(1, :days) AS n"), {"days": days})
+        wait = mark.format("min(id)", "app_users, generate_series(1, :days) AS n GROUP BY n")
+        session.execute(text(wait), {"days": days})
     read = rows_read_in_turn(history, "play_history")
     assert total_of_everyone(history) == before
     assert rows_read_in_turn(history, "play_history") == read

@@ -9,12 +9,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, event, update
 
 from tests.clients import NOWHERE
 from tests.commands import Zik, zik_at
 from tests.strategies import NOW, accepted, play, preference, song
-from worker.database import transaction
+from worker.database import STATEMENT_TIMEOUT_MS, transaction
 from worker.models import Song
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.charts import refresh_charts
@@ -195,6 +195,29 @@ def test_stats_hold_what_no_sweep_has_seen_yet(zik: Zik, engine: Engine) -> None
 
     assert everyone.err == ""
     assert (everyone.json["totals"][0]["plays"], everyone.json["totals"][0]["listeners"]) == (2, 2)
+
+
+@pytest.mark.parametrize(("asked", "limit_ms"), [(("stats",), 0), (("stats", "-u", "ada"), STATEMENT_TIMEOUT_MS)])
+def test_a_question_about_everyone_may_take_its_time(
+    postgres: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    asked: tuple[str, ...],
+    limit_ms: int,
+) -> None:
+    record(postgres, play())
+    begun: list[str] = []
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def hear(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        begun.append(statement)
+
+    try:
+        zik_at(postgres, NOWHERE, monkeypatch, capfd)(*asked)
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+
+    assert f"statement_timeout = {limit_ms};" in begun[0]
 
 
 @pytest.mark.usefixtures("listened")
