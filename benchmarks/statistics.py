@@ -62,7 +62,9 @@ def measure(*, rounds: int, plays: int) -> Report:
             asked = {
                 **_of_one(settled),
                 **{f"{name}, while a day waits": ask for name, ask in _of_all_time(_user(after)).items()},
-                **_of_everyone(OfEveryone(settled.connection, ListenRule())),
+                **_charts(_everyone(before)),
+                **_sums(_everyone(before)),
+                **{f"{name}, while a day waits": ask for name, ask in _sums(_everyone(after)).items()},
             }
             measured = alternate({name: _median_ms(ask) for name, (ask, _) in asked.items()}, rounds)
         engine.dispose()
@@ -116,18 +118,22 @@ def _report(user: OfUser, year: int, today: date) -> Callable[[], object]:
     return lambda: page(year_of(user, listener(user.connection, LISTENER), year, today=today), made_on=today)
 
 
-def _of_everyone(everyone: OfEveryone) -> Questions:
-    charts = {
-        f"zik, chart of {subject}s for everyone, {period}": _top(everyone, subject, period)
+def _everyone(session: Session) -> OfEveryone:
+    return OfEveryone(session.connection(), ListenRule())
+
+
+def _charts(everyone: OfEveryone) -> Questions:
+    return {
+        f"zik, chart of {subject}s for everyone, {period}": (_top(everyone, subject, period), goals.CHART)
         for subject in Subject
         for period in (Period.DAY, Period.ALL)
     }
-    sums = {
-        f"zik, totals of everyone, {period}": _totals(everyone, period)
+
+
+def _sums(everyone: OfEveryone) -> Questions:
+    return {
+        f"zik, totals of everyone, {period}": (_totals(everyone, period), None)
         for period in (Period.DAY, Period.MONTH, Period.ALL)
-    }
-    return {name: (ask, goals.CHART) for name, ask in charts.items()} | {
-        name: (ask, None) for name, ask in sums.items()
     }
 
 
