@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, Subquery, and_, select, union_all
 
 from worker.models import ListeningHour, SongDay
-from worker.statistics.backlog import Backlog
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.rollups import Rollup, columns_of, computed, names_of
 from worker.statistics.scope import within
+from worker.statistics.unswept import Unswept
 from worker.statistics.waiting import waiting_days
 
 
@@ -58,15 +58,15 @@ class OfEveryone:
 
     def heard(self, first: date, last: date) -> Heard:
         """What was heard from the local day `first` to `last`, both included."""
-        backlog = Backlog.of(self.connection, first, last, self.rule)
-        if backlog is None:
+        unswept = Unswept.of(self.connection, first, last, self.rule)
+        if unswept is None:
             return Swept(self.connection).heard(first, last)
 
         def parts_of(rollup: Rollup) -> Sequence[Subquery]:
-            waiting = backlog.days.c
+            waiting = unswept.days.c
             waits = and_(waiting.user_id == rollup.user_id, waiting.day == rollup.day)
-            settled = _settled(rollup, first, last).outerjoin(backlog.days, waits).where(waiting.day.is_(None))
-            return [settled.subquery(), select(*(backlog.plays.c[name] for name in names_of(rollup))).subquery()]
+            settled = _settled(rollup, first, last).outerjoin(unswept.days, waits).where(waiting.day.is_(None))
+            return [settled.subquery(), select(*(unswept.plays.c[name] for name in names_of(rollup))).subquery()]
 
         return Heard(parts_of)
 
