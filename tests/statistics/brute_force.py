@@ -99,7 +99,7 @@ def stored(engine: Engine) -> Rollups:
         )
 
 
-def song_chart(engine: Engine, span: Span) -> list[tuple[int, str, str, int, int, int, int]]:
+def song_chart(engine: Engine, span: Span, **rule: int) -> list[tuple[int, str, str, int, int, int, int]]:
     """Place, artist, title, plays, listens, milliseconds, listeners of every song that was listened to."""
     plays: Counter[int] = Counter()
     listens: Counter[int] = Counter()
@@ -108,7 +108,7 @@ def song_chart(engine: Engine, span: Span) -> list[tuple[int, str, str, int, int
     for play in heard(engine):
         if span.period is Period.ALL or play.local.date() in span:
             plays[play.song_id] += 1
-            listens[play.song_id] += counts(play)
+            listens[play.song_id] += counts(play, **rule)
             ms_played[play.song_id] += play.ms_played or 0
             listeners[play.song_id].add(play.user_id)
     with snapshot(engine) as session:

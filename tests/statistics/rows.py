@@ -42,16 +42,16 @@ def days(engine: Engine, *events: Mapping[str, Any]) -> dict[date, int]:
     return told
 
 
-def told(engine: Engine, user_id: int) -> brute_force.Rollups:
+def told(engine: Engine, user_id: int, rule: ListenRule = RULE) -> brute_force.Rollups:
     """Every row from which the questions about a user are answered."""
     with snapshot(engine) as session:
-        return _read(OfUser(session.connection(), user_id, RULE))
+        return _read(OfUser(session.connection(), user_id, rule))
 
 
-def told_of_everyone(engine: Engine) -> brute_force.Rollups:
+def told_of_everyone(engine: Engine, rule: ListenRule = RULE) -> brute_force.Rollups:
     """What the questions about everyone are answered from, added up."""
     with snapshot(engine) as session:
-        return _read(OfEveryone(session.connection(), RULE))
+        return _read(OfEveryone(session.connection(), rule))
 
 
 def _read(listening: Listening) -> brute_force.Rollups:

@@ -61,6 +61,8 @@ TIMEZONES = st.builds(
     ZONES,
     TIMES,
 )
+# Each of them counts some of the plays above, that another does not.
+RULES = st.sampled_from((RULE, ListenRule(percent=100, enough_s=601), ListenRule(unknown_s=31), ListenRule(enough_s=30)))
 BATCHES = st.lists(PLAYS | TIMEZONES, min_size=1, max_size=6)
 Step = tuple[str, Any]
 STEPS = st.lists(
@@ -78,7 +80,7 @@ STEPS = st.lists(
         st.tuples(st.just("refresh a little"), st.none()),
         st.tuples(st.just("die while refreshing"), st.none()),
         st.tuples(st.just("draw charts"), st.booleans()),
-        st.tuples(st.just("recompute"), st.none()),
+        st.tuples(st.just("recompute"), RULES),
     ),
     min_size=1,
     max_size=12,
@@ -121,19 +123,19 @@ def correct(session: Session, kind: str, what: Any) -> None:
             mark_all(session.connection())
 
 
-def take(engine: Engine, kind: str, what: Any) -> None:
+def take(engine: Engine, kind: str, what: Any, rule: ListenRule) -> None:
     match kind:
         case "record":
             events: list[Mapping[str, Any]] = what
             record(engine, *events)
         case "refresh":
-            refresh(engine, RULE)
+            refresh(engine, rule)
         case "refresh a little":
-            refresh(engine, RULE, budget_s=0, days_at_once=1)
+            refresh(engine, rule, budget_s=0, days_at_once=1)
         case "die while refreshing":
             with pytest.MonkeyPatch.context() as patch, suppress(Killed):
                 patch.setattr(rollups, "pass_by", dies)
-                refresh(engine, RULE, days_at_once=2)
+                refresh(engine, rule, days_at_once=2)
         case "draw charts":
             refresh_charts(engine, today=TODAY, closed=what)
         case _:
@@ -153,19 +155,21 @@ def assert_filed(engine: Engine) -> None:
 @given(STEPS)
 def test_rollups_equal_a_recount_after_anything(engine: Engine, steps: list[Step]) -> None:
     emptied(engine)
+    rule = RULE
     for kind, what in steps:
-        take(engine, kind, what)
+        rule = what if kind == "recompute" else rule
+        take(engine, kind, what, rule)
         # At any time, what is not marked is exact, and so is what a user is told, and everyone.
-        assert verify(engine, RULE).differences == []
-        wanted = brute_force.rollups(engine, **vars(RULE))
+        assert verify(engine, rule).differences == []
+        wanted = brute_force.rollups(engine, **vars(rule))
         for user_id in brute_force.users(engine):
-            assert told(engine, user_id) == wanted.of(user_id)
-        assert told_of_everyone(engine) == wanted
-    refresh(engine, RULE)
-    assert_exact(engine)
+            assert told(engine, user_id, rule) == wanted.of(user_id)
+        assert told_of_everyone(engine, rule) == wanted
+    refresh(engine, rule)
+    assert_exact(engine, rule)
     assert_filed(engine)
     refresh_charts(engine, today=TODAY, closed=True)
-    verdict = verify(engine, RULE)
+    verdict = verify(engine, rule)
     assert (verdict.waiting, verdict.differences) == (0, [])
     for period in Period:
         charted = span(period, TODAY)
@@ -174,7 +178,7 @@ def test_rollups_equal_a_recount_after_anything(engine: Engine, steps: list[Step
         assert [
             (each.place, each.artist, each.title, each.plays, each.listens, each.ms_played, each.listeners)
             for each in places
-        ] == brute_force.song_chart(engine, charted)
+        ] == brute_force.song_chart(engine, charted, **vars(rule))
 
 
 SECONDS = st.integers(0, 700) | st.just(24 * 86_400)
