@@ -70,13 +70,16 @@ def payload(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode()
 
 
-def event(fields: Mapping[str, Any], entry_id: str | None = None) -> Event:
-    return decode(payload(fields), now=NOW, entry_id=entry_id)
+def event(fields: Mapping[str, Any], entry_id: str | None = None, *, now: datetime = NOW) -> Event:
+    return decode(payload(fields), now=now, entry_id=entry_id)
 
 
-def accepted(*events: Mapping[str, Any], start: int = 1) -> list[Accepted]:
-    """These events as entries of a stream, one millisecond apart, with ids too old to correct a time by."""
-    return [entry(f"{number}-0", fields) for number, fields in enumerate(events, start=start)]
+def accepted(*events: Mapping[str, Any], start: int = 1, now: datetime = NOW) -> list[Accepted]:
+    """These events as entries of a stream, one millisecond apart, with ids too old to correct a time by.
+
+    `now` is the clock of the worker that reads them: events of the days in which a test runs need the real one.
+    """
+    return [entry(f"{number}-0", fields, now=now) for number, fields in enumerate(events, start=start)]
 
 
 def received(*events: Mapping[str, Any]) -> list[Accepted]:
@@ -84,8 +87,8 @@ def received(*events: Mapping[str, Any]) -> list[Accepted]:
     return [entry(entry_id_at(NOW, number), fields) for number, fields in enumerate(events)]
 
 
-def entry(entry_id: str, fields: Mapping[str, Any]) -> Accepted:
-    return Accepted(entry_id, payload(fields), event(fields, entry_id))
+def entry(entry_id: str, fields: Mapping[str, Any], *, now: datetime = NOW) -> Accepted:
+    return Accepted(entry_id, payload(fields), event(fields, entry_id, now=now))
 
 
 def entry_id_at(at: datetime, number: int = 0) -> str:

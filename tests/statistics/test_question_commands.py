@@ -33,9 +33,9 @@ def zik(engine: Engine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     return command
 
 
-def record(engine: Engine, *events: dict[str, Any]) -> None:
+def record(engine: Engine, *events: dict[str, Any], now: datetime = NOW) -> None:
     with transaction(engine) as session:
-        record_batch(session.connection(), accepted(*events), known=Known())
+        record_batch(session.connection(), accepted(*events, now=now), known=Known())
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def test_streaks_tell_the_current_one_until_a_day_was_missed(zik: Zik, engine: E
     now = datetime.now(UTC)
     # Noon, so that the test may run over midnight: yesterday's listen keeps a streak until the day after tomorrow's.
     noons = [now.replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=ago) for ago in (1, 2, 5, 6, 7)]
-    record(engine, *(play(time=noon.isoformat()) for noon in noons))
+    record(engine, *(play(time=noon.isoformat()) for noon in noons), now=now)
     refresh(engine, ListenRule())
 
     found = {row["streak"]: row for row in zik("streaks", "-u", "ada", "--json").json["streaks"]}

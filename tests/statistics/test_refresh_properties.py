@@ -61,8 +61,8 @@ TIMEZONES = st.builds(
     ZONES,
     TIMES,
 )
-# Each of them counts some of the plays above, that another does not.
-RULES = st.sampled_from((RULE, ListenRule(percent=100, enough_s=601), ListenRule(unknown_s=31), ListenRule(enough_s=30)))
+# Each of them counts some of the plays above that another does not.
+RULES = st.sampled_from((RULE, ListenRule(percent=100, enough_s=601), ListenRule(unknown_s=31), ListenRule(enough_s=9)))
 BATCHES = st.lists(PLAYS | TIMEZONES, min_size=1, max_size=6)
 Step = tuple[str, Any]
 STEPS = st.lists(
