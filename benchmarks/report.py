@@ -87,7 +87,8 @@ class Report:
         bars = axes.barh([line.what for line in drawn], medians, xerr=(below, above), color=colours, capsize=3)
         axes.bar_label(bars, [f"{_figure(median)}" for median in medians], padding=8)
         axes.margins(x=0.15)
-        axes.set_title(self.title, loc="left")
+        # Over the whole figure: the labels of the bars leave the axes too little room for it.
+        figure.suptitle(self.title, x=0.01, horizontalalignment="left")
         axes.set_xlabel(self.lines[0].unit)
         axes.spines[["top", "right"]].set_visible(False)
         figure.savefig(path, dpi=110)

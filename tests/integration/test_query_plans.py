@@ -1,12 +1,14 @@
 """What PostgreSQL plans: with tables that were small at its first look, and with large ones that it needs little of."""
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.pool import QueuePool
 
+from tests.statistics import rows
 from tests.statistics.rows import RULE
 from tests.strategies import accepted, event_id, play, song
 from tests.workers import url_of
@@ -23,6 +25,8 @@ from worker.statistics.totals import Totals, totals
 SONGS = 500
 USERS = 4
 PLAYS = 40_000
+PLAYS_A_DAY = 25
+SCATTERED = 200
 
 
 @pytest.fixture
@@ -123,6 +127,52 @@ def test_of_plays_and_songs_a_question_reads_those_of_days_that_wait(history: En
     read = rows_read_in_turn(history, "play_history", "songs", "song_days")
     assert ask(history, question) == before
     assert rows_read_in_turn(history, "play_history", "songs", "song_days") == read
+
+
+def plays_read(engine: Engine) -> int:
+    count_at_once(engine)
+    with transaction(engine) as session:
+        read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'play_history'"
+        return int(session.scalar(text(read)))
+
+
+def test_a_sweep_looks_up_the_plays_of_the_days_that_wait_however_scattered_they_are(history: Engine) -> None:
+    with transaction(history) as session:
+        wait = """
+            INSERT INTO stale_days (user_id, day, mark)
+            SELECT min(id), date '2021-01-10' + 10 * n, gen_random_uuid()
+              FROM app_users, generate_series(0, 29) AS n GROUP BY n
+        """
+        session.execute(text(wait))
+    read = plays_read(history)
+    refresh(history, RULE)
+    # Of each day, also those of the day before and after: the local day may be theirs.
+    assert plays_read(history) - read == 30 * 3 * PLAYS_A_DAY
+
+
+@pytest.fixture
+def scattered(sqlite: Engine) -> Engine:
+    """A play on every third day, all of which wait."""
+    days = [date(2021, 1, 1) + timedelta(days=3 * number) for number in range(SCATTERED)]
+    rows.record(sqlite, *(play(id=event_id(day.toordinal()), time=f"{day}T12:00:00+00:00") for day in days))
+    return sqlite
+
+
+def test_sqlite_looks_up_the_plays_of_the_days_that_wait_too(scattered: Engine) -> None:
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with snapshot(scattered) as session:
+        driver: Any = session.connection().connection.driver_connection
+        driver.set_progress_handler(count, 1)
+        assert totals(OfUser(session.connection(), 1, RULE), EVER).plays == SCATTERED
+        driver.set_progress_handler(None, 0)
+    # Of its virtual machine: some 350 for each day, and not for each day and play.
+    assert steps < 1_000 * SCATTERED
 
 
 def total_of_everyone(engine: Engine) -> Totals:

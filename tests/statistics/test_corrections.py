@@ -330,6 +330,12 @@ DAMAGE: dict[str, Correction] = {
             user_id=session.scalar(user_id("ada")), day=TODAY, hour=23, plays=1, listens=0, ms_played=0
         )
     ),
+    "hours of nobody": lambda session: session.add(
+        ListeningHour(user_id=999, day=date(2020, 1, 1), hour=23, plays=1, listens=0, ms_played=0)
+    ),
+    "songs of nobody": lambda session: session.add(
+        SongDay(user_id=999, day=date(2020, 1, 1), song_id=1, plays=1, listens=1, ms_played=0)
+    ),
     "a chart": lambda session: session.execute(update(ChartPlace).values(listeners=99)),
     "a missing chart": lambda session: session.execute(delete(ChartPlace).where(ChartPlace.period == "week")),
     "a chart too many": lambda session: session.add(

@@ -1,6 +1,6 @@
 """What a user is told, and everyone, before a sweep has been by: every way in which a day can wait, one at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from uuid import uuid4
 
@@ -12,9 +12,11 @@ from tests.statistics.rows import RULE, record
 from tests.strategies import event_id, play, preference, song
 from worker.database import snapshot, transaction
 from worker.models import ListeningHour, PlayHistory, Song, StaleDay, StaleHistory, User
+from worker.statistics import local_time, unswept
 from worker.statistics.days import days
 from worker.statistics.listening import OfEveryone, OfUser
 from worker.statistics.refresh import refresh
+from worker.statistics.stale import mark_all
 from worker.statistics.waiting import waiting_days
 
 EVER = (date.min, date.max)
@@ -141,6 +143,38 @@ def test_a_day_without_plays_that_waits_is_empty(settled: Engine) -> None:
     with snapshot(settled) as session:
         for listening in (OfUser(session.connection(), ada, RULE), OfEveryone(session.connection(), RULE)):
             assert days(listening, date(2021, 7, 1), date(2021, 7, 1)) == []
+
+
+@pytest.mark.parametrize("day", [date(2020, 7, 1), date(2022, 7, 1)])
+def test_a_whole_history_that_waits_has_no_day_that_no_play_explains(settled: Engine, day: date) -> None:
+    ada = user_id(settled, "ada")
+    with transaction(settled) as session:
+        wrong = {"user_id": ada, "day": day, "hour": 3, "plays": 1, "listens": 1, "ms_played": 1}
+        session.execute(insert(ListeningHour).values(wrong))
+        mark_all(session.connection(), user_id=ada)
+    assert told(settled, "ada") == brute_force.rollups(settled).of(ada)
+    assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
+
+
+def test_of_timezones_only_those_are_looked_at_that_a_waiting_day_needs(
+    settled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(settled, preference(user="bob", key="timezone", value="America/New_York"))
+    refresh(settled, RULE)
+    record(settled, preference(key="timezone", value="Europe/Vienna"), at("2021-04-22T12:00:00Z", 5))
+    refresh(settled, RULE)
+    record(settled, at("2021-04-22T12:30:00Z", 6), at("2021-08-01T12:00:00Z", 7, user="eve"))
+    looked_at: list[tuple[str | None, date, date]] = []
+
+    def zone_rows(name: str | None, first: date, last: date) -> Iterator[dict[str, object]]:
+        looked_at.append((name, first, last))
+        return local_time.zone_rows(name, first, last)
+
+    monkeypatch.setattr(unswept, "zone_rows", zone_rows)
+    assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
+    # At noon in UTC it is tomorrow somewhere, and nowhere yesterday.
+    april, august = (date(2021, 4, 22), date(2021, 4, 23)), (date(2021, 8, 1), date(2021, 8, 2))
+    assert set(looked_at) == {("Europe/Vienna", *april), (None, *august)}
 
 
 def test_a_user_without_plays_whose_timezone_changes_has_none(engine: Engine) -> None:

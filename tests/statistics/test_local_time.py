@@ -70,6 +70,10 @@ def test_what_names_no_timezone_is_utc(engine: Engine, nonsense: object) -> None
     assert days(engine, in_zone(nonsense), at("2021-04-22T23:30:00Z")) == {date(2021, 4, 22): 1}
 
 
+def test_the_timezone_of_a_host_is_none_of_a_user() -> None:
+    assert zone("localtime") is UTC
+
+
 @CHEAP
 @given(
     st.sampled_from(sorted(available_timezones())),

@@ -42,7 +42,7 @@ def refresh_charts(engine: Engine, *, today: date, closed: bool) -> int:
             _draw(session.connection(), each)
     drawn = set(wanted)
     done = [(day, mark) for day, mark in marks if drawn.issuperset(spans_of(day))]
-    with transaction(engine) as session:
+    with transaction(patient(engine)) as session:
         _forget(session.connection(), done)
     return len(wanted)
 
@@ -61,7 +61,7 @@ def _leave_one_mark_a_day(connection: Connection) -> None:
 
 
 def _alone(connection: Connection) -> None:
-    """Two who draw the same chart would meet in its rows. The lock comes first, so that the second sees more."""
+    """Two who draw the same chart, or clear its marks, would meet in the rows. The second waits, and then sees more."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
 
@@ -79,6 +79,7 @@ def _draw(connection: Connection, span: Span) -> None:
 
 
 def _forget(connection: Connection, marks: Sequence[tuple[date, UUID]]) -> None:
+    _alone(connection)
     for start in range(0, len(marks), _MARKS_AT_ONCE):
         some = marks[start : start + _MARKS_AT_ONCE]
         connection.execute(delete(StaleChart).where(tuple_(StaleChart.day, StaleChart.mark).in_(some)))

@@ -42,7 +42,8 @@ def zone(preference: Any) -> tzinfo:
 
 @cache
 def _names() -> Collection[str]:
-    return available_timezones()
+    # That one is whatever the host prefers, and workers may run on several.
+    return available_timezones() - {"localtime"}
 
 
 def zones_of(connection: Connection, user_ids: Iterable[int]) -> Mapping[int, tzinfo]:
@@ -53,12 +54,11 @@ def zones_of(connection: Connection, user_ids: Iterable[int]) -> Mapping[int, tz
     return {user_id: zone(value) for user_id, value in connection.execute(preferences)}
 
 
-def zone_rows(connection: Connection, starts_at: datetime, ends_at: datetime) -> Iterator[dict[str, Any]]:
-    """Each timezone that somebody prefers with its offsets between two UTC instants. Rows for `ZONE_COLUMNS`."""
-    for name in connection.scalars(select(Preference.value).where(Preference.key == TIMEZONE).distinct()):
-        if (timezone := zone(name)) is not UTC:
-            for stretch in stretches(timezone, starts_at, ends_at):
-                yield {"zone": name, **stretch.as_row()}
+def zone_rows(name: str | None, first: date, last: date) -> Iterator[dict[str, Any]]:
+    """The offsets of a timezone while the plays of these local days last; none of UTC. Rows for `ZONE_COLUMNS`."""
+    if (timezone := zone(name)) is not UTC:
+        for stretch in stretches(timezone, *bounds_of(first, last)):
+            yield {"zone": name, **stretch.as_row()}
 
 
 def stretches(timezone: tzinfo, starts_at: datetime, ends_at: datetime) -> Iterator[Stretch]:
@@ -144,11 +144,9 @@ LOCAL_WORDS: Final = {
     "postgresql": {
         "local_day": f"CAST({_POSTGRESQL_TIME} AS date)",
         "local_hour": f"CAST(extract(hour FROM {_POSTGRESQL_TIME}) AS smallint)",
-        "instant": "timestamptz",
     },
     "sqlite": {
         "local_day": f"date({_SQLITE_TIME})",
         "local_hour": f"CAST(strftime('%H', {_SQLITE_TIME}) AS integer)",
-        "instant": "text",
     },
 }

@@ -29,17 +29,23 @@ def counted(plays: str, wanted: str) -> str:
     """
 
 
-def _in_windows(source: str, whose: str) -> str:
-    # A window reaches beyond its days, so the day is asked for too.
-    return counted(
-        f"""{source}
-          JOIN play_history AS play ON {whose}
-           AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at""",
-        "{local_day} BETWEEN incoming.first_day AND incoming.last_day",
-    )
-
-
-_COUNTED: Final = _in_windows("{rows}", "play.user_id = incoming.user_id")
+# PostgreSQL knows nothing of how many plays a window has, and would compare all windows of a user with all plays of
+# that user. OFFSET 0 keeps it to looking them up, one window after the other, as SQLite does by itself.
+_PLAYS_OF_A_WINDOW: Final = """
+    play.user_id = incoming.user_id AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
+"""
+_WORDS: Final = {
+    "postgresql": {
+        **LOCAL_WORDS["postgresql"],
+        "plays": f"""
+            CROSS JOIN LATERAL (SELECT * FROM play_history AS play WHERE {_PLAYS_OF_A_WINDOW} OFFSET 0) AS play
+        """,
+    },
+    "sqlite": {**LOCAL_WORDS["sqlite"], "plays": f"JOIN play_history AS play ON {_PLAYS_OF_A_WINDOW}"},
+}
+# A window reaches beyond its days, so the day is asked for too.
+_WANTED: Final = "{local_day} BETWEEN incoming.first_day AND incoming.last_day"
+_COUNTED: Final = counted("{rows} {plays}", _WANTED)
 _KEYS: Final[Mapping[Rollup, str]] = {ListeningHour: "hour", SongDay: "song_id"}
 _COLUMNS: Final = ("plays", "listens", "ms_played")
 _SUMS: Final = """
@@ -52,8 +58,10 @@ _SUMS: Final = """
 # many rows there will be, and would sooner or later join them in nested loops.
 _CHANGES: Final = """
     , {table}_now AS ({sums}), {table}_before AS (
-        SELECT user_id, day, {key}, {columns} FROM {{rows}} JOIN {table} USING (user_id)
-         WHERE day BETWEEN incoming.first_day AND incoming.last_day
+        SELECT stored.user_id, day, {key}, {columns} FROM {{rows}} CROSS JOIN LATERAL (
+            SELECT * FROM {table}
+             WHERE user_id = incoming.user_id AND day BETWEEN incoming.first_day AND incoming.last_day OFFSET 0
+        ) AS stored
     ), {table}_deleted AS (
         DELETE FROM {table} WHERE (user_id, day, {key}) IN (
             SELECT user_id, day, {key} FROM {table}_before EXCEPT SELECT user_id, day, {key} FROM {table}_now)
@@ -84,18 +92,12 @@ _COMPUTE: Final = {
     "sqlite": [*_for_each_table(_FORGET), *(_COUNTED + fill for fill in _for_each_table(_FILL))],
 }
 _STATEMENTS: Final = {
-    dialect: [Statement(sql, WINDOW_COLUMNS, LOCAL_WORDS) for sql in texts] for dialect, texts in _COMPUTE.items()
+    dialect: [Statement(sql, WINDOW_COLUMNS, _WORDS) for sql in texts] for dialect, texts in _COMPUTE.items()
 }
-# PostgreSQL takes the rows of a parameter for a hundred that may be anybody's, and would read all plays and all songs.
-# Told how many there are, whose, and between which instants, it knows how few plays that can be.
-_COUNTED_OF_ONE: Final = _in_windows(
-    "(SELECT * FROM {rows} LIMIT :windows) AS incoming",
-    """play.user_id = :user_id
-           AND play.played_at >= CAST(:begins_at AS {instant}) AND play.played_at < CAST(:ends_at AS {instant})""",
-)
+# PostgreSQL takes the rows of a parameter for a hundred, and would read all songs for so many windows.
+_COUNTED_OF_ONE: Final = counted("(SELECT * FROM {rows} LIMIT :windows) AS incoming {plays}", _WANTED)
 _OF_ONE_USER: Final = {
-    rollup: Statement(_COUNTED_OF_ONE + _SUMS.format(key=key), WINDOW_COLUMNS, LOCAL_WORDS)
-    for rollup, key in _KEYS.items()
+    rollup: Statement(_COUNTED_OF_ONE + _SUMS.format(key=key), WINDOW_COLUMNS, _WORDS) for rollup, key in _KEYS.items()
 }
 
 
@@ -112,10 +114,7 @@ def computed(
 ) -> Subquery:
     """The rows that a rollup is to have of some days of a user, at least one; with the columns of `columns_of`."""
     parts = _windows(connection, [(user_id, day) for day in days])
-    bounds = {"begins_at": parts[0]["starts_at"], "ends_at": parts[-1]["ends_at"]}
-    statement = _OF_ONE_USER[rollup].bound(
-        connection, parts, windows=len(parts), user_id=user_id, **bounds, **rule.as_parameters()
-    )
+    statement = _OF_ONE_USER[rollup].bound(connection, parts, windows=len(parts), **rule.as_parameters())
     return statement.columns(*columns_of(rollup)).subquery()
 
 

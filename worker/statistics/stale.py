@@ -41,6 +41,17 @@ _SPREAD_TO_CHARTS: Final = Statement(
     {"song_id": "bigint"},
     SHIFTED_WORDS,
 )
+# Of users who are gone and have left rollups, as TRUNCATE makes them: a sweep finds no plays, and deletes them.
+_MARK_DAYS_OF_NOBODY: Final = Statement(
+    """
+    INSERT INTO stale_days (user_id, day, mark)
+    SELECT user_id, day, CAST(:mark AS {uuid})
+      FROM (SELECT user_id, day FROM listening_hours UNION SELECT user_id, day FROM song_days) AS stored
+     WHERE user_id NOT IN (SELECT id FROM app_users) ORDER BY user_id, day
+    """,
+    {},
+    SHIFTED_WORDS,
+)
 _MARK_CHARTS: Final = Statement(
     "INSERT INTO stale_charts (day, mark) SELECT day, mark FROM {rows} WHERE true ORDER BY day",
     {"day": "date", "mark": "uuid"},
@@ -142,13 +153,14 @@ def mark_charts(connection: Connection, days: Iterable[date]) -> None:
 
 
 def mark_all(connection: Connection, *, user_id: int | None = None) -> int:
-    """Mark the whole history of one user, or of everybody and all charts. Returns how many users that are."""
+    """Mark the whole history of one user; or of everybody, with all rollups and charts. Returns how many users."""
     users = select(User.id) if user_id is None else select(User.id).where(User.id == user_id)
     rows = [{"user_id": each, "mark": new_mark()} for each in connection.scalars(users.order_by(User.id))]
     if rows:
         connection.execute(insert(StaleHistory), rows)
     if user_id is None:
-        # A chart that no day explains goes with the rest.
+        # What no play explains, and charts that no day does, go with the rest.
+        _MARK_DAYS_OF_NOBODY.run(connection, (), mark=new_mark().hex)
         mark_charts(connection, connection.scalars(select(ChartPlace.starts_on).distinct()))
     return len(rows)
 

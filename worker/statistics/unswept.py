@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import CTE, Connection, Date, Integer, func, select
+from sqlalchemy import CTE, Connection, Date, Integer, Text, func, select
 
 from worker.models import ListeningHour, SongDay, StaleDay, StaleHistory
 from worker.recorders.rows import Statement
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.local_time import LOCAL_WORDS, ZONE_COLUMNS, bounds_of, zone_rows
+from worker.statistics.local_time import LOCAL_WORDS, ZONE_COLUMNS, zone_rows
 from worker.statistics.rollups import columns_of, counted
 from worker.statistics.waiting import SHIFTED_WORDS, days_of_histories
 
@@ -41,7 +41,14 @@ _DAYS: Final = f"""
     ) AS marked WHERE day BETWEEN :first AND :last
 """
 _COUNT: Final = Statement(
-    f"SELECT count(*) AS days, min(day) AS earliest, max(day) AS latest FROM ({_DAYS}) AS waiting", {}, _WORDS
+    f"""
+    SELECT {{preferred}} AS zone, count(*) AS days, min(day) AS earliest, max(day) AS latest
+      FROM ({_DAYS}) AS waiting LEFT JOIN preferences AS preferred
+        ON preferred.user_id = waiting.user_id AND preferred.key = 'timezone'
+     GROUP BY zone
+    """,
+    {},
+    _WORDS,
 )
 _WAITING: Final = Statement(f"{_DAYS} LIMIT :days", {}, _WORDS)
 # Local time is told from what stands on the side of the play, so that plays and days can be hashed by it; the bounds
@@ -83,13 +90,13 @@ class Unswept:
         """
         whole = select(func.count()).select_from(StaleHistory).where(StaleHistory.charts_only.is_not(True))
         asked: dict[str, Any] = {"first": first, "last": last, "histories": connection.scalar(whole)}
-        count = _COUNT.bound(connection, **asked).columns(days=Integer, earliest=Date, latest=Date)
-        number, *ends = connection.execute(count).one()
-        if not number:
+        count = _COUNT.bound(connection, **asked).columns(zone=Text, days=Integer, earliest=Date, latest=Date)
+        counts = connection.execute(count).all()
+        if not counts:
             return None
-        marked = _WAITING.bound(connection, **asked, days=number)
+        marked = _WAITING.bound(connection, **asked, days=sum(each.days for each in counts))
         days = marked.columns(StaleDay.user_id, StaleDay.day).cte("waiting")
-        zones = zone_rows(connection, *bounds_of(*ends))
+        zones = (row for each in counts for row in zone_rows(each.zone, each.earliest, each.latest))
         bound = _PLAYS.bound(connection, zones, **rule.as_parameters())
         plays = bound.columns(*columns_of(ListeningHour), SongDay.song_id).add_cte(days).cte("waiting_plays")
         # Where they are named once, SQLite would look for them anew for each song: half a minute instead of a second.

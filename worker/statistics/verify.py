@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, func, select, union
 
 from worker.database import patient, snapshot
-from worker.models import ChartPlace, PlayHistory, SongDay, StaleChart, StaleDay, StaleHistory, User
+from worker.models import ChartPlace, ListeningHour, PlayHistory, SongDay, StaleChart, StaleDay, StaleHistory, User
 from worker.recorders.rows import Statement
 from worker.statistics.charts import LENGTH, chart
 from worker.statistics.listen_rule import IS_LISTEN, ListenRule
@@ -49,7 +49,7 @@ _DIFFERENCES: Final = """
                         WHERE stale.user_id = compared.user_id AND stale.day = compared.day)
        AND NOT EXISTS (SELECT 1 FROM stale_histories AS stale WHERE stale.user_id = compared.user_id)
        AND NOT EXISTS (SELECT 1 FROM stale_histories AS stale JOIN play_history AS play USING (song_id)
-                        WHERE play.user_id = compared.user_id)
+                        WHERE play.user_id = compared.user_id AND stale.charts_only IS NOT TRUE)
      ORDER BY user_id, day, {key}
 """
 _TABLES: Final = {
@@ -88,19 +88,13 @@ class Verdict:
 def verify(engine: Engine, rule: ListenRule, *, users_at_once: int = _USERS_AT_ONCE) -> Verdict:
     """Compare every rollup with the history. May run at any time: each comparison sees one moment of the database.
 
-    Costs a look at every play, and at every day of every chart.
+    Costs a look at every play, at every rollup, and at every day of every chart.
     """
     engine = patient(engine)
     verdict = Verdict()
-    after = 0
-    while True:
-        with snapshot(engine) as session:
-            users = _users(session.connection(), after=after, most=users_at_once)
-            verdict.differences += _of_users(session.connection(), users, rule)
-        if not users:
-            break
+    for connection, users in _parts(engine, most=users_at_once):
         verdict.users += len(users)
-        after = users[-1]
+        verdict.differences += _of_users(connection, users, rule)
     with snapshot(engine) as session:
         verdict.waiting = sum(session.scalar(select(func.count()).select_from(table)) or 0 for table in _MARKS)
         spans = _spans(session.connection())
@@ -112,8 +106,22 @@ def verify(engine: Engine, rule: ListenRule, *, users_at_once: int = _USERS_AT_O
     return verdict
 
 
-def _users(connection: Connection, *, after: int, most: int) -> Sequence[int]:
-    return connection.scalars(select(User.id).where(User.id > after).order_by(User.id).limit(most)).all()
+def _parts(engine: Engine, *, most: int) -> Iterator[tuple[Connection, Sequence[int]]]:
+    """The users, some at a time and in a snapshot of their own; then whoever has rollups and is no user.
+
+    Whoever empties the table of users with TRUNCATE leaves those behind.
+    """
+    stored = union(select(ListeningHour.user_id), select(SongDay.user_id)).subquery().c.user_id
+    for ids in (select(User.id), select(stored).where(stored.not_in(select(User.id)))):
+        number = ids.subquery().c[0]
+        after = 0
+        while True:
+            with snapshot(engine) as session:
+                some = session.scalars(select(number).where(number > after).order_by(number).limit(most)).all()
+                if not some:
+                    break
+                yield session.connection(), some
+            after = some[-1]
 
 
 def _of_users(connection: Connection, users: Sequence[int], rule: ListenRule) -> Iterator[Difference]:

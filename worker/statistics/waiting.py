@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, func, null, or_, select, union
 
-from worker.models import PlayHistory, StaleChart, StaleDay, StaleHistory
+from worker.models import ListeningHour, PlayHistory, StaleChart, StaleDay, StaleHistory
 from worker.recorders.stale_days import local_days
 from worker.statistics.scope import within
 
@@ -48,8 +48,8 @@ def days_of_histories(histories: str, *columns: str) -> str:
 def waiting_days(connection: Connection, user_id: int, first: date, last: date) -> Sequence[date]:
     """The user's days from `first` to `last` that wait, in order: marked, or touched by a history that is marked.
 
-    A day may be named without need, and none is missing. Costs a look at the user's marks; where a history waits that
-    may be theirs, also at their plays.
+    A day may be named without need, and none is missing, also where the rollups have one that no play explains. Costs a
+    look at the user's marks; where a history waits that may be theirs, also at their plays.
     """
     marked = select(StaleDay.day).where(StaleDay.user_id == user_id, within(StaleDay.day, first, last))
     history = select(null()).where(_may_be_of(user_id))
@@ -72,12 +72,15 @@ def _days_of_histories(connection: Connection, user_id: int) -> Iterator[date]:
     """The days of the user's whole history, if it is marked; else those of the songs whose history is."""
     whose = set(connection.scalars(select(StaleHistory.user_id).distinct().where(_may_be_of(user_id))))
     if user_id in whose:
-        ends = select(func.min(PlayHistory.played_at), func.max(PlayHistory.played_at))
-        first, last = connection.execute(ends.where(PlayHistory.user_id == user_id)).one()
-        if first is not None:
+        of_plays = select(func.min(PlayHistory.played_at), func.max(PlayHistory.played_at))
+        first_at, last_at = connection.execute(of_plays.where(PlayHistory.user_id == user_id)).one()
+        of_rollups = select(func.min(ListeningHour.day), func.max(ListeningHour.day))
+        ends = set(connection.execute(of_rollups.where(ListeningHour.user_id == user_id)).one()) - {None}
+        if first_at is not None:
             # A local day is never more than one day away from the UTC day.
-            for number in range((last.date() - first.date()).days + 3):
-                yield first.date() + (number - 1) * _DAY
+            ends |= {first_at.date() - _DAY, last_at.date() + _DAY}
+        if ends:
+            yield from map(date.fromordinal, range(min(ends).toordinal(), max(ends).toordinal() + 1))
     else:
         songs = select(StaleHistory.song_id).where(_may_be_of(user_id))
         played = select(PlayHistory.played_at, PlayHistory.utc_offset_minutes)
