@@ -1,11 +1,11 @@
-"""What keeping the rollups up to date costs: after a few new plays, against computing everything."""
+"""What keeping the rollups up to date costs: after a few new plays or durations, against computing everything."""
 
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from benchmarks import goals
 from benchmarks.growth import preload
@@ -21,6 +21,7 @@ from worker.statistics.refresh import refresh
 from worker.statistics.stale import mark_all
 
 NEW: Final = 1_000
+SONGS: Final = 10
 _USERS: Final = 1_000
 _RULE: Final = ListenRule()
 
@@ -46,13 +47,18 @@ def _cost_of_a_few(servers: Servers, plays: int, rounds: int) -> list[Line]:
         _record_a_few(engine)
         return _timed_refresh(engine)
 
+    def durations() -> float:
+        _learn_durations(engine)
+        return _timed_refresh(engine)
+
     # Once before, so that neither begins with empty rollups.
     console.print(f"  all of {plays:,} plays computed in {everything():.1f} s", highlight=False)
-    measured = alternate({"all": everything, "a few": a_few}, rounds)
+    measured = alternate({"all": everything, "a few": a_few, "durations": durations}, rounds)
     engine.dispose()
     return [
         Line(f"zik, computing everything, {plays:,} plays", measured["all"], "s"),
         Line(f"zik, refreshing after {NEW:,} new plays", measured["a few"], "s"),
+        Line(f"zik, refreshing after the durations of {SONGS} songs became known", measured["durations"], "s"),
         Line(goals.REFRESH.what, measured["a few"].against(measured["all"]), "ratio", goal=goals.REFRESH),
     ]
 
@@ -61,6 +67,13 @@ def _timed_refresh(engine: Engine) -> float:
     began = time.perf_counter()
     refresh(engine, _RULE)
     return time.perf_counter() - began
+
+
+def _learn_durations(engine: Engine) -> None:
+    """Of songs that are neither the most popular ones nor the least: some thousand plays of many users and years."""
+    longer = text("UPDATE songs SET duration_ms = coalesce(duration_ms, 100000) + 1000 WHERE title = ANY(:titles)")
+    with transaction(engine) as session:
+        session.execute(longer, {"titles": [f"Stored {5_000 + number}" for number in range(SONGS)]})
 
 
 def _record_a_few(engine: Engine) -> None:
