@@ -6,17 +6,26 @@ from unittest.mock import Mock
 
 import pytest
 import redis
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, text
 
 from tests.statistics.rows import RULE, assert_exact, record
-from tests.strategies import event_id, play, song
-from tests.workers import eventually, running, running_worker, url_of
+from tests.strategies import event_id, payload, play, song
+from tests.workers import count, eventually, running, running_worker, url_of
 from worker.celery import app, make_app
-from worker.database import snapshot
-from worker.keys import AGGREGATE_LISTENING, STATISTICS_QUEUE
+from worker.database import snapshot, transaction
+from worker.keys import (
+    AGGREGATE_LISTENING,
+    FIELD,
+    MAINTENANCE_QUEUE,
+    RECORD_QUEUE,
+    REFRESH_CHARTS,
+    STATISTICS_QUEUE,
+    STREAM,
+)
 from worker.measures import last_aggregation_at
 from worker.models import ChartPlace, ListeningHour, StaleDay
 from worker.settings import load_settings
+from worker.statistics import charts
 from worker.statistics.refresh import refresh
 from worker.statistics.verify import verify
 from worker.stream import EventStream
@@ -132,6 +141,35 @@ def test_beat_asks_and_a_worker_computes(redis_url: str, sqlite: Engine, tmp_pat
     ):
         eventually(lambda: count_stale(sqlite) == 0, within_s=60, every_s=0.5, told=lambda: worker.log)
     assert_exact(sqlite)
+
+
+def test_a_worker_that_only_drains_does_not_wait_for_statistics_that_take_long(
+    redis_url: str, valkey: "redis.Redis", postgres: Engine, tmp_path: Path
+) -> None:
+    at = {"REDIS_URL": redis_url, "DATABASE_URL": url_of(postgres)}
+    celery = ["celery", "-A", "worker", "worker", "-c", "1", "-l", "INFO", "-Q"]
+    with (
+        running([*celery, f"{STATISTICS_QUEUE},{MAINTENANCE_QUEUE}"], folder=tmp_path, **at) as statistics,
+        running([*celery, RECORD_QUEUE], folder=tmp_path, **at) as recorder,
+        transaction(postgres) as session,
+    ):
+        for worker in (statistics, recorder):
+            worker.wait_for(" ready.")
+        # Somebody else is drawing charts, and takes until the end of this test.
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": charts.ADVISORY_LOCK})
+        make_app(load_settings(redis_url=redis_url)).send_task(REFRESH_CHARTS)
+        eventually(lambda: waiters(postgres) == 1, within_s=30, told=lambda: statistics.log)
+        valkey.xadd(STREAM, {FIELD: payload(play())})
+        eventually(lambda: count(postgres, "play_history") == 1, within_s=10)
+        assert waiters(postgres) == 1
+    assert "first_entry" in recorder.log
+    assert "first_entry" not in statistics.log
+
+
+def waiters(engine: Engine) -> int:
+    with snapshot(engine) as session:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
+        return session.scalar(text(waiting)) or 0
 
 
 def count_stale(engine: Engine) -> int:

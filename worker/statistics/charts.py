@@ -16,7 +16,7 @@ from worker.statistics.stale import new_mark
 
 # A chart is kept to this place.
 LENGTH: Final = 500
-_ADVISORY_LOCK: Final = 0x7A696B02
+ADVISORY_LOCK: Final = 0x7A696B02
 _DAY: Final = timedelta(days=1)
 _MARKS_AT_ONCE: Final = 1_000
 
@@ -63,7 +63,7 @@ def _leave_one_mark_a_day(connection: Connection) -> None:
 def _alone(connection: Connection) -> None:
     """Two who draw the same chart, or clear its marks, would meet in the rows. The second waits, and then sees more."""
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
 
 
 def _draw(connection: Connection, span: Span) -> None:
