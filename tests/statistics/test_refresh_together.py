@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, event, func, select, update
+from sqlalchemy import Connection, Engine, event, func, select, update
 
 from tests.statistics.rows import RULE, assert_exact, record
 from tests.strategies import accepted, event_id, play, preference, song
@@ -17,6 +17,7 @@ from worker.models import Song, SongDay, StaleChart, StaleDay, StaleHistory, Use
 from worker.recorders.batch import Known, record_batch
 from worker.statistics import charts, ranking, rollups
 from worker.statistics.charts import refresh_charts
+from worker.statistics.periods import Period, Span
 from worker.statistics.ranking import Place
 from worker.statistics.refresh import refresh
 from worker.statistics.stale import spread_histories
@@ -132,6 +133,32 @@ def test_marks_of_charts_that_are_not_drawn_yet_become_one_a_day(engine: Engine)
     assert marks_of_charts(engine) == 0
     assert_exact(engine)
     assert verify(engine, RULE).differences == []
+
+
+def test_of_charts_that_are_cut_off_midway_the_years_that_were_drawn_are_done(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, year in enumerate((2019, 2020, 2021)):
+        record(engine, play(id=event_id(number), time=f"{year}-04-22T12:00:00+02:00"))
+    refresh(engine, RULE)
+
+    class TimeIsUpError(Exception):
+        pass
+
+    def draw_until_2019(connection: Connection, each: Span) -> None:
+        if each.first.year == 2019:
+            raise TimeIsUpError
+        draw(connection, each)
+
+    draw = charts._draw
+    monkeypatch.setattr(charts, "_draw", draw_until_2019)
+    with pytest.raises(TimeIsUpError):
+        refresh_charts(engine, today=TODAY, closed=True)
+    monkeypatch.setattr(charts, "_draw", draw)
+    with snapshot(engine) as session:
+        assert session.scalars(select(StaleChart.day)).all() == [date(2019, 4, 22)]
+    assert refresh_charts(engine, today=TODAY, closed=True) == len(Period)
+    assert verify(engine, RULE).exact
 
 
 def test_the_mark_of_a_day_that_is_computed_meanwhile_stays(postgres: Engine) -> None:

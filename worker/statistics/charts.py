@@ -1,5 +1,6 @@
 """Charts for everyone, kept ready: a question costs a look at its places, whatever the number of listeners."""
 
+import logging
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
@@ -10,15 +11,19 @@ from sqlalchemy import Connection, Engine, delete, insert, literal, select, text
 from worker.database import patient, snapshot, transaction
 from worker.models import ChartPlace, StaleChart
 from worker.statistics.listening import Swept
-from worker.statistics.periods import Span, spans_of
+from worker.statistics.periods import Period, Span, spans_of
 from worker.statistics.ranking import Place, Subject, ranking
 from worker.statistics.stale import new_mark
+
+logger = logging.getLogger(__name__)
 
 # A chart is kept to this place.
 LENGTH: Final = 500
 ADVISORY_LOCK: Final = 0x7A696B02
 _DAY: Final = timedelta(days=1)
 _MARKS_AT_ONCE: Final = 1_000
+
+_Mark = tuple[date, UUID]
 
 
 def refresh_charts(engine: Engine, *, today: date, closed: bool) -> int:
@@ -33,18 +38,34 @@ def refresh_charts(engine: Engine, *, today: date, closed: bool) -> int:
         _leave_one_mark_a_day(session.connection())
     with snapshot(engine) as session:
         # Read before the charts are drawn: what is marked later has perhaps not been seen, and stays.
-        marks = session.execute(select(StaleChart.day, StaleChart.mark)).all()
+        marks: Sequence[_Mark] = [(day, mark) for day, mark in session.execute(select(StaleChart.day, StaleChart.mark))]
     running = {each for day in (today - _DAY, today, today + _DAY) for each in spans_of(day)}
-    stale = {each for day in {day for day, _ in marks} for each in spans_of(day)}
-    wanted = sorted(stale if closed else stale & running)
-    for each in wanted:
+    stale = {each for day, _ in marks for each in spans_of(day)}
+    drawn: set[Span] = set()
+    for each in sorted(stale if closed else stale & running, key=_newest_first):
         with transaction(patient(engine)) as session:
             _draw(session.connection(), each)
-    drawn = set(wanted)
-    done = [(day, mark) for day, mark in marks if drawn.issuperset(spans_of(day))]
-    with transaction(patient(engine)) as session:
-        _forget(session.connection(), done)
-    return len(wanted)
+        drawn.add(each)
+        # After each year, so that a task whose time is up has not drawn the years before it in vain.
+        if each.period is Period.YEAR:
+            marks = _without_drawn(engine, marks, drawn)
+    _without_drawn(engine, marks, drawn)
+    return len(drawn)
+
+
+def _newest_first(span: Span) -> tuple[bool, int]:
+    """What people look at first: all time, then from the latest period, so that the years are done one by one."""
+    return span.period is not Period.ALL, -span.first.toordinal()
+
+
+def _without_drawn(engine: Engine, marks: Sequence[_Mark], drawn: set[Span]) -> Sequence[_Mark]:
+    """Clear the marks of days of which every chart is drawn. Returns the others."""
+    done = {mark for mark in marks if drawn.issuperset(spans_of(mark[0]))}
+    if done:
+        with transaction(patient(engine)) as session:
+            _forget(session.connection(), sorted(done))
+        logger.info("drew the charts of %s days", f"{len(done):,}")
+    return [mark for mark in marks if mark not in done]
 
 
 def _leave_one_mark_a_day(connection: Connection) -> None:
@@ -78,7 +99,7 @@ def _draw(connection: Connection, span: Span) -> None:
         connection.execute(insert(ChartPlace), places)
 
 
-def _forget(connection: Connection, marks: Sequence[tuple[date, UUID]]) -> None:
+def _forget(connection: Connection, marks: Sequence[_Mark]) -> None:
     _alone(connection)
     for start in range(0, len(marks), _MARKS_AT_ONCE):
         some = marks[start : start + _MARKS_AT_ONCE]
