@@ -145,6 +145,13 @@ def test_a_day_without_plays_that_waits_is_empty(settled: Engine) -> None:
             assert days(listening, date(2021, 7, 1), date(2021, 7, 1)) == []
 
 
+def test_a_preference_of_another_key_is_no_timezone_and_counts_no_play_twice(settled: Engine) -> None:
+    record(settled, preference(key="timezone", value="Europe/Vienna"), preference(key="home", value="Asia/Tokyo"))
+    record(settled, preference(user="bob", key="home", value="Asia/Tokyo"), at("2021-04-22T20:30:00Z", 5, user="bob"))
+    assert told(settled, "ada") == brute_force.rollups(settled).of(user_id(settled, "ada"))
+    assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
+
+
 @pytest.mark.parametrize("day", [date(2020, 7, 1), date(2022, 7, 1)])
 def test_a_whole_history_that_waits_has_no_day_that_no_play_explains(settled: Engine, day: date) -> None:
     ada = user_id(settled, "ada")

@@ -12,7 +12,7 @@ from worker.models import ChartPlace, PlayHistory, StaleDay, StaleHistory, User
 from worker.recorders.rows import Statement, instant
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups import day_rows
-from worker.statistics.waiting import SHIFTED_WORDS, days_of_histories
+from worker.statistics.waiting import DAY_WORDS, days_of_histories
 
 _CLEAR: Final = Statement(
     "DELETE FROM stale_days WHERE (user_id, day) IN (SELECT user_id, day FROM {rows})",
@@ -26,20 +26,20 @@ _SPREAD: Final = Statement(
      ORDER BY user_id, day
     """,
     {"user_id": "bigint", "song_id": "bigint", "mark": "text", "since": "timestamptz"},
-    SHIFTED_WORDS,
+    DAY_WORDS,
 )
 # What is computed later is charted later, by whoever sees the song as it is now: days that nobody has computed wait for
 # nothing, and neither does the catalogue of a release without statistics.
 _SPREAD_TO_CHARTS: Final = Statement(
     """
     INSERT INTO stale_charts (day, mark)
-    SELECT DISTINCT {utc_day_shifted} AS day, CAST(:mark AS {uuid})
-      FROM {rows} JOIN play_history AS play ON play.song_id = incoming.song_id CROSS JOIN {shifts}
+    SELECT DISTINCT {possible_day} AS day, CAST(:mark AS {uuid})
+      FROM {rows} JOIN play_history AS play ON play.song_id = incoming.song_id JOIN {shifts}
      WHERE EXISTS (SELECT 1 FROM song_days)
      ORDER BY day
     """,
     {"song_id": "bigint"},
-    SHIFTED_WORDS,
+    DAY_WORDS,
 )
 # Of users who are gone and have left rollups, as TRUNCATE makes them: a sweep finds no plays, and deletes them.
 _MARK_DAYS_OF_NOBODY: Final = Statement(
@@ -50,7 +50,7 @@ _MARK_DAYS_OF_NOBODY: Final = Statement(
      WHERE user_id NOT IN (SELECT id FROM app_users) ORDER BY user_id, day
     """,
     {},
-    SHIFTED_WORDS,
+    DAY_WORDS,
 )
 _MARK_CHARTS: Final = Statement(
     "INSERT INTO stale_charts (day, mark) SELECT day, mark FROM {rows} WHERE true ORDER BY day",

@@ -11,18 +11,18 @@ from worker.recorders.rows import Statement
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import LOCAL_WORDS, ZONE_COLUMNS, zone_rows
 from worker.statistics.rollups import columns_of, counted
-from worker.statistics.waiting import SHIFTED_WORDS, days_of_histories
+from worker.statistics.waiting import DAY_WORDS, days_of_histories
 
 _WORDS: Final = {
     "postgresql": {
-        **SHIFTED_WORDS["postgresql"],
+        **DAY_WORDS["postgresql"],
         **LOCAL_WORDS["postgresql"],
         "preferred": "preferred.value #>> '{}'",
         "a_day_before": "CAST(waiting.day - 1 AS timestamptz)",
         "two_days_after": "CAST(waiting.day + 2 AS timestamptz)",
     },
     "sqlite": {
-        **SHIFTED_WORDS["sqlite"],
+        **DAY_WORDS["sqlite"],
         **LOCAL_WORDS["sqlite"],
         "preferred": "preferred.value ->> '$'",
         "a_day_before": "date(waiting.day, '-1 day')",

@@ -11,34 +11,41 @@ from worker.recorders.stale_days import local_days
 from worker.statistics.scope import within
 
 _DAY: Final = timedelta(days=1)
-# A local day is never more than one day away from the UTC day.
-SHIFTED_WORDS: Final = {
+# Of a play without an offset each day may be the local one that is no more than a day away from the UTC day.
+DAY_WORDS: Final = {
     "postgresql": {
-        "utc_day_shifted": "CAST(play.played_at AS date) + shift",
-        "shifts": "generate_series(-1, 1) AS shift",
+        "possible_day": (
+            "CAST(play.played_at + make_interval(mins => coalesce(play.utc_offset_minutes, 0)) AS date) + shift"
+        ),
+        "shifts": "(VALUES (-1), (0), (1)) AS shifts (shift) ON shift = 0 OR play.utc_offset_minutes IS NULL",
         "uuid": "uuid",
     },
     "sqlite": {
-        "utc_day_shifted": "date(substr(play.played_at, 1, 19), shift || ' days')",
-        "shifts": "(SELECT -1 AS shift UNION SELECT 0 UNION SELECT 1) AS shifts",
+        "possible_day": (
+            "date(substr(play.played_at, 1, 19), coalesce(play.utc_offset_minutes, 0) || ' minutes', shift || ' days')"
+        ),
+        "shifts": (
+            "(SELECT -1 AS shift UNION SELECT 0 UNION SELECT 1) AS shifts"
+            " ON shift = 0 OR play.utc_offset_minutes IS NULL"
+        ),
         "uuid": "text",
     },
 }
 
 
 def days_of_histories(histories: str, *columns: str) -> str:
-    """The days that whole histories touch, in SQL with `SHIFTED_WORDS`: `user_id`, `day` and these columns of theirs.
+    """The days that whole histories touch, in SQL with `DAY_WORDS`: `user_id`, `day` and these columns of theirs.
 
     `histories` has the alias `incoming`. Days that have rollups and no plays count too: what nobody can explain is
     computed anew with the rest. A day may come several times.
     """
     also = "".join(f", incoming.{column}" for column in columns)
     return f"""
-        SELECT play.user_id, {{utc_day_shifted}} AS day{also}
-          FROM {histories} JOIN play_history AS play ON play.user_id = incoming.user_id CROSS JOIN {{shifts}}
+        SELECT play.user_id, {{possible_day}} AS day{also}
+          FROM {histories} JOIN play_history AS play ON play.user_id = incoming.user_id JOIN {{shifts}}
          UNION ALL
-        SELECT play.user_id, {{utc_day_shifted}} AS day{also}
-          FROM {histories} JOIN play_history AS play ON play.song_id = incoming.song_id CROSS JOIN {{shifts}}
+        SELECT play.user_id, {{possible_day}} AS day{also}
+          FROM {histories} JOIN play_history AS play ON play.song_id = incoming.song_id JOIN {{shifts}}
          UNION ALL
         SELECT hours.user_id, hours.day{also}
           FROM {histories} JOIN listening_hours AS hours ON hours.user_id = incoming.user_id
