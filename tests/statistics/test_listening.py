@@ -17,6 +17,7 @@ from worker.statistics.days import days
 from worker.statistics.listening import OfEveryone, OfUser
 from worker.statistics.refresh import refresh
 from worker.statistics.stale import mark_all
+from worker.statistics.unswept import Unswept
 from worker.statistics.waiting import waiting_days
 
 EVER = (date.min, date.max)
@@ -131,6 +132,7 @@ def test_what_a_song_is_filed_under_makes_no_day_wait(settled: Engine) -> None:
         session.execute(update(Song).values(artist_identity=uuid4()))
     with snapshot(settled) as session:
         assert session.scalars(select(StaleHistory.charts_only)).all() == [True] * 2
+        assert Unswept.of(session.connection(), *EVER, RULE) is None
     assert waiting(settled, "ada") == []
 
 
