@@ -119,6 +119,12 @@ def _quoted_in(text: str, username: str) -> bool:
 
 
 def _assigned_in(text: str, username: str) -> bool:
-    """Whether a field for the user has the name as its value without quotes, as forms and YAML have it."""
-    field = rf"(?<!\w)(?i:user(?:_?name|_?id)?)\s*[=:]\s*{re.escape(username)}\s*(?=[&;,}}\r\n]|$)"
-    return any(re.search(field, canonical_user(reading)) for reading in (text, unquote_plus(text)))
+    """Whether a field for the user has the name as its value without quotes, as forms, YAML and logfmt have it."""
+    field = rf"(?<!\w)(?i:user(?:_?name|_?id)?)\s*[=:]\s*{re.escape(username)}"
+    end = r"\s*(?:[&;,}\r\n]|$)"
+    # Names may hold white space, so it ends one only before a further `key=`. And only in the text as it stands: what
+    # looks like a key in a form that has been decoded may be a part of the name.
+    return bool(
+        re.search(rf"{field}(?:{end}|\s+[\w.-]+=)", canonical_user(text))
+        or re.search(field + end, canonical_user(unquote_plus(text)))
+    )
