@@ -59,6 +59,12 @@ SEEMINGLY_HERS = {
     "as Python writes it": repr(EVENT).encode(),
     "lone surrogates": RAW.replace(b"Parabola", b"\\ud800"),
     "too deep": b"[" * 5_000 + RAW,
+    "an event whose field for the user nobody knows": as_json({"type": "play", "listener": "Zoë", "v": 1}),
+    "the same, escaped": json.dumps({"type": "play", "name": "Zoë"}).encode(),
+    "the same, encoded twice": as_json(json.dumps({"type": "play", "name": "Zoë"})),
+    "an event whose user is blank": as_json(play(user=" ", context={"listener": "Zoë"})),
+    "a form under another field": as_json({"data": urlencode({"type": "play", "user": "Zoë", "title": "x"})}),
+    "a name and no field": as_json(["Zoë", None, 5, True]),
 }
 OTHERS = {
     "another user's event": as_json(OF_ADA),
@@ -79,7 +85,10 @@ OTHERS = {
     "a song of the user's name in logfmt": "user=ada title=Zoë msg=x".encode(),
     "a song of the user's name in a form": urlencode({"user": "ada", "title": "Zoë"}).encode(),
     "another field in a form": urlencode({"superuser": "Zoë", "user": "ada"}).encode(),
-    "no name at all": as_json(["Zoë", None, 5, True]),
+    "the user's name beside another's": as_json({"type": "play", "by": "Zoë", "meta": {"user_id": 17}}),
+    "the user's name beside another's in a text": as_json({"by": "Zoë", "data": json.dumps({"user": "ada"})}),
+    "an event of nobody that holds one of another": as_json({"by": "Zoë", "user": "", "event": play()}),
+    "a longer name and no field": as_json({"type": "play", "listener": "Zoë2"}),
     "nothing": b"",
 }
 
