@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from worker.database import patient, transaction
 from worker.dead_letters import holding, take_away
@@ -48,21 +48,27 @@ def forget(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 10
         ZikError: an entry that another worker holds is not recorded within `wait_s`.
     """
     drained = _record_what_waits(drain, wait_s)
+    name = canonical_user(username.strip())
     with transaction(patient(drain.engine)) as session:
-        connection = session.connection()
-        name = canonical_user(username.strip())
-        letters = [letter.id for letter in holding(connection, lambda payload: mentions(payload, name))]
-        # Of someone who was refused there may be nothing else.
-        user_id = connection.scalar(select(User.id).where(User.username == name))
-        if user_id is None and not letters:
-            raise UnknownUserError(name)
-        erased = {"dead letters": len(letters)}
-        for kind, owner in _OWNED.items():
-            erased[kind] = connection.execute(select(func.count()).where(owner == user_id)).scalar_one()
-        take_away(connection, letters)
-        connection.execute(delete(User).where(User.id == user_id))
+        erased = _erase(session.connection(), name)
+    # Also where nobody is found: whoever was interrupted here repeats the command, and the charts still tell of them.
     charts = refresh_charts(drain.engine, today=datetime.now(UTC).date(), closed=True)
+    if not any(erased.values()):
+        raise UnknownUserError(name)
     return Receipt(name, erased, drained, charts)
+
+
+def _erase(connection: Connection, name: str) -> dict[str, int]:
+    """Delete all that is the user's, in the caller's transaction. Returns how much there was, by kind."""
+    # Of someone who was refused there may be nothing else.
+    letters = [letter.id for letter in holding(connection, lambda payload: mentions(payload, name))]
+    take_away(connection, letters)
+    user_id = connection.scalar(select(User.id).where(User.username == name))
+    erased = {"account": int(user_id is not None), "dead letters": len(letters)}
+    for kind, owner in _OWNED.items():
+        erased[kind] = connection.execute(select(func.count()).where(owner == user_id)).scalar_one()
+    connection.execute(delete(User).where(User.id == user_id))
+    return erased
 
 
 def _record_what_waits(drain: Drain, wait_s: float) -> int:

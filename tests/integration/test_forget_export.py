@@ -21,9 +21,10 @@ from worker.errors import ZikError
 from worker.events import MAX_EVENT_BYTES
 from worker.export import export
 from worker.forget import forget
-from worker.models import Base, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
+from worker.models import Base, ChartPlace, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
 from worker.outcome import Outcome
 from worker.publishing import Published, publish_lines
+from worker.statistics.charts import refresh_charts
 from worker.statistics.listener import UnknownUserError
 from worker.statistics.refresh import refresh
 from worker.statistics.verify import verify
@@ -297,6 +298,40 @@ def test_nothing_of_a_forgotten_user_is_left_and_everything_of_others(drain: Dra
     refresh(drain.engine, RULE)
     assert_exact(drain.engine)
     assert verify(drain.engine, RULE).exact
+
+
+def test_an_account_without_events_is_on_the_receipt(stream: EventStream, engine: Engine) -> None:
+    with transaction(engine) as session:
+        User(username="eve", email="eve@example.org").save(session)
+    receipt = forget(Drain(stream, engine, "test:1"), "eve")
+    assert {kind for kind, count in receipt.erased.items() if count} == {"account"}
+    assert anywhere(engine, "eve") == []
+
+
+def test_whoever_interrupts_the_command_finishes_it_by_repeating_it(
+    drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The person is gone then, but what they heard stands in the charts for everyone."""
+    refresh_charts(drain.engine, today=NOW.date(), closed=True)
+    with monkeypatch.context() as patched:
+        patched.setattr("worker.forget.refresh_charts", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            forget(drain, "Zoë")
+    assert ("Parabola", 2) in charted(drain.engine)
+    with pytest.raises(UnknownUserError):
+        forget(drain, "Zoë")
+    assert charted(drain.engine) == {("Parabola", 1)}
+
+
+def _interrupted(*_: object, **__: object) -> int:
+    raise KeyboardInterrupt
+
+
+def charted(engine: Engine) -> set[tuple[str | None, int]]:
+    """The songs in the charts for everyone, with their numbers of listeners."""
+    with snapshot(engine) as session:
+        places = select(ChartPlace.title, ChartPlace.listeners).where(ChartPlace.subject == "song")
+        return {(title, listeners) for title, listeners in session.execute(places)}
 
 
 def test_one_who_was_only_ever_refused_can_be_forgotten(stream: EventStream, engine: Engine) -> None:
