@@ -3,10 +3,10 @@
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NoReturn
 
 from sqlalchemy import Connection, Engine, delete, exists, func, or_, select, text, union
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from worker.database import PATIENT_LOCK_TIMEOUT_MS, patient, transaction
 from worker.dead_letters import holding, take_away
@@ -45,11 +45,18 @@ def _is_locked(error: BaseException) -> bool:
     return isinstance(error, DatabaseUnavailableError) and error.is_locked
 
 
+def _give_up(_: RetryCallState) -> NoReturn:
+    raise ZikError(
+        "others have held rows that are to go for a minute, and nothing is erased: try again. Who they are, PostgreSQL "
+        "tells in pg_stat_activity"
+    )
+
+
 _WHILE_LOCKED: Final = Retrying(
     retry=retry_if_exception(_is_locked),
     stop=stop_after_delay(PATIENT_LOCK_TIMEOUT_MS / 1000),
     wait=wait_random(0, 0.2),
-    reraise=True,
+    retry_error_callback=_give_up,
 )
 
 
@@ -66,12 +73,14 @@ class Receipt:
 def forget(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 1000) -> Receipt:
     """Erase a user everywhere. Events that arrive later are about a new user of that name: stop the player first.
 
-    What waits in the stream is recorded before, because only then all of it is in one place. Charts for everyone are
-    drawn anew at once. The books keep counting the events: they tell how many there were, and nothing of whom.
+    What waits in the stream is recorded before, because only then all of it is in one place. Songs that somebody else
+    has, too, stay as they are known. Charts for everyone are drawn anew at once. The books keep counting the events:
+    they tell how many there were, and nothing of whom.
 
     Raises:
         UnknownUserError: there is no such user, nor any dead letter of that name.
-        ZikError: an entry that another worker holds is not recorded within `wait_s`.
+        ZikError: an entry that another worker holds is not recorded within `wait_s`, or somebody holds rows that are
+            to go. Nothing is erased.
     """
     drained = _record_what_waits(drain, wait_s)
     name = canonical_user(username.strip())

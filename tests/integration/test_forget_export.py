@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 from sqlalchemy import Connection, Engine, func, select, update
+from tenacity import stop_after_attempt
 
 from tests import oracle
 from tests.commands import Zik, zik_at
@@ -471,6 +472,18 @@ def test_a_play_that_is_being_recorded_keeps_its_song_and_is_not_waited_for(
     assert (erased["plays"], erased["songs that nobody else has"]) == (4, 2)
     assert usernames(drain.engine) == {"ada"}
     assert event_id(90) in {str(row[1]) for row in all_plays(drain.engine)}
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_whoever_holds_a_song_for_too_long_is_told_of_and_nothing_is_erased(
+    drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.forget._WHILE_LOCKED", _WHILE_LOCKED.copy(stop=stop_after_attempt(2)))
+    with transaction(drain.engine) as session:
+        session.execute(update(Song).where(Song.title == demo["title"]).values(album="held"))
+        with pytest.raises(ZikError, match="nothing is erased: try again"):
+            forget(Drain(drain.stream, drain.engine, "test:2"), "Zoë")
+    assert "Zoë" in usernames(drain.engine)
 
 
 def test_a_play_that_comes_after_the_songs_were_chosen_keeps_its_song(
