@@ -177,8 +177,10 @@ class Drain:
                 return
             if len(accepted) > 1:
                 middle = len(accepted) // 2
-                yield from self._recorded(accepted[:middle], letters, asked=True)
-                yield from self._recorded(accepted[middle:], [], asked=True)
+                # Where people are forgotten one after the other, a memory is out of date twice. So what stands alone is
+                # asked for anew, before it is buried.
+                yield from self._recorded(accepted[:middle], letters, asked=middle > 1)
+                yield from self._recorded(accepted[middle:], [], asked=len(accepted) - middle > 1)
                 return
             settled = self._bury(letters + [refused(entry, refusal) for entry in accepted])
         yield settled

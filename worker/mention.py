@@ -31,7 +31,8 @@ def names(payload: bytes, username: str) -> bool:
 def mentions(payload: bytes, username: str) -> bool:
     """Whether the payload of a dead letter is, or seems to be, about the user of this canonical name.
 
-    Where it is not JSON nobody can tell what it says, so the name between quotes is enough, or after `user=`.
+    Where nobody can tell whose it is, the name between quotes is enough, or after `user=`: it is not JSON, or is JSON
+    that names no user at all. Such an event can never be recorded, so nothing is lost if it is of somebody else.
     """
     return _holds(payload, username, unreadable=_seems_named_in)
 
@@ -52,30 +53,46 @@ def _readings(payload: bytes) -> list[str]:
 
 def _named_in(text: str, username: str, unreadable: _Judge) -> bool:
     try:
-        waiting = [from_json(text)]
+        items = list(_within(from_json(text)))
     except ValueError:
         return unreadable(text, username)
-    # Walked without recursion. JSON within JSON ends by itself: the backslashes of a letter's 16 KiB double each time.
+    named = {name for item in items if isinstance(item, dict) for name in _named_by(item)}
+    texts = [item for item in items if isinstance(item, str)]
+    # Of what names somebody only a part that is broken off may be about somebody else.
+    doubtful = filter(_is_broken, texts) if any(named) else [text, *texts]
+    return username in named or any(unreadable(each, username) for each in doubtful)
+
+
+def _within(value: Any) -> Iterator[Any]:
+    """The value and all that it holds, also as JSON in a text, but for what is within an event that names its user.
+
+    Walked without recursion. JSON within JSON ends by itself: the backslashes of a letter's 16 KiB double each time.
+    """
+    waiting = [value]
     while waiting:
         item = waiting.pop()
+        yield item
         if isinstance(item, str):
-            inner = _unwrapped(item)
-            if not inner and item.lstrip().startswith(_BEGINS_EVENTS) and unreadable(item, username):
-                return True
-            waiting.extend(inner)
+            waiting.extend(_unwrapped(item))
         elif isinstance(item, dict):
-            if any(_is_user(name) and username in _names(field) for name, field in item.items()):
-                return True
             # An event of another user is that user's, whatever it holds.
             waiting.extend([] if _is_event(item) else item.values())
         elif isinstance(item, list):
             waiting.extend(item)
-    return False
+
+
+def _named_by(item: dict[str, Any]) -> Iterator[str]:
+    return (name for key, field in item.items() if _is_user(key) for name in _names(field))
+
+
+def _is_broken(text: str) -> bool:
+    return text.lstrip().startswith(_BEGINS_EVENTS) and not _unwrapped(text)
 
 
 def _is_event(item: dict[str, Any]) -> bool:
     kind = item.get("type")
-    return isinstance(kind, str) and kind in EVENT_TYPES and isinstance(item.get("user"), str)
+    user = item.get("user")
+    return isinstance(kind, str) and kind in EVENT_TYPES and isinstance(user, str) and bool(user.strip())
 
 
 def _is_user(field: str) -> bool:
@@ -119,6 +136,12 @@ def _quoted_in(text: str, username: str) -> bool:
 
 
 def _assigned_in(text: str, username: str) -> bool:
-    """Whether a field for the user has the name as its value without quotes, as forms and YAML have it."""
-    field = rf"(?<!\w)(?i:user(?:_?name|_?id)?)\s*[=:]\s*{re.escape(username)}\s*(?=[&;,}}\r\n]|$)"
-    return any(re.search(field, canonical_user(reading)) for reading in (text, unquote_plus(text)))
+    """Whether a field for the user has the name as its value without quotes, as forms, YAML and logfmt have it."""
+    field = rf"(?<!\w)(?i:user(?:_?name|_?id)?)\s*[=:]\s*{re.escape(username)}"
+    end = r"\s*(?:[&;,}\r\n]|$)"
+    # Names may hold white space, so it ends one only before a further `key=`. And only in the text as it stands: what
+    # looks like a key in a form that has been decoded may be a part of the name.
+    return bool(
+        re.search(rf"{field}(?:{end}|\s+[\w.-]+=)", canonical_user(text))
+        or re.search(field + end, canonical_user(unquote_plus(text)))
+    )

@@ -58,6 +58,25 @@ def test_new_users_and_songs_are_there_for_others_before_the_plays_are(
     assert seen == [{"app_users": 2, "songs": 2, "play_history": 0}]
 
 
+def test_a_song_that_is_deleted_twice_while_a_batch_is_recorded_kills_none_of_its_plays(
+    stream: EventStream, postgres: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when several people are forgotten in a row. On SQLite nobody gets in between."""
+    attempts = 0
+
+    def late(*arguments: Any, **options: Any) -> Any:
+        nonlocal attempts
+        attempts += 1
+        if attempts <= 2:
+            with transaction(postgres) as session:
+                session.execute(text("DELETE FROM songs"))
+        return record_batch(*arguments, **options)
+
+    monkeypatch.setattr("worker.drain.record_batch", late)
+    stream.append([play(), play("another"), play("a third one")])
+    assert Drain(stream, postgres, "a").run().outcomes == {Outcome.RECORDED: 3}
+
+
 def test_the_song_of_a_user_who_is_refused_is_not_made(stream: EventStream, engine: Engine) -> None:
     stream.append([play()])
     Drain(stream, engine, "a", create_users=False).run()

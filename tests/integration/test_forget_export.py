@@ -2,28 +2,34 @@
 
 import io
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Connection, Engine, func, select, update
+from tenacity import stop_after_attempt
 
 from tests import oracle
 from tests.commands import Zik, zik_at
 from tests.statistics.rows import RULE, assert_exact
-from tests.strategies import event_id, favorite, payload, play, preference, song
+from tests.strategies import accepted, event_id, favorite, payload, play, preference, song
 from tests.workers import litter
 from worker.database import snapshot, transaction
 from worker.drain import Drain
 from worker.errors import ZikError
 from worker.events import MAX_EVENT_BYTES
 from worker.export import export
-from worker.forget import forget
-from worker.models import Base, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
+from worker.forget import _WHILE_LOCKED, _erase, _songs_locked, forget
+from worker.models import Base, ChartPlace, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
 from worker.outcome import Outcome
 from worker.publishing import Published, publish_lines
+from worker.recorders.batch import Known, record_batch
+from worker.statistics.charts import refresh_charts
 from worker.statistics.listener import UnknownUserError
 from worker.statistics.refresh import refresh
 from worker.statistics.verify import verify
@@ -286,7 +292,9 @@ def test_nothing_of_a_forgotten_user_is_left_and_everything_of_others(drain: Dra
     assert receipt.erased["favorites"] == 2
     assert receipt.erased["preferences"] == 3
     assert receipt.erased["dead letters"] == 2
+    assert receipt.erased["songs that nobody else has"] == 2
     assert anywhere(drain.engine, "Zoë") == []
+    assert anywhere(drain.engine, "<b>&") == anywhere(drain.engine, "gone") == []
     assert anywhere(drain.engine, "00eb") == []
     assert [row for row in others if row[0] == "ada"] == all_plays(drain.engine)
     with snapshot(drain.engine) as session:
@@ -297,6 +305,40 @@ def test_nothing_of_a_forgotten_user_is_left_and_everything_of_others(drain: Dra
     refresh(drain.engine, RULE)
     assert_exact(drain.engine)
     assert verify(drain.engine, RULE).exact
+
+
+def test_an_account_without_events_is_on_the_receipt(stream: EventStream, engine: Engine) -> None:
+    with transaction(engine) as session:
+        User(username="eve", email="eve@example.org").save(session)
+    receipt = forget(Drain(stream, engine, "test:1"), "eve")
+    assert {kind for kind, count in receipt.erased.items() if count} == {"account"}
+    assert anywhere(engine, "eve") == []
+
+
+def test_whoever_interrupts_the_command_finishes_it_by_repeating_it(
+    drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The person is gone then, but what they heard stands in the charts for everyone."""
+    refresh_charts(drain.engine, today=NOW.date(), closed=True)
+    with monkeypatch.context() as patched:
+        patched.setattr("worker.forget.refresh_charts", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            forget(drain, "Zoë")
+    assert ("Parabola", 2) in charted(drain.engine)
+    with pytest.raises(UnknownUserError):
+        forget(drain, "Zoë")
+    assert charted(drain.engine) == {("Parabola", 1)}
+
+
+def _interrupted(*_: object, **__: object) -> int:
+    raise KeyboardInterrupt
+
+
+def charted(engine: Engine) -> set[tuple[str | None, int]]:
+    """The songs in the charts for everyone, with their numbers of listeners."""
+    with snapshot(engine) as session:
+        places = select(ChartPlace.title, ChartPlace.listeners).where(ChartPlace.subject == "song")
+        return {(title, listeners) for title, listeners in session.execute(places)}
 
 
 def test_one_who_was_only_ever_refused_can_be_forgotten(stream: EventStream, engine: Engine) -> None:
@@ -382,6 +424,105 @@ def test_a_worker_that_remembers_the_user_goes_on(drain: Drain) -> None:
     drain.stream.append([payload(play(id=event_id(51), user="Zoë", time="2021-05-02T00:00:00Z"))])
     assert dict(other.run().outcomes) == {"recorded": 1}
     assert [row[0] for row in all_plays(drain.engine)].count("Zoë") == 1
+
+
+@pytest.fixture
+def demo(drain: Drain) -> dict[str, Any]:
+    """A song that only Zoë has."""
+    demo: dict[str, Any] = song(title="demo")
+    drain.stream.append([payload(play(id=event_id(80), user="Zoë", song=demo))])
+    drain.run()
+    return demo
+
+
+@pytest.mark.parametrize("listener", ["ada", "Zoë"])
+def test_a_worker_that_remembers_a_song_records_it_anew(drain: Drain, demo: dict[str, Any], listener: str) -> None:
+    events = [play(user=listener, song=demo), favorite(user=listener, song=demo), play(user="ada", song=song())]
+    forget(Drain(drain.stream, drain.engine, "test:2"), "Zoë")
+    assert anywhere(drain.engine, "demo") == []
+    assert any("demo" in name for name in drain.known.songs)
+    times = [f"2021-06-0{day}T00:00:00Z" for day in range(1, 4)]
+    drain.stream.append([payload(event | {"id": event_id(82 + n), "time": times[n]}) for n, event in enumerate(events)])
+    assert drain.run().outcomes == {Outcome.RECORDED: 3}
+    assert anywhere(drain.engine, "demo") == ["songs"]
+
+
+@pytest.mark.parametrize("event", [play, favorite])
+def test_a_song_that_somebody_else_has_stays(drain: Drain, demo: dict[str, Any], event: Any) -> None:
+    drain.stream.append([payload(event(id=event_id(81), user="ada", song=demo))])
+    assert forget(drain, "Zoë").erased["songs that nobody else has"] == 2
+    assert anywhere(drain.engine, "demo") == ["songs"]
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_a_play_that_is_being_recorded_keeps_its_song_and_is_not_waited_for(
+    drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorder holds the song and will want the user: whoever waited for the one with the other would deadlock."""
+    with ExitStack() as recorder:
+        connection = recorder.enter_context(transaction(drain.engine)).connection()
+        record_batch(connection, accepted(play(id=event_id(90), user="ada", song=demo)), known=Known())
+
+        def finish(_s: float) -> None:
+            record_batch(connection, accepted(play(id=event_id(91), user="Zoë", song=song())), known=Known())
+            recorder.close()
+
+        monkeypatch.setattr("worker.forget._WHILE_LOCKED", _WHILE_LOCKED.copy(sleep=finish))
+        erased = forget(Drain(drain.stream, drain.engine, "test:2"), "Zoë").erased
+    assert (erased["plays"], erased["songs that nobody else has"]) == (4, 2)
+    assert usernames(drain.engine) == {"ada"}
+    assert event_id(90) in {str(row[1]) for row in all_plays(drain.engine)}
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_whoever_holds_a_song_for_too_long_is_told_of_and_nothing_is_erased(
+    drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.forget._WHILE_LOCKED", _WHILE_LOCKED.copy(stop=stop_after_attempt(2)))
+    with transaction(drain.engine) as session:
+        session.execute(update(Song).where(Song.title == demo["title"]).values(album="held"))
+        with pytest.raises(ZikError, match="nothing is erased: try again"):
+            forget(Drain(drain.stream, drain.engine, "test:2"), "Zoë")
+    assert "Zoë" in usernames(drain.engine)
+
+
+def test_a_play_that_comes_after_the_songs_were_chosen_keeps_its_song(
+    drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL chooses by what stood when the statement began, and locks after that."""
+
+    def chosen_too_early(connection: Connection, user_id: int | None) -> list[dict[str, int]]:
+        songs = _songs_locked(connection, user_id)
+        record_batch(connection, accepted(play(id=event_id(92), user="ada", song=demo)), known=Known())
+        return songs
+
+    monkeypatch.setattr("worker.forget._songs_locked", chosen_too_early)
+    assert forget(drain, "Zoë").erased["songs that nobody else has"] == 2
+    assert event_id(92) in {str(row[1]) for row in all_plays(drain.engine)}
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_of_two_people_who_are_forgotten_at_once_no_song_is_left(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> None:
+    barrier = threading.Barrier(2, timeout=1)
+
+    def together(connection: Connection, user_id: int | None) -> list[dict[str, int]]:
+        songs = _songs_locked(connection, user_id)
+        with suppress(threading.BrokenBarrierError):
+            barrier.wait()
+        return songs
+
+    monkeypatch.setattr("worker.forget._songs_locked", together)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda name: _erase(drain.engine, name), ["Zoë", "ada"]))
+    assert anywhere(drain.engine, "Parabola") == []
+
+
+def test_a_person_with_many_songs_can_be_forgotten(drain: Drain) -> None:
+    """More than fit as parameters into one statement of either database."""
+    drain.stream.append([payload(favorite(user="Zoë", song=song(title=f"song {n}"))) for n in range(66_000)])
+    assert forget(drain, "Zoë").erased["songs that nobody else has"] == 66_000 + 2
+    with snapshot(drain.engine) as session:
+        assert session.scalars(select(Song.title)).all() == ["Parabola"]
 
 
 def test_lines_can_be_read_from_a_file(drain: Drain) -> None:
