@@ -21,7 +21,7 @@ from worker.statistics.charts import refresh_charts
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.refresh import refresh
 
-HOSTILE = '=1+1</style><script>alert(1)</script>"\x1b[2J\u202e[red]&'
+HOSTILE = '=1+1</style><script>alert(1)</script>"\x1b[2J\u202e\U000e0041[red]&'
 
 
 @pytest.fixture
@@ -300,12 +300,24 @@ def test_no_title_and_no_name_steers_a_terminal(zik: Zik, asked: tuple[str, ...]
         assert "[red]" in answer.out.replace("\n", "")
 
 
+@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",)])
+def test_blanks_and_joiners_of_ordinary_names_are_told_as_they_are(
+    zik: Zik, engine: Engine, form: tuple[str, ...]
+) -> None:
+    names = "Audrey\u00a0Hannah", "می\u200cشود \U0001f469\u200d\U0001f3a4\u3000ヒカル"
+    record(engine, play(song=song(title=names[0], artist=names[1])))
+
+    answer = zik("top", "songs", "--user", "ada", *form)
+
+    assert [name for name in names if name not in answer.out] == []
+
+
 @pytest.mark.usefixtures("attacked")
 def test_json_keeps_a_hostile_title_as_it_is(zik: Zik) -> None:
     assert zik("top", "songs", "--user", ATTACKER, "--json").json["songs"][0]["title"] == HOSTILE
 
 
-@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", "\uff1d1+1", "\uff20x"])
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", "\uff1d1+1", "\uff20x", "\u200d=1+1"])
 def test_no_title_is_a_formula_in_a_spreadsheet(zik: Zik, engine: Engine, title: str) -> None:
     record(engine, play(song=song(title="x", artist=f"{title}!")), play(song=song(title=f"{title}!")))
     refresh(engine, ListenRule())

@@ -1,6 +1,7 @@
 """What the commands that answer questions have in common: whom and when they ask about, and how they answer."""
 
 import csv
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from sqlalchemy import Connection
 
 from worker.cli.terminal import console, errors, print_json
 from worker.database import opened_engine, patient, snapshot
-from worker.printable import printable
+from worker.printable import JOINERS, printable
 from worker.report.wording import span_name
 from worker.settings import Settings, load_settings
 from worker.statistics.listen_rule import ListenRule
@@ -25,8 +26,8 @@ from worker.statistics.totals import totals
 
 ALL_TIME: Final = span(Period.ALL, date.min)
 # What a spreadsheet takes for the beginning of a formula, by https://owasp.org/www-community/attacks/CSV_Injection:
-# these in both widths. Control characters have become escapes before they are looked at.
-_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# these in both widths, after blanks that it may drop. Control characters have become escapes before they are looked at.
+_FORMULA: Final = re.compile(rf"[\s{JOINERS}]*[-=+@\uff0d\uff1d\uff0b\uff20]")
 
 
 def as_day(text: str) -> date:
@@ -153,4 +154,4 @@ def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = printable(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if _FORMULA.match(text) else text

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.books import Books
-from worker.printable import printable
+from worker.printable import printable, steers
 
 console = Console()
 errors = Console(stderr=True)
@@ -36,7 +36,7 @@ def complain(message: str) -> None:
 def print_json(value: Any) -> None:
     """Print it readably. What JSON leaves as it is and a terminal would obey is escaped, which means the same."""
     text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
-    typer.echo("".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text))
+    typer.echo("".join(json.dumps(char)[1:-1] if steers(char) and char != "\n" else char for char in text))
 
 
 def progress() -> Progress:
