@@ -341,6 +341,14 @@ def charted(engine: Engine) -> set[tuple[str | None, int]]:
         return {(title, listeners) for title, listeners in session.execute(places)}
 
 
+def test_a_name_that_would_steer_a_terminal_is_escaped_once_where_zik_asks(
+    zik: Zik, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    answer = zik("forget", "'\x1b[2J")
+    assert (answer.code, "''\\u001b[2J', for good?" in answer.out) == (1, True)
+
+
 def test_one_who_was_only_ever_refused_can_be_forgotten(stream: EventStream, engine: Engine) -> None:
     drain = Drain(stream, engine, "test:1", create_users=False)
     stream.append([payload(play(user="Zoë"))])

@@ -21,7 +21,7 @@ def forget(user: Name, *, yes: Yes = False, as_json: AsJson = False) -> None:
     `zik export` first, if anything is to be kept. Backups, and what the player itself keeps, are not zik's to erase.
     """
     if not yes:
-        typer.confirm(f"Erase all that is known of {printable(user)!r}, for good?", abort=True)
+        typer.confirm(f"Erase all that is known of '{printable(user)}', for good?", abort=True)
     consumer = f"{socket.gethostname()}:forget-{os.getpid()}"
     with opened_drain(load_settings(), consumer=consumer) as drain:
         receipt = forget_user(drain, user)
