@@ -241,6 +241,13 @@ def test_retry_of_what_fails_again_is_not_well(zik: Zik, stream: EventStream) ->
     assert "still dead 1" in answer.out
 
 
+def test_more_letters_than_there_can_be_are_refused_before_anything_is_asked(zik: Zik) -> None:
+    answer = zik("dead", "list", "--limit", "9" * 20)
+
+    assert answer.code == 2
+    assert "--limit" in answer.err
+
+
 def test_retry_without_a_choice_asks_for_one(zik: Zik) -> None:
     answer = zik("dead", "retry")
 

@@ -107,6 +107,8 @@ def test_top_of_a_week_holds_the_weeks_local_days(zik: Zik) -> None:
         (("top", "songs", "--user", "ada", "--at", "2021-04-23"), "add --period"),
         (("top", "songs", "--user", "ada", "--period", "day", "--at", "yesterday"), "must be a day"),
         (("stats", "--json", "--csv"), "not both"),
+        (("top", "songs", "--user", "ada", "--limit", "9" * 20), "--limit"),
+        (("discoveries", "--user", "ada", "--limit", "9" * 20), "--limit"),
     ],
 )
 def test_a_question_that_cannot_be_answered_says_what_to_add(zik: Zik, arguments: tuple[str, ...], said: str) -> None:

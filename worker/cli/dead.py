@@ -9,7 +9,7 @@ from rich.table import Table
 from sqlalchemy import Engine
 
 from worker import dead_letters
-from worker.cli.terminal import AsJson, console, print_json, say
+from worker.cli.terminal import MOST_ROWS, AsJson, console, print_json, say
 from worker.database import opened_engine
 from worker.errors import Reason, ZikError
 from worker.models import DeadLetter
@@ -23,7 +23,7 @@ desk = typer.Typer(no_args_is_help=True, help="The dead-letter desk: events that
 Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Which letters, by their number.")]
 ByReason = Annotated[Reason | None, typer.Option("--reason", help="Only letters with this reason.")]
 All = Annotated[bool, typer.Option("--all", help="Every letter on the desk.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many letters.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=MOST_ROWS, help="At most so many letters.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

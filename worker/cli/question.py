@@ -13,7 +13,7 @@ import typer
 from rich.console import RenderableType
 from sqlalchemy import Connection
 
-from worker.cli.terminal import console, errors, print_json
+from worker.cli.terminal import MOST_ROWS, console, errors, print_json
 from worker.database import opened_engine, patient, snapshot
 from worker.printable import JOINERS, printable
 from worker.report.wording import span_name
@@ -48,7 +48,7 @@ At = Annotated[
     date | None,
     typer.Option("--at", parser=as_day, metavar="DATE", help="A day in the period, else today by the user's clock."),
 ]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST_ROWS, help="At most so many.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with harmless cells, for a spreadsheet.")]
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -15,6 +15,9 @@ from worker.printable import printable, steers
 
 console = Console()
 errors = Console(stderr=True)
+
+# More rows than anybody has, and a number that both databases hold.
+MOST_ROWS: Final = 10**9
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
