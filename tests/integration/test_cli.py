@@ -2,9 +2,10 @@
 
 import gzip
 import io
+import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,7 @@ import redis
 from sqlalchemy import Engine
 
 from tests.commands import Zik, zik_at
+from tests.workers import ROOT
 from worker.cli import main
 from worker.database import transaction
 from worker.drain import Drain
@@ -356,3 +358,29 @@ def test_a_drain_beside_the_command_keeps_its_entries(zik: Zik, stream: EventStr
     assert len(held.entries) == 1
     assert drained == 0
     assert other.run().events == 1
+
+
+INTERRUPTED: Final = """
+import os, runpy, signal, sys
+from importlib.metadata import entry_points
+
+class Impatient:
+    def find_spec(self, name, *_):
+        if name == "worker.cli.top":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Impatient())
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["runpy.run_module('worker', run_name='__main__')", "entry_points(group='console_scripts')['zik'].load()()"],
+    ids=["python -m worker", "zik"],
+)
+def test_ctrl_c_while_zik_is_still_being_imported_ends_it_without_a_word(call: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED + call], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")

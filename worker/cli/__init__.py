@@ -29,8 +29,6 @@ from worker.cli.up import up
 from worker.errors import ZikError
 from worker.logs import set_up_logs
 
-_INTERRUPTED = 130
-
 app = typer.Typer(
     name="zik",
     help="zik records what people listen to: every accepted event once, and the books balance.",
@@ -57,5 +55,3 @@ def main() -> None:
     except ZikError as error:
         complain(str(error))
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
