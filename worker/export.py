@@ -13,7 +13,7 @@ from worker.contract import judge
 from worker.dead_letters import holding
 from worker.events import MAX_EVENT_BYTES
 from worker.free_json import as_told
-from worker.identity import canonical_user
+from worker.identity import typed_user
 from worker.mention import names
 from worker.models import Favorite, PlayHistory, Preference, Song, User
 from worker.publishing import ACCOUNT, LETTER
@@ -36,7 +36,7 @@ def export(connection: Connection, username: str) -> Iterator[bytes]:
     Raises:
         UnknownUserError: there is no such user, nor any dead letter of that name.
     """
-    name, known = canonical_user(username.strip()), False
+    name, known = typed_user(username), False
     for line in chain(_recorded(connection, name), _letters(connection, name)):
         known = True
         yield line

@@ -1,6 +1,7 @@
 """Canonical forms: when two texts mean the same song, user or event."""
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -11,10 +12,22 @@ from uuid_utils import UUID, uuid5
 # Made once, for zik alone. Changing it would make every event without an id a new event.
 EVENT_NAMESPACE: Final = UUID("6ad2a1f6-7d4e-5cf0-9f0b-0d6f6c6b7a11")
 
+# U+001C to U+001F are white space to Python's strip(), but to the contract a part of the name.
+_OUTER_SPACE: Final = re.compile(r"\A[^\S\x1c-\x1f]+|[^\S\x1c-\x1f]+\Z")
+
 
 def canonical_user(username: str) -> str:
     """NFC, so that two keyboards' spellings of one name are one user."""
     return username if username.isascii() or is_normalized("NFC", username) else normalize("NFC", username)
+
+
+def typed_user(username: str) -> str:
+    r"""The user whom a person means by a name as they typed it: trimmed and canonical, as the contract records one.
+
+    >>> typed_user(" Zoe\u0308\u00a0")
+    'Zoë'
+    """
+    return canonical_user(_OUTER_SPACE.sub("", username))
 
 
 @lru_cache(maxsize=16_384)

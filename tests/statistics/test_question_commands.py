@@ -136,6 +136,18 @@ def test_an_unknown_user_is_an_error_that_says_what_to_do(zik: Zik) -> None:
     assert "zik status" in answer.err
 
 
+@pytest.mark.usefixtures("listened")
+@pytest.mark.parametrize(
+    "asked", [("stats",), ("days", "--until", "2021-04-30"), ("streaks",), ("report", "-y", "2021")]
+)
+def test_a_name_is_found_whatever_space_is_typed_around_it(
+    zik: Zik, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert zik(*asked, "--user", " \u00a0ada\t", "--json").json["user"] == "ada"
+
+
 @pytest.mark.parametrize("asked", [("top", "songs"), ("clock",), ("streaks",), ("discoveries",), ("stats",)])
 def test_what_nobody_has_computed_yet_is_in_a_users_answers(zik: Zik, engine: Engine, asked: tuple[str, ...]) -> None:
     record(engine, play())

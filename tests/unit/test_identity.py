@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.strategies import CHEAP
-from worker.identity import canonical_title, canonical_user, derived_event_id, song_identity
+from tests.strategies import CHEAP, play
+from worker.codec import encode
+from worker.contract import judge
+from worker.identity import canonical_title, canonical_user, derived_event_id, song_identity, typed_user
 
 AT = datetime(2021, 4, 22, 5, 40, 53, tzinfo=UTC)
 PARABOLA = derived_event_id("play", "ada", "tool\0parabola", AT)
@@ -92,3 +94,13 @@ def test_two_spellings_of_a_username_are_one_user() -> None:
 
 def test_usernames_differ_by_case_and_by_compatibility_characters() -> None:
     assert len({canonical_user(name) for name in ("ada", "Ada", "\uff41da")}) == 3
+
+
+@CHEAP
+@given(
+    around=st.text(st.sampled_from(" \t\n\u00a0\u3000\x1c\x1f"), max_size=3), name=st.sampled_from(["ada", "Zoe\u0308"])
+)
+def test_a_user_is_meant_by_what_the_contract_would_record(around: str, name: str) -> None:
+    typed = f"{around}{name}{around[::-1]}"
+
+    assert typed_user(typed) == judge(encode(play(user=typed)).decode()).user

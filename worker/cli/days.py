@@ -25,11 +25,12 @@ Until = Annotated[
 def days(*, user: OneUser, until: Until = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Draw a year of listening, a square for each local day. For a program: the days that have plays."""
     with question(user) as asked:
+        _, listener = asked.one
         last = until or asked.today
         first = last - last.weekday() * _DAY - _WEEKS
         found = listening_days(asked.listening, first, last)
         Answer(
-            facts={"user": user, "first": first, "last": last},
+            facts={"user": listener.username, "first": first, "last": last},
             name="days",
             columns=("day", "plays", "listens", "ms_played"),
             rows=found,

@@ -27,7 +27,7 @@ def report(*, user: OneUser, year: WhichYear = None, output: Output = None, as_j
     except OSError as error:
         raise ZikError(f"{path}: {error.strerror}; choose another file with --output") from None
     if as_json:
-        print_json({"user": user, "year": told.number, "file": str(path.absolute())})
+        print_json({"user": told.listener.username, "year": told.number, "file": str(path.absolute())})
     else:
         say(f"wrote {printable(str(path))}")
 

@@ -22,11 +22,11 @@ class _Row:
 def streaks(*, user: OneUser, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Tell the current and the longest run of days with a listen. One that reached yesterday is not broken yet."""
     with question(user) as asked:
-        listening, _ = asked.one
+        listening, listener = asked.one
         found = find_streaks(listening, asked.span, today=asked.today)
         rows = _rows(found)
         Answer(
-            facts={"user": user, "today": asked.today},
+            facts={"user": listener.username, "today": asked.today},
             name="streaks",
             columns=("streak", "days", "first", "last"),
             rows=rows,

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from sqlalchemy import Connection, select
 
 from worker.errors import ZikError
-from worker.identity import canonical_user
+from worker.identity import typed_user
 from worker.models import PlayHistory, User
 from worker.printable import printable
 from worker.statistics.local_time import zones_of
@@ -37,14 +37,14 @@ class Listener:
 
 
 def listener(connection: Connection, username: str) -> Listener:
-    """The user of this name, in any Unicode form. Costs three look-ups by key.
+    """The user of this name, in any Unicode form and with any space around it. Costs three look-ups by key.
 
     The timezone is that of the user's preference; of one who has none, the offset of their latest play; else UTC.
 
     Raises:
         UnknownUserError: there is none.
     """
-    name = canonical_user(username)
+    name = typed_user(username)
     user_id = connection.scalar(select(User.id).where(User.username == name))
     if user_id is None:
         raise UnknownUserError(name)
