@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -234,6 +235,16 @@ def test_a_question_about_everyone_may_take_its_time(
     assert f"statement_timeout = {limit_ms};" in begun[0]
 
 
+@pytest.mark.parametrize("asked", [("stats",), ("top", "songs"), ("top", "albums")])
+def test_a_time_that_no_player_told_is_a_dash(zik: Zik, engine: Engine, asked: tuple[str, ...]) -> None:
+    record(engine, play(ms_played=None, song=song(album="Lateralus")))
+
+    told = zik(*asked, "--user", "ada").out
+
+    assert "0 min" not in told
+    assert "│ \u2013 │" in re.sub(" +", " ", told)
+
+
 @pytest.mark.usefixtures("listened")
 def test_days_draws_a_square_for_each_day_of_a_year(zik: Zik) -> None:
     drawn = zik("days", "-u", "ada", "--until", "2021-04-30").out
@@ -381,6 +392,15 @@ def test_a_report_tells_the_year(zik: Zik, tmp_path: Path) -> None:
     assert "2 listens on 2 days" in " ".join(page.text.split())
     assert "23 Apr: 1 listen" in page.text
     assert all(name in page.text for name in ("Schism", "Parabola", "Lateralus", "Tool"))
+
+
+def test_a_report_tells_no_time_that_no_player_told(zik: Zik, engine: Engine, tmp_path: Path) -> None:
+    record(engine, play(ms_played=None))
+
+    html = report(zik, tmp_path)
+
+    assert 'title="1 listen, \u2013"' in html
+    assert "0 min" not in html
 
 
 @pytest.mark.usefixtures("listened")

@@ -8,6 +8,7 @@ from worker.statistics.periods import Period, Span
 _MINUTE_MS: Final = 60_000
 _HOUR_MIN: Final = 60
 _MANY_HOURS: Final = 100
+_UNKNOWN: Final = "\N{EN DASH}"
 
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -23,11 +24,13 @@ def day_name(day: date) -> str:
 
 
 def duration(milliseconds: int) -> str:
-    """Hours and minutes, the last minute begun not counted.
+    """Hours and minutes, the last minute begun not counted; a dash for 0, which is the sum of what nobody told.
 
     >>> duration(7_500_000), duration(59_999)
     ('2 h 05 min', '0 min')
     """
+    if not milliseconds:
+        return _UNKNOWN
     hours, minutes = divmod(milliseconds // _MINUTE_MS, _HOUR_MIN)
     return f"{hours:,} h {minutes:02} min" if hours else f"{minutes} min"
 
