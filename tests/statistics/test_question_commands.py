@@ -394,6 +394,20 @@ def test_a_report_tells_the_year(zik: Zik, tmp_path: Path) -> None:
     assert all(name in page.text for name in ("Schism", "Parabola", "Lateralus", "Tool"))
 
 
+@pytest.fixture
+def skipped(engine: Engine) -> None:
+    """Three days on which Ada let nothing play for long enough."""
+    record(engine, *(play(time=f"2021-03-0{day}T10:00:00Z", ms_played=1_000) for day in (1, 2, 3)))
+
+
+@pytest.mark.usefixtures("skipped")
+def test_a_top_list_of_nothing_has_no_first_place(zik: Zik, tmp_path: Path) -> None:
+    html = report(zik, tmp_path)
+
+    assert html.count("None that is known.") == 3
+    assert '<ol class="top">' not in html
+
+
 def test_a_report_tells_no_time_that_no_player_told(zik: Zik, engine: Engine, tmp_path: Path) -> None:
     record(engine, play(ms_played=None))
 
