@@ -389,7 +389,7 @@ def test_a_report_tells_the_year(zik: Zik, tmp_path: Path) -> None:
     page = Page(report(zik, tmp_path))
 
     assert page.tags.count("svg") >= 5
-    assert "2 listens on 2 days" in " ".join(page.text.split())
+    assert "2 listens in 3 plays on 2 days" in " ".join(page.text.split())
     assert "23 Apr: 1 listen" in page.text
     assert all(name in page.text for name in ("Schism", "Parabola", "Lateralus", "Tool"))
 
@@ -398,6 +398,13 @@ def test_a_report_tells_the_year(zik: Zik, tmp_path: Path) -> None:
 def skipped(engine: Engine) -> None:
     """Three days on which Ada let nothing play for long enough."""
     record(engine, *(play(time=f"2021-03-0{day}T10:00:00Z", ms_played=1_000) for day in (1, 2, 3)))
+
+
+@pytest.mark.usefixtures("skipped")
+def test_a_report_tells_what_the_days_are_that_it_counts(zik: Zik, tmp_path: Path) -> None:
+    told = " ".join(Page(report(zik, tmp_path)).text.split())
+
+    assert "0 listens in 3 plays on 3 days, from 1 Mar 2021 to 3 Mar 2021." in told
 
 
 @pytest.mark.usefixtures("skipped")
