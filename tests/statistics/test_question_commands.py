@@ -17,6 +17,7 @@ from tests.commands import Zik, zik_at
 from tests.strategies import NOW, accepted, play, preference, song
 from worker.database import STATEMENT_TIMEOUT_MS, transaction
 from worker.models import Song
+from worker.printable import printable
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.charts import refresh_charts
 from worker.statistics.listen_rule import ListenRule
@@ -425,6 +426,11 @@ def test_a_report_tells_no_time_that_no_player_told(zik: Zik, engine: Engine, tm
 
 
 @pytest.mark.usefixtures("listened")
+def test_the_day_of_a_discovery_is_never_on_two_lines(zik: Zik, tmp_path: Path) -> None:
+    assert re.search(r"ul\.latest time \{[^}]*white-space: nowrap", report(zik, tmp_path))
+
+
+@pytest.mark.usefixtures("listened")
 def test_a_report_of_a_leap_year_has_a_square_for_each_day(zik: Zik, engine: Engine, tmp_path: Path) -> None:
     record(engine, play(time="2024-02-29T10:00:00+01:00"))
     refresh(engine, ListenRule())
@@ -444,8 +450,9 @@ def test_nothing_in_a_report_is_markup_of_somebody_else(zik: Zik, tmp_path: Path
     assert "b" not in page.tags
     assert page.tags.count("style") == 1
     assert html.count("</style>") == 1
-    assert HOSTILE in page.text
-    assert HOSTILE not in html
+    assert printable(HOSTILE) in page.text
+    assert printable(HOSTILE) not in html
+    assert all(char.isprintable() or char == "\n" for char in html)
 
 
 @pytest.mark.usefixtures("listened")

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from worker.printable import printable
 from worker.report import drawing, wording
 from worker.report.drawing import Grid
 from worker.report.year import Year
@@ -21,7 +22,7 @@ _MONTHS: Final = range(1, 13)
 
 
 def page(year: Year, *, made_on: date) -> str:
-    """The page as text. Whatever a user, a title or an artist is called is text in it, and never markup."""
+    """The page as text. What a user, a title or an artist is called is text in it: no markup, no control characters."""
     style = _style()
     listens = {day.day: day.listens for day in year.days}
     hours = {(hour.weekday, hour.hour): hour.listens for hour in year.hours}
@@ -50,10 +51,16 @@ def _template() -> Template:
         loader=PackageLoader("worker.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_without_controls,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     return environment.get_template("page.html.j2")
+
+
+def _without_controls(value: Any) -> Any:
+    """Text as tables have it: HTML has no place for control characters either. What has `__html__` is our markup."""
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 @cache
