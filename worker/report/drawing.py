@@ -22,7 +22,9 @@ _BAR_STEP: Final = 30
 _BAR_LEFT: Final = 5
 _BAR_WIDTH: Final = 22
 _BAR_HEIGHT: Final = 110
-_THOUSANDS_FROM: Final = 10_000
+_THOUSANDS_FROM: Final = 1_000
+# From here on a tenth of a thousand has no room, nor a meaning to anybody.
+_WHOLE_THOUSANDS_FROM: Final = 9_950
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,11 @@ class Bar:
 
     @property
     def short(self) -> str:
-        return f"{self.count:,}" if self.count < _THOUSANDS_FROM else f"{self.count / 1000:,.0f}k"
+        """The count in at most four characters, clear of those over the next bar. The table has it in full."""
+        if self.count < _THOUSANDS_FROM:
+            return str(self.count)
+        thousands = self.count / 1000
+        return f"{thousands:.1f}k" if self.count < _WHOLE_THOUSANDS_FROM else f"{thousands:.0f}k"
 
 
 BARS_BASE: Final = _BAR_HEIGHT + _TOP

@@ -1,0 +1,22 @@
+import pytest
+
+from worker.report.drawing import bars
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (999, "999"),
+        (1_000, "1.0k"),
+        (2_455, "2.5k"),
+        (9_949, "9.9k"),
+        (9_950, "10k"),
+        (9_999, "10k"),
+        (123_456, "123k"),
+    ],
+)
+def test_no_count_is_broader_than_the_step_from_bar_to_bar(count: int, told: str) -> None:
+    first, second, *_ = bars([count, *[count] * 11])
+    # Figures of the style's ten pixels are seven wide at most.
+    assert first.short == told
+    assert len(told) * 7 < second.middle - first.middle
