@@ -80,6 +80,38 @@ def test_top_keeps_its_columns_where_an_album_has_no_title(zik: Zik, engine: Eng
     assert [cell.strip() for cell in row.strip("│ ").split("│")][:4] == ["1", "", "Tool", "2"]
 
 
+@pytest.mark.parametrize(
+    ("columns", "figures"),
+    [
+        (40, ["listens"]),
+        (60, ["listens", "plays"]),
+        (80, ["listens", "plays", "listeners"]),
+        (100, ["listens", "plays", "time", "listeners"]),
+        (200, ["listens", "plays", "time", "listeners"]),
+    ],
+)
+def test_in_a_narrow_window_figures_of_a_top_give_way_to_whole_names(
+    zik: Zik, engine: Engine, monkeypatch: pytest.MonkeyPatch, columns: int, figures: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    names = song(title="Fire In the Booth", artist="The Just Banco", album="The Fire Live")
+    record(engine, play(ms_played=50_000_000, song=names))
+    refresh(engine, ListenRule())
+    refresh_charts(engine, today=NOW.date(), closed=True)
+
+    drawn = {
+        (kind, *whose): zik("top", kind, *whose).out
+        for kind in ("songs", "artists", "albums")
+        for whose in (("--user", "ada"), ("--everyone",))
+    }
+
+    for (kind, *_), table in drawn.items():
+        assert max(map(len, table.splitlines())) <= columns
+        assert {"artist", "listens", "Just", "Banco"} <= set(re.findall(r"\w+", table))
+        assert kind == "artists" or {kind.removesuffix("s"), "Fire"} <= set(re.findall(r"\w+", table))
+    assert re.findall(r"\w+", drawn["songs", "--everyone"].splitlines()[2])[2:] == figures
+
+
 @pytest.mark.usefixtures("listened")
 @pytest.mark.parametrize(("kind", "title"), [("songs", "Parabola"), ("artists", ""), ("albums", "Lateralus")])
 def test_top_ranks_for_everyone_as_csv_too(zik: Zik, kind: str, title: str) -> None:

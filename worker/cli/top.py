@@ -1,9 +1,10 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum, unique
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 import typer
 from rich.bar import Bar
+from rich.console import RenderableType
 from rich.table import Table
 
 from worker.cli.question import Answer, AsCsv, Asked, At, InPeriod, Limit, MaybeUser, question
@@ -16,8 +17,16 @@ from worker.statistics.tops import top as top_places
 from worker.statistics.waiting import waiting_for_charts
 
 _BAR: Final = 12
-# Below this width the names need the room more.
-_BARS_FROM: Final = 100
+# What a table adds to its cells: a line at its edge, and for each column another with a blank on both sides.
+_EDGE: Final = 1
+_GAP: Final = 3
+# Where the names have not the room that most need, these leave in this order.
+_GIVING_WAY: Final = ("", "time", "listeners", "plays")
+_NAME: Final = 15
+# In a window that is narrower still the numbers are cut off, and not the names.
+_LEAST_NAME: Final = 6
+
+_Columns: TypeAlias = Mapping[str, Sequence[RenderableType]]
 
 
 @unique
@@ -74,25 +83,49 @@ def _why_nothing(asked: Asked) -> str:
 def _table(asked: Asked, kind: Kind, places: Sequence[Place]) -> Table:
     table = Table(title=plain(f"Top {kind} of {asked.whose}, {span_name(asked.span)}"), title_justify="left")
     table.add_column("", justify="right", style="dim")
-    if kind is not Kind.ARTISTS:
-        table.add_column(kind.subject, overflow="fold", ratio=2)
-    table.add_column("artist", overflow="fold", ratio=1)
-    for heading in ("listens", "plays", "time", *(("listeners",) if asked.user is None else ())):
+    names = _names(kind, places)
+    for heading in names:
+        table.add_column(heading, overflow="fold", min_width=_LEAST_NAME)
+    number = [str(place.place) for place in places]
+    figures = _fitting(
+        _figures(places, of_everyone=asked.user is None),
+        console.width - _EDGE - _width("", number) - sum(min(_width(*name), _NAME + _GAP) for name in names.items()),
+    )
+    for heading in figures:
         table.add_column(heading, justify="right", no_wrap=True)
-    bars = console.width >= _BARS_FROM
-    if bars:
-        table.add_column("", width=_BAR)
-    most = places[0].listens
-    for place in places:
-        # An album that a hand has cleared, and left the song filed under it, has no title. Its cell stays.
-        names = (place.artist,) if kind is Kind.ARTISTS else (place.title or "", place.artist)
-        table.add_row(
-            str(place.place),
-            *(plain(name) for name in names),
-            f"{place.listens:,}",
-            f"{place.plays:,}",
-            duration(place.ms_played),
-            *((f"{place.listeners:,}",) if asked.user is None else ()),
-            *((Bar(most, 0, place.listens, width=_BAR, color="green"),) if bars else ()),
-        )
+    for row in zip(number, *names.values(), *figures.values(), strict=True):
+        table.add_row(*row)
     return table
+
+
+def _names(kind: Kind, places: Sequence[Place]) -> _Columns:
+    artists: _Columns = {"artist": [plain(place.artist) for place in places]}
+    # An album that a hand has cleared, and left the song filed under it, has no title. Its cell stays.
+    titles = [plain(place.title or "") for place in places]
+    return artists if kind is Kind.ARTISTS else {kind.subject: titles, **artists}
+
+
+def _figures(places: Sequence[Place], *, of_everyone: bool) -> _Columns:
+    figures: dict[str, Sequence[RenderableType]] = {
+        "listens": [f"{place.listens:,}" for place in places],
+        "plays": [f"{place.plays:,}" for place in places],
+        "time": [duration(place.ms_played) for place in places],
+    }
+    if of_everyone:
+        figures["listeners"] = [f"{place.listeners:,}" for place in places]
+    figures[""] = [Bar(places[0].listens, 0, place.listens, width=_BAR, color="green") for place in places]
+    return figures
+
+
+def _fitting(figures: _Columns, room: int) -> _Columns:
+    """The figures that leave the names their room."""
+    widths = {heading: _width(heading, cells) for heading, cells in figures.items()}
+    for heading in _GIVING_WAY:
+        if sum(widths.values()) <= room:
+            break
+        widths.pop(heading, None)
+    return {heading: figures[heading] for heading in widths}
+
+
+def _width(heading: str, cells: Sequence[RenderableType]) -> int:
+    return max(console.measure(cell).maximum for cell in (heading, *cells)) + _GAP
