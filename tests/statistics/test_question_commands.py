@@ -292,6 +292,25 @@ def test_days_draws_a_square_for_each_day_of_a_year(zik: Zik) -> None:
     ]
 
 
+@pytest.mark.parametrize("columns", [30, 40, 58, 60, 110])
+@pytest.mark.parametrize("asked", [("days", "--until", "2021-04-30"), ("clock",)])
+def test_a_heat_map_is_whole_in_a_narrow_window(
+    zik: Zik, engine: Engine, monkeypatch: pytest.MonkeyPatch, columns: int, asked: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    # Four shades, so that their legend is long.
+    times = [f"2021-04-{day:02}T10:{minute:02}:00Z" for day in range(5, 13) for minute in range(0, 7 * (day - 4), 7)]
+    record(engine, *(play(time=time) for time in times))
+
+    drawn = zik(*asked, "-u", "ada").out.splitlines()
+
+    begin, end = drawn.index(""), max(number for number, line in enumerate(drawn) if "█" in line)
+    assert {line[:4] for line in drawn[begin : end + 1]} <= {"", "Mon ", "Wed ", "Fri ", "Sun ", "    "}
+    assert sum(square in "·░▒▓█" for line in drawn if line.startswith("Mon ") for square in line) == (
+        53 if asked[0] == "days" else 24
+    )
+
+
 @pytest.mark.usefixtures("listened")
 def test_the_clock_draws_the_listeners_own_hours(zik: Zik) -> None:
     drawn = zik("clock", "-u", "ada").out

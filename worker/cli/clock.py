@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 from rich.console import Group
 
-from worker.cli.heat_map import heat_map
+from worker.cli.heat_map import fits_wide, heat_map, legend
 from worker.cli.question import Answer, AsCsv, At, InPeriod, OneUser, question
 from worker.cli.terminal import AsJson, plain
 from worker.report.wording import span_name
@@ -37,5 +37,6 @@ def clock(
 def _picture(found: Sequence[WeekHour]) -> Group:
     listens = {(hour.weekday, hour.hour): hour.listens for hour in found}
     columns = [[listens.get((weekday, hour), 0) for weekday in range(1, 8)] for hour in range(24)]
-    heading = "".join(f"{hour:<6}" for hour in range(0, 24, 3))
-    return Group(heat_map(columns, heading, Shades.of(listens.values()), wide=True))
+    shades, wide = Shades.of(listens.values()), fits_wide(len(columns))
+    heading = "".join(f"{hour:<{6 if wide else 3}}" for hour in range(0, 24, 3)).rstrip()
+    return Group(heat_map(columns, heading, shades, wide=wide), "", legend(shades))
