@@ -12,7 +12,7 @@ from worker.database import PATIENT_LOCK_TIMEOUT_MS, patient, transaction
 from worker.dead_letters import holding, take_away
 from worker.drain import ABANDONED_MS, Drain
 from worker.errors import DatabaseUnavailableError, ZikError
-from worker.identity import canonical_user
+from worker.identity import typed_user
 from worker.mention import mentions
 from worker.models import Favorite, ListeningHour, PlayHistory, Preference, Song, SongDay, User
 from worker.recorders.rows import Statement
@@ -83,7 +83,7 @@ def forget(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 10
             to go. Nothing is erased.
     """
     drained = _record_what_waits(drain, wait_s)
-    name = canonical_user(username.strip())
+    name = typed_user(username)
     erased = _WHILE_LOCKED(_erase, drain.engine, name)
     # Also where nobody is found: whoever was interrupted here repeats the command, and the charts still tell of them.
     charts = refresh_charts(drain.engine, today=datetime.now(UTC).date(), closed=True)
