@@ -21,6 +21,7 @@ from worker.statistics.ranking import Subject
 from worker.statistics.refresh import refresh
 from worker.statistics.tops import top
 from worker.statistics.totals import Totals, totals
+from worker.statistics.unswept import Unswept
 
 SONGS = 500
 USERS = 4
@@ -180,22 +181,39 @@ def total_of_everyone(engine: Engine) -> Totals:
         return totals(OfEveryone(session.connection(), RULE), EVER)
 
 
-@pytest.mark.parametrize("days", [1, 5])
-def test_of_plays_totals_of_everyone_read_those_of_days_that_wait(history: Engine, days: int) -> None:
-    before = total_of_everyone(history)
-    mark = "INSERT INTO stale_days (user_id, day, mark) SELECT {}, date '2021-01-01' + n, gen_random_uuid() FROM {}"
-    of_all = text(mark.format("id", "app_users, generate_series(0, 5000) AS n"))
-    histories = text("INSERT INTO stale_histories (song_id, mark) SELECT id, gen_random_uuid() FROM songs")
-    for statement in (of_all, histories, text("DELETE FROM stale_days"), text("DELETE FROM stale_histories")):
-        # What a backlog leaves behind: the server still takes the tables for full.
+_MARK_DAYS = "INSERT INTO stale_days (user_id, day, mark) SELECT {}, date '2021-01-01' + n, gen_random_uuid() FROM {}"
+_MARK_SONGS = "INSERT INTO stale_histories (song_id, mark) SELECT id, gen_random_uuid() FROM songs LIMIT :songs"
+
+
+@pytest.fixture
+def after_a_backlog(history: Engine) -> Engine:
+    """Nothing waits any more, and the server still takes the tables of marks for full."""
+    of_all = text(_MARK_DAYS.format("id", "app_users, generate_series(0, 5000) AS n"))
+    of_songs = text(_MARK_SONGS).bindparams(songs=10_000)
+    for statement in (of_all, of_songs, text("DELETE FROM stale_days"), text("DELETE FROM stale_histories")):
         with transaction(history) as session:
             session.execute(statement)
-    with transaction(history) as session:
-        wait = mark.format("min(id)", "app_users, generate_series(1, :days) AS n GROUP BY n")
+    return history
+
+
+@pytest.mark.parametrize("days", [1, 5])
+def test_of_plays_totals_of_everyone_read_those_of_days_that_wait(after_a_backlog: Engine, days: int) -> None:
+    before = total_of_everyone(after_a_backlog)
+    with transaction(after_a_backlog) as session:
+        wait = _MARK_DAYS.format("min(id)", "app_users, generate_series(1, :days) AS n GROUP BY n")
         session.execute(text(wait), {"days": days})
-    read = rows_read_in_turn(history, "play_history")
-    assert total_of_everyone(history) == before
-    assert rows_read_in_turn(history, "play_history") == read
+    read = rows_read_in_turn(after_a_backlog, "play_history")
+    assert total_of_everyone(after_a_backlog) == before
+    assert rows_read_in_turn(after_a_backlog, "play_history") == read
+
+
+def test_the_days_of_a_song_that_wait_are_found_by_its_plays(after_a_backlog: Engine) -> None:
+    with transaction(after_a_backlog) as session:
+        session.execute(text(_MARK_SONGS), {"songs": 1})
+    read = rows_read_in_turn(after_a_backlog, "play_history")
+    with snapshot(after_a_backlog) as session:
+        assert Unswept.of(session.connection(), date.min, date.max, RULE)
+    assert rows_read_in_turn(after_a_backlog, "play_history") == read
 
 
 def readings_of_the_index(engine: Engine) -> tuple[int, int]:

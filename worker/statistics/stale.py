@@ -42,12 +42,14 @@ _SPREAD_TO_CHARTS: Final = Statement(
     DAY_WORDS,
 )
 # Of users who are gone and have left rollups, as TRUNCATE makes them: a sweep finds no plays, and deletes them.
+_OF_NOBODY: Final = "WHERE NOT EXISTS (SELECT 1 FROM app_users WHERE app_users.id = user_id)"
 _MARK_DAYS_OF_NOBODY: Final = Statement(
-    """
+    f"""
     INSERT INTO stale_days (user_id, day, mark)
-    SELECT user_id, day, CAST(:mark AS {uuid})
-      FROM (SELECT user_id, day FROM listening_hours UNION SELECT user_id, day FROM song_days) AS stored
-     WHERE user_id NOT IN (SELECT id FROM app_users) ORDER BY user_id, day
+    SELECT user_id, day, CAST(:mark AS {{uuid}})
+      FROM (SELECT user_id, day FROM listening_hours {_OF_NOBODY}
+             UNION SELECT user_id, day FROM song_days {_OF_NOBODY}) AS stored
+     ORDER BY user_id, day
     """,
     {},
     DAY_WORDS,

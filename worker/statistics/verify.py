@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, func, select, union
+from sqlalchemy import Connection, Engine, exists, func, select, union
 
 from worker.database import patient, snapshot
 from worker.models import ChartPlace, ListeningHour, PlayHistory, SongDay, StaleChart, StaleDay, StaleHistory, User
@@ -111,8 +111,10 @@ def _parts(engine: Engine, *, most: int) -> Iterator[tuple[Connection, Sequence[
 
     Whoever empties the table of users with TRUNCATE leaves those behind.
     """
-    stored = union(select(ListeningHour.user_id), select(SongDay.user_id)).subquery().c.user_id
-    for ids in (select(User.id), select(stored).where(stored.not_in(select(User.id)))):
+    nobodies = union(
+        *(select(each.user_id).where(~exists().where(User.id == each.user_id)) for each in (ListeningHour, SongDay))
+    )
+    for ids in (select(User.id), nobodies):
         number = ids.subquery().c[0]
         after = 0
         while True:
