@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, delete, insert, select, text, update
 
 from tests.statistics import brute_force, rows
 from tests.statistics.rows import RULE, record
@@ -152,6 +152,16 @@ def test_a_preference_of_another_key_is_no_timezone_and_counts_no_play_twice(set
     record(settled, preference(user="bob", key="home", value="Asia/Tokyo"), at("2021-04-22T20:30:00Z", 5, user="bob"))
     assert told(settled, "ada") == brute_force.rollups(settled).of(user_id(settled, "ada"))
     assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
+
+
+def test_a_timezone_that_is_spelled_in_two_ways_counts_no_play_twice(sqlite: Engine) -> None:
+    for number, user in enumerate(("ada", "bob"), start=1):
+        moved = preference(user=user, key="timezone", value="Europe/Vienna")
+        record(sqlite, moved, at("2021-04-22T22:30:00Z", number, user=user))
+    with transaction(sqlite) as session:
+        # JSON all the same, as another program may write it. PostgreSQL keeps one spelling.
+        session.execute(text(r"""UPDATE preferences SET value = '"Europe\/Vienna"' WHERE user_id = 1"""))
+    assert rows.told_of_everyone(sqlite) == brute_force.rollups(sqlite)
 
 
 @pytest.mark.parametrize("day", [date(2020, 7, 1), date(2022, 7, 1)])
