@@ -1,6 +1,15 @@
 """The books: where every event is that Redis ever accepted. They balance, or say by how much they do not."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of an accepted event. Every one has exactly one."""
+
+    RECORDED = "recorded"
+    DUPLICATE = "duplicate"
+    DEAD = "dead"
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential, wait_random
 
-from worker.crash import Point, arm, pass_by
 from worker.database import open_engine, patient, transaction, write_ahead
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, ZikError
+from worker.failpoints import Point, arm, pass_by
 from worker.models import Base
 from worker.settings import load_settings, without_password
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, Select, delete, func, select
 
+from worker.books import Outcome
 from worker.codec import decode
 from worker.database import snapshot, transaction
 from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.models import DeadLetter
-from worker.outcome import Outcome
 from worker.recorders.batch import Accepted, Known, record_batch
 from worker.recorders.dead_letters import told
 from worker.stream import EventStream

@@ -4,9 +4,9 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from worker.books import Outcome
 from worker.entries import Batch
 from worker.measures import Phase
-from worker.outcome import Outcome
 from worker.recorders.batch import Accepted
 from worker.recorders.dead_letters import Letter
 

@@ -13,8 +13,8 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from worker.escaping import printable
 from worker.keys import RECORD_EVENTS
-from worker.printable import printable
 
 _TASK_LOGGERS: Final = ("celery.worker.strategy", "celery.app.trace")
 _SAME_FAILURE_S: Final = 60.0

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker.crash import Point
 from worker.errors import SettingsError
+from worker.failpoints import Point
 
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
 # Of a variable that is in both, the working directory's counts.

@@ -8,11 +8,10 @@ from typing import Any, Final, NamedTuple
 import redis
 
 from worker.appender import Appender
-from worker.books import Books
+from worker.books import Books, Outcome
 from worker.entries import Batch, batch_of, rows_of
 from worker.keys import ATTEMPTS, BOOKS, DRAINS, GROUP, LEFTOVERS, MEASURES, STREAM
 from worker.link import connect, translated
-from worker.outcome import Outcome
 
 # Well below the socket timeout: an idle read must end as an empty reply, not as a broken connection.
 BLOCK_MS: Final = 500

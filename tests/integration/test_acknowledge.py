@@ -1,8 +1,8 @@
 import pytest
 import redis
 
+from worker.books import Outcome
 from worker.keys import GROUP, STREAM
-from worker.outcome import Outcome
 from worker.stream import EventStream
 
 

@@ -9,10 +9,10 @@ from sqlalchemy import Engine
 
 from tests.workers import count, full, play, plays
 from worker.codec import decode
-from worker.crash import POISON
 from worker.dead_letters import Desk, find
 from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError
+from worker.failpoints import POISON
 from worker.keys import ATTEMPTS
 from worker.stream import EventStream
 

@@ -24,7 +24,7 @@ from worker.keys import (
     REFRESH_CHARTS,
     STATISTICS_QUEUE,
 )
-from worker.patience import Patience
+from worker.outage import Patience
 from worker.settings import load_settings
 from worker.stream import EventStream
 from worker.tasks.record import record_events

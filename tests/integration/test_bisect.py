@@ -8,10 +8,10 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine, event, text
 
 from tests.workers import count, play, plays
+from worker.books import Outcome
 from worker.database import snapshot, transaction
 from worker.dead_letters import count_by_reason, find
 from worker.drain import Drain
-from worker.outcome import Outcome
 from worker.stream import EventStream
 
 REFUSED_MS = 666

@@ -14,6 +14,7 @@ from tests import oracle
 from tests.clients import NOWHERE, Heard
 from tests.strategies import Fields, entry_id_at, event_id, favorite, payload, play, preference, song
 from worker.appender import Appender
+from worker.books import Outcome
 from worker.client import Client
 from worker.client.counters import Counters
 from worker.client.gate import checked_event
@@ -26,7 +27,6 @@ from worker.errors import EventDroppedError
 from worker.export import export
 from worker.keys import FIELD, STREAM
 from worker.models import Favorite, PlayHistory, Preference, StaleDay
-from worker.outcome import Outcome
 from worker.publishing import publish_lines
 from worker.stream import EventStream
 

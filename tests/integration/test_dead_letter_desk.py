@@ -8,14 +8,13 @@ from pydantic import Field, TypeAdapter
 from sqlalchemy import Engine, text
 
 from tests.workers import count, litter, play, plays
-from worker.books import Books
+from worker.books import Books, Outcome
 from worker.contract import Play
 from worker.database import transaction
 from worker.dead_letters import Desk, count_by_reason, discard, find, get, numbers
 from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError, Reason, RowRefusedError
 from worker.models import DeadLetter
-from worker.outcome import Outcome
 from worker.recorders.batch import Recorded, record_batch
 from worker.stream import EventStream
 

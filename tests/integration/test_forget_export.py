@@ -19,6 +19,7 @@ from tests.commands import Zik, zik_at
 from tests.statistics.rows import RULE, assert_exact
 from tests.strategies import accepted, event_id, favorite, payload, play, preference, song
 from tests.workers import litter
+from worker.books import Outcome
 from worker.database import snapshot, transaction
 from worker.drain import Drain
 from worker.errors import ZikError
@@ -26,7 +27,6 @@ from worker.events import MAX_EVENT_BYTES
 from worker.export import export
 from worker.forget import _WHILE_LOCKED, _erase, _songs_locked, forget
 from worker.models import Base, ChartPlace, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
-from worker.outcome import Outcome
 from worker.publishing import Published, publish_lines
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.charts import refresh_charts

@@ -26,10 +26,10 @@ from tests.strategies import (
     undone,
 )
 from worker import models
+from worker.books import Outcome
 from worker.events import Event, Favorite, Play, Preference
 from worker.identity import canonical_title
 from worker.models import Base, PlayHistory, Song, User
-from worker.outcome import Outcome
 from worker.recorders.batch import Accepted, Known, record_batch
 
 KINDS: dict[str, st.SearchStrategy[Fields]] = {

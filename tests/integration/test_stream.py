@@ -9,11 +9,10 @@ import pytest
 import redis
 
 from tests.workers import full
-from worker.books import Books
+from worker.books import Books, Outcome
 from worker.entries import Entry
 from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
 from worker.keys import FIELD, GROUP, STREAM
-from worker.outcome import Outcome
 from worker.stream import EventStream
 
 COMMANDS: list[Callable[[EventStream], object]] = [

@@ -2,8 +2,8 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.workers import count, plays
+from worker.books import Outcome
 from worker.drain import Drain
-from worker.outcome import Outcome
 from worker.stream import EventStream
 
 

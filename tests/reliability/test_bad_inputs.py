@@ -14,12 +14,12 @@ from sqlalchemy import Engine, text
 from tests import oracle
 from tests.reliability.bad_inputs import CORPUS, DUPLICATE, STORED, STRAYS, Case
 from tests.workers import ROOT, count, plays, url_of
+from worker.books import Outcome
 from worker.database import snapshot
 from worker.doctor import examine
 from worker.drain import Drain
 from worker.errors import Reason
 from worker.keys import BOOKS, FIELD, STREAM
-from worker.outcome import Outcome
 from worker.stream import EventStream
 
 MB: Final = 1_000_000

@@ -15,10 +15,10 @@ from tests import oracle
 from tests.reliability.load import Load
 from tests.reliability.proxy import Proxy, proxied
 from tests.workers import count, play, plays
+from worker.books import Outcome
 from worker.database import open_engine, patient, transaction
 from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError, StreamUnavailableError
-from worker.outcome import Outcome
 from worker.stream import EventStream
 
 # For a call that has 0.4 s and may be delayed by a busy machine.

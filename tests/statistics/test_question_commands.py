@@ -16,8 +16,8 @@ from tests.clients import NOWHERE
 from tests.commands import Zik, zik_at
 from tests.strategies import NOW, accepted, play, preference, song
 from worker.database import STATEMENT_TIMEOUT_MS, transaction
+from worker.escaping import printable
 from worker.models import Song
-from worker.printable import printable
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.charts import refresh_charts
 from worker.statistics.listen_rule import ListenRule

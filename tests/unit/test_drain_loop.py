@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.workers import count, plays
+from worker.books import Outcome
 from worker.drain import ABANDONED_MS, Drain
 from worker.entries import Batch, Entry
 from worker.errors import DatabaseMisusedError, StreamMisusedError, StreamUnavailableError, ZikError
-from worker.outcome import Outcome
 from worker.stream import BLOCK_MS, EventStream
 
 EMPTY = Batch([], [])

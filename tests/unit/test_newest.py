@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import CHEAP
-from worker.outcome import Outcome
+from worker.books import Outcome
 from worker.recorders.newest import Rank, Word, judge, one_row_a_key
 
 NOON = datetime(2021, 4, 22, 12, tzinfo=UTC)

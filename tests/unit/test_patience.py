@@ -11,7 +11,7 @@ from worker.errors import (
     StreamUnavailableError,
     ZikError,
 )
-from worker.patience import Patience
+from worker.outage import Patience
 
 WINDOW_S = 20.0
 
@@ -47,7 +47,7 @@ def patience(pauses: list[float]) -> Patience:
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[tuple[str, str]]]:
-    caplog.set_level(logging.INFO, logger="worker.patience")
+    caplog.set_level(logging.INFO, logger="worker.outage")
     return lambda: [(record.levelname, record.getMessage()) for record in caplog.records]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import CHEAP
-from worker.printable import printable, steers
+from worker.escaping import printable, steers
 
 
 @pytest.mark.parametrize(

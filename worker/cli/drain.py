@@ -1,9 +1,9 @@
 import os
 import socket
 
+from worker.books import Outcome
 from worker.cli.terminal import AsJson, console, print_json
 from worker.drain import opened_drain
-from worker.outcome import Outcome
 from worker.settings import load_settings
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from worker.cli.terminal import MOST_ROWS, console, errors, print_json
 from worker.database import opened_engine, patient, snapshot
-from worker.printable import JOINERS, printable
+from worker.escaping import JOINERS, printable
 from worker.report.wording import span_name
 from worker.settings import Settings, load_settings
 from worker.statistics.listen_rule import ListenRule

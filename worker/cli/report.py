@@ -8,7 +8,7 @@ import typer
 from worker.cli.question import OneUser, question
 from worker.cli.terminal import AsJson, print_json, say
 from worker.errors import ZikError
-from worker.printable import printable
+from worker.escaping import printable
 from worker.report.page import page
 from worker.report.year import year_of
 

@@ -7,8 +7,8 @@ import typer
 from sqlalchemy import Engine
 
 from worker.cli.terminal import AsJson, console, print_json, say
-from worker.crash import arm
 from worker.database import opened_engine, transaction
+from worker.failpoints import arm
 from worker.report.wording import amount
 from worker.settings import Settings, load_settings
 from worker.statistics.charts import refresh_charts

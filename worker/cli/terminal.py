@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.books import Books
-from worker.printable import printable, steers
+from worker.escaping import printable, steers
 
 console = Console()
 errors = Console(stderr=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, cast
 
 from worker.errors import ZikError
+from worker.escaping import printable
 from worker.importers.format import ACCOUNT, Recognised
 from worker.importers.formats import HEAD_BYTES, recognise
 from worker.importers.row import Notes
-from worker.printable import printable
 
 MAX_MEMBERS: Final = 10_000
 # Histories shrink to a tenth, and to a fiftieth where somebody heard one song all year.

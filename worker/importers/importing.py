@@ -8,10 +8,10 @@ from typing import BinaryIO, Final
 
 from worker.codec import decode, encode
 from worker.errors import InvalidEventError
+from worker.escaping import printable
 from worker.events import Event, Play
 from worker.importers.export import UNREADABLE, Export, Part
 from worker.importers.row import BROKEN_FILE, NO_SONG, UNKNOWN_SONG, Fields, Found, Refusal, Row
-from worker.printable import printable
 
 BATCH: Final = 1_000
 SHOWN_PLACES: Final = 5

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from worker.crash import Point, pass_by
+from worker.books import Outcome
 from worker.errors import InvalidEventError, Reason
 from worker.events import Event, Play, Preference, SongName, SongRef
-from worker.outcome import Outcome
+from worker.failpoints import Point, pass_by
 from worker.recorders.dead_letters import Letter, bury
 from worker.recorders.favorites import FavoriteToRecord, record_favorites
 from worker.recorders.memory import Memory

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, text
 
 from worker.errors import InvalidEventError
+from worker.escaping import printable
 from worker.events import MAX_EVENT_BYTES
-from worker.printable import printable
 
 _INSERT: Final = text(
     """

@@ -5,8 +5,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
+from worker.books import Outcome
 from worker.events import Favorite
-from worker.outcome import Outcome
 from worker.recorders.newest import Rank, Word, judge, one_row_a_key
 from worker.recorders.rows import Statement, instant, read_instant, told
 

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from worker.outcome import Outcome
+from worker.books import Outcome
 
 
 class Rank(NamedTuple):

@@ -9,8 +9,8 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from worker.books import Outcome
 from worker.events import Play
-from worker.outcome import Outcome
 from worker.recorders.copy import copy_rows
 from worker.recorders.rows import Statement, instant, read_instant
 

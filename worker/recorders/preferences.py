@@ -5,9 +5,9 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
+from worker.books import Outcome
 from worker.events import Preference
 from worker.free_json import compact_json
-from worker.outcome import Outcome
 from worker.recorders.newest import Rank, Word, judge, one_row_a_key
 from worker.recorders.rows import Statement, instant, read_instant, told
 

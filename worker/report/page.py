@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from worker.printable import printable
+from worker.escaping import printable
 from worker.report import drawing, wording
 from worker.report.drawing import Grid
 from worker.report.year import Year

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from worker.errors import ZikError
-from worker.printable import printable
+from worker.escaping import printable
 from worker.statistics.clock import WeekHour, clock
 from worker.statistics.days import Day, days
 from worker.statistics.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Subquery
 
-from worker.crash import Point, pass_by
+from worker.failpoints import Point, pass_by
 from worker.models import ListeningHour, SongDay
 from worker.recorders.rows import Statement
 from worker.statistics.listen_rule import IS_LISTEN, ListenRule

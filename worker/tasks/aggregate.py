@@ -6,7 +6,7 @@ from worker.database import opened_engine
 from worker.errors import ZikError
 from worker.keys import AGGREGATE_LISTENING, STATISTICS_QUEUE
 from worker.measures import of_aggregation
-from worker.patience import Patience
+from worker.outage import Patience
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.refresh import refresh
 from worker.stream import EventStream

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from worker.celery import app
 from worker.database import opened_engine
 from worker.keys import REFRESH_CHARTS
-from worker.patience import Patience
+from worker.outage import Patience
 from worker.statistics import charts
 
 _patience = Patience()

@@ -11,7 +11,7 @@ from celery.signals import worker_shutting_down
 
 from worker.celery import app
 from worker.drain import Drain, open_drain
-from worker.patience import Patience
+from worker.outage import Patience
 
 # One byte that the pool's processes share with their parent, which alone hears that the worker is to stop.
 _closing = mmap.mmap(-1, 1)
