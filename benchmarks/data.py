@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from worker.codec import decode, encode
+from worker.contract.codec import decode, encode
 from worker.simulator import simulate
 
 _UNTIL: Final = datetime(2026, 11, 1, tzinfo=UTC)

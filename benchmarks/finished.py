@@ -11,7 +11,7 @@ from uuid import UUID
 
 from psycopg import Connection
 
-from worker.identity import song_identity
+from worker.contract.identity import song_identity
 
 COLUMNS: Final = ("id", "user_id", "song_id", "played_at", "ms_played", "utc_offset_minutes", "source", "context")
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)

@@ -13,9 +13,10 @@ from benchmarks.machine import machine
 from benchmarks.report import Line, Report
 from benchmarks.rounds import alternate, console
 from benchmarks.servers import Servers, running_servers
-from worker.codec import decode, encode
+from worker.contract.codec import decode, encode
+from worker.contract.events import Accepted
 from worker.database import open_engine, transaction
-from worker.recorders.batch import Accepted, Known, record_batch
+from worker.recorders.batch import Known, record_batch
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.refresh import refresh
 from worker.statistics.stale import mark_all

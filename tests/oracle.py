@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select
 
-from worker.codec import decode
+from worker.contract.codec import decode
+from worker.contract.events import Favorite, Play, Preference
 from worker.database import snapshot
 from worker.errors import InvalidEventError
-from worker.events import Favorite, Play, Preference
 from worker.models import DeadLetter, PlayHistory, Song, User
 from worker.models import Favorite as FavoriteRow
 from worker.models import Preference as PreferenceRow

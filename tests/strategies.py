@@ -13,9 +13,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, text
 
-from worker.codec import decode
-from worker.events import Event
-from worker.recorders.batch import Accepted
+from worker.contract.codec import decode
+from worker.contract.events import Accepted, Event
 
 # No deadline in any of them: the machines are shared, and a slow example is no fault.
 settings.register_profile("dev", max_examples=25, deadline=None)

@@ -9,11 +9,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, Row, Select, delete, func, select
 
 from worker.books import Outcome
-from worker.codec import decode
+from worker.contract.codec import decode
+from worker.contract.events import Accepted
 from worker.database import snapshot, transaction
 from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.models import DeadLetter
-from worker.recorders.batch import Accepted, Known, record_batch
+from worker.recorders.batch import Known, record_batch
 from worker.recorders.dead_letters import told
 from worker.stream import EventStream
 

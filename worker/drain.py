@@ -13,13 +13,14 @@ from sqlalchemy import Engine
 
 from worker.attempts import Attempts, Turn
 from worker.books import Outcome
+from worker.contract.events import Accepted
 from worker.database import open_engine, transaction
 from worker.drain_log import tell_batch, tell_events
 from worker.errors import RowRefusedError, ZikError
 from worker.failpoints import Point, arm, armed_for, pass_by
 from worker.heap import settle
 from worker.measures import Phase, Stopwatch, of_batch
-from worker.recorders.batch import Accepted, Known, meet, record_batch
+from worker.recorders.batch import Known, meet, record_batch
 from worker.recorders.dead_letters import Letter, bury
 from worker.settings import Settings
 from worker.stream import BLOCK_MS, EventStream

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from worker.books import Outcome
+from worker.contract.events import Accepted
 from worker.entries import Batch
 from worker.measures import Phase
-from worker.recorders.batch import Accepted
 from worker.recorders.dead_letters import Letter
 
 logger = logging.getLogger(__name__)

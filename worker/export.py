@@ -8,12 +8,12 @@ from typing import Any, Final
 from pydantic import ValidationError
 from sqlalchemy import Connection, select
 
-from worker.codec import encode
-from worker.contract import judge
+from worker.contract.codec import encode
+from worker.contract.events import MAX_EVENT_BYTES
+from worker.contract.identity import typed_user
+from worker.contract.json_limits import as_told
+from worker.contract.wire import judge
 from worker.dead_letters import holding
-from worker.events import MAX_EVENT_BYTES
-from worker.free_json import as_told
-from worker.identity import typed_user
 from worker.mention import names
 from worker.models import Favorite, PlayHistory, Preference, Song, User
 from worker.publishing import ACCOUNT, LETTER

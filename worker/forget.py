@@ -8,11 +8,11 @@ from typing import Final, NoReturn
 from sqlalchemy import Connection, Engine, delete, exists, func, or_, select, text, union
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random
 
+from worker.contract.identity import typed_user
 from worker.database import PATIENT_LOCK_TIMEOUT_MS, patient, transaction
 from worker.dead_letters import holding, take_away
 from worker.drain import ABANDONED_MS, Drain
 from worker.errors import DatabaseUnavailableError, ZikError
-from worker.identity import typed_user
 from worker.mention import mentions
 from worker.models import Favorite, ListeningHour, PlayHistory, Preference, Song, SongDay, User
 from worker.recorders.rows import Statement

@@ -8,8 +8,8 @@ from urllib.parse import unquote_plus
 
 from pydantic_core import from_json
 
-from worker.events import EVENT_TYPES
-from worker.identity import canonical_user
+from worker.contract.events import EVENT_TYPES
+from worker.contract.identity import canonical_user
 
 # How clients spell the field `user` that do not know the contract well, without case and underscores.
 _FIELDS: Final = {"user", "username", "userid"}

@@ -10,9 +10,9 @@ from typing import BinaryIO, Final
 
 from pydantic_core import from_json
 
-from worker.codec import decode, encode
+from worker.contract.codec import decode, encode
+from worker.contract.events import Event
 from worker.errors import InvalidEventError
-from worker.events import Event
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _CHUNK: Final = 1_000

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from worker.codec import decode
+from worker.contract.codec import decode
+from worker.contract.events import Accepted
 from worker.entries import Batch, Entry
 from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.failpoints import POISON, Point, armed_for, pass_by
-from worker.recorders.batch import Accepted
 from worker.recorders.dead_letters import Letter
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import psycopg
 
-from worker.identity import song_identity
+from worker.contract.identity import song_identity
 
 _PLAY: Final = "(%s, %s, %s, %s, %s, %s)"
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from benchmarks.contenders.celery_app import make_app
-from worker.identity import song_identity
+from worker.contract.identity import song_identity
 from worker.models import PlayHistory, Song, User
 
 QUEUE = "bench.single"

@@ -14,7 +14,7 @@ from benchmarks.contenders.contender import Contender, Workload
 from benchmarks.hosts import Host
 from benchmarks.processes import ROOT, Program, await_that, running
 from benchmarks.servers import Servers
-from worker.codec import encode
+from worker.contract.codec import encode
 from worker.keys import BOOKS, FIELD, GROUP, STREAM
 
 PROCESSES: Final = (1, 2, 3, 4)

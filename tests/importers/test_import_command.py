@@ -17,7 +17,7 @@ from tests.commands import Zik, zik_at
 from tests.importers.samples import LASTFM_LOVED, ROCKBOX_LOCAL, SPOTIFY_ACCOUNT, SPOTIFY_EXTENDED
 from tests.strategies import NOW, ON_DATABASE
 from tests.workers import count, eventually, running, url_of
-from worker.codec import decode
+from worker.contract.codec import decode
 from worker.database import snapshot
 from worker.drain import Drain
 from worker.errors import StreamFullError

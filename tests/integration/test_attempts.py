@@ -8,7 +8,7 @@ import redis
 from sqlalchemy import Engine
 
 from tests.workers import count, full, play, plays
-from worker.codec import decode
+from worker.contract.codec import decode
 from worker.dead_letters import Desk, find
 from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError

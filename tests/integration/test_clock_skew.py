@@ -19,7 +19,7 @@ from worker.client import Client
 from worker.client.counters import Counters
 from worker.client.gate import checked_event
 from worker.client.sender import Sender
-from worker.codec import encode
+from worker.contract.codec import encode
 from worker.database import snapshot
 from worker.dead_letters import Desk, count_by_reason, find
 from worker.drain import Drain

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from tests.workers import count, litter, play, plays
 from worker.books import Books, Outcome
-from worker.contract import Play
+from worker.contract.wire import Play
 from worker.database import transaction
 from worker.dead_letters import Desk, count_by_reason, discard, find, get, numbers
 from worker.drain import Drain
@@ -39,7 +39,7 @@ def test_after_an_upgrade_a_newer_event_is_recorded_and_leaves_the_desk(
 ) -> None:
     ids = buried(stream, engine, play(v=2))
     assert count_by_reason(engine) == {"unsupported_version": 1}
-    monkeypatch.setattr("worker.contract._CONTRACT", TypeAdapter(PlayOfTomorrow))
+    monkeypatch.setattr("worker.contract.wire._CONTRACT", TypeAdapter(PlayOfTomorrow))
     assert Desk(engine, stream).retry(ids, now=NOW) == {Outcome.RECORDED: 1}
     assert (count(engine, "play_history"), count(engine, "dead_letters")) == (1, 0)
     books = stream.books()
@@ -79,7 +79,7 @@ def test_a_letter_that_fails_for_another_reason_says_the_new_one(
     stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = buried(stream, engine, play(v=2, user="eve"))
-    monkeypatch.setattr("worker.contract._CONTRACT", TypeAdapter(PlayOfTomorrow))
+    monkeypatch.setattr("worker.contract.wire._CONTRACT", TypeAdapter(PlayOfTomorrow))
     assert Desk(engine, stream, create_users=False).retry(ids, now=NOW) == {Outcome.DEAD: 1}
     (letter,) = find(engine)
     assert letter.reason == "unknown_user"

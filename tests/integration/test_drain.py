@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 
 from tests.workers import count, play, plays
 from worker.books import Outcome
+from worker.contract.events import MAX_EVENT_BYTES
 from worker.database import open_engine, snapshot, transaction
 from worker.db_init import bring_up_schema
 from worker.dead_letters import count_by_reason, find
 from worker.drain import Drain
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, StreamUnavailableError
-from worker.events import MAX_EVENT_BYTES
 from worker.keys import STREAM
 from worker.recorders.batch import record_batch
 from worker.settings import load_settings

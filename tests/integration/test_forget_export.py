@@ -20,10 +20,10 @@ from tests.statistics.rows import RULE, assert_exact
 from tests.strategies import accepted, event_id, favorite, payload, play, preference, song
 from tests.workers import litter
 from worker.books import Outcome
+from worker.contract.events import MAX_EVENT_BYTES
 from worker.database import snapshot, transaction
 from worker.drain import Drain
 from worker.errors import ZikError
-from worker.events import MAX_EVENT_BYTES
 from worker.export import export
 from worker.forget import _WHILE_LOCKED, _erase, _songs_locked, forget
 from worker.models import Base, ChartPlace, DeadLetter, PlayHistory, Preference, Song, StaleChart, User

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from tests.clients import KEPT_S, preference
 from tests.commands import Zik, zik_at
 from tests.workers import eventually
-from worker.codec import encode
+from worker.contract.codec import encode
 from worker.drain import Drain
 from worker.keys import STREAM
 from worker.stream import EventStream

@@ -27,10 +27,10 @@ from tests.strategies import (
 )
 from worker import models
 from worker.books import Outcome
-from worker.events import Event, Favorite, Play, Preference
-from worker.identity import canonical_title
+from worker.contract.events import Accepted, Event, Favorite, Play, Preference
+from worker.contract.identity import canonical_title
 from worker.models import Base, PlayHistory, Song, User
-from worker.recorders.batch import Accepted, Known, record_batch
+from worker.recorders.batch import Known, record_batch
 
 KINDS: dict[str, st.SearchStrategy[Fields]] = {
     "plays": plays(),

@@ -14,9 +14,9 @@ from uuid import UUID
 import atheris
 
 with atheris.instrument_imports(include=["worker"]):
-    from worker.codec import decode
+    from worker.contract.codec import decode
+    from worker.contract.events import EARLIEST_TIME, MAX_AHEAD, MAX_EVENT_BYTES, MAX_USER
     from worker.errors import InvalidEventError
-    from worker.events import EARLIEST_TIME, MAX_AHEAD, MAX_EVENT_BYTES, MAX_USER
 
 from tests.unit.test_golden import ACCEPTED, REFUSED, normalised, payload
 

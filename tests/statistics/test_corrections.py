@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from tests.statistics import brute_force
 from tests.statistics.rows import RULE, assert_exact, record
 from tests.strategies import event_id, play, preference, song
+from worker.contract.identity import album_identity, artist_identity
 from worker.database import snapshot, transaction
-from worker.identity import album_identity, artist_identity
 from worker.models import (
     ChartPlace,
     ListeningHour,

@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.statistics.plain import Heard, Name, Plain, canonical, is_listen
-from worker.codec import decode
+from worker.contract.codec import decode
+from worker.contract.events import Accepted
 from worker.database import snapshot, transaction
-from worker.recorders.batch import Accepted, Known, record_batch
+from worker.recorders.batch import Known, record_batch
 from worker.statistics.clock import clock
 from worker.statistics.days import days
 from worker.statistics.discoveries import count_discoveries

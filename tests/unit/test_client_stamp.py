@@ -14,9 +14,9 @@ from worker.client.counters import Counters
 from worker.client.gate import checked_event
 from worker.client.sender import Sender
 from worker.client.stamp import stamped
-from worker.codec import decode, encode
+from worker.contract.codec import decode, encode
+from worker.contract.events import MAX_EVENT_BYTES
 from worker.errors import InvalidEventError, Reason, StreamUnavailableError
-from worker.events import MAX_EVENT_BYTES
 from worker.testing import MemoryClient
 
 BOOT = datetime(1970, 1, 1, 0, 3, 20, tzinfo=UTC)

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import CANARY, CHEAP, NOW, Fields, event, events, favorite, json_values, payload, play, preference
-from worker.codec import decode, encode
+from worker.contract.codec import decode, encode
+from worker.contract.events import MAX_EVENT_BYTES, Play, Preference
+from worker.contract.json_limits import compact_json
 from worker.errors import InvalidEventError, Reason
-from worker.events import MAX_EVENT_BYTES, Play, Preference
-from worker.free_json import compact_json
 
 
 def raw(fields: Fields, **as_written: str) -> bytes:

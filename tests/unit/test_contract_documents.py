@@ -9,9 +9,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from tests.strategies import NOW, Fields, entry_id_at
-from worker.codec import decode, encode
-from worker.contract import json_schema
-from worker.events import EVENT_TYPES
+from worker.contract.codec import decode, encode
+from worker.contract.events import EVENT_TYPES
+from worker.contract.wire import json_schema
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "events.md").read_text(encoding="utf-8")

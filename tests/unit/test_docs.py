@@ -11,8 +11,8 @@ from pydantic_core import PydanticUndefined
 
 from tests.workers import ROOT
 from worker.cli import app
+from worker.contract.events import EVENT_TYPES
 from worker.errors import Reason
-from worker.events import EVENT_TYPES
 from worker.failpoints import Point
 from worker.metrics import Name
 from worker.settings import Settings

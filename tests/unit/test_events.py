@@ -17,9 +17,9 @@ from tests.strategies import (
     preference,
     song,
 )
-from worker.codec import decode
+from worker.contract.codec import decode
+from worker.contract.events import EARLIEST_TIME, MAX_DURATION_MS, Event, Play, Preference, parse_moment
 from worker.errors import InvalidEventError, Reason
-from worker.events import EARLIEST_TIME, MAX_DURATION_MS, Event, Play, Preference, parse_moment
 
 UPPER = "01938A4E-ABCD-7000-8000-ABCDEF000001"
 

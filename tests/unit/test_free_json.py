@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
 from tests.strategies import CHEAP, json_values
-from worker.free_json import MAX_BYTES, MAX_DEPTH, as_told, check_free_json, check_free_object, compact_json
+from worker.contract.json_limits import MAX_BYTES, MAX_DEPTH, as_told, check_free_json, check_free_object, compact_json
 
 
 def nested(depth: int, leaf: Any) -> Any:

@@ -11,10 +11,10 @@ from jsonschema import Draft202012Validator
 from msgspec.structs import asdict
 
 from tests.workers import ROOT
-from worker.codec import decode
+from worker.contract.codec import decode
+from worker.contract.events import EVENT_TYPES, Event, SongRef
+from worker.contract.identity import canonical_title
 from worker.errors import InvalidEventError, Reason
-from worker.events import EVENT_TYPES, Event, SongRef
-from worker.identity import canonical_title
 
 GOLDEN: Final = Path(__file__).resolve().parents[1] / "golden"
 Vector = dict[str, Any]

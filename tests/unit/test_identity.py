@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import CHEAP, play
-from worker.codec import encode
-from worker.contract import judge
-from worker.identity import canonical_title, canonical_user, derived_event_id, song_identity, typed_user
+from worker.contract.codec import encode
+from worker.contract.identity import canonical_title, canonical_user, derived_event_id, song_identity, typed_user
+from worker.contract.wire import judge
 
 AT = datetime(2021, 4, 22, 5, 40, 53, tzinfo=UTC)
 PARABOLA = derived_event_id("play", "ada", "tool\0parabola", AT)

@@ -7,7 +7,7 @@ from hypothesis import given
 from jsonschema import Draft202012Validator
 
 from tests.strategies import CHEAP, Fields, events, favorite, play, preference, song
-from worker.contract import json_schema
+from worker.contract.wire import json_schema
 
 COMMITTED = Path(__file__).resolve().parents[2] / "docs" / "event.schema.json"
 VALIDATOR = Draft202012Validator(json_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import CHEAP, payload, play, preference
-from worker.events import MAX_EVENT_BYTES
+from worker.contract.events import MAX_EVENT_BYTES
 from worker.mention import mentions, names
 
 EVENT = play(user="Zoë", time="yesterday")

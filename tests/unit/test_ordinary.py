@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from tests.strategies import CHEAP, event_id, favorite, payload, play, preference, song
 from tests.unit.test_golden import ACCEPTED, REFUSED
 from tests.unit.test_golden import payload as golden_payload
-from worker.contract import judge
-from worker.events import MAX_DURATION_MS, MAX_SONG_TEXT, MAX_SOURCE, MAX_USER
-from worker.ordinary import ordinary_play
+from worker.contract.events import MAX_DURATION_MS, MAX_SONG_TEXT, MAX_SOURCE, MAX_USER
+from worker.contract.fast_path import ordinary_play
+from worker.contract.wire import judge
 
 # What a field may hold, as it stands in the JSON text: good, bad, and what two parsers may see differently.
 NUMBERS = (

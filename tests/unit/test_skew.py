@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import CHEAP, NOW, Fields, entry_id_at, event, favorite, payload, play, preference
-from worker.codec import decode
+from worker.contract.clock_skew import TOLERATED, received_at
+from worker.contract.codec import decode
+from worker.contract.events import EARLIEST_TIME
 from worker.errors import InvalidEventError, Reason
-from worker.events import EARLIEST_TIME
-from worker.skew import TOLERATED, received_at
 
 MINUTE = timedelta(minutes=1)
 MS = timedelta(milliseconds=1)

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from worker.books import Books
 from worker.cli.terminal import books_table, console, plain, progress, say
 from worker.cli.up import stopped_by_signals
-from worker.codec import encode
+from worker.contract.codec import encode
 from worker.database import opened_engine, snapshot
 from worker.db_init import bring_up_schema
 from worker.errors import ZikError

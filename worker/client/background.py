@@ -15,7 +15,7 @@ from worker.client.options import Options
 from worker.client.outbox import NO_OUTBOX, Outbox
 from worker.client.pump import Pump
 from worker.client.sender import Sender
-from worker.codec import decode
+from worker.contract.codec import decode
 from worker.errors import EventDroppedError, OutboxError
 
 # Events of another process, or of an earlier run, lie in the outbox without anybody ringing.

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from worker.client.counters import Counters
-from worker.codec import decode, encode
+from worker.contract.codec import decode, encode
+from worker.contract.events import EARLIEST_TIME
 from worker.errors import InvalidEventError
-from worker.events import EARLIEST_TIME
 
 BeforeSend = Callable[[dict[str, Any]], Mapping[str, Any] | None]
 ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)

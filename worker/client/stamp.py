@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from worker.events import MAX_EVENT_BYTES
+from worker.contract.events import MAX_EVENT_BYTES
 
 
 def stamped(payloads: Sequence[bytes], *, at: datetime) -> list[bytes]:

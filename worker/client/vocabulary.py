@@ -7,8 +7,8 @@ from typing import Any, Generic, TypeVar
 
 from uuid_utils import uuid7
 
+from worker.contract.events import VERSION
 from worker.errors import InvalidEventError, Reason
-from worker.events import VERSION
 
 EventId = TypeVar("EventId")
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import BinaryIO, Final
 
-from worker.codec import decode, encode
+from worker.contract.codec import decode, encode
+from worker.contract.events import Event, Play
 from worker.errors import InvalidEventError
 from worker.escaping import printable
-from worker.events import Event, Play
 from worker.importers.export import UNREADABLE, Export, Part
 from worker.importers.row import BROKEN_FILE, NO_SONG, UNKNOWN_SONG, Fields, Found, Refusal, Row
 

@@ -4,8 +4,8 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
+from worker.contract.events import EARLIEST_TIME
 from worker.errors import InvalidEventError, Reason
-from worker.events import EARLIEST_TIME
 
 # For a favorite whose export does not say since when: any dated word about the song is newer.
 UNDATED: Final = EARLIEST_TIME.strftime("%Y-%m-%dT%H:%M:%SZ")

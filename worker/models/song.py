@@ -4,7 +4,7 @@ from uuid import UUID
 from sqlalchemy import Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from worker.identity import album_identity, artist_identity, song_identity
+from worker.contract.identity import album_identity, artist_identity, song_identity
 from worker.models.base import Base, BigIntegerKey, TimestampMixin
 
 _UNFILED: Final = text("artist_identity IS NULL OR (album_identity IS NULL AND album IS NOT NULL)")

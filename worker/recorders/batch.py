@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from worker.books import Outcome
+from worker.contract.events import Accepted, Event, Play, Preference, SongName, SongRef
 from worker.errors import InvalidEventError, Reason
-from worker.events import Event, Play, Preference, SongName, SongRef
 from worker.failpoints import Point, pass_by
 from worker.recorders.dead_letters import Letter, bury
 from worker.recorders.favorites import FavoriteToRecord, record_favorites
@@ -18,14 +17,6 @@ from worker.recorders.preferences import PreferenceToRecord, record_preferences
 from worker.recorders.songs import KnownSong, resolve_songs
 from worker.recorders.stale_days import mark_stale_days
 from worker.recorders.users import resolve_users
-
-
-class Accepted(NamedTuple):
-    """A stream entry whose payload is a valid event."""
-
-    entry_id: str
-    payload: bytes
-    event: Event
 
 
 @dataclass(frozen=True)

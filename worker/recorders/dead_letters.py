@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from worker.contract.events import MAX_EVENT_BYTES
 from worker.errors import InvalidEventError
 from worker.escaping import printable
-from worker.events import MAX_EVENT_BYTES
 
 _INSERT: Final = text(
     """

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection
 
 from worker.books import Outcome
-from worker.events import Favorite
+from worker.contract.events import Favorite
 from worker.recorders.newest import Rank, Word, judge, one_row_a_key
 from worker.recorders.rows import Statement, instant, read_instant, told
 

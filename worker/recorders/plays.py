@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from worker.books import Outcome
-from worker.events import Play
+from worker.contract.events import Play
 from worker.recorders.copy import copy_rows
 from worker.recorders.rows import Statement, instant, read_instant
 

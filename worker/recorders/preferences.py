@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection
 
 from worker.books import Outcome
-from worker.events import Preference
-from worker.free_json import compact_json
+from worker.contract.events import Preference
+from worker.contract.json_limits import compact_json
 from worker.recorders.newest import Rank, Word, judge, one_row_a_key
 from worker.recorders.rows import Statement, instant, read_instant, told
 

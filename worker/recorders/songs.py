@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
-from worker.events import SongName, SongRef
-from worker.identity import album_identity, artist_identity
+from worker.contract.events import SongName, SongRef
+from worker.contract.identity import album_identity, artist_identity
 from worker.recorders.rows import Statement
 
 _COLUMNS: Final = {

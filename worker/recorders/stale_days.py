@@ -1,19 +1,15 @@
 """Mark the days whose statistics a new play has made stale, in the transaction that stores the play."""
 
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
-from functools import cache
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection
 from uuid_utils import uuid7
 
+from worker.contract.events import local_days
 from worker.recorders.copy import copy_rows
 from worker.recorders.rows import Statement
-
-# Somewhere on Earth clocks are 12 hours behind UTC, elsewhere 14 ahead.
-_MOST_BEHIND: Final = timedelta(hours=12)
-_MOST_AHEAD: Final = timedelta(hours=14)
 
 _COPIED: Final = {"user_id": "int8", "day": "date", "mark": "bytea"}
 _INSERT: Final = Statement(
@@ -37,20 +33,3 @@ def mark_stale_days(connection: Connection, played: Iterable[tuple[int, datetime
     else:
         rows = [{"user_id": user_id, "day": day.isoformat(), "mark": mark.hex} for user_id, day in days]
         _INSERT.run(connection, rows)
-
-
-@cache
-def _offset(minutes: int) -> timedelta:
-    return timedelta(minutes=minutes)
-
-
-def local_days(at: datetime, offset_minutes: int | None) -> Sequence[date]:
-    """The local day of an instant; every day it may be, where the client gave no offset.
-
-    The user's `timezone` preference would narrow it down, but it may change between marking and computing, and a day
-    computed in vain costs less than a day forgotten.
-    """
-    if offset_minutes is not None:
-        return ((at + _offset(offset_minutes)).date(),)
-    first, last = (at - _MOST_BEHIND).date(), (at + _MOST_AHEAD).date()
-    return [first + timedelta(days=number) for number in range((last - first).days + 1)]

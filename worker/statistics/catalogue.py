@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, or_, select
 
-from worker.identity import album_identity, artist_identity
+from worker.contract.identity import album_identity, artist_identity
 from worker.models import Song
 from worker.recorders.rows import Statement
 

@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
 from sqlalchemy import Connection, select
 
+from worker.contract.identity import typed_user
 from worker.errors import ZikError
 from worker.escaping import printable
-from worker.identity import typed_user
 from worker.models import PlayHistory, User
 from worker.statistics.local_time import zones_of
 

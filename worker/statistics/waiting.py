@@ -6,8 +6,8 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, func, null, or_, select, union
 
+from worker.contract.events import local_days
 from worker.models import ListeningHour, PlayHistory, StaleChart, StaleDay, StaleHistory
-from worker.recorders.stale_days import local_days
 from worker.statistics.scope import within
 
 _DAY: Final = timedelta(days=1)

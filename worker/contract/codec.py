@@ -7,12 +7,12 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError, from_json, to_json
 
-from worker.contract import judge
+from worker.contract.clock_skew import corrected
+from worker.contract.events import EARLIEST_TIME, EVENT_TYPES, MAX_AHEAD, MAX_EVENT_BYTES, VERSION, Event
+from worker.contract.fast_path import ordinary_play
+from worker.contract.json_limits import MAX_DEPTH
+from worker.contract.wire import judge
 from worker.errors import InvalidEventError, Reason
-from worker.events import EARLIEST_TIME, EVENT_TYPES, MAX_AHEAD, MAX_EVENT_BYTES, VERSION, Event
-from worker.free_json import MAX_DEPTH
-from worker.ordinary import ordinary_play
-from worker.skew import corrected
 
 _REASON_OF: Final = {
     "missing": Reason.MISSING_FIELD,

@@ -17,11 +17,20 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function, str_schema
 
-from worker import events
+from worker.contract import events
+from worker.contract.events import (
+    MAX_DURATION_MS,
+    MAX_SONG_TEXT,
+    MAX_SOURCE,
+    MAX_USER,
+    VERSION,
+    Event,
+    Moment,
+    parse_moment,
+)
+from worker.contract.identity import canonical_title, canonical_user, derived_event_id
+from worker.contract.json_limits import check_free_json, check_free_object
 from worker.errors import Reason
-from worker.events import MAX_DURATION_MS, MAX_SONG_TEXT, MAX_SOURCE, MAX_USER, VERSION, Event, Moment, parse_moment
-from worker.free_json import check_free_json, check_free_object
-from worker.identity import canonical_title, canonical_user, derived_event_id
 
 _HOUR_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
 RFC_3339: Final = (

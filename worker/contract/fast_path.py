@@ -10,8 +10,17 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, MsgspecError, Struct
 from msgspec.json import Decoder
 
-from worker.contract import NIL, RFC_3339, song_event_id
-from worker.events import MAX_DURATION_MS, MAX_SONG_TEXT, MAX_SOURCE, MAX_USER, Moment, Play, SongRef, parse_moment
+from worker.contract.events import (
+    MAX_DURATION_MS,
+    MAX_SONG_TEXT,
+    MAX_SOURCE,
+    MAX_USER,
+    Moment,
+    Play,
+    SongRef,
+    parse_moment,
+)
+from worker.contract.wire import NIL, RFC_3339, song_event_id
 
 # Asked here and not by the parser, which takes twice as long to ask.
 _is_time: Final = re.compile(RFC_3339).match

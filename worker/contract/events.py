@@ -1,12 +1,13 @@
-"""Events as zik works with them, once `worker.contract` has accepted them; and the figures of that contract."""
+"""Events as zik works with them, once `worker.contract.wire` has accepted them; and the figures of that contract."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from msgspec import Struct
 
-from worker.identity import song_identity
+from worker.contract.identity import song_identity
 
 VERSION: Final = 1
 EVENT_TYPES: Final = frozenset({"play", "favorite", "preference"})
@@ -108,3 +109,35 @@ class Preference(_Event, frozen=True, kw_only=True, gc=False):
 
 
 Event = Play | Favorite | Preference
+
+
+class Accepted(NamedTuple):
+    """A stream entry whose payload is a valid event."""
+
+    entry_id: str
+    payload: bytes
+    event: Event
+
+
+# Somewhere on Earth clocks are 12 hours behind UTC, elsewhere 14 ahead.
+_MOST_BEHIND: Final = timedelta(hours=12)
+
+
+_MOST_AHEAD: Final = timedelta(hours=14)
+
+
+@cache
+def _offset(minutes: int) -> timedelta:
+    return timedelta(minutes=minutes)
+
+
+def local_days(at: datetime, offset_minutes: int | None) -> Sequence[date]:
+    """The local day of an instant; every day it may be, where the client gave no offset.
+
+    The user's `timezone` preference would narrow it down, but it may change between marking and computing, and a day
+    computed in vain costs less than a day forgotten.
+    """
+    if offset_minutes is not None:
+        return ((at + _offset(offset_minutes)).date(),)
+    first, last = (at - _MOST_BEHIND).date(), (at + _MOST_AHEAD).date()
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]

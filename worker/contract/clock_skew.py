@@ -5,8 +5,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from worker.contract.events import EARLIEST_TIME, Event, Moment
 from worker.errors import InvalidEventError, Reason
-from worker.events import EARLIEST_TIME, Event, Moment
 
 # Clocks that are set over the network differ by less, and an event is seldom on its way for longer.
 TOLERATED: Final = timedelta(minutes=1)
