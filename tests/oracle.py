@@ -12,7 +12,7 @@ from sqlalchemy import Engine, func, select
 
 from worker.contract.codec import decode
 from worker.contract.events import Favorite, Play, Preference
-from worker.database import snapshot
+from worker.database.engine import snapshot
 from worker.errors import InvalidEventError
 from worker.models import DeadLetter, PlayHistory, Song, User
 from worker.models import Favorite as FavoriteRow

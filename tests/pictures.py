@@ -16,8 +16,8 @@ from tests.workers import ROOT, play, plays, running_worker
 from worker.cli.doctor import findings_table
 from worker.cli.pace import Pace
 from worker.cli.picture import status_picture
-from worker.database import open_engine
-from worker.db_init import bring_up_schema
+from worker.database.engine import open_engine
+from worker.database.schema import bring_up_schema
 from worker.doctor import examine
 from worker.drain import Drain
 from worker.measures import of_aggregation

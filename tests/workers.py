@@ -14,7 +14,7 @@ from typing import Any
 import redis
 from sqlalchemy import Engine, text
 
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 
 ROOT = Path(__file__).resolve().parents[1]
 START_S = 30.0

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Row, Select, delete, func, select
 from worker.books import Outcome
 from worker.contract.codec import decode
 from worker.contract.events import Accepted
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.models import DeadLetter
 from worker.recorders.batch import Known, record_batch

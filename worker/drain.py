@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from worker.attempts import Attempts, Turn
 from worker.books import Outcome
 from worker.contract.events import Accepted
-from worker.database import open_engine, transaction
+from worker.database.engine import open_engine, transaction
 from worker.drain_log import tell_batch, tell_events
 from worker.errors import RowRefusedError, ZikError
 from worker.failpoints import Point, arm, armed_for, pass_by

@@ -9,13 +9,13 @@ from sqlalchemy import Connection, Engine, delete, exists, func, or_, select, te
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from worker.contract.identity import typed_user
-from worker.database import PATIENT_LOCK_TIMEOUT_MS, patient, transaction
+from worker.database.engine import PATIENT_LOCK_TIMEOUT_MS, patient, transaction
+from worker.database.statement import Statement
 from worker.dead_letters import holding, take_away
 from worker.drain import ABANDONED_MS, Drain
 from worker.errors import DatabaseUnavailableError, ZikError
 from worker.mention import mentions
 from worker.models import Favorite, ListeningHour, PlayHistory, Preference, Song, SongDay, User
-from worker.recorders.rows import Statement
 from worker.statistics.charts import refresh_charts
 from worker.statistics.listener import UnknownUserError
 

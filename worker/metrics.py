@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine, func, select
 
 from worker import dead_letters
-from worker.database import snapshot
-from worker.db_init import current_revision, newest_revision
+from worker.database.engine import snapshot
+from worker.database.schema import current_revision, newest_revision
 from worker.errors import DatabaseUnavailableError, ZikError
 from worker.health import RUNNING_S
 from worker.measures import BATCH_EVENTS, PHASE_SECONDS, TASK_SECONDS, Series, failures, last_aggregation_at

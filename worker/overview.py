@@ -7,8 +7,8 @@ from sqlalchemy import Engine
 
 from worker import dead_letters
 from worker.books import Books
-from worker.database import snapshot
-from worker.db_init import current_revision, newest_revision
+from worker.database.engine import snapshot
+from worker.database.schema import current_revision, newest_revision
 from worker.errors import DatabaseMisusedError, ZikError
 from worker.stream import Consumer, EventStream
 

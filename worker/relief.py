@@ -5,7 +5,7 @@ import os
 import socket
 from typing import Final
 
-from worker.db_init import bring_up_schema
+from worker.database.schema import bring_up_schema
 from worker.drain import opened_drain
 from worker.errors import ZikError
 from worker.settings import Settings, load_settings

@@ -18,7 +18,7 @@ from tests.importers.samples import LASTFM_LOVED, ROCKBOX_LOCAL, SPOTIFY_ACCOUNT
 from tests.strategies import NOW, ON_DATABASE
 from tests.workers import count, eventually, running, url_of
 from worker.contract.codec import decode
-from worker.database import snapshot
+from worker.database.engine import snapshot
 from worker.drain import Drain
 from worker.errors import StreamFullError
 from worker.importers.export import open_exports

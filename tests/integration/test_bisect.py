@@ -9,7 +9,7 @@ from sqlalchemy import Engine, event, text
 
 from tests.workers import count, play, plays
 from worker.books import Outcome
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.dead_letters import count_by_reason, find
 from worker.drain import Drain
 from worker.stream import EventStream

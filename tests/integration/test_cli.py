@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from tests.commands import Zik, zik_at
 from tests.workers import ROOT
 from worker.cli import main
-from worker.database import transaction
+from worker.database.engine import transaction
 from worker.drain import Drain
 from worker.models import User
 from worker.stream import EventStream

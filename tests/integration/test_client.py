@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from tests.clients import KINDS, opened
 from tests.workers import count
 from worker.client import Counters
-from worker.database import snapshot
+from worker.database.engine import snapshot
 from worker.drain import Drain
 from worker.errors import ClientClosedError, InvalidEventError, OutboxError, Reason
 from worker.keys import STREAM

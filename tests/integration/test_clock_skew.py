@@ -20,7 +20,7 @@ from worker.client.counters import Counters
 from worker.client.gate import checked_event
 from worker.client.sender import Sender
 from worker.contract.codec import encode
-from worker.database import snapshot
+from worker.database.engine import snapshot
 from worker.dead_letters import Desk, count_by_reason, find
 from worker.drain import Drain
 from worker.errors import EventDroppedError

@@ -25,7 +25,7 @@ from tests.reliability.servers import Postgres, Valkey, own_postgres
 from tests.workers import ROOT, Process, count, eventually, plays, running
 from worker.celery import app
 from worker.client import Client
-from worker.database import open_engine
+from worker.database.engine import open_engine
 from worker.local.valkey import free_port
 from worker.metrics import Name
 from worker.stream import EventStream

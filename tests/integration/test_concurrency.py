@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from tests.workers import count, play, url_of
-from worker.database import open_engine, snapshot, transaction
+from worker.database.engine import open_engine, snapshot, transaction
 from worker.drain import Drain
 from worker.stream import EventStream
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, delete, event, select
 
 from tests.strategies import CANARY, Fields, accepted, event_id, play, song
 from worker.books import Outcome
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.errors import RowRefusedError
 from worker.models import PlayHistory, Song, StaleDay
 from worker.recorders.batch import Known, record_batch

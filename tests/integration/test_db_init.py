@@ -10,8 +10,8 @@ from alembic import command
 from sqlalchemy import Engine, inspect, text
 
 from worker import db_init
-from worker.database import open_engine, snapshot, transaction
-from worker.db_init import Outcome, bring_up_schema, current_revision, newest_revision
+from worker.database.engine import open_engine, snapshot, transaction
+from worker.database.schema import Outcome, bring_up_schema, current_revision, newest_revision
 from worker.errors import DatabaseMisusedError
 from worker.models import Base, User
 from worker.settings import load_settings
@@ -23,7 +23,7 @@ TABLES = {*Base.metadata.tables, "alembic_version"}
 FIFTY = """
 import os, sys
 from sqlalchemy import create_engine
-from worker.database import open_engine
+from worker.database.engine import open_engine
 from worker.db_init import bring_up_schema
 bring_up_schema(create_engine(sys.argv[2]))
 open_engine(sys.argv[1])

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from tests.workers import count, litter, play, plays
 from worker.books import Books, Outcome
 from worker.contract.wire import Play
-from worker.database import transaction
+from worker.database.engine import transaction
 from worker.dead_letters import Desk, count_by_reason, discard, find, get, numbers
 from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError, Reason, RowRefusedError

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from tests.workers import eventually, play, url_of
-from worker.database import open_engine, transaction
+from worker.database.engine import open_engine, transaction
 from worker.doctor import Finding, examine
 from worker.drain import Drain
 from worker.keys import DRAINS, MEASURES, STREAM

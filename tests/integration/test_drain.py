@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from tests.workers import count, play, plays
 from worker.books import Outcome
 from worker.contract.events import MAX_EVENT_BYTES
-from worker.database import open_engine, snapshot, transaction
-from worker.db_init import bring_up_schema
+from worker.database.engine import open_engine, snapshot, transaction
+from worker.database.schema import bring_up_schema
 from worker.dead_letters import count_by_reason, find
 from worker.drain import Drain
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, StreamUnavailableError
@@ -251,7 +251,7 @@ def test_without_a_schema_every_entry_is_kept_until_there_is_one(
 def test_behind_a_lock_the_drain_gives_up_and_keeps_every_entry(
     stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.database.LOCK_TIMEOUT_MS", 100)
+    monkeypatch.setattr("worker.database.engine.LOCK_TIMEOUT_MS", 100)
     hurried = open_engine(engine.url.render_as_string(hide_password=False))
     stream.append([*plays(5), b"{"])
     drain = Drain(stream, hurried, "a")

@@ -21,7 +21,7 @@ from tests.strategies import accepted, event_id, favorite, payload, play, prefer
 from tests.workers import litter
 from worker.books import Outcome
 from worker.contract.events import MAX_EVENT_BYTES
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.drain import Drain
 from worker.errors import ZikError
 from worker.export import export

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from tests.workers import count, eventually, full, plays, running_worker, url_of
 from worker.bootsteps import drain_if_full, ring
 from worker.celery import make_app
-from worker.database import open_engine
+from worker.database.engine import open_engine
 from worker.errors import StreamFullError
 from worker.relief import relieve
 from worker.settings import load_settings

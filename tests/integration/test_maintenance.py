@@ -7,7 +7,7 @@ from sqlalchemy import Engine, func, select, update
 from tests.strategies import payload, play
 from tests.workers import url_of
 from worker.celery import app
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.drain import Drain
 from worker.models import DeadLetter
 from worker.settings import load_settings

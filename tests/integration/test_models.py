@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from tests.strategies import event as event_of
 from tests.strategies import event_id, play
 from worker.contract.events import Play
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.errors import RowRefusedError
 from worker.models import Base, DeadLetter, Favorite, PlayHistory, Preference, Song, StaleDay, User
 from worker.models.base import NAMING_CONVENTION

@@ -16,7 +16,7 @@ import yaml
 from jsonschema import Draft7Validator
 from sqlalchemy import Engine, select
 
-from worker.database import snapshot
+from worker.database.engine import snapshot
 from worker.drain import Drain
 from worker.models import PlayHistory, Song
 from worker.stream import EventStream

@@ -12,7 +12,7 @@ from tests.statistics import rows
 from tests.statistics.rows import RULE
 from tests.strategies import accepted, event_id, play, song
 from tests.workers import url_of
-from worker.database import open_engine, patient, snapshot, transaction
+from worker.database.engine import open_engine, patient, snapshot, transaction
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.discoveries import discoveries
 from worker.statistics.listening import OfEveryone, OfUser

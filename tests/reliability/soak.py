@@ -26,7 +26,7 @@ from tests.reliability.load import Load
 from tests.reliability.rig import make_database
 from tests.reliability.servers import Postgres, Valkey, own_postgres, own_valkey
 from tests.workers import Process, eventually, running_worker
-from worker.database import open_engine
+from worker.database.engine import open_engine
 from worker.errors import StreamUnavailableError
 from worker.keys import GROUP, STREAM
 from worker.stream import EventStream

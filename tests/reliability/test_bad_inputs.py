@@ -15,7 +15,7 @@ from tests import oracle
 from tests.reliability.bad_inputs import CORPUS, DUPLICATE, STORED, STRAYS, Case
 from tests.workers import ROOT, count, plays, url_of
 from worker.books import Outcome
-from worker.database import snapshot
+from worker.database.engine import snapshot
 from worker.doctor import examine
 from worker.drain import Drain
 from worker.errors import Reason

@@ -12,8 +12,8 @@ from tests import oracle
 from tests.reliability.load import Load
 from tests.statistics.rows import assert_exact
 from tests.workers import Process, count, eventually, play, plays, running, running_worker, url_of
-from worker.database import open_engine
-from worker.db_init import Outcome, bring_up_schema
+from worker.database.engine import open_engine
+from worker.database.schema import Outcome, bring_up_schema
 from worker.drain import Drain
 from worker.failpoints import POISON, Point
 from worker.models import Base

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.workers import count, plays, url_of
-from worker.database import open_engine
+from worker.database.engine import open_engine
 from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError, StreamUnavailableError
 from worker.stream import EventStream

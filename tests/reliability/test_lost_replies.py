@@ -16,7 +16,7 @@ from tests.reliability.load import Load
 from tests.reliability.proxy import Proxy, proxied
 from tests.workers import count, play, plays
 from worker.books import Outcome
-from worker.database import open_engine, patient, transaction
+from worker.database.engine import open_engine, patient, transaction
 from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError, StreamUnavailableError
 from worker.stream import EventStream
@@ -50,14 +50,14 @@ def postgres_proxy(postgres: Engine) -> Iterator[Proxy]:
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.database.SILENCE_S", 1.0)
+    monkeypatch.setattr("worker.database.engine.SILENCE_S", 1.0)
 
 
 @pytest.fixture
 def proxied_postgres(
     postgres: Engine, postgres_proxy: Proxy, monkeypatch: pytest.MonkeyPatch, _impatient: None
 ) -> Iterator[Engine]:
-    monkeypatch.setattr("worker.database.CONNECT_TIMEOUT_S", 2)
+    monkeypatch.setattr("worker.database.engine.CONNECT_TIMEOUT_S", 2)
     engine = open_engine(
         f"postgresql+psycopg://postgres@127.0.0.1:{postgres_proxy.port}/{postgres.url.database}?sslmode=disable"
     )

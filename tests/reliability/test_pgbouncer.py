@@ -16,8 +16,8 @@ from tests import oracle
 from tests.reliability.load import Load
 from tests.reliability.servers import own_postgres
 from tests.workers import eventually, running_worker, url_of
-from worker.database import open_engine, transaction
-from worker.db_init import Outcome, bring_up_schema
+from worker.database.engine import open_engine, transaction
+from worker.database.schema import Outcome, bring_up_schema
 from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError
 from worker.local.valkey import free_port

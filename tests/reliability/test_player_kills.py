@@ -11,7 +11,7 @@ from sqlalchemy import Engine, func, select
 from tests.reliability.proxy import Proxy, proxied
 from tests.workers import running
 from worker.client import Client
-from worker.database import snapshot
+from worker.database.engine import snapshot
 from worker.drain import Drain
 from worker.models import PlayHistory
 from worker.stream import EventStream

@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from tests.reliability.rig import REDIS_PASSWORD, Rig
 from tests.workers import eventually
-from worker.database import transaction
+from worker.database.engine import transaction
 from worker.errors import StreamUnavailableError
 from worker.keys import GROUP, RECORD_QUEUE, STREAM
 

@@ -23,7 +23,7 @@ from tests import oracle
 from tests.reliability.servers import Valkey, own_valkey
 from tests.strategies import events, payload
 from worker.attempts import Turn
-from worker.database import transaction
+from worker.database.engine import transaction
 from worker.drain import Drain, Tally
 from worker.entries import Batch
 from worker.errors import DatabaseUnavailableError

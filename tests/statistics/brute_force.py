@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from sqlalchemy import Engine, select
 
-from worker.database import snapshot
+from worker.database.engine import snapshot
 from worker.models import ListeningHour, PlayHistory, Preference, Song, SongDay, User
 from worker.statistics.periods import Period, Span
 

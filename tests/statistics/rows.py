@@ -9,7 +9,7 @@ from sqlalchemy import Engine, delete, select, union_all
 
 from tests.statistics import brute_force
 from tests.strategies import accepted, play
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.models import Base
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.listen_rule import ListenRule

@@ -12,7 +12,7 @@ from tests.statistics import brute_force
 from tests.statistics.rows import RULE, assert_exact, record
 from tests.strategies import event_id, play, preference, song
 from worker.contract.identity import album_identity, artist_identity
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.models import (
     ChartPlace,
     ListeningHour,

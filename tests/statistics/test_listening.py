@@ -10,7 +10,7 @@ from sqlalchemy import Engine, delete, insert, select, text, update
 from tests.statistics import brute_force, rows
 from tests.statistics.rows import RULE, record
 from tests.strategies import event_id, play, preference, song
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.models import ListeningHour, PlayHistory, Song, StaleDay, StaleHistory, User
 from worker.statistics import local_time, unswept
 from worker.statistics.days import days

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event, update
 from tests.clients import NOWHERE
 from tests.commands import Zik, zik_at
 from tests.strategies import NOW, accepted, play, preference, song
-from worker.database import STATEMENT_TIMEOUT_MS, transaction
+from worker.database.engine import STATEMENT_TIMEOUT_MS, transaction
 from worker.escaping import printable
 from worker.models import Song
 from worker.recorders.batch import Known, record_batch

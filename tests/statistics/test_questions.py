@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, select
 
 from tests.statistics.plain import Heard, Name, Plain, canonical, is_listen, local_time, per
 from tests.strategies import NOW, ON_DATABASE, accepted, play, preference, undone
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.models import Song, User
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.charts import refresh_charts

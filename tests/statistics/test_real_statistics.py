@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from tests.statistics.plain import Heard, Name, Plain, canonical, is_listen
 from worker.contract.codec import decode
 from worker.contract.events import Accepted
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.recorders.batch import Known, record_batch
 from worker.statistics.clock import clock
 from worker.statistics.days import days

@@ -16,7 +16,7 @@ from tests.statistics import brute_force
 from tests.statistics.rows import RULE, assert_exact, emptied, record, told, told_of_everyone
 from tests.strategies import event_id, play, preference, song
 from worker.contract.identity import album_identity, artist_identity
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.models import PlayHistory, Preference, Song, User
 from worker.statistics import rollups
 from worker.statistics.charts import chart, refresh_charts

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, event, func, select, update
 
 from tests.statistics.rows import RULE, assert_exact, record
 from tests.strategies import accepted, event_id, play, preference, song
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.models import Song, SongDay, StaleChart, StaleDay, StaleHistory, User
 from worker.recorders.batch import Known, record_batch
 from worker.statistics import charts, ranking, rollups

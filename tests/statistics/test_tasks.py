@@ -12,7 +12,7 @@ from tests.statistics.rows import RULE, assert_exact, record
 from tests.strategies import event_id, payload, play, song
 from tests.workers import count, eventually, running, running_worker, url_of
 from worker.celery import app, make_app
-from worker.database import snapshot, transaction
+from worker.database.engine import snapshot, transaction
 from worker.keys import (
     AGGREGATE_LISTENING,
     FIELD,

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from tests.strategies import CANARY
-from worker.database import open_engine, snapshot, transaction
+from worker.database.engine import open_engine, snapshot, transaction
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, RowRefusedError, ZikError
 from worker.models import DeadLetter, User
 
@@ -40,7 +40,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @pytest.fixture
 def impatient_sqlite(sqlite: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    monkeypatch.setattr("worker.database.LOCK_TIMEOUT_MS", 20)
+    monkeypatch.setattr("worker.database.engine.LOCK_TIMEOUT_MS", 20)
     engine = open_engine(str(sqlite.url))
     yield engine
     engine.dispose()

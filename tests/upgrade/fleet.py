@@ -17,8 +17,8 @@ from tests.reliability.servers import Postgres, Valkey, own_postgres, own_valkey
 from tests.statistics.rows import RULE, assert_exact
 from tests.upgrade.listening import Listening
 from tests.workers import ROOT, Process, count, eventually, running, running_worker
-from worker.database import open_engine, snapshot
-from worker.db_init import current_revision
+from worker.database.engine import open_engine, snapshot
+from worker.database.schema import current_revision
 from worker.statistics.charts import refresh_charts
 from worker.statistics.refresh import refresh
 from worker.statistics.verify import verify

@@ -14,8 +14,8 @@ from sqlalchemy import Engine, text
 
 from tests.workers import eventually
 from worker import db_init
-from worker.database import opened_engine, snapshot, transaction
-from worker.db_init import Bootstrap, Outcome, _alembic, bring_up_schema, current_revision
+from worker.database.engine import opened_engine, snapshot, transaction
+from worker.database.schema import Bootstrap, Outcome, _alembic, bring_up_schema, current_revision
 from worker.errors import DatabaseUnavailableError
 
 _NEW_SONG: Final = text("INSERT INTO songs (identity, title, artist) VALUES (gen_random_uuid(), 'Parabola', 'Tool')")

@@ -19,8 +19,8 @@ from tests.strategies import event_id, play, preference
 from tests.upgrade.fleet import assert_statistics
 from tests.upgrade.listening import Listening
 from tests.workers import ROOT
-from worker.database import snapshot, transaction
-from worker.db_init import _alembic, bring_up_schema
+from worker.database.engine import snapshot, transaction
+from worker.database.schema import _alembic, bring_up_schema
 from worker.statistics.refresh import refresh
 
 SQUAWK: Final = Path(sysconfig.get_path("scripts")) / "squawk"

@@ -15,8 +15,8 @@ from tests.upgrade.fleet import Fleet, assert_statistics
 from tests.upgrade.listening import Listening
 from tests.workers import Process, count, eventually, running_worker, url_of
 from worker.contract.identity import album_identity, artist_identity
-from worker.database import snapshot
-from worker.db_init import newest_revision
+from worker.database.engine import snapshot
+from worker.database.schema import newest_revision
 from worker.models import Song
 from worker.statistics.refresh import refresh
 from worker.stream import EventStream

@@ -11,7 +11,7 @@ from tests.statistics.rows import RULE
 from tests.upgrade.fleet import Fleet, assert_statistics
 from tests.workers import Process, eventually
 from worker.celery import make_app
-from worker.db_init import newest_revision
+from worker.database.schema import newest_revision
 from worker.keys import MAINTENANCE_OF_0_1
 from worker.settings import load_settings
 from worker.statistics.refresh import refresh

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from worker import dead_letters
 from worker.books import Outcome
 from worker.cli.terminal import MOST_ROWS, AsJson, console, print_json, say
-from worker.database import opened_engine
+from worker.database.engine import opened_engine
 from worker.errors import Reason, ZikError
 from worker.escaping import printable
 from worker.models import DeadLetter

@@ -15,8 +15,8 @@ from worker.books import Books
 from worker.cli.terminal import books_table, console, plain, progress, say
 from worker.cli.up import stopped_by_signals
 from worker.contract.codec import encode
-from worker.database import opened_engine, snapshot
-from worker.db_init import bring_up_schema
+from worker.database.engine import opened_engine, snapshot
+from worker.database.schema import bring_up_schema
 from worker.errors import ZikError
 from worker.local.folder import claimed
 from worker.local.services import worker_and_beat

@@ -3,7 +3,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from worker.cli.terminal import AsJson, console, print_json
-from worker.database import opened_engine
+from worker.database.engine import opened_engine
 from worker.doctor import Finding, examine
 from worker.settings import load_settings
 from worker.stream import EventStream

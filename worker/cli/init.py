@@ -1,6 +1,6 @@
 from worker.cli.terminal import AsJson, print_json, say
-from worker.database import opened_engine
-from worker.db_init import bring_up_schema
+from worker.database.engine import opened_engine
+from worker.database.schema import bring_up_schema
 from worker.settings import load_settings, without_password
 
 

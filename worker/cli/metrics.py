@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, start_http_server
 
-from worker.database import opened_engine
+from worker.database.engine import opened_engine
 from worker.errors import ZikError
 from worker.logs import set_up_logs
 from worker.metrics import ZikCollector

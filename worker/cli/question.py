@@ -14,7 +14,7 @@ from rich.console import RenderableType
 from sqlalchemy import Connection
 
 from worker.cli.terminal import MOST_ROWS, console, errors, print_json
-from worker.database import opened_engine, patient, snapshot
+from worker.database.engine import opened_engine, patient, snapshot
 from worker.escaping import JOINERS, printable
 from worker.report.wording import span_name
 from worker.settings import Settings, load_settings

@@ -7,7 +7,7 @@ import typer
 from sqlalchemy import Engine
 
 from worker.cli.terminal import AsJson, console, print_json, say
-from worker.database import opened_engine, transaction
+from worker.database.engine import opened_engine, transaction
 from worker.failpoints import arm
 from worker.report.wording import amount
 from worker.settings import Settings, load_settings

@@ -11,7 +11,7 @@ from rich.text import Text
 from worker.cli.pace import Pace
 from worker.cli.picture import status_picture
 from worker.cli.terminal import AsJson, console, print_json
-from worker.database import opened_engine
+from worker.database.engine import opened_engine
 from worker.errors import StreamUnavailableError
 from worker.overview import Overview, overview
 from worker.settings import Settings, load_settings

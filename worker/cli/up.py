@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import typer
 
 from worker.cli.terminal import console, errors, say
-from worker.database import opened_engine
-from worker.db_init import bring_up_schema
+from worker.database.engine import opened_engine
+from worker.database.schema import bring_up_schema
 from worker.errors import ZikError
 from worker.local.folder import claimed
 from worker.local.process import LocalProcess

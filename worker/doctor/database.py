@@ -7,8 +7,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from worker import dead_letters
-from worker.database import snapshot
-from worker.db_init import current_revision, newest_revision
+from worker.database.engine import snapshot
+from worker.database.schema import current_revision, newest_revision
 from worker.doctor.finding import Finding
 from worker.errors import ZikError
 

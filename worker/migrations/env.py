@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from worker.database import MIGRATION_LOCK_TIMEOUT_MS, open_engine, patient
+from worker.database.engine import MIGRATION_LOCK_TIMEOUT_MS, open_engine, patient
 from worker.models import Base
 from worker.settings import load_settings
 

@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from worker.books import Outcome
 from worker.contract.events import Play
-from worker.recorders.copy import copy_rows
-from worker.recorders.rows import Statement, instant, read_instant
+from worker.database.copy import copy_rows
+from worker.database.statement import Statement, instant, read_instant
 
 _COPIED: Final = {
     "user_id": "int8",

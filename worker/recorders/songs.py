@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from worker.contract.events import SongName, SongRef
 from worker.contract.identity import album_identity, artist_identity
-from worker.recorders.rows import Statement
+from worker.database.statement import Statement
 
 _COLUMNS: Final = {
     "identity": "uuid",

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 from uuid_utils import uuid7
 
 from worker.contract.events import local_days
-from worker.recorders.copy import copy_rows
-from worker.recorders.rows import Statement
+from worker.database.copy import copy_rows
+from worker.database.statement import Statement
 
 _COPIED: Final = {"user_id": "int8", "day": "date", "mark": "bytea"}
 _INSERT: Final = Statement(

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from worker.recorders.rows import Statement
+from worker.database.statement import Statement
 
 _COLUMNS: Final = {"username": "text"}
 

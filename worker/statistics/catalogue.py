@@ -5,8 +5,8 @@ from typing import Final
 from sqlalchemy import Connection, and_, or_, select
 
 from worker.contract.identity import album_identity, artist_identity
+from worker.database.statement import Statement
 from worker.models import Song
-from worker.recorders.rows import Statement
 
 _UNFILED: Final = or_(Song.artist_identity.is_(None), and_(Song.album_identity.is_(None), Song.album.is_not(None)))
 _FILE: Final = Statement(

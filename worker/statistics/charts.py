@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, delete, insert, literal, select, text, tuple_
 
-from worker.database import patient, snapshot, transaction
+from worker.database.engine import patient, snapshot, transaction
 from worker.models import ChartPlace, StaleChart
 from worker.statistics.listening import Swept
 from worker.statistics.periods import Period, Span, spans_of

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from sqlalchemy import Connection, select
 
+from worker.database.statement import instant
 from worker.models import Preference
-from worker.recorders.rows import instant
 
 TIMEZONE: Final = "timezone"
 _DAY: Final = timedelta(days=1)

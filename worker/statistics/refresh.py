@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from worker.database import patient, transaction
+from worker.database.engine import patient, transaction
 from worker.statistics.catalogue import file_songs
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import UserDay

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Subquery
 
+from worker.database.statement import Statement
 from worker.failpoints import Point, pass_by
 from worker.models import ListeningHour, SongDay
-from worker.recorders.rows import Statement
 from worker.statistics.listen_rule import IS_LISTEN, ListenRule
 from worker.statistics.local_time import LOCAL_WORDS, WINDOW_COLUMNS, UserDay, windows, zones_of
 

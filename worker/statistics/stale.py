@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, tuple_
 from uuid_utils import uuid7
 
+from worker.database.statement import Statement, instant
 from worker.models import ChartPlace, PlayHistory, StaleDay, StaleHistory, User
-from worker.recorders.rows import Statement, instant
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups import day_rows
 from worker.statistics.waiting import DAY_WORDS, days_of_histories

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import CTE, Connection, Date, Integer, Text, func, select
 
+from worker.database.statement import Statement
 from worker.models import ListeningHour, SongDay, StaleDay, StaleHistory
-from worker.recorders.rows import Statement
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import LOCAL_WORDS, ZONE_COLUMNS, zone_rows
 from worker.statistics.rollups import columns_of, counted

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, exists, func, select, union
 
-from worker.database import patient, snapshot
+from worker.database.engine import patient, snapshot
+from worker.database.statement import Statement
 from worker.models import ChartPlace, ListeningHour, PlayHistory, SongDay, StaleChart, StaleDay, StaleHistory, User
-from worker.recorders.rows import Statement
 from worker.statistics.charts import LENGTH, chart
 from worker.statistics.listen_rule import IS_LISTEN, ListenRule
 from worker.statistics.listening import Swept

@@ -2,7 +2,7 @@ from functools import partial
 
 from worker.bootsteps import waiting
 from worker.celery import app
-from worker.database import opened_engine
+from worker.database.engine import opened_engine
 from worker.errors import ZikError
 from worker.keys import AGGREGATE_LISTENING, STATISTICS_QUEUE
 from worker.measures import of_aggregation

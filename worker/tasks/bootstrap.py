@@ -1,6 +1,6 @@
 from worker.celery import app
-from worker.database import opened_engine
-from worker.db_init import bring_up_schema
+from worker.database.engine import opened_engine
+from worker.database.schema import bring_up_schema
 from worker.errors import DatabaseUnavailableError
 from worker.keys import BOOTSTRAP_SCHEMA
 

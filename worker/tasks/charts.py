@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 from worker.celery import app
-from worker.database import opened_engine
+from worker.database.engine import opened_engine
 from worker.keys import REFRESH_CHARTS
 from worker.outage import Patience
 from worker.statistics import charts

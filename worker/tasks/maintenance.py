@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 from worker import dead_letters
 from worker.celery import app
-from worker.database import opened_engine
+from worker.database.engine import opened_engine
 from worker.keys import MAINTENANCE, MAINTENANCE_OF_0_1
 from worker.stream import EventStream
 

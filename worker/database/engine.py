@@ -6,12 +6,16 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DataError, DBAPIError, StatementError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
-from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, RowRefusedError, ZikError
-from worker.silence import ImpatientConnection
+from worker.database.connection import ImpatientConnection
+from worker.database.sqlstate import (
+    _sqlite_meaning,
+    meaning_of,
+)
+from worker.errors import RowRefusedError
 
 # A batch takes tens of milliseconds. A statement that needs seconds is stuck behind a lock or a sick disk, and
 # giving up costs nothing: the entries stay pending. Both lie well below the time limit of a task.
@@ -24,21 +28,6 @@ CONNECT_TIMEOUT_S: Final = 5
 # A server that lives has answered by then, if only with an error.
 SILENCE_S: Final = STATEMENT_TIMEOUT_MS / 1000 + 5
 
-# SQLSTATE classes and codes, after PostgreSQL's appendix A. A code counts before its class.
-_UNAVAILABLE: Final = {
-    "08", "40", "53", "57", "58", "XX",
-    "25006", "25P02", "25P03", "25P04", "28000", "28P01", "3D000", "55P03", "55006",
-}  # fmt: skip
-_LOCKED: Final = {"40001", "40P01", "55P03", "SQLITE_BUSY"}
-_MISUSED: Final = {"42", "3F"}
-_ROW_REFUSED: Final = {"22", "23"}
-
-_SQLITE_UNAVAILABLE: Final = {
-    "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN",
-    "SQLITE_PROTOCOL", "SQLITE_NOMEM", "SQLITE_INTERRUPT", "SQLITE_SCHEMA",
-}  # fmt: skip
-_SQLITE_MISUSED: Final = {"SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_PERM", "SQLITE_AUTH"}
-_SQLITE_ROW_REFUSED: Final = {"SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH", "SQLITE_RANGE"}
 
 # What writes in a hurry finds rows by key. Left alone, PostgreSQL plans the checks of foreign keys while there are few
 # users and songs, by reading all of them, and keeps to it until autovacuum comes by, however many there are by then.
@@ -152,46 +141,6 @@ def _translated() -> Iterator[None]:
     except (StatementError, OverflowError, UnicodeEncodeError) as error:
         # The driver could not even write the row down.
         raise RowRefusedError(f"the driver refused a value ({type(error).__name__})") from None
-
-
-def meaning_of(error: DBAPIError) -> ZikError:
-    """Class an error by SQLSTATE and by whether the connection was lost, never by the driver's exception class.
-
-    An error that fits nowhere, such as too many parameters, is a bug of ours: `DatabaseMisusedError`, never retried
-    without an operator seeing it.
-    """
-    if isinstance(error.orig, sqlite3.Error):
-        return _sqlite_meaning(error.orig)
-    code = getattr(error.orig, "sqlstate", None) or ""
-    if not code and (error.connection_invalidated or error.statement is None):
-        return DatabaseUnavailableError(f"no connection to the database: {_first_line(error.orig)}")
-    if not code and isinstance(error, DataError):
-        return RowRefusedError("the driver refused a value")
-    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
-    return _classed(code, code if code in _UNAVAILABLE else code[:2], f"constraint {constraint}" if constraint else "")
-
-
-def _sqlite_meaning(error: sqlite3.Error) -> ZikError:
-    code = getattr(error, "sqlite_errorname", "") or type(error).__name__
-    # Extended codes begin with the primary one: SQLITE_BUSY_SNAPSHOT, SQLITE_CONSTRAINT_UNIQUE.
-    return _classed(code, "_".join(code.split("_")[:2]), str(error))
-
-
-def _classed(code: str, family: str, detail: str) -> ZikError:
-    text = f"{code or 'no SQLSTATE'}{f': {detail}' if detail else ''}"
-    if family in _UNAVAILABLE | _SQLITE_UNAVAILABLE:
-        return DatabaseUnavailableError(f"the database cannot work now ({text})", is_locked=code in _LOCKED)
-    if family in _ROW_REFUSED | _SQLITE_ROW_REFUSED:
-        return RowRefusedError(f"the database refused a row ({text})")
-    if family in _MISUSED | _SQLITE_MISUSED:
-        return DatabaseMisusedError(
-            f"the schema or the permissions do not fit this version of zik ({text}): run `zik init`, then `zik doctor`"
-        )
-    return DatabaseMisusedError(f"an error that zik does not know ({text}): please report it")
-
-
-def _first_line(error: object) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, record: object) -> None:

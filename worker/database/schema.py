@@ -1,0 +1,165 @@
+"""Bring the schema up, from any number of processes at once."""
+
+import logging
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential, wait_random
+
+from worker.database.engine import patient, transaction, write_ahead
+from worker.errors import DatabaseMisusedError, DatabaseUnavailableError
+from worker.failpoints import Point, pass_by
+from worker.models import Base
+
+logger = logging.getLogger(__name__)
+
+
+# Any constant will do, as long as every process of every release takes the same one.
+_ADVISORY_LOCK: Final = 0x7A696B01
+
+
+# Between two attempts to lock the tables the recorders catch up with what they were held up from.
+_GIVE_UP_S: Final = 60.0
+
+
+_PAUSE: Final = wait_exponential(multiplier=1, max=8) + wait_random(0, 1)
+
+
+class Outcome(StrEnum):
+    CREATED = "created"
+    UPGRADED = "upgraded"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """What bringing the schema up came to. `revision` is the schema's version now."""
+
+    outcome: Outcome
+    revision: str
+    was: str | None
+    tables: int
+
+    def __str__(self) -> str:
+        match self.outcome:
+            case Outcome.CREATED:
+                return f"created {self.tables} tables, schema {self.revision}"
+            case Outcome.UPGRADED:
+                return f"upgraded the schema from {self.was} to {self.revision}"
+            case Outcome.UNCHANGED:
+                return f"nothing to do, schema {self.revision} is in place"
+
+
+def newest_revision() -> str:
+    """The schema that this code is written for."""
+    return ScriptDirectory.from_config(_alembic()).get_current_head() or ""
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The schema that the database has, or None where zik has never been set up."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def bring_up_schema(engine: Engine) -> Bootstrap:
+    """Create or upgrade the schema in one transaction, under a lock that makes other bootstraps wait.
+
+    Existing tables and rows are left alone. Killed midway, it leaves the database as it was. Where others hold the
+    tables, it lets go of everything after two seconds, so that nobody queues up behind it for longer, and tries again
+    for a minute.
+
+    Raises:
+        DatabaseUnavailableError: try again later; another transaction or bootstrap may hold the lock.
+        DatabaseMisusedError: the role may not create tables.
+    """
+    _prepare_file(engine)
+    attempts = Retrying(
+        retry=retry_if_exception(_is_locked),
+        stop=stop_after_delay(_GIVE_UP_S),
+        wait=_PAUSE,
+        before_sleep=_say_why,
+        reraise=True,
+    )
+    try:
+        return attempts(_attempt, engine)
+    except DatabaseUnavailableError as error:
+        if engine.dialect.name == "postgresql" and error.is_locked:
+            raise DatabaseUnavailableError(f"{error}: {_WHO_HOLDS_IT}", is_locked=True) from None
+        raise
+
+
+_WHO_HOLDS_IT: Final = (
+    "others have held tables of zik for a minute, and nothing was changed. Look who: `SELECT pid, usename, xact_start, "
+    "query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start`; let that end, or end it with "
+    "`SELECT pg_terminate_backend(pid)`; then run `zik init` again"
+)
+
+
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error, DatabaseUnavailableError) and error.is_locked
+
+
+def _say_why(state: RetryCallState) -> None:
+    logger.warning("others hold a table of zik: nothing was changed, trying again in %.0f s", state.upcoming_sleep)
+
+
+def _attempt(engine: Engine) -> Bootstrap:
+    with transaction(patient(engine)) as session:
+        connection = session.connection()
+        if engine.dialect.name == "postgresql":
+            # Waited for patiently, because nobody but another bootstrap stands in this queue.
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        return _bring_up(connection)
+
+
+def _bring_up(connection: Connection) -> Bootstrap:
+    was, newest = current_revision(connection), newest_revision()
+    before = set(inspect(connection).get_table_names())
+    if was is not None and was not in _known_revisions():
+        raise DatabaseMisusedError(
+            f"the database has schema {was}, which this version of zik (schema {newest}) does not know: upgrade zik"
+        )
+    if was == newest:
+        return Bootstrap(Outcome.UNCHANGED, newest, was, 0)
+    config = _alembic(connection)
+    if was is None and connection.dialect.name == "sqlite":
+        Base.metadata.create_all(connection)
+        command.stamp(config, "head")
+    elif was is None and (strangers := before & set(Base.metadata.tables)):
+        raise DatabaseMisusedError(
+            f"the tables {', '.join(sorted(strangers))} are there, but no schema version: if zik made them, say which "
+            "with `alembic stamp REVISION`, else give zik a database of its own"
+        )
+    else:
+        command.upgrade(config, "head")
+    pass_by(Point.MID_BOOTSTRAP)
+    created = set(Base.metadata.tables) - before
+    return Bootstrap(Outcome.UPGRADED if was else Outcome.CREATED, newest, was, len(created))
+
+
+def _alembic(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", "worker:migrations")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _prepare_file(engine: Engine) -> None:
+    """Make the folder of a SQLite file, and set what stays with the file."""
+    if engine.dialect.name != "sqlite":
+        return
+    try:
+        Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnavailableError(f"cannot make the folder of {engine.url.database}: {error.strerror}") from None
+    write_ahead(engine)
