@@ -11,10 +11,9 @@ from sqlalchemy import Engine
 
 from tests.strategies import payload, play
 from tests.workers import eventually, full
-from worker.bootsteps import Bell, ring
-from worker.celery import ZikCelery, make_app
-from worker.drain import Drain
-from worker.keys import (
+from worker.celery.application import ZikCelery, make_app
+from worker.celery.bootsteps import Bell, ring
+from worker.celery.names import (
     AGGREGATE_LISTENING,
     BOOTSTRAP_SCHEMA,
     MAINTENANCE,
@@ -24,6 +23,7 @@ from worker.keys import (
     REFRESH_CHARTS,
     STATISTICS_QUEUE,
 )
+from worker.drain import Drain
 from worker.outage import Patience
 from worker.settings import load_settings
 from worker.stream import EventStream
@@ -42,7 +42,7 @@ def app(redis_url: str) -> Iterator[ZikCelery]:
 @pytest.fixture
 def bell(app: ZikCelery, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bell]:
     """A bell that rings twenty times a second."""
-    monkeypatch.setattr("worker.bootsteps.RING_S", 0.05)
+    monkeypatch.setattr("worker.celery.bootsteps.RING_S", 0.05)
     worker = SimpleNamespace(app=app)
     bell = Bell(worker)
     yield bell

@@ -4,7 +4,7 @@ import pytest
 import redis
 from kombu import Connection, Consumer, Queue
 
-from worker.broker import use_sieve
+from worker.celery.transport import use_sieve
 
 
 def test_an_acknowledgement_that_redis_refuses_gives_the_slot_back(

@@ -23,7 +23,7 @@ import yaml
 
 from tests.reliability.servers import Postgres, Valkey, own_postgres
 from tests.workers import ROOT, Process, count, eventually, plays, running
-from worker.celery import app
+from worker.celery.application import app
 from worker.client import Client
 from worker.database.engine import open_engine
 from worker.local.valkey import free_port

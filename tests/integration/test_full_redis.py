@@ -9,8 +9,8 @@ from kombu.exceptions import OperationalError
 from sqlalchemy import Engine
 
 from tests.workers import count, eventually, full, plays, running_worker, url_of
-from worker.bootsteps import drain_if_full, ring
-from worker.celery import make_app
+from worker.celery.application import make_app
+from worker.celery.bootsteps import drain_if_full, ring
 from worker.database.engine import open_engine
 from worker.errors import StreamFullError
 from worker.relief import relieve

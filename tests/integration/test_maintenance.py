@@ -6,7 +6,7 @@ from sqlalchemy import Engine, func, select, update
 
 from tests.strategies import payload, play
 from tests.workers import url_of
-from worker.celery import app
+from worker.celery.application import app
 from worker.database.engine import snapshot, transaction
 from worker.drain import Drain
 from worker.models import DeadLetter

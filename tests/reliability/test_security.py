@@ -17,9 +17,10 @@ from sqlalchemy import Engine
 from tests.reliability.rig import LISTENING, ROLES, SECRETS, Rig
 from tests.reliability.servers import Valkey, own_valkey
 from tests.workers import ROOT, count, eventually, play, running, running_worker, url_of
+from worker.celery.names import MAINTENANCE_QUEUE
 from worker.client import Client
 from worker.drain import Drain
-from worker.keys import BOOKS, FIELD, MAINTENANCE_QUEUE, STREAM
+from worker.keys import BOOKS, FIELD, STREAM
 from worker.stream import EventStream
 
 ACL: Final = ROOT / "docs" / "redis.acl"

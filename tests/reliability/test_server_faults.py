@@ -18,9 +18,10 @@ from sqlalchemy import text
 
 from tests.reliability.rig import REDIS_PASSWORD, Rig
 from tests.workers import eventually
+from worker.celery.names import RECORD_QUEUE
 from worker.database.engine import transaction
 from worker.errors import StreamUnavailableError
-from worker.keys import GROUP, RECORD_QUEUE, STREAM
+from worker.keys import GROUP, STREAM
 
 FULL = pytest.mark.full
 

@@ -11,17 +11,10 @@ from sqlalchemy import Engine, func, select, text
 from tests.statistics.rows import RULE, assert_exact, record
 from tests.strategies import event_id, payload, play, song
 from tests.workers import count, eventually, running, running_worker, url_of
-from worker.celery import app, make_app
+from worker.celery.application import app, make_app
+from worker.celery.names import AGGREGATE_LISTENING, MAINTENANCE_QUEUE, RECORD_QUEUE, REFRESH_CHARTS, STATISTICS_QUEUE
 from worker.database.engine import snapshot, transaction
-from worker.keys import (
-    AGGREGATE_LISTENING,
-    FIELD,
-    MAINTENANCE_QUEUE,
-    RECORD_QUEUE,
-    REFRESH_CHARTS,
-    STATISTICS_QUEUE,
-    STREAM,
-)
+from worker.keys import FIELD, STREAM
 from worker.measures import last_aggregation_at
 from worker.models import ChartPlace, ListeningHour, StaleDay
 from worker.settings import load_settings

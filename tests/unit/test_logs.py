@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from worker.keys import BOOTSTRAP_SCHEMA, RECORD_EVENTS
-from worker.logs import _SameFailure, hide_noise, write_lines
+from worker.celery.log_filters import _SameFailure, hide_noise
+from worker.celery.names import BOOTSTRAP_SCHEMA, RECORD_EVENTS
+from worker.logs import write_lines
 
 NOISY = ("celery.worker.strategy", "celery.app.trace")
 

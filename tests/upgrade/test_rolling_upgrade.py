@@ -10,9 +10,9 @@ from celery import Celery
 from tests.statistics.rows import RULE
 from tests.upgrade.fleet import Fleet, assert_statistics
 from tests.workers import Process, eventually
-from worker.celery import make_app
+from worker.celery.application import make_app
+from worker.celery.names import MAINTENANCE_OF_0_1
 from worker.database.schema import newest_revision
-from worker.keys import MAINTENANCE_OF_0_1
 from worker.settings import load_settings
 from worker.statistics.refresh import refresh
 

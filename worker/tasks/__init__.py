@@ -1,6 +1,6 @@
 """The Celery tasks: thin shells that find their resources and call one function."""
 
-from worker.tasks import measured
+from worker.celery import task_metrics as measured
 from worker.tasks.aggregate import aggregate_listening
 from worker.tasks.bootstrap import bootstrap_schema
 from worker.tasks.charts import refresh_charts

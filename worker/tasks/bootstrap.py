@@ -1,8 +1,8 @@
-from worker.celery import app
+from worker.celery.application import app
+from worker.celery.names import BOOTSTRAP_SCHEMA
 from worker.database.engine import opened_engine
 from worker.database.schema import bring_up_schema
 from worker.errors import DatabaseUnavailableError
-from worker.keys import BOOTSTRAP_SCHEMA
 
 
 # Asked for once as a worker starts, so it is tried until the database is there.

@@ -1,8 +1,8 @@
 from datetime import UTC, datetime
 
-from worker.celery import app
+from worker.celery.application import app
+from worker.celery.names import REFRESH_CHARTS
 from worker.database.engine import opened_engine
-from worker.keys import REFRESH_CHARTS
 from worker.outage import Patience
 from worker.statistics import charts
 

@@ -2,9 +2,9 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 from worker import dead_letters
-from worker.celery import app
+from worker.celery.application import app
+from worker.celery.names import MAINTENANCE, MAINTENANCE_OF_0_1
 from worker.database.engine import opened_engine
-from worker.keys import MAINTENANCE, MAINTENANCE_OF_0_1
 from worker.stream import EventStream
 
 logger = logging.getLogger(__name__)

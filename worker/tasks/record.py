@@ -2,10 +2,10 @@ import logging
 import time
 from typing import Any
 
-from worker.bootsteps import ring
-from worker.celery import app
-from worker.keys import RECORD_EVENTS
-from worker.tasks.process import drain_of
+from worker.celery.application import app
+from worker.celery.bootsteps import ring
+from worker.celery.names import RECORD_EVENTS
+from worker.celery.pool_process import drain_of
 
 logger = logging.getLogger(__name__)
 

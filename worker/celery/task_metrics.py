@@ -10,7 +10,7 @@ from typing import Any
 from celery.signals import task_postrun, task_prerun
 from celery.states import FAILURE
 
-from worker.celery import app
+from worker.celery.application import app
 from worker.errors import ZikError
 from worker.measures import of_task
 from worker.stream import EventStream

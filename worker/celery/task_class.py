@@ -11,7 +11,7 @@ from celery.worker.strategy import default
 class ZikTask(Task):  # type: ignore[type-arg]  # Generic only to the type checker.
     """A task whose messages are checked before the worker believes them."""
 
-    Strategy = "worker.strategy:refuse_nonsense"
+    Strategy = "worker.celery.task_class:refuse_nonsense"
 
 
 def refuse_nonsense(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., None]:

@@ -9,7 +9,7 @@ from typing import Any
 from billiard.process import current_process
 from celery.signals import worker_shutting_down
 
-from worker.celery import app
+from worker.celery.application import app
 from worker.drain import Drain, open_drain
 from worker.outage import Patience
 

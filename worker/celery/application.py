@@ -9,10 +9,9 @@ from celery.signals import after_setup_logger, after_setup_task_logger, worker_r
 from celery.utils.log import get_multiprocessing_logger
 from kombu import Exchange, Queue
 
-from worker.bootsteps import Bell, Relief
-from worker.broker import use_sieve
-from worker.errors import SettingsError
-from worker.keys import (
+from worker.celery.bootsteps import Bell, Relief
+from worker.celery.log_filters import hide_noise
+from worker.celery.names import (
     AGGREGATE_LISTENING,
     BOOTSTRAP_SCHEMA,
     MAINTENANCE,
@@ -22,7 +21,9 @@ from worker.keys import (
     REFRESH_CHARTS,
     STATISTICS_QUEUE,
 )
-from worker.logs import hide_noise, write_lines
+from worker.celery.transport import use_sieve
+from worker.errors import SettingsError
+from worker.logs import write_lines
 from worker.settings import Settings, load_settings
 
 _HOUR_S = 3600.0
@@ -52,7 +53,7 @@ class QuietWorker(Worker):
 class ZikCelery(Celery):
     """A Celery application that knows the settings of zik."""
 
-    task_cls = "worker.strategy:ZikTask"
+    task_cls = "worker.celery.task_class:ZikTask"
     settings: Settings
 
     @property

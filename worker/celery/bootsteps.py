@@ -11,8 +11,8 @@ from typing import Any
 from celery import bootsteps
 from kombu.exceptions import ChannelError
 
+from worker.celery.names import RECORD_EVENTS, RECORD_QUEUE
 from worker.errors import StreamUnavailableError
-from worker.keys import RECORD_EVENTS, RECORD_QUEUE
 from worker.relief import relieve
 from worker.settings import Settings
 from worker.stream import EventStream
