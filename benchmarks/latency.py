@@ -16,7 +16,7 @@ from benchmarks.machine import machine
 from benchmarks.report import Line, Report
 from benchmarks.rounds import Measured, console
 from benchmarks.servers import Servers, running_servers
-from worker.keys import FIELD, STREAM
+from worker.stream.keys import FIELD, STREAM
 
 RATES: Final = (100, 1_000, 10_000)
 _LOOK_EVERY_S: Final = 0.001

@@ -18,7 +18,7 @@ from benchmarks.report import Line, Report
 from benchmarks.rounds import Measured, console
 from benchmarks.servers import Servers, running_servers
 from worker.client import Client
-from worker.keys import FIELD, STREAM
+from worker.stream.keys import FIELD, STREAM
 
 _WAITING: Final = 200_000
 _LOT: Final = 1_000

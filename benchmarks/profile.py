@@ -13,8 +13,8 @@ from benchmarks.report import Line, Report
 from benchmarks.rounds import Measured
 from benchmarks.servers import Servers, running_servers
 from worker.drain import Drain, opened_drain
-from worker.measures import PHASE_SECONDS
 from worker.settings import load_settings
+from worker.stream.measurements import PHASE_SECONDS
 
 _UNIT: Final = "µs/event"
 _CONSUMER: Final = "profile"

@@ -20,7 +20,7 @@ from benchmarks.report import Line, Report
 from benchmarks.rounds import alternate
 from benchmarks.servers import Servers, running_servers
 from worker.client import Client
-from worker.keys import FIELD, STREAM
+from worker.stream.keys import FIELD, STREAM
 
 BATCHES: Final = (100, 500, 1_000, 5_000)
 # What the player does between two calls. It keeps the processor busy: one that sleeps takes 50 µs for any call at all.

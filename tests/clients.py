@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from worker.client import AsyncClient, Client
-from worker.keys import FIELD, STREAM
+from worker.stream.keys import FIELD, STREAM
 
 # A kind, and whether its calls return before the event is sent.
 KINDS: Final = {"client": False, "sync client": True, "async client": False, "sync async client": True}

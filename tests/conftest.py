@@ -20,7 +20,7 @@ from worker.database.engine import open_engine, transaction
 from worker.database.schema import bring_up_schema
 from worker.models import Base
 from worker.settings import Settings, load_settings
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 # A shell that runs this in the background has Ctrl-C ignored, and so would every process that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

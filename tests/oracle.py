@@ -17,7 +17,7 @@ from worker.errors import InvalidEventError
 from worker.models import DeadLetter, PlayHistory, Song, User
 from worker.models import Favorite as FavoriteRow
 from worker.models import Preference as PreferenceRow
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 PlayKey = tuple[str, str, datetime, datetime | None]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -20,9 +20,9 @@ from worker.database.engine import open_engine
 from worker.database.schema import bring_up_schema
 from worker.doctor import examine
 from worker.drain import Drain
-from worker.measures import of_aggregation
 from worker.overview import overview
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.measurements import of_aggregation
 
 PICTURES: Final = ROOT / "docs" / "pictures"
 LOOKS: Final = 6

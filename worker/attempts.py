@@ -5,9 +5,9 @@ from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from worker.entries import Batch, Entry
 from worker.errors import ZikError
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.entries import Batch, Entry
 
 # What ended its readers is looked for among fifty, then alone: two thousand lone transactions would take half a minute.
 _SOME: Final = 50

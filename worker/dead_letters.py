@@ -16,7 +16,7 @@ from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.models import DeadLetter
 from worker.recorders.batch import Known, record_batch
 from worker.recorders.dead_letters import told
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 # Of these the event itself was not kept, so that there is nothing to try again.
 NOT_KEPT = frozenset({Reason.MISSING_EVENT, Reason.TOO_LARGE})

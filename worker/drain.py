@@ -19,11 +19,11 @@ from worker.drain_log import tell_batch, tell_events
 from worker.errors import RowRefusedError, ZikError
 from worker.failpoints import Point, arm, armed_for, pass_by
 from worker.heap import settle
-from worker.measures import Phase, Stopwatch, of_batch
 from worker.recorders.batch import Known, meet, record_batch
 from worker.recorders.dead_letters import Letter, bury
 from worker.settings import Settings
-from worker.stream import BLOCK_MS, EventStream
+from worker.stream.consumer import BLOCK_MS, EventStream
+from worker.stream.measurements import Phase, Stopwatch, of_batch
 from worker.triage import killers, refused, triage
 
 logger = logging.getLogger(__name__)

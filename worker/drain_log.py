@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from worker.books import Outcome
 from worker.contract.events import Accepted
-from worker.entries import Batch
-from worker.measures import Phase
 from worker.recorders.dead_letters import Letter
+from worker.stream.entries import Batch
+from worker.stream.measurements import Phase
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from worker.errors import ZikError
 from worker.settings import load_settings
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 WITHIN_S: Final = 45.0
 

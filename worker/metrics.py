@@ -15,9 +15,9 @@ from worker.database.engine import snapshot
 from worker.database.schema import current_revision, newest_revision
 from worker.errors import DatabaseUnavailableError, ZikError
 from worker.health import RUNNING_S
-from worker.measures import BATCH_EVENTS, PHASE_SECONDS, TASK_SECONDS, Series, failures, last_aggregation_at
 from worker.models import StaleDay
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.measurements import BATCH_EVENTS, PHASE_SECONDS, TASK_SECONDS, Series, failures, last_aggregation_at
 
 
 class Name(StrEnum):

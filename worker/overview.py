@@ -10,7 +10,7 @@ from worker.books import Books
 from worker.database.engine import snapshot
 from worker.database.schema import current_revision, newest_revision
 from worker.errors import DatabaseMisusedError, ZikError
-from worker.stream import Consumer, EventStream
+from worker.stream.consumer import Consumer, EventStream
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from worker.contract.codec import decode
 from worker.contract.events import Accepted
-from worker.entries import Batch, Entry
 from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.failpoints import POISON, Point, armed_for, pass_by
 from worker.recorders.dead_letters import Letter
+from worker.stream.entries import Batch, Entry
 
 
 class Triaged(NamedTuple):

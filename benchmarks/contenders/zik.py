@@ -15,7 +15,7 @@ from benchmarks.hosts import Host
 from benchmarks.processes import ROOT, Program, await_that, running
 from benchmarks.servers import Servers
 from worker.contract.codec import encode
-from worker.keys import BOOKS, FIELD, GROUP, STREAM
+from worker.stream.keys import BOOKS, FIELD, GROUP, STREAM
 
 PROCESSES: Final = (1, 2, 3, 4)
 BATCH_SIZES: Final = (1_000, 2_000, 5_000, 10_000)

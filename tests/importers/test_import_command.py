@@ -24,8 +24,8 @@ from worker.errors import StreamFullError
 from worker.importers.export import open_exports
 from worker.importers.importing import Importer
 from worker.models import PlayHistory, Song, User
-from worker.room import Room
-from worker.stream import EventStream
+from worker.stream.backpressure import Room
+from worker.stream.consumer import EventStream
 
 GOOD = {"endTime": "2021-04-22 05:41", "artistName": "Shindy", "trackName": "Dreams", "msPlayed": 6408}
 EVENTS, PLAYS, SONGS = 80_761, 80_760, 15_427

@@ -2,8 +2,8 @@ import pytest
 import redis
 
 from worker.books import Outcome
-from worker.keys import GROUP, STREAM
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import GROUP, STREAM
 
 
 def read_ids(stream: EventStream, payloads: list[bytes], *, consumer: str = "a") -> list[str]:

@@ -5,10 +5,10 @@ import redis
 
 from tests.reliability.proxy import Proxy
 from tests.workers import play, plays
-from worker import appender as module
-from worker.appender import Appender
 from worker.errors import StreamFullError, StreamMisusedError
-from worker.keys import FIELD, STREAM
+from worker.stream import producer as module
+from worker.stream.keys import FIELD, STREAM
+from worker.stream.producer import Appender
 
 
 def entries(valkey: "redis.Redis") -> list[tuple[str, bytes]]:

@@ -13,8 +13,8 @@ from worker.dead_letters import Desk, find
 from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError
 from worker.failpoints import POISON
-from worker.keys import ATTEMPTS
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import ATTEMPTS
 
 POISONED = play("poison", source=POISON.decode())
 

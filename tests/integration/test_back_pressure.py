@@ -10,7 +10,7 @@ from tests.clients import KEPT_S, SYNC, THREADED, Heard, opened, preference, say
 from tests.workers import eventually, full
 from worker.client import Client
 from worker.errors import StreamFullError
-from worker.keys import STREAM
+from worker.stream.keys import STREAM
 
 SONG = {"artist": "Tool", "title": "Parabola"}
 

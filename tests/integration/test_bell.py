@@ -26,7 +26,7 @@ from worker.celery.names import (
 from worker.drain import Drain
 from worker.outage import Patience
 from worker.settings import load_settings
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 from worker.tasks.record import record_events
 
 

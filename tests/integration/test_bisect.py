@@ -12,7 +12,7 @@ from worker.books import Outcome
 from worker.database.engine import snapshot, transaction
 from worker.dead_letters import count_by_reason, find
 from worker.drain import Drain
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 REFUSED_MS = 666
 # Of eight that are all refused: some are buried by then, and not all.

@@ -18,7 +18,7 @@ from worker.cli import main
 from worker.database.engine import transaction
 from worker.drain import Drain
 from worker.models import User
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 GOOD = b'{"type":"play","time":"2024-04-22T05:40:53Z","user":"ada","song":{"title":"Parabola","artist":"Tool"}}'
 BAD = b'{"type":"play","user":"ada"}'

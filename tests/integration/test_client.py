@@ -18,8 +18,8 @@ from worker.client import Counters
 from worker.database.engine import snapshot
 from worker.drain import Drain
 from worker.errors import ClientClosedError, InvalidEventError, OutboxError, Reason
-from worker.keys import STREAM
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import STREAM
 
 GIVEN = "01938a4e-0000-7000-8000-000000000001"
 PREFERENCE = {"type": "preference", "time": "2021-04-22T05:40:53Z", "user": "ada", "key": "n", "value": 1}

@@ -13,7 +13,7 @@ from tests.reliability.proxy import Proxy
 from tests.workers import eventually
 from worker.client import Client
 from worker.errors import EventDroppedError, StreamUnavailableError
-from worker.keys import FIELD, STREAM
+from worker.stream.keys import FIELD, STREAM
 
 SONG = {"artist": "Tool", "title": "Parabola"}
 

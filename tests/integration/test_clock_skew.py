@@ -13,7 +13,6 @@ from sqlalchemy import Engine, select
 from tests import oracle
 from tests.clients import NOWHERE, Heard
 from tests.strategies import Fields, entry_id_at, event_id, favorite, payload, play, preference, song
-from worker.appender import Appender
 from worker.books import Outcome
 from worker.client import Client
 from worker.client.counters import Counters
@@ -25,10 +24,11 @@ from worker.dead_letters import Desk, count_by_reason, find
 from worker.drain import Drain
 from worker.errors import EventDroppedError
 from worker.export import export
-from worker.keys import FIELD, STREAM
 from worker.models import Favorite, PlayHistory, Preference, StaleDay
 from worker.publishing import publish_lines
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import FIELD, STREAM
+from worker.stream.producer import Appender
 
 HOUR: Final = timedelta(hours=1)
 BOOT: Final = datetime(1970, 1, 1, 0, 6, 50, tzinfo=UTC)

@@ -28,7 +28,7 @@ from worker.client import Client
 from worker.database.engine import open_engine
 from worker.local.valkey import free_port
 from worker.metrics import Name
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 COMPOSE: Final[dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from tests.workers import count, play, url_of
 from worker.database.engine import open_engine, snapshot, transaction
 from worker.drain import Drain
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 DRAINS = 4
 ROWS = 40

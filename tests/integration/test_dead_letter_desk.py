@@ -16,7 +16,7 @@ from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError, Reason, RowRefusedError
 from worker.models import DeadLetter
 from worker.recorders.batch import Recorded, record_batch
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -13,10 +13,10 @@ from tests.workers import eventually, play, url_of
 from worker.database.engine import open_engine, transaction
 from worker.doctor import Finding, examine
 from worker.drain import Drain
-from worker.keys import DRAINS, MEASURES, STREAM
-from worker.measures import of_aggregation
 from worker.models import User
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import DRAINS, MEASURES, STREAM
+from worker.stream.measurements import of_aggregation
 
 
 def found(stream: EventStream, engine: Engine) -> dict[str, Finding]:

@@ -17,10 +17,10 @@ from worker.database.schema import bring_up_schema
 from worker.dead_letters import count_by_reason, find
 from worker.drain import Drain
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, StreamUnavailableError
-from worker.keys import STREAM
 from worker.recorders.batch import record_batch
 from worker.settings import load_settings
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import STREAM
 
 
 def test_one_bad_event_among_a_thousand_stops_none_of_the_others(stream: EventStream, engine: Engine) -> None:

@@ -33,7 +33,7 @@ from worker.statistics.charts import refresh_charts
 from worker.statistics.listener import UnknownUserError
 from worker.statistics.refresh import refresh
 from worker.statistics.verify import verify
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 NOW = datetime.now(UTC)
 FULL = play(

@@ -15,7 +15,7 @@ from worker.database.engine import open_engine
 from worker.errors import StreamFullError
 from worker.relief import relieve
 from worker.settings import load_settings
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 EVENTS = 6000
 

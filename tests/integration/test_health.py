@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 from tests.workers import ROOT, Process, eventually, play, running, running_worker, url_of
 from worker.drain import Drain
 from worker.health import health
-from worker.keys import DRAINS
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import DRAINS
 
 
 def age(valkey: "redis.Redis", consumer: str, seconds: int) -> None:
@@ -123,5 +123,5 @@ def test_both_ways_to_ask_answer_alike(
 def test_a_probe_loads_neither_celery_nor_the_database() -> None:
     script = "import sys, worker.health; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "worker.stream" in loaded.split()
+    assert "worker.stream.consumer" in loaded.split()
     assert {"celery", "sqlalchemy", "alembic"} & set(loaded.split()) == set()

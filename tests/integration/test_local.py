@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from worker.local.valkey import answers, free_port
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 GOOD = b'{"type":"play","time":"2024-04-22T05:40:53Z","user":"ada","song":{"title":"Parabola","artist":"Tool"}}'
 

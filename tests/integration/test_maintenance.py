@@ -11,7 +11,7 @@ from worker.database.engine import snapshot, transaction
 from worker.drain import Drain
 from worker.models import DeadLetter
 from worker.settings import load_settings
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 from worker.tasks.maintenance import maintenance
 
 

@@ -18,11 +18,11 @@ from tests.workers import ROOT, count, eventually, full, play, plays, running, r
 from worker.celery.names import RECORD_EVENTS
 from worker.database.engine import open_engine
 from worker.drain import Drain
-from worker.keys import GROUP, MEASURES, STREAM
 from worker.local.valkey import free_port
-from worker.measures import of_aggregation
 from worker.metrics import HELP, Name, ZikCollector
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import GROUP, MEASURES, STREAM
+from worker.stream.measurements import of_aggregation
 
 Samples = dict[str, float]
 

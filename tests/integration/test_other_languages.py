@@ -19,7 +19,7 @@ from sqlalchemy import Engine, select
 from worker.database.engine import snapshot
 from worker.drain import Drain
 from worker.models import PlayHistory, Song
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PACKAGES = ("redis@6.3.1", "@asyncapi/specs@6.11.1")

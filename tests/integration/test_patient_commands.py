@@ -14,8 +14,8 @@ from tests.commands import Zik, zik_at
 from tests.workers import eventually
 from worker.contract.codec import encode
 from worker.drain import Drain
-from worker.keys import STREAM
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import STREAM
 
 EVENTS, BATCH = 3_000, 1_000
 

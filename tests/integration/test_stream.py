@@ -10,10 +10,10 @@ import redis
 
 from tests.workers import full
 from worker.books import Books, Outcome
-from worker.entries import Entry
 from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
-from worker.keys import FIELD, GROUP, STREAM
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.entries import Entry
+from worker.stream.keys import FIELD, GROUP, STREAM
 
 COMMANDS: list[Callable[[EventStream], object]] = [
     lambda stream: stream.append([b"x"]),

@@ -4,7 +4,7 @@ from sqlalchemy import Engine
 from tests.workers import count, plays
 from worker.books import Outcome
 from worker.drain import Drain
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 
 def read_and_die(stream: EventStream, consumer: str, *, number: int) -> None:

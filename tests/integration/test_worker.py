@@ -19,8 +19,8 @@ from tests.workers import Process, count, eventually, play, plays, running, runn
 from worker.celery.names import MAINTENANCE, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE
 from worker.database.engine import open_engine
 from worker.database.schema import newest_revision
-from worker.keys import FIELD, STREAM
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import FIELD, STREAM
 
 LATENCY_S = 3.0
 SETTLED_S = 20.0

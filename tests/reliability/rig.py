@@ -15,7 +15,7 @@ from tests.workers import ROOT, Process, eventually, running_worker
 from worker.database.engine import open_engine
 from worker.database.schema import bring_up_schema
 from worker.errors import StreamUnavailableError
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 REDIS_PASSWORD: Final = "pw-canary-redis"  # noqa: S105 -- a canary
 POSTGRES_PASSWORD: Final = "pw-canary-postgres"  # noqa: S105 -- a canary

@@ -28,8 +28,8 @@ from tests.reliability.servers import Postgres, Valkey, own_postgres, own_valkey
 from tests.workers import Process, eventually, running_worker
 from worker.database.engine import open_engine
 from worker.errors import StreamUnavailableError
-from worker.keys import GROUP, STREAM
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import GROUP, STREAM
 
 CHUNK: Final = 500
 BATCH: Final = 200

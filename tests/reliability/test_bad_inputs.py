@@ -19,8 +19,8 @@ from worker.database.engine import snapshot
 from worker.doctor import examine
 from worker.drain import Drain
 from worker.errors import Reason
-from worker.keys import BOOKS, FIELD, STREAM
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import BOOKS, FIELD, STREAM
 
 MB: Final = 1_000_000
 

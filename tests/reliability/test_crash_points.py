@@ -21,7 +21,7 @@ from worker.settings import load_settings
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.refresh import refresh
 from worker.statistics.verify import verify
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 IN_A_DRAIN: Final = (
     Point.AFTER_READ,

@@ -12,7 +12,7 @@ from tests.workers import count, plays, url_of
 from worker.database.engine import open_engine
 from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError, StreamUnavailableError
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from worker.books import Outcome
 from worker.database.engine import open_engine, patient, transaction
 from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError, StreamUnavailableError
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 # For a call that has 0.4 s and may be delayed by a busy machine.
 SOON_S = 4.0
@@ -36,7 +36,7 @@ def redis_proxy(redis_url: str) -> Iterator[Proxy]:
 @pytest.fixture
 def proxied_stream(redis_proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[EventStream]:
     """The stream as seen through the proxy, by somebody who waits 0.4 s for a reply."""
-    monkeypatch.setattr("worker.link.SOCKET_TIMEOUT_S", 0.4)
+    monkeypatch.setattr("worker.stream.connection.SOCKET_TIMEOUT_S", 0.4)
     stream = EventStream.at(f"redis://127.0.0.1:{redis_proxy.port}/0")
     yield stream
     stream.close()

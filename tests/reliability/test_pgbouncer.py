@@ -21,7 +21,7 @@ from worker.database.schema import Outcome, bring_up_schema
 from worker.drain import Drain
 from worker.errors import DatabaseUnavailableError
 from worker.local.valkey import free_port
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
 

@@ -14,7 +14,7 @@ from worker.client import Client
 from worker.database.engine import snapshot
 from worker.drain import Drain
 from worker.models import PlayHistory
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 LONGEST_LIFE_S = 0.4
 

@@ -20,8 +20,8 @@ from tests.workers import ROOT, count, eventually, play, running, running_worker
 from worker.celery.names import MAINTENANCE_QUEUE
 from worker.client import Client
 from worker.drain import Drain
-from worker.keys import BOOKS, FIELD, STREAM
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import BOOKS, FIELD, STREAM
 
 ACL: Final = ROOT / "docs" / "redis.acl"
 SPLITTING: Final = "a\r\n[2026-11-23 12:00:00] FORGED line\x1b[31m\u2028\u0085\x0b"

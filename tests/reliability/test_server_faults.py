@@ -21,7 +21,7 @@ from tests.workers import eventually
 from worker.celery.names import RECORD_QUEUE
 from worker.database.engine import transaction
 from worker.errors import StreamUnavailableError
-from worker.keys import GROUP, STREAM
+from worker.stream.keys import GROUP, STREAM
 
 FULL = pytest.mark.full
 

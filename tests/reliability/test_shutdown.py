@@ -14,7 +14,7 @@ from tests import oracle
 from tests.reliability.load import Load
 from tests.workers import Process, eventually, running_worker, url_of
 from worker.drain import Drain
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 EVENTS: Final = 15_000
 # A container has ten seconds by default, and a batch takes a fraction of one.

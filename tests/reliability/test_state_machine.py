@@ -25,11 +25,11 @@ from tests.strategies import events, payload
 from worker.attempts import Turn
 from worker.database.engine import transaction
 from worker.drain import Drain, Tally
-from worker.entries import Batch
 from worker.errors import DatabaseUnavailableError
-from worker.keys import GROUP, STREAM
 from worker.models import Base
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.entries import Batch
+from worker.stream.keys import GROUP, STREAM
 
 CONSUMERS: Final = ("ada", "bob", "eve")
 _BAD: Final = (b"", b"{", b"[]", b"\xff", b'{"v": 9}', b'{"type": "seek"}')

@@ -15,7 +15,7 @@ from tests.reliability.tls import tls_front
 from tests.workers import eventually, running_worker, url_of
 from worker.drain import Drain
 from worker.errors import StreamUnavailableError
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 AUTHORITY = trustme.CA()
 

@@ -14,14 +14,14 @@ from tests.workers import count, eventually, running, running_worker, url_of
 from worker.celery.application import app, make_app
 from worker.celery.names import AGGREGATE_LISTENING, MAINTENANCE_QUEUE, RECORD_QUEUE, REFRESH_CHARTS, STATISTICS_QUEUE
 from worker.database.engine import snapshot, transaction
-from worker.keys import FIELD, STREAM
-from worker.measures import last_aggregation_at
 from worker.models import ChartPlace, ListeningHour, StaleDay
 from worker.settings import load_settings
 from worker.statistics import charts
 from worker.statistics.refresh import refresh
 from worker.statistics.verify import verify
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import FIELD, STREAM
+from worker.stream.measurements import last_aggregation_at
 from worker.tasks.aggregate import aggregate_listening
 from worker.tasks.charts import refresh_charts
 

@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from worker.appender import Appended, Appender
 from worker.client import Client
 from worker.client.alarm import Alarm
 from worker.client.complaints import Complaints
@@ -14,6 +13,7 @@ from worker.client.memory import Memory
 from worker.client.pump import Pump
 from worker.client.sender import Sender
 from worker.errors import StreamUnavailableError
+from worker.stream.producer import Appended, Appender
 
 KEPT_S = 30.0
 

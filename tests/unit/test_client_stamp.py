@@ -9,7 +9,6 @@ import pytest
 from pydantic_core import from_json
 
 from tests.strategies import NOW, favorite, play, preference
-from worker.appender import Appended, Appender
 from worker.client.counters import Counters
 from worker.client.gate import checked_event
 from worker.client.sender import Sender
@@ -17,6 +16,7 @@ from worker.client.stamp import stamped
 from worker.contract.codec import decode, encode
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.errors import InvalidEventError, Reason, StreamUnavailableError
+from worker.stream.producer import Appended, Appender
 from worker.testing import MemoryClient
 
 BOOT = datetime(1970, 1, 1, 0, 3, 20, tzinfo=UTC)

@@ -11,9 +11,9 @@ from sqlalchemy import Engine
 from tests.workers import count, plays
 from worker.books import Outcome
 from worker.drain import ABANDONED_MS, Drain
-from worker.entries import Batch, Entry
 from worker.errors import DatabaseMisusedError, StreamMisusedError, StreamUnavailableError, ZikError
-from worker.stream import BLOCK_MS, EventStream
+from worker.stream.consumer import BLOCK_MS, EventStream
+from worker.stream.entries import Batch, Entry
 
 EMPTY = Batch([], [])
 

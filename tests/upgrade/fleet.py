@@ -22,7 +22,7 @@ from worker.database.schema import current_revision
 from worker.statistics.charts import refresh_charts
 from worker.statistics.refresh import refresh
 from worker.statistics.verify import verify
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 _DRY_S: Final = 90.0
 _STEP: Final = 20

@@ -19,7 +19,7 @@ from worker.database.engine import snapshot
 from worker.database.schema import newest_revision
 from worker.models import Song
 from worker.statistics.refresh import refresh
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 EVENTS = 2_000
 

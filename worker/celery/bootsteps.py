@@ -15,7 +15,7 @@ from worker.celery.names import RECORD_EVENTS, RECORD_QUEUE
 from worker.errors import StreamUnavailableError
 from worker.relief import relieve
 from worker.settings import Settings
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from celery.states import FAILURE
 
 from worker.celery.application import app
 from worker.errors import ZikError
-from worker.measures import of_task
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.measurements import of_task
 
 logger = logging.getLogger(__name__)
 

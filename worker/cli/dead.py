@@ -16,7 +16,7 @@ from worker.errors import Reason, ZikError
 from worker.escaping import printable
 from worker.models import DeadLetter
 from worker.settings import load_settings
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 desk = typer.Typer(no_args_is_help=True, help="The dead-letter desk: events that could not be recorded, and why.")
 

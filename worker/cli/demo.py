@@ -29,7 +29,7 @@ from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import Period, span
 from worker.statistics.ranking import Subject
 from worker.statistics.refresh import refresh
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 _STALLED_S = 30.0
 _TOP = 10

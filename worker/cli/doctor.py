@@ -6,7 +6,7 @@ from worker.cli.terminal import AsJson, console, print_json
 from worker.database.engine import opened_engine
 from worker.doctor import Finding, examine
 from worker.settings import load_settings
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 
 def doctor(*, as_json: AsJson = False) -> None:

@@ -11,7 +11,7 @@ from worker.errors import ZikError
 from worker.logs import set_up_logs
 from worker.metrics import ZikCollector
 from worker.settings import load_settings
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 logger = logging.getLogger(__name__)
 

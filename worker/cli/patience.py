@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Final
 
-from worker.appender import Appender
 from worker.cli.terminal import errors
 from worker.errors import StreamFullError
-from worker.room import Room
 from worker.settings import Settings
+from worker.stream.backpressure import Room
+from worker.stream.producer import Appender
 
 _LOOK_EVERY_S: Final = 0.5
 

@@ -15,7 +15,7 @@ from worker.database.engine import opened_engine
 from worker.errors import StreamUnavailableError
 from worker.overview import Overview, overview
 from worker.settings import Settings, load_settings
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 _EVERY_S = 1.0
 

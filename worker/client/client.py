@@ -6,7 +6,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from worker.appender import Appender
 from worker.client import processes
 from worker.client.background import Background
 from worker.client.complaints import OnError
@@ -20,6 +19,7 @@ from worker.client.sender import Sender
 from worker.client.vocabulary import Vocabulary
 from worker.errors import ClientClosedError
 from worker.settings import load_settings
+from worker.stream.producer import Appender
 
 
 class Client(Vocabulary[str]):

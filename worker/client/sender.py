@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from worker.appender import Appender
 from worker.client.counters import Counters
 from worker.client.stamp import stamped
-from worker.room import Room
+from worker.stream.backpressure import Room
+from worker.stream.producer import Appender
 
 
 def _utc_now() -> datetime:

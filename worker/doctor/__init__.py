@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from worker.doctor.database import database_findings
 from worker.doctor.finding import Finding
 from worker.doctor.redis import redis_findings
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 __all__ = ["Finding", "examine"]
 

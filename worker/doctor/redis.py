@@ -8,9 +8,9 @@ from typing import Any, Final
 from worker.doctor.finding import Finding
 from worker.errors import StreamUnavailableError, ZikError
 from worker.health import RUNNING_S
-from worker.keys import BOOKS, STREAM
-from worker.measures import last_aggregation_at
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.keys import BOOKS, STREAM
+from worker.stream.measurements import last_aggregation_at
 
 _OLDEST_REDIS: Final = (7, 0)
 _OLDEST_VALKEY: Final = (7, 2)

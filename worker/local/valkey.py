@@ -12,7 +12,7 @@ from typing import Final
 
 from worker.errors import StreamUnavailableError, ZikError
 from worker.local.process import LocalProcess
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
 
 _START_WITHIN_S: Final = 15.0
 

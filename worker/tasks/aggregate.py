@@ -6,11 +6,11 @@ from worker.celery.names import AGGREGATE_LISTENING, STATISTICS_QUEUE
 from worker.celery.task_metrics import report
 from worker.database.engine import opened_engine
 from worker.errors import ZikError
-from worker.measures import of_aggregation
 from worker.outage import Patience
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.refresh import refresh
-from worker.stream import EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.measurements import of_aggregation
 
 # Half the time between two calls, so that a worker with one slot still drains while a long history is computed.
 BUDGET_S = 5.0

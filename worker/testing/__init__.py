@@ -6,9 +6,9 @@ from typing import Any, Unpack
 
 from pydantic_core import from_json
 
-from worker.appender import Appended, Appender
 from worker.client import AsyncClient, Client
 from worker.client.options import Given
+from worker.stream.producer import Appended, Appender
 
 __all__ = ["AsyncMemoryClient", "MemoryClient"]
 

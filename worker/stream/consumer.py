@@ -7,11 +7,11 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
-from worker.appender import Appender
 from worker.books import Books, Outcome
-from worker.entries import Batch, batch_of, rows_of
-from worker.keys import ATTEMPTS, BOOKS, DRAINS, GROUP, LEFTOVERS, MEASURES, STREAM
-from worker.link import connect, translated
+from worker.stream.connection import connect, translated
+from worker.stream.entries import Batch, batch_of, rows_of
+from worker.stream.keys import ATTEMPTS, BOOKS, DRAINS, GROUP, LEFTOVERS, MEASURES, STREAM
+from worker.stream.producer import Appender
 
 # Well below the socket timeout: an idle read must end as an empty reply, not as a broken connection.
 BLOCK_MS: Final = 500
@@ -22,7 +22,7 @@ _MOST_BYTES: Final = 16 * 2**20
 _ORDINARY_NODE_BYTES: Final = 8 * 2**10
 # Of an entry that somebody has deleted, nobody will strike off the attempts.
 _REMEMBER_S: Final = 86_400
-_LUA: Final = files("worker") / "lua"
+_LUA: Final = files("worker.stream") / "lua"
 
 
 class Consumer(NamedTuple):
@@ -40,7 +40,7 @@ class EventStream:
     def __init__(self, client: "redis.Redis") -> None:
         self._redis: Any = client
         self._appender = Appender(client)
-        # redis-py turns each entry into a list, a tuple and a dict; worker.entries reads the replies as they came.
+        # redis-py turns each entry into a list, a tuple and a dict; worker.stream.entries reads the replies as they came.
         for command in ("XREADGROUP", "XAUTOCLAIM"):
             self._redis.set_response_callback(command, lambda reply, **_: reply)
         self._acknowledge = self._script("acknowledge")
@@ -239,7 +239,7 @@ class EventStream:
         return {name.decode(): max(0.0, now_s - int(at)) for name, at in sorted(drains.items())}
 
     def measures(self) -> dict[str, int]:
-        """What all drains and tasks ever measured; see `worker.measures`."""
+        """What all drains and tasks ever measured; see `worker.stream.measurements`."""
         with translated():
             return {field.decode(): int(number) for field, number in self._redis.hgetall(MEASURES).items()}
 

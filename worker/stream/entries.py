@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from worker.keys import FIELD
+from worker.stream.keys import FIELD
 
 # The length of the flat list [name, value].
 _ONE_FIELD: Final = 2

@@ -9,7 +9,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
-from worker.keys import STREAM
+from worker.stream.keys import STREAM
 
 SOCKET_TIMEOUT_S: Final = 5.0
 

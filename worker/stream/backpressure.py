@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from worker.appender import Appender
 from worker.errors import StreamFullError
+from worker.stream.producer import Appender
 
 
 class Room:

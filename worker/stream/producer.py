@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple, Self
 import redis
 
 from worker.errors import NotDurableError, StreamUnavailableError
-from worker.keys import FIELD, STREAM
-from worker.link import connect, translated
+from worker.stream.connection import connect, translated
+from worker.stream.keys import FIELD, STREAM
 
 # Below the socket timeout, and above the second after which Redis syncs its append-only file by default.
 _ON_DISK_WITHIN_MS: Final = 3_000

@@ -1,0 +1,1 @@
+"""The only package that speaks Redis: who adds to the stream, who reads it, and who looks at it."""
