@@ -12,7 +12,8 @@ from benchmarks.machine import machine
 from benchmarks.report import Line, Report
 from benchmarks.rounds import Measured
 from benchmarks.servers import Servers, running_servers
-from worker.drain import Drain, opened_drain
+from worker.drain.drain import Drain
+from worker.drain.opening import opened_drain
 from worker.settings import load_settings
 from worker.stream.measurements import PHASE_SECONDS
 

@@ -15,7 +15,7 @@ from benchmarks.rounds import alternate
 from benchmarks.servers import Servers, running_servers
 from worker.database.engine import open_engine
 from worker.database.schema import bring_up_schema
-from worker.drain import opened_drain
+from worker.drain.opening import opened_drain
 from worker.settings import load_settings
 
 _BATCH: int = 2_000

@@ -12,7 +12,7 @@ from worker.contract.identity import typed_user
 from worker.database.engine import PATIENT_LOCK_TIMEOUT_MS, patient, transaction
 from worker.database.statement import Statement
 from worker.dead_letters import holding, take_away
-from worker.drain import ABANDONED_MS, Drain
+from worker.drain.drain import ABANDONED_MS, Drain
 from worker.errors import DatabaseUnavailableError, ZikError
 from worker.mention import mentions
 from worker.models import Favorite, ListeningHour, PlayHistory, Preference, Song, SongDay, User

@@ -19,7 +19,7 @@ from tests.strategies import NOW, ON_DATABASE
 from tests.workers import count, eventually, running, url_of
 from worker.contract.codec import decode
 from worker.database.engine import snapshot
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.errors import StreamFullError
 from worker.importers.export import open_exports
 from worker.importers.importing import Importer

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from tests.workers import count, full, play, plays
 from worker.contract.codec import decode
 from worker.dead_letters import Desk, find
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.errors import DatabaseUnavailableError
 from worker.failpoints import POISON
 from worker.stream.consumer import EventStream
@@ -26,7 +26,7 @@ def _poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
             raise TypeError("a bug of ours")
         return decode(payload, **rest)
 
-    monkeypatch.setattr("worker.triage.decode", die_of_poison)
+    monkeypatch.setattr("worker.drain.triage.decode", die_of_poison)
 
 
 def runs_until_dry(drain: Drain, error: type[BaseException]) -> int:
@@ -84,7 +84,7 @@ def test_a_database_that_is_away_again_and_again_buries_nothing(
 
     stream.append(plays(5))
     with monkeypatch.context() as patched:
-        patched.setattr("worker.drain.record_batch", away)
+        patched.setattr("worker.drain.drain.record_batch", away)
         for number in range(12):
             # Each in a process of its own, which remembers nothing.
             with pytest.raises(DatabaseUnavailableError):
@@ -124,7 +124,7 @@ def test_a_full_redis_can_still_be_rid_of_what_kills_its_readers(
     stream.append(plays(200))
     with full(valkey):
         with monkeypatch.context() as patched:
-            patched.setattr("worker.drain.record_batch", meet_a_bug)
+            patched.setattr("worker.drain.drain.record_batch", meet_a_bug)
             for _ in range(3):
                 with pytest.raises(AssertionError):
                     Drain(stream, sqlite, "a", batch_size=50).run()

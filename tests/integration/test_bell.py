@@ -23,7 +23,7 @@ from worker.celery.names import (
     REFRESH_CHARTS,
     STATISTICS_QUEUE,
 )
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.outage import Patience
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream

@@ -11,7 +11,7 @@ from tests.workers import count, play, plays
 from worker.books import Outcome
 from worker.database.engine import snapshot, transaction
 from worker.dead_letters import count_by_reason, find
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.stream.consumer import EventStream
 
 REFUSED_MS = 666

@@ -16,7 +16,7 @@ from tests.commands import Zik, zik_at
 from tests.workers import ROOT
 from worker.cli import main
 from worker.database.engine import transaction
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.models import User
 from worker.stream.consumer import EventStream
 

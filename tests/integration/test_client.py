@@ -16,7 +16,7 @@ from tests.clients import KINDS, opened
 from tests.workers import count
 from worker.client import Counters
 from worker.database.engine import snapshot
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.errors import ClientClosedError, InvalidEventError, OutboxError, Reason
 from worker.stream.consumer import EventStream
 from worker.stream.keys import STREAM

@@ -21,7 +21,7 @@ from worker.client.sender import Sender
 from worker.contract.codec import encode
 from worker.database.engine import snapshot
 from worker.dead_letters import Desk, count_by_reason, find
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.errors import EventDroppedError
 from worker.export import export
 from worker.models import Favorite, PlayHistory, Preference, StaleDay

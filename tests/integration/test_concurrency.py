@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from tests.workers import count, play, url_of
 from worker.database.engine import open_engine, snapshot, transaction
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.stream.consumer import EventStream
 
 DRAINS = 4
@@ -76,7 +76,7 @@ def drains(redis_url: str, slow: Engine, monkeypatch: pytest.MonkeyPatch) -> Ite
     drains[0].stream.append(_acquaintances())
     drains[0].run()
     drains[0].known.forget()
-    monkeypatch.setattr("worker.drain.transaction", _together())
+    monkeypatch.setattr("worker.drain.drain.transaction", _together())
     yield drains
     for drain in drains:
         drain.stream.close()

@@ -12,7 +12,7 @@ from worker.books import Books, Outcome
 from worker.contract.wire import Play
 from worker.database.engine import transaction
 from worker.dead_letters import Desk, count_by_reason, discard, find, get, numbers
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.errors import DatabaseUnavailableError, Reason, RowRefusedError
 from worker.models import DeadLetter
 from worker.recorders.batch import Recorded, record_batch

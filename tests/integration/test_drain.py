@@ -15,7 +15,7 @@ from worker.contract.events import MAX_EVENT_BYTES
 from worker.database.engine import open_engine, snapshot, transaction
 from worker.database.schema import bring_up_schema
 from worker.dead_letters import count_by_reason, find
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, StreamUnavailableError
 from worker.recorders.batch import record_batch
 from worker.settings import load_settings
@@ -52,7 +52,7 @@ def test_new_users_and_songs_are_there_for_others_before_the_plays_are(
         seen.append({table: count(postgres, table) for table in ("app_users", "songs", "play_history")})
         return record_batch(*arguments, **options)
 
-    monkeypatch.setattr("worker.drain.record_batch", looking)
+    monkeypatch.setattr("worker.drain.drain.record_batch", looking)
     stream.append([play(), play("another", user="bob")])
     Drain(stream, postgres, "a").run()
     assert seen == [{"app_users": 2, "songs": 2, "play_history": 0}]
@@ -72,7 +72,7 @@ def test_a_song_that_is_deleted_twice_while_a_batch_is_recorded_kills_none_of_it
                 session.execute(text("DELETE FROM songs"))
         return record_batch(*arguments, **options)
 
-    monkeypatch.setattr("worker.drain.record_batch", late)
+    monkeypatch.setattr("worker.drain.drain.record_batch", late)
     stream.append([play(), play("another"), play("a third one")])
     assert Drain(stream, postgres, "a").run().outcomes == {Outcome.RECORDED: 3}
 
@@ -166,7 +166,7 @@ def test_what_was_not_committed_is_not_acknowledged(
 ) -> None:
     stream.append([*plays(5), b"{"])
     with monkeypatch.context() as patch:
-        patch.setattr("worker.drain.transaction", failing_to_commit)
+        patch.setattr("worker.drain.drain.transaction", failing_to_commit)
         with pytest.raises(DatabaseUnavailableError):
             Drain(stream, engine, "a").run()
     books = stream.books()
@@ -182,7 +182,7 @@ def test_nothing_is_remembered_of_a_transaction_that_was_rolled_back(
     stream.append(plays(5))
     drain = Drain(stream, engine, "a")
     with monkeypatch.context() as patch:
-        patch.setattr("worker.drain.transaction", failing_to_commit)
+        patch.setattr("worker.drain.drain.transaction", failing_to_commit)
         with pytest.raises(DatabaseUnavailableError):
             drain.run()
     with counted(engine, "rollback") as rollbacks:

@@ -22,7 +22,7 @@ from tests.workers import litter
 from worker.books import Outcome
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.database.engine import snapshot, transaction
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.errors import ZikError
 from worker.export import export
 from worker.forget import _WHILE_LOCKED, _erase, _songs_locked, forget

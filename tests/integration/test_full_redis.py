@@ -12,8 +12,8 @@ from tests.workers import count, eventually, full, plays, running_worker, url_of
 from worker.celery.application import make_app
 from worker.celery.bootsteps import drain_if_full, ring
 from worker.database.engine import open_engine
+from worker.drain.relief import relieve
 from worker.errors import StreamFullError
-from worker.relief import relieve
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream
 

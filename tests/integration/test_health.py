@@ -11,7 +11,7 @@ import redis
 from sqlalchemy import Engine
 
 from tests.workers import ROOT, Process, eventually, play, running, running_worker, url_of
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.health import health
 from worker.stream.consumer import EventStream
 from worker.stream.keys import DRAINS

@@ -8,7 +8,7 @@ from tests.strategies import payload, play
 from tests.workers import url_of
 from worker.celery.application import app
 from worker.database.engine import snapshot, transaction
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.models import DeadLetter
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from tests.workers import ROOT, count, eventually, full, play, plays, running, running_worker, url_of
 from worker.celery.names import RECORD_EVENTS
 from worker.database.engine import open_engine
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.local.valkey import free_port
 from worker.metrics import HELP, Name, ZikCollector
 from worker.stream.consumer import EventStream

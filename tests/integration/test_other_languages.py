@@ -17,7 +17,7 @@ from jsonschema import Draft7Validator
 from sqlalchemy import Engine, select
 
 from worker.database.engine import snapshot
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.models import PlayHistory, Song
 from worker.stream.consumer import EventStream
 

@@ -13,7 +13,7 @@ from tests.clients import KEPT_S, preference
 from tests.commands import Zik, zik_at
 from tests.workers import eventually
 from worker.contract.codec import encode
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.stream.consumer import EventStream
 from worker.stream.keys import STREAM
 

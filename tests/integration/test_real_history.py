@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from tests.workers import count, eventually, running_worker, url_of
 from worker.books import Books
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.stream.consumer import EventStream
 
 pytestmark = pytest.mark.data

@@ -3,7 +3,7 @@ from sqlalchemy import Engine
 
 from tests.workers import count, plays
 from worker.books import Outcome
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.stream.consumer import EventStream
 
 
@@ -25,7 +25,7 @@ def test_a_restarted_consumer_finishes_first_what_it_had_read(stream: EventStrea
 def test_entries_of_a_dead_consumer_are_taken_over(
     stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.drain.ABANDONED_MS", 0)
+    monkeypatch.setattr("worker.drain.drain.ABANDONED_MS", 0)
     stream.append(plays(5))
     read_and_die(stream, "dead", number=3)
     tally = Drain(stream, engine, "heir", batch_size=2).run()
@@ -51,7 +51,7 @@ def test_a_consumer_that_was_taken_for_dead_does_no_harm_when_it_wakes_up(
     def robbed_first(outcomes: dict[Outcome, list[str]]) -> int:
         with monkeypatch.context() as patch:
             patch.setattr(stream, "acknowledge", acknowledge)
-            patch.setattr("worker.drain.ABANDONED_MS", 0)
+            patch.setattr("worker.drain.drain.ABANDONED_MS", 0)
             Drain(stream, engine, "heir").run()
         return acknowledge(outcomes)
 
@@ -69,7 +69,7 @@ def test_a_taken_over_event_that_was_already_committed_is_not_stored_again(
     Drain(stream, engine, "other").run()
     stream.append(plays(3))
     read_and_die(stream, "dead", number=3)
-    monkeypatch.setattr("worker.drain.ABANDONED_MS", 0)
+    monkeypatch.setattr("worker.drain.drain.ABANDONED_MS", 0)
     tally = Drain(stream, engine, "heir").run()
     assert tally.outcomes == {Outcome.DUPLICATE: 3}
     assert count(engine, "play_history") == 3

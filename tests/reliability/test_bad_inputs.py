@@ -17,7 +17,7 @@ from tests.workers import ROOT, count, plays, url_of
 from worker.books import Outcome
 from worker.database.engine import snapshot
 from worker.doctor import examine
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.errors import Reason
 from worker.stream.consumer import EventStream
 from worker.stream.keys import BOOKS, FIELD, STREAM
@@ -125,7 +125,7 @@ def test_i47_the_doctor_knows_an_exhausted_stream_and_its_remedy_helps(
 
 _MEASURED: Final = """
 from pathlib import Path
-from worker.drain import opened_drain
+from worker.drain.drain import opened_drain
 from worker.settings import load_settings
 # Not getrusage: its maximum survives exec, and would be that of the process that started this one.
 def most_kib():

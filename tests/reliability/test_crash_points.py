@@ -14,7 +14,7 @@ from tests.statistics.rows import assert_exact
 from tests.workers import Process, count, eventually, play, plays, running, running_worker, url_of
 from worker.database.engine import open_engine
 from worker.database.schema import Outcome, bring_up_schema
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.failpoints import POISON, Point
 from worker.models import Base
 from worker.settings import load_settings
@@ -89,7 +89,7 @@ def scene(stream: EventStream, redis_url: str, tmp_path: Path) -> Scene:
 @pytest.fixture
 def _nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a dead consumer holds is taken over at once instead of after a minute."""
-    monkeypatch.setattr("worker.drain.ABANDONED_MS", 0)
+    monkeypatch.setattr("worker.drain.drain.ABANDONED_MS", 0)
 
 
 def rows(engine: Engine) -> int:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from tests.workers import count, plays, url_of
 from worker.database.engine import open_engine
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.errors import DatabaseUnavailableError, StreamUnavailableError
 from worker.stream.consumer import EventStream
 

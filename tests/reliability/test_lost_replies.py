@@ -17,7 +17,7 @@ from tests.reliability.proxy import Proxy, proxied
 from tests.workers import count, play, plays
 from worker.books import Outcome
 from worker.database.engine import open_engine, patient, transaction
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.errors import DatabaseUnavailableError, StreamUnavailableError
 from worker.stream.consumer import EventStream
 

@@ -18,7 +18,7 @@ from tests.reliability.servers import own_postgres
 from tests.workers import eventually, running_worker, url_of
 from worker.database.engine import open_engine, transaction
 from worker.database.schema import Outcome, bring_up_schema
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.errors import DatabaseUnavailableError
 from worker.local.valkey import free_port
 from worker.stream.consumer import EventStream

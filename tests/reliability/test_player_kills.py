@@ -12,7 +12,7 @@ from tests.reliability.proxy import Proxy, proxied
 from tests.workers import running
 from worker.client import Client
 from worker.database.engine import snapshot
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.models import PlayHistory
 from worker.stream.consumer import EventStream
 

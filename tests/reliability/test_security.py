@@ -19,7 +19,7 @@ from tests.reliability.servers import Valkey, own_valkey
 from tests.workers import ROOT, count, eventually, play, running, running_worker, url_of
 from worker.celery.names import MAINTENANCE_QUEUE
 from worker.client import Client
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.stream.consumer import EventStream
 from worker.stream.keys import BOOKS, FIELD, STREAM
 

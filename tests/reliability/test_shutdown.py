@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from tests import oracle
 from tests.reliability.load import Load
 from tests.workers import Process, eventually, running_worker, url_of
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.stream.consumer import EventStream
 
 EVENTS: Final = 15_000
@@ -42,7 +42,7 @@ def busy(
     stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Busy]:
     # Of the successor in this process; the worker itself waits a minute before it calls somebody dead.
-    monkeypatch.setattr("worker.drain.ABANDONED_MS", 0)
+    monkeypatch.setattr("worker.drain.drain.ABANDONED_MS", 0)
     load = Load(5).take(EVENTS)
     stream.append(load)
     with running_worker(

@@ -22,9 +22,9 @@ from sqlalchemy.orm import Session
 from tests import oracle
 from tests.reliability.servers import Valkey, own_valkey
 from tests.strategies import events, payload
-from worker.attempts import Turn
 from worker.database.engine import transaction
-from worker.drain import Drain, Tally
+from worker.drain.drain import Drain, Tally
+from worker.drain.poison import Turn
 from worker.errors import DatabaseUnavailableError
 from worker.models import Base
 from worker.stream.consumer import EventStream
@@ -121,7 +121,7 @@ class Crash(RuleBasedStateMachine):
     @rule(consumer=consumers)
     def die_before_commit(self, consumer: str) -> None:
         with pytest.MonkeyPatch.context() as patch, suppress(DatabaseUnavailableError):
-            patch.setattr("worker.drain.transaction", _failing_to_commit)
+            patch.setattr("worker.drain.drain.transaction", _failing_to_commit)
             self.drain(consumer).run(budget_s=0)
 
     @rule(robber=consumers)
@@ -248,7 +248,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 def run(server: Valkey, engine: Engine, monkeypatch: pytest.MonkeyPatch, *, examples: int, steps: int) -> None:
     # In the end everybody who holds an entry is dead.
-    monkeypatch.setattr("worker.drain.ABANDONED_MS", 0)
+    monkeypatch.setattr("worker.drain.drain.ABANDONED_MS", 0)
     machine = type("Crash", (Crash,), {"server": server, "engine": engine})
     run_state_machine_as_test(
         machine,

@@ -13,7 +13,7 @@ from tests import oracle
 from tests.reliability.load import Load
 from tests.reliability.tls import tls_front
 from tests.workers import eventually, running_worker, url_of
-from worker.drain import Drain
+from worker.drain.drain import Drain
 from worker.errors import StreamUnavailableError
 from worker.stream.consumer import EventStream
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from tests.workers import count, plays
 from worker.books import Outcome
-from worker.drain import ABANDONED_MS, Drain
+from worker.drain.drain import ABANDONED_MS, Drain
 from worker.errors import DatabaseMisusedError, StreamMisusedError, StreamUnavailableError, ZikError
 from worker.stream.consumer import BLOCK_MS, EventStream
 from worker.stream.entries import Batch, Entry
@@ -241,7 +241,7 @@ def test_at_debug_each_event_is_told_with_its_entry_and_the_key_of_its_row(
     drain: Drain, memory: StreamInMemory, sqlite: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     memory.new = [*entries(1, start=0), Entry("9-0", b"a secret song")]
-    with caplog.at_level("DEBUG", logger="worker.drain_log"):
+    with caplog.at_level("DEBUG", logger="worker.drain.log"):
         drain.run()
     play, letter = [vars(record) for record in caplog.records if record.message == "event"]
     assert (play["entry"], play["type"], play["outcome"]) == ("0-0", "play", "recorded")

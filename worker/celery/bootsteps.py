@@ -12,8 +12,8 @@ from celery import bootsteps
 from kombu.exceptions import ChannelError
 
 from worker.celery.names import RECORD_EVENTS, RECORD_QUEUE
+from worker.drain.relief import relieve
 from worker.errors import StreamUnavailableError
-from worker.relief import relieve
 from worker.settings import Settings
 from worker.stream.consumer import EventStream
 
@@ -87,7 +87,7 @@ def drain_if_full(settings: Settings) -> None:
         return
     if full:
         environment = {**os.environ, **settings.as_environment()}
-        subprocess.run([sys.executable, "-m", "worker.relief"], env=environment, check=False, capture_output=True)
+        subprocess.run([sys.executable, "-m", "worker.drain.relief"], env=environment, check=False, capture_output=True)
 
 
 def ring(app: Any) -> bool:

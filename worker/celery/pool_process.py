@@ -10,7 +10,8 @@ from billiard.process import current_process
 from celery.signals import worker_shutting_down
 
 from worker.celery.application import app
-from worker.drain import Drain, open_drain
+from worker.drain.drain import Drain
+from worker.drain.opening import open_drain
 from worker.outage import Patience
 
 # One byte that the pool's processes share with their parent, which alone hears that the worker is to stop.

@@ -3,7 +3,7 @@ import socket
 
 from worker.books import Outcome
 from worker.cli.terminal import AsJson, console, print_json
-from worker.drain import opened_drain
+from worker.drain.opening import opened_drain
 from worker.settings import load_settings
 
 

@@ -4,27 +4,24 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import Engine
 
-from worker.attempts import Attempts, Turn
 from worker.books import Outcome
 from worker.contract.events import Accepted
-from worker.database.engine import open_engine, transaction
-from worker.drain_log import tell_batch, tell_events
+from worker.database.engine import transaction
+from worker.drain.log import tell_batch, tell_events
+from worker.drain.poison import Attempts, Turn
+from worker.drain.triage import killers, refused, triage
 from worker.errors import RowRefusedError, ZikError
-from worker.failpoints import Point, arm, armed_for, pass_by
-from worker.heap import settle
+from worker.failpoints import Point, armed_for, pass_by
 from worker.recorders.batch import Known, meet, record_batch
 from worker.recorders.dead_letters import Letter, bury
-from worker.settings import Settings
 from worker.stream.consumer import BLOCK_MS, EventStream
 from worker.stream.measurements import Phase, Stopwatch, of_batch
-from worker.triage import killers, refused, triage
 
 logger = logging.getLogger(__name__)
 
@@ -220,28 +217,3 @@ class Drain:
             self.stream.acknowledge({outcome: ids[::2] for outcome, ids in by_outcome.items()})
             pass_by(Point.MID_ACKNOWLEDGE)
         self.stream.acknowledge(by_outcome)
-
-
-def open_drain(settings: Settings, *, consumer: str, closing: Callable[[], bool] = lambda: False) -> Drain:
-    """A drain with connections of its own; make it after fork."""
-    arm(settings.zik_crash_at)
-    settle()
-    return Drain(
-        EventStream.at(settings.redis_url),
-        open_engine(settings.database_url),
-        consumer,
-        batch_size=settings.zik_batch_size,
-        create_users=settings.zik_unknown_users == "create",
-        closing=closing,
-    )
-
-
-@contextmanager
-def opened_drain(settings: Settings, *, consumer: str) -> Iterator[Drain]:
-    """A drain whose connections are closed at the end."""
-    drain = open_drain(settings, consumer=consumer)
-    try:
-        yield drain
-    finally:
-        drain.stream.close()
-        drain.engine.dispose()

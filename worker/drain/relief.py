@@ -1,4 +1,4 @@
-"""Draining without Celery for as long as Redis is full. `python -m worker.relief` does it in a process of its own."""
+"""Draining without Celery for as long as Redis is full. `python -m worker.drain.relief` does it in a process of its own."""
 
 import logging
 import os
@@ -6,7 +6,7 @@ import socket
 from typing import Final
 
 from worker.database.schema import bring_up_schema
-from worker.drain import opened_drain
+from worker.drain.opening import opened_drain
 from worker.errors import ZikError
 from worker.settings import Settings, load_settings
 

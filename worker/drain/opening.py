@@ -1,0 +1,36 @@
+"""Open a drain with connections of its own, and close them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from worker.database.engine import open_engine
+from worker.drain.drain import Drain
+from worker.drain.gc_tuning import settle
+from worker.failpoints import arm
+from worker.settings import Settings
+from worker.stream.consumer import EventStream
+
+
+def open_drain(settings: Settings, *, consumer: str, closing: Callable[[], bool] = lambda: False) -> Drain:
+    """A drain with connections of its own; make it after fork."""
+    arm(settings.zik_crash_at)
+    settle()
+    return Drain(
+        EventStream.at(settings.redis_url),
+        open_engine(settings.database_url),
+        consumer,
+        batch_size=settings.zik_batch_size,
+        create_users=settings.zik_unknown_users == "create",
+        closing=closing,
+    )
+
+
+@contextmanager
+def opened_drain(settings: Settings, *, consumer: str) -> Iterator[Drain]:
+    """A drain whose connections are closed at the end."""
+    drain = open_drain(settings, consumer=consumer)
+    try:
+        yield drain
+    finally:
+        drain.stream.close()
+        drain.engine.dispose()
