@@ -16,7 +16,8 @@ from benchmarks.servers import Servers, running_servers
 from worker.contract.codec import decode, encode
 from worker.contract.events import Accepted
 from worker.database.engine import open_engine, transaction
-from worker.recorders.batch import Known, record_batch
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.refresh import refresh
 from worker.statistics.stale import mark_all

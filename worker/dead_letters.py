@@ -14,8 +14,9 @@ from worker.contract.events import Accepted
 from worker.database.engine import snapshot, transaction
 from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.models import DeadLetter
-from worker.recorders.batch import Known, record_batch
+from worker.recorders.batch import record_batch
 from worker.recorders.dead_letters import told
+from worker.recorders.known import Known
 from worker.stream.consumer import EventStream
 
 # Of these the event itself was not kept, so that there is nothing to try again.

@@ -13,7 +13,8 @@ from worker.books import Outcome
 from worker.database.engine import snapshot, transaction
 from worker.errors import RowRefusedError
 from worker.models import PlayHistory, Song, StaleDay
-from worker.recorders.batch import Known, record_batch
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
 from worker.recorders.plays import Expectation
 
 RECORDED, DUPLICATE = Outcome.RECORDED, Outcome.DUPLICATE

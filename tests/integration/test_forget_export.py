@@ -28,7 +28,8 @@ from worker.export import export
 from worker.forget import _WHILE_LOCKED, _erase, _songs_locked, forget
 from worker.models import Base, ChartPlace, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
 from worker.publishing import Published, publish_lines
-from worker.recorders.batch import Known, record_batch
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
 from worker.statistics.charts import refresh_charts
 from worker.statistics.listener import UnknownUserError
 from worker.statistics.refresh import refresh

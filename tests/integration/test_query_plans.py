@@ -13,7 +13,8 @@ from tests.statistics.rows import RULE
 from tests.strategies import accepted, event_id, play, song
 from tests.workers import url_of
 from worker.database.engine import open_engine, patient, snapshot, transaction
-from worker.recorders.batch import Known, record_batch
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
 from worker.statistics.discoveries import discoveries
 from worker.statistics.listening import OfEveryone, OfUser
 from worker.statistics.periods import Period, span

@@ -30,7 +30,8 @@ from worker.books import Outcome
 from worker.contract.events import Accepted, Event, Favorite, Play, Preference
 from worker.contract.identity import canonical_title
 from worker.models import Base, PlayHistory, Song, User
-from worker.recorders.batch import Known, record_batch
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
 
 KINDS: dict[str, st.SearchStrategy[Fields]] = {
     "plays": plays(),

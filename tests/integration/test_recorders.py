@@ -13,9 +13,9 @@ from worker.contract.events import local_days, parse_moment
 from worker.database.engine import snapshot, transaction
 from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.models import Base, DeadLetter, Favorite, PlayHistory, Preference, Song, StaleDay, TimestampMixin, User
-from worker.recorders.batch import Known, Recorded, record_batch
+from worker.recorders.batch import Recorded, record_batch
 from worker.recorders.dead_letters import Letter, bury
-from worker.recorders.memory import Memory
+from worker.recorders.known import Known, Memory
 
 Entity = TypeVar("Entity", bound=Base)
 

@@ -11,7 +11,8 @@ from tests.statistics import brute_force
 from tests.strategies import accepted, play
 from worker.database.engine import snapshot, transaction
 from worker.models import Base
-from worker.recorders.batch import Known, record_batch
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.refresh import refresh

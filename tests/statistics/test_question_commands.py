@@ -18,7 +18,8 @@ from tests.strategies import NOW, accepted, play, preference, song
 from worker.database.engine import STATEMENT_TIMEOUT_MS, transaction
 from worker.escaping import printable
 from worker.models import Song
-from worker.recorders.batch import Known, record_batch
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
 from worker.statistics.charts import refresh_charts
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.refresh import refresh

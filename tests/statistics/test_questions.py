@@ -15,7 +15,8 @@ from tests.statistics.plain import Heard, Name, Plain, canonical, is_listen, loc
 from tests.strategies import NOW, ON_DATABASE, accepted, play, preference, undone
 from worker.database.engine import snapshot, transaction
 from worker.models import Song, User
-from worker.recorders.batch import Known, record_batch
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
 from worker.statistics.charts import refresh_charts
 from worker.statistics.clock import clock
 from worker.statistics.days import days

@@ -14,7 +14,8 @@ from tests.statistics.plain import Heard, Name, Plain, canonical, is_listen
 from worker.contract.codec import decode
 from worker.contract.events import Accepted
 from worker.database.engine import snapshot, transaction
-from worker.recorders.batch import Known, record_batch
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
 from worker.statistics.clock import clock
 from worker.statistics.days import days
 from worker.statistics.discoveries import count_discoveries

@@ -14,7 +14,8 @@ from tests.statistics.rows import RULE, assert_exact, record
 from tests.strategies import accepted, event_id, play, preference, song
 from worker.database.engine import snapshot, transaction
 from worker.models import Song, SongDay, StaleChart, StaleDay, StaleHistory, User
-from worker.recorders.batch import Known, record_batch
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
 from worker.statistics import charts, ranking, rollups
 from worker.statistics.charts import refresh_charts
 from worker.statistics.periods import Period, Span

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.strategies import CHEAP
 from worker.books import Outcome
-from worker.recorders.newest import Rank, Word, judge, one_row_a_key
+from worker.recorders.last_write_wins import Rank, Word, judge, one_row_a_key
 
 NOON = datetime(2021, 4, 22, 12, tzinfo=UTC)
 

@@ -18,8 +18,9 @@ from worker.drain.poison import Attempts, Turn
 from worker.drain.triage import killers, refused, triage
 from worker.errors import RowRefusedError, ZikError
 from worker.failpoints import Point, armed_for, pass_by
-from worker.recorders.batch import Known, meet, record_batch
+from worker.recorders.batch import meet, record_batch
 from worker.recorders.dead_letters import Letter, bury
+from worker.recorders.known import Known
 from worker.stream.consumer import BLOCK_MS, EventStream
 from worker.stream.measurements import Phase, Stopwatch, of_batch
 

@@ -1,51 +1,22 @@
 """Record one batch: users, songs, plays, favorites, preferences, stale days, dead letters, always in this order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from worker.books import Outcome
-from worker.contract.events import Accepted, Event, Play, Preference, SongName, SongRef
+from worker.contract.events import Accepted, Play, Preference, SongName, SongRef
 from worker.errors import InvalidEventError, Reason
 from worker.failpoints import Point, pass_by
 from worker.recorders.dead_letters import Letter, bury
 from worker.recorders.favorites import FavoriteToRecord, record_favorites
-from worker.recorders.memory import Memory
-from worker.recorders.plays import Expectation, PlayToRecord, record_plays
+from worker.recorders.known import Known, Memory, Met, _well_known
+from worker.recorders.plays import PlayToRecord, record_plays
 from worker.recorders.preferences import PreferenceToRecord, record_preferences
 from worker.recorders.songs import KnownSong, resolve_songs
 from worker.recorders.stale_days import mark_stale_days
 from worker.recorders.users import resolve_users
-
-
-@dataclass(frozen=True)
-class Known:
-    """The users and songs that this process has met, and what it expects of the next plays."""
-
-    users: Memory[str, int] = field(default_factory=Memory)
-    songs: Memory[SongName, KnownSong] = field(default_factory=Memory)
-    plays: Expectation = field(default_factory=Expectation)
-
-    def strangers(self, accepted: Sequence[Accepted]) -> Sequence[Accepted]:
-        """The events whose user or song would have to be asked for, or that know more of the song."""
-        return [entry for entry in accepted if entry.event.user not in self.users or _has_news(entry.event, self.songs)]
-
-    def learn(self, met: "Met") -> None:
-        self.users.learn(met.users)
-        self.songs.learn(met.songs)
-
-    def forget(self) -> None:
-        self.users.forget()
-        self.songs.forget()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Met:
-    """The users and songs that a transaction has asked for or made: to be remembered once it has committed."""
-
-    users: dict[str, int]
-    songs: dict[SongName, KnownSong]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,16 +63,6 @@ def record_batch(
     bury(connection, dead)
     outcomes |= {letter.entry_id: Outcome.DEAD for letter in dead}
     return Recorded(outcomes=outcomes, dead=dead, users=new_users, songs=new_songs)
-
-
-def _has_news(event: Event, memory: Memory[SongName, KnownSong]) -> bool:
-    return not isinstance(event, Preference) and _well_known(event.song, memory) is None
-
-
-def _well_known(song: SongRef, memory: Memory[SongName, KnownSong]) -> KnownSong | None:
-    """What is known of a song; None where the client knows more, or nothing is."""
-    known = memory.get(song.name)
-    return None if known is None or known.learns_from(song) else known
 
 
 def _users(

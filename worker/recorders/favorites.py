@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from worker.books import Outcome
 from worker.contract.events import Favorite
 from worker.database.statement import Statement, instant, read_instant, told
-from worker.recorders.newest import Rank, Word, judge, one_row_a_key
+from worker.recorders.last_write_wins import Rank, Word, judge, one_row_a_key
 
 _IN_FORCE: Final = Statement(
     """

@@ -9,7 +9,7 @@ from worker.books import Outcome
 from worker.contract.events import Preference
 from worker.contract.json_limits import compact_json
 from worker.database.statement import Statement, instant, read_instant, told
-from worker.recorders.newest import Rank, Word, judge, one_row_a_key
+from worker.recorders.last_write_wins import Rank, Word, judge, one_row_a_key
 
 _IN_FORCE: Final = Statement(
     """

@@ -1,0 +1,78 @@
+"""What earlier transactions have established, so that known users and songs are not looked up again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from worker.contract.events import Accepted, Event, Preference, SongName, SongRef
+from worker.recorders.known import Memory
+from worker.recorders.plays import Expectation
+from worker.recorders.songs import KnownSong
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+# At about 400 bytes an entry this is 13 MB in each process, for the songs that nearly all plays are of.
+MOST = 32_768
+
+
+class Memory(dict[Key, Value]):
+    """A bounded map from a natural key to what the database knows of it.
+
+    Learn only after COMMIT: what a rolled back transaction has seen was never true. It may be out of date, when
+    somebody deletes rows; the foreign keys then refuse the batch, and the reader forgets all and asks again.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        super().__init__()
+        self._most = most
+
+    def learn(self, facts: Mapping[Key, Value]) -> None:
+        self.update(facts)
+        # The oldest half goes at once: cheaper than keeping an order of use, and as good for plays, whose favorites
+        # come back within a batch or two.
+        if len(self) > self._most:
+            for key in list(self)[: -self._most // 2]:
+                del self[key]
+
+    def forget(self) -> None:
+        self.clear()
+
+
+@dataclass(frozen=True)
+class Known:
+    """The users and songs that this process has met, and what it expects of the next plays."""
+
+    users: Memory[str, int] = field(default_factory=Memory)
+    songs: Memory[SongName, KnownSong] = field(default_factory=Memory)
+    plays: Expectation = field(default_factory=Expectation)
+
+    def strangers(self, accepted: Sequence[Accepted]) -> Sequence[Accepted]:
+        """The events whose user or song would have to be asked for, or that know more of the song."""
+        return [entry for entry in accepted if entry.event.user not in self.users or _has_news(entry.event, self.songs)]
+
+    def learn(self, met: "Met") -> None:
+        self.users.learn(met.users)
+        self.songs.learn(met.songs)
+
+    def forget(self) -> None:
+        self.users.forget()
+        self.songs.forget()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Met:
+    """The users and songs that a transaction has asked for or made: to be remembered once it has committed."""
+
+    users: dict[str, int]
+    songs: dict[SongName, KnownSong]
+
+
+def _has_news(event: Event, memory: Memory[SongName, KnownSong]) -> bool:
+    return not isinstance(event, Preference) and _well_known(event.song, memory) is None
+
+
+def _well_known(song: SongRef, memory: Memory[SongName, KnownSong]) -> KnownSong | None:
+    """What is known of a song; None where the client knows more, or nothing is."""
+    known = memory.get(song.name)
+    return None if known is None or known.learns_from(song) else known
