@@ -22,9 +22,9 @@ from tests.importers.samples import (
     Sample,
 )
 from tests.strategies import NOW
-from worker.importers.export import Export, UnreadableFileError, open_exports
+from worker.importers.archive import Export, UnreadableFileError, open_exports
 from worker.importers.formats import recognise
-from worker.importers.importing import Importer, Summary, unexplained
+from worker.importers.importer import Importer, Summary, unexplained
 
 Imported = tuple[list[dict[str, Any]], list[Summary]]
 Import = Callable[..., Imported]

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from tests.importers.samples import SPOTIFY_ACCOUNT
 from tests.strategies import CHEAP, NOW
-from worker.importers.export import open_exports
+from worker.importers.archive import open_exports
+from worker.importers.bounded_file import MAX_ROW_BYTES
 from worker.importers.format import JsonFormat
 from worker.importers.formats import FORMATS, recognise
-from worker.importers.importing import SHOWN_PLACES, Importer, Summary, unexplained
-from worker.importers.metered import MAX_ROW_BYTES
-from worker.importers.row import Found, Notes, Refusal, converted
+from worker.importers.importer import SHOWN_PLACES, Importer, Summary, unexplained
+from worker.importers.rows import Found, Notes, Refusal, converted
 
 MIB = 2**20
 GOOD = {"endTime": "2021-04-22 05:41", "artistName": "Shindy", "trackName": "Dreams", "msPlayed": 6408}

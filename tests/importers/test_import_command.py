@@ -21,8 +21,8 @@ from worker.contract.codec import decode
 from worker.database.engine import snapshot
 from worker.drain.drain import Drain
 from worker.errors import StreamFullError
-from worker.importers.export import open_exports
-from worker.importers.importing import Importer
+from worker.importers.archive import open_exports
+from worker.importers.importer import Importer
 from worker.models import PlayHistory, Song, User
 from worker.stream.backpressure import Room
 from worker.stream.consumer import EventStream

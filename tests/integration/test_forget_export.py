@@ -26,8 +26,8 @@ from worker.drain.drain import Drain
 from worker.errors import ZikError
 from worker.export import export
 from worker.forget import _WHILE_LOCKED, _erase, _songs_locked, forget
+from worker.importers.json_lines import Published, publish_lines
 from worker.models import Base, ChartPlace, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
-from worker.publishing import Published, publish_lines
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics.charts import refresh_charts

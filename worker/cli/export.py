@@ -8,7 +8,7 @@ from worker.cli.question import asking
 from worker.cli.terminal import complain
 from worker.errors import InvalidEventError
 from worker.export import export as export_user
-from worker.publishing import event_of
+from worker.importers.json_lines import event_of
 from worker.settings import load_settings
 
 Name = Annotated[str, typer.Argument(metavar="USER")]

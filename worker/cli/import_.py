@@ -11,8 +11,8 @@ from worker.cli.import_report import tell, tell_json
 from worker.cli.patience import patient_append
 from worker.cli.terminal import AsJson, errors
 from worker.errors import StreamUnavailableError
-from worker.importers.export import Export, open_exports
-from worker.importers.importing import Importer, Summary, unexplained
+from worker.importers.archive import Export, open_exports
+from worker.importers.importer import Importer, Summary, unexplained
 from worker.settings import load_settings
 
 _INTERRUPTED = 130

@@ -8,8 +8,8 @@ from rich.table import Table
 
 from worker.cli.terminal import complain, console, errors, print_json, say
 from worker.importers.formats import known_formats
-from worker.importers.importing import Summary
-from worker.importers.row import NO_SONG
+from worker.importers.importer import Summary
+from worker.importers.rows import NO_SONG
 from worker.report.wording import amount
 
 

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from worker.cli.patience import Append, patient_append
 from worker.cli.terminal import AsJson, console, errors, print_json
-from worker.publishing import Published, lines_of, publish_lines
+from worker.importers.json_lines import Published, lines_of, publish_lines
 from worker.report.wording import amount
 from worker.settings import load_settings
 

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple, Protocol
 
 from worker.importers.json_rows import in_document, in_lines, paths_of
-from worker.importers.row import Converter, Reader
+from worker.importers.rows import Converter, Reader
 
 # Parts of one export are read in this order, because some explain others.
 ACCOUNT: Final = 0  # whose export it is; has no events

@@ -15,7 +15,7 @@ from worker.errors import ZikError
 from worker.escaping import printable
 from worker.importers.format import ACCOUNT, Recognised
 from worker.importers.formats import HEAD_BYTES, recognise
-from worker.importers.row import Notes
+from worker.importers.rows import Notes
 
 MAX_MEMBERS: Final = 10_000
 # Histories shrink to a tenth, and to a fiftieth where somebody heard one song all year.

@@ -10,8 +10,8 @@ from worker.contract.codec import decode, encode
 from worker.contract.events import Event, Play
 from worker.errors import InvalidEventError
 from worker.escaping import printable
-from worker.importers.export import UNREADABLE, Export, Part
-from worker.importers.row import BROKEN_FILE, NO_SONG, UNKNOWN_SONG, Fields, Found, Refusal, Row
+from worker.importers.archive import UNREADABLE, Export, Part
+from worker.importers.rows import BROKEN_FILE, NO_SONG, UNKNOWN_SONG, Fields, Found, Refusal, Row
 
 BATCH: Final = 1_000
 SHOWN_PLACES: Final = 5

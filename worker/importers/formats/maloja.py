@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from worker.importers.format import JsonFormat
-from worker.importers.row import Fields, Notes, at, play, song_of
+from worker.importers.rows import Fields, Notes, at, play, song_of
 from worker.importers.times import from_epoch, whole
 
 

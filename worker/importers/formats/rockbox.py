@@ -6,7 +6,7 @@ from typing import BinaryIO, Final
 from worker.errors import InvalidEventError, Reason
 from worker.importers.format import Head, Recognised
 from worker.importers.json_rows import numbered_lines
-from worker.importers.row import Fields, Notes, Refusal, Row, converted, play, song_of
+from worker.importers.rows import Fields, Notes, Refusal, Row, converted, play, song_of
 from worker.importers.times import from_epoch, local_epoch, whole
 
 _MAGIC: Final = "#AUDIOSCROBBLER/"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from worker.importers.format import JsonFormat
-from worker.importers.row import Fields, NoSongError, Notes, favorite, play, song_of
+from worker.importers.rows import Fields, NoSongError, Notes, favorite, play, song_of
 from worker.importers.times import UNDATED, before, whole
 
 

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from worker.importers import koito, lastfm, listenbrainz, maloja, rockbox, spotify, table
 from worker.importers.format import Format, Head, Recognised
+from worker.importers.formats import koito, lastfm, listenbrainz, maloja, rockbox, spotify, table
 
 # Tables last, because they ask for least.
 FORMATS: Final[tuple[Format, ...]] = (

@@ -5,7 +5,7 @@ from typing import Any
 
 from worker.errors import InvalidEventError, Reason
 from worker.importers.format import JsonFormat
-from worker.importers.row import Fields, Notes, at, play, song_of
+from worker.importers.rows import Fields, Notes, at, play, song_of
 from worker.importers.times import whole
 
 

@@ -8,7 +8,7 @@ from typing import BinaryIO, Final, NamedTuple
 from worker.errors import Reason
 from worker.importers.format import Head, Recognised
 from worker.importers.json_rows import in_document, numbered_lines
-from worker.importers.row import Converter, Fields, Notes, Refusal, Row, converted, favorite, play, song_of
+from worker.importers.rows import Converter, Fields, Notes, Refusal, Row, converted, favorite, play, song_of
 from worker.importers.times import from_text
 
 _NAMES: Final = {
