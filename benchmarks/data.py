@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from worker.contract.codec import decode, encode
-from worker.simulator import simulate
+from worker.local.simulator import simulate
 
 _UNTIL: Final = datetime(2026, 11, 1, tzinfo=UTC)
 _FIRST_SENT_MS: Final = int(_UNTIL.timestamp() * 1000)

@@ -19,11 +19,10 @@ from worker.database.engine import opened_engine, snapshot
 from worker.database.schema import bring_up_schema
 from worker.errors import ZikError
 from worker.importers.json_lines import lines_of, publish_lines
-from worker.local.folder import claimed
-from worker.local.services import worker_and_beat
+from worker.local.services import claimed, worker_and_beat
+from worker.local.simulator import simulate
 from worker.local.valkey import embedded_valkey, free_port, reclaim
 from worker.settings import Settings, load_settings
-from worker.simulator import simulate
 from worker.statistics.charts import chart, refresh_charts
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import Period, span

@@ -12,9 +12,8 @@ from worker.cli.terminal import console, errors, say
 from worker.database.engine import opened_engine
 from worker.database.schema import bring_up_schema
 from worker.errors import ZikError
-from worker.local.folder import claimed
 from worker.local.process import LocalProcess
-from worker.local.services import keep_running, worker_and_beat
+from worker.local.services import claimed, keep_running, worker_and_beat
 from worker.local.valkey import answers, embedded_valkey
 from worker.settings import Settings, load_settings, without_password
 

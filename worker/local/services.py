@@ -1,5 +1,6 @@
 """The worker and beat of one machine, started as any operator would start them."""
 
+import fcntl
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,23 @@ from typing import Final
 
 from worker.errors import ZikError
 from worker.local.process import LocalProcess
+
+
+@contextmanager
+def claimed(folder: Path, *, by: str) -> Iterator[Path]:
+    """Keep the folder to ourselves while the block runs. The kernel lets go of it however the process ends.
+
+    Raises:
+        ZikError: another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ZikError(f"`{by}` is running already, in {folder}: stop it first") from None
+        yield folder
+
 
 _READY_WITHIN_S: Final = 30.0
 _RESTART_AFTER_S: Final = 1.0
