@@ -23,9 +23,9 @@ from worker.database.engine import snapshot
 from worker.dead_letters import Desk, count_by_reason, find
 from worker.drain.drain import Drain
 from worker.errors import EventDroppedError
-from worker.export import export
 from worker.importers.json_lines import publish_lines
 from worker.models import Favorite, PlayHistory, Preference, StaleDay
+from worker.privacy.export import export
 from worker.stream.consumer import EventStream
 from worker.stream.keys import FIELD, STREAM
 from worker.stream.producer import Appender

@@ -24,10 +24,10 @@ from worker.contract.events import MAX_EVENT_BYTES
 from worker.database.engine import snapshot, transaction
 from worker.drain.drain import Drain
 from worker.errors import ZikError
-from worker.export import export
-from worker.forget import _WHILE_LOCKED, _erase, _songs_locked, forget
 from worker.importers.json_lines import Published, publish_lines
 from worker.models import Base, ChartPlace, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
+from worker.privacy.erasure import _WHILE_LOCKED, _erase, _songs_locked, forget
+from worker.privacy.export import export
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics.charts import refresh_charts
@@ -322,7 +322,7 @@ def test_whoever_interrupts_the_command_finishes_it_by_repeating_it(
     """The person is gone then, but what they heard stands in the charts for everyone."""
     refresh_charts(drain.engine, today=NOW.date(), closed=True)
     with monkeypatch.context() as patched:
-        patched.setattr("worker.forget.refresh_charts", _interrupted)
+        patched.setattr("worker.privacy.erasure.refresh_charts", _interrupted)
         with pytest.raises(KeyboardInterrupt):
             forget(drain, "Zoë")
     assert ("Parabola", 2) in charted(drain.engine)
@@ -412,7 +412,7 @@ def test_a_backlog_that_takes_longer_than_others_may_hold_events_is_no_reason_to
     drain: Drain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody holds anything here: each look finds less, and none may be the last for being late."""
-    monkeypatch.setattr("worker.forget._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("worker.privacy.erasure._LOOK_EVERY_S", 0.0)
     drain.batch_size = 2
     times = [f"2021-05-01T00:{minute:02}:00Z" for minute in range(9)]
     drain.stream.append([payload(play(id=event_id(60 + n), user="Zoë", time=at)) for n, at in enumerate(times)])
@@ -476,7 +476,7 @@ def test_a_play_that_is_being_recorded_keeps_its_song_and_is_not_waited_for(
             record_batch(connection, accepted(play(id=event_id(91), user="Zoë", song=song())), known=Known())
             recorder.close()
 
-        monkeypatch.setattr("worker.forget._WHILE_LOCKED", _WHILE_LOCKED.copy(sleep=finish))
+        monkeypatch.setattr("worker.privacy.erasure._WHILE_LOCKED", _WHILE_LOCKED.copy(sleep=finish))
         erased = forget(Drain(drain.stream, drain.engine, "test:2"), "Zoë").erased
     assert (erased["plays"], erased["songs that nobody else has"]) == (4, 2)
     assert usernames(drain.engine) == {"ada"}
@@ -487,7 +487,7 @@ def test_a_play_that_is_being_recorded_keeps_its_song_and_is_not_waited_for(
 def test_whoever_holds_a_song_for_too_long_is_told_of_and_nothing_is_erased(
     drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.forget._WHILE_LOCKED", _WHILE_LOCKED.copy(stop=stop_after_attempt(2)))
+    monkeypatch.setattr("worker.privacy.erasure._WHILE_LOCKED", _WHILE_LOCKED.copy(stop=stop_after_attempt(2)))
     with transaction(drain.engine) as session:
         session.execute(update(Song).where(Song.title == demo["title"]).values(album="held"))
         with pytest.raises(ZikError, match="nothing is erased: try again"):
@@ -505,7 +505,7 @@ def test_a_play_that_comes_after_the_songs_were_chosen_keeps_its_song(
         record_batch(connection, accepted(play(id=event_id(92), user="ada", song=demo)), known=Known())
         return songs
 
-    monkeypatch.setattr("worker.forget._songs_locked", chosen_too_early)
+    monkeypatch.setattr("worker.privacy.erasure._songs_locked", chosen_too_early)
     assert forget(drain, "Zoë").erased["songs that nobody else has"] == 2
     assert event_id(92) in {str(row[1]) for row in all_plays(drain.engine)}
 
@@ -520,7 +520,7 @@ def test_of_two_people_who_are_forgotten_at_once_no_song_is_left(drain: Drain, m
             barrier.wait()
         return songs
 
-    monkeypatch.setattr("worker.forget._songs_locked", together)
+    monkeypatch.setattr("worker.privacy.erasure._songs_locked", together)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda name: _erase(drain.engine, name), ["Zoë", "ada"]))
     assert anywhere(drain.engine, "Parabola") == []

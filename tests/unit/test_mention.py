@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.strategies import CHEAP, payload, play, preference
 from worker.contract.events import MAX_EVENT_BYTES
-from worker.mention import mentions, names
+from worker.privacy.attribution import mentions, names
 
 EVENT = play(user="Zoë", time="yesterday")
 TEXT = json.dumps(EVENT)

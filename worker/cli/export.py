@@ -7,8 +7,8 @@ import typer
 from worker.cli.question import asking
 from worker.cli.terminal import complain
 from worker.errors import InvalidEventError
-from worker.export import export as export_user
 from worker.importers.json_lines import event_of
+from worker.privacy.export import export as export_user
 from worker.settings import load_settings
 
 Name = Annotated[str, typer.Argument(metavar="USER")]

@@ -8,7 +8,7 @@ from rich.table import Table
 from worker.cli.terminal import AsJson, console, print_json
 from worker.drain.opening import opened_drain
 from worker.escaping import printable
-from worker.forget import forget as forget_user
+from worker.privacy.erasure import forget as forget_user
 from worker.settings import load_settings
 
 Name = Annotated[str, typer.Argument(metavar="USER")]

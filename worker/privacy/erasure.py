@@ -14,8 +14,8 @@ from worker.database.statement import Statement
 from worker.dead_letters import holding, take_away
 from worker.drain.drain import ABANDONED_MS, Drain
 from worker.errors import DatabaseUnavailableError, ZikError
-from worker.mention import mentions
 from worker.models import Favorite, ListeningHour, PlayHistory, Preference, Song, SongDay, User
+from worker.privacy.attribution import mentions
 from worker.statistics.charts import refresh_charts
 from worker.statistics.listener import UnknownUserError
 

@@ -15,8 +15,8 @@ from worker.contract.json_limits import as_told
 from worker.contract.wire import judge
 from worker.dead_letters import holding
 from worker.importers.json_lines import ACCOUNT, LETTER
-from worker.mention import names
 from worker.models import Favorite, PlayHistory, Preference, Song, User
+from worker.privacy.attribution import names
 from worker.statistics.listener import UnknownUserError
 
 _AT_ONCE: Final = 1_000

@@ -1,0 +1,1 @@
+"""A person's rights: everything known of them, exported or erased."""
