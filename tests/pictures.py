@@ -18,9 +18,9 @@ from worker.cli.pace import Pace
 from worker.cli.picture import status_picture
 from worker.database.engine import open_engine
 from worker.database.schema import bring_up_schema
-from worker.doctor import examine
 from worker.drain.drain import Drain
-from worker.overview import overview
+from worker.operations.doctor import examine
+from worker.operations.status import overview
 from worker.stream.consumer import EventStream
 from worker.stream.measurements import of_aggregation
 

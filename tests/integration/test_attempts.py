@@ -9,10 +9,10 @@ from sqlalchemy import Engine
 
 from tests.workers import count, full, play, plays
 from worker.contract.codec import decode
-from worker.dead_letters import Desk, find
 from worker.drain.drain import Drain
 from worker.errors import DatabaseUnavailableError
 from worker.failpoints import POISON
+from worker.operations.dead_letters import Desk, find
 from worker.stream.consumer import EventStream
 from worker.stream.keys import ATTEMPTS
 

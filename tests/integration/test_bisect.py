@@ -10,8 +10,8 @@ from sqlalchemy import Engine, event, text
 from tests.workers import count, play, plays
 from worker.books import Outcome
 from worker.database.engine import snapshot, transaction
-from worker.dead_letters import count_by_reason, find
 from worker.drain.drain import Drain
+from worker.operations.dead_letters import count_by_reason, find
 from worker.stream.consumer import EventStream
 
 REFUSED_MS = 666

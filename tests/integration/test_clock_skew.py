@@ -20,11 +20,11 @@ from worker.client.gate import checked_event
 from worker.client.sender import Sender
 from worker.contract.codec import encode
 from worker.database.engine import snapshot
-from worker.dead_letters import Desk, count_by_reason, find
 from worker.drain.drain import Drain
 from worker.errors import EventDroppedError
 from worker.importers.json_lines import publish_lines
 from worker.models import Favorite, PlayHistory, Preference, StaleDay
+from worker.operations.dead_letters import Desk, count_by_reason, find
 from worker.privacy.export import export
 from worker.stream.consumer import EventStream
 from worker.stream.keys import FIELD, STREAM

@@ -27,7 +27,7 @@ from worker.celery.application import app
 from worker.client import Client
 from worker.database.engine import open_engine
 from worker.local.valkey import free_port
-from worker.metrics import Name
+from worker.operations.metrics import Name
 from worker.stream.consumer import EventStream
 
 COMPOSE: Final[dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text())

@@ -11,10 +11,10 @@ from tests.workers import count, litter, play, plays
 from worker.books import Books, Outcome
 from worker.contract.wire import Play
 from worker.database.engine import transaction
-from worker.dead_letters import Desk, count_by_reason, discard, find, get, numbers
 from worker.drain.drain import Drain
 from worker.errors import DatabaseUnavailableError, Reason, RowRefusedError
 from worker.models import DeadLetter
+from worker.operations.dead_letters import Desk, count_by_reason, discard, find, get, numbers
 from worker.recorders.batch import Recorded, record_batch
 from worker.stream.consumer import EventStream
 
@@ -97,7 +97,7 @@ def test_a_row_that_the_database_refuses_at_a_retry_stays_on_the_desk(
     stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = buried(stream, engine, play(user="eve"), create_users=False)
-    monkeypatch.setattr("worker.dead_letters.record_batch", refusing)
+    monkeypatch.setattr("worker.operations.dead_letters.record_batch", refusing)
     assert Desk(engine, stream).retry(ids, now=NOW) == {Outcome.DEAD: 1}
     assert [(letter.reason, letter.attempts) for letter in find(engine)] == [("refused_by_database", 2)]
     assert (stream.books().dead, stream.books().balanced) == (1, True)
@@ -123,7 +123,7 @@ def test_a_retry_that_is_broken_off_leaves_in_the_books_what_it_has_recorded(
             raise end
         return step(*arguments, **named)
 
-    monkeypatch.setattr("worker.dead_letters.record_batch", until_the_end)
+    monkeypatch.setattr("worker.operations.dead_letters.record_batch", until_the_end)
     with pytest.raises(type(end)):
         Desk(engine, stream).retry(range(first, first + 4), now=NOW)
     assert (count(engine, "play_history"), count(engine, "dead_letters")) == (2, 2)

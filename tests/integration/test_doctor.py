@@ -11,9 +11,9 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.workers import eventually, play, url_of
 from worker.database.engine import open_engine, transaction
-from worker.doctor import Finding, examine
 from worker.drain.drain import Drain
 from worker.models import User
+from worker.operations.doctor import Finding, examine
 from worker.stream.consumer import EventStream
 from worker.stream.keys import DRAINS, MEASURES, STREAM
 from worker.stream.measurements import of_aggregation

@@ -14,9 +14,9 @@ from worker.books import Outcome
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.database.engine import open_engine, snapshot, transaction
 from worker.database.schema import bring_up_schema
-from worker.dead_letters import count_by_reason, find
 from worker.drain.drain import Drain
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, StreamUnavailableError
+from worker.operations.dead_letters import count_by_reason, find
 from worker.recorders.batch import record_batch
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream

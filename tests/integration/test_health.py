@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from tests.workers import ROOT, Process, eventually, play, running, running_worker, url_of
 from worker.drain.drain import Drain
-from worker.health import health
+from worker.operations.health import health
 from worker.stream.consumer import EventStream
 from worker.stream.keys import DRAINS
 
@@ -79,7 +79,7 @@ class Probe:
         self._folder = folder
 
     def __call__(self, *arguments: str) -> tuple[int, str]:
-        with running(["worker.health", *arguments], folder=self._folder, **self._where) as process:
+        with running(["worker.operations.health", *arguments], folder=self._folder, **self._where) as process:
             return process.wait(), process.log
 
 
@@ -99,7 +99,7 @@ def frozen(worker: Process) -> None:
     os.kill(worker.pid, signal.SIGSTOP)
 
 
-@pytest.mark.parametrize("command", [["worker", "health"], ["worker.health"]])
+@pytest.mark.parametrize("command", [["worker", "health"], ["worker.operations.health"]])
 def test_without_redis_the_probe_fails_with_one_line(tmp_path: Path, command: list[str]) -> None:
     with running(command, folder=tmp_path, REDIS_URL="redis://:canary@127.0.0.1:1/0") as process:
         assert process.wait() == 1
@@ -108,7 +108,7 @@ def test_without_redis_the_probe_fails_with_one_line(tmp_path: Path, command: li
     assert "canary" not in process.log
 
 
-@pytest.mark.parametrize("command", [["worker", "health"], ["worker.health"]])
+@pytest.mark.parametrize("command", [["worker", "health"], ["worker.operations.health"]])
 def test_both_ways_to_ask_answer_alike(
     stream: EventStream, sqlite: Engine, redis_url: str, tmp_path: Path, command: list[str]
 ) -> None:
@@ -121,7 +121,7 @@ def test_both_ways_to_ask_answer_alike(
 
 
 def test_a_probe_loads_neither_celery_nor_the_database() -> None:
-    script = "import sys, worker.health; print(*sys.modules)"
+    script = "import sys, worker.operations.health; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "worker.stream.consumer" in loaded.split()
     assert {"celery", "sqlalchemy", "alembic"} & set(loaded.split()) == set()

@@ -19,7 +19,7 @@ from worker.celery.names import RECORD_EVENTS
 from worker.database.engine import open_engine
 from worker.drain.drain import Drain
 from worker.local.valkey import free_port
-from worker.metrics import HELP, Name, ZikCollector
+from worker.operations.metrics import HELP, Name, ZikCollector
 from worker.stream.consumer import EventStream
 from worker.stream.keys import GROUP, MEASURES, STREAM
 from worker.stream.measurements import of_aggregation

@@ -16,9 +16,9 @@ from tests.reliability.bad_inputs import CORPUS, DUPLICATE, STORED, STRAYS, Case
 from tests.workers import ROOT, count, plays, url_of
 from worker.books import Outcome
 from worker.database.engine import snapshot
-from worker.doctor import examine
 from worker.drain.drain import Drain
 from worker.errors import Reason
+from worker.operations.doctor import examine
 from worker.stream.consumer import EventStream
 from worker.stream.keys import BOOKS, FIELD, STREAM
 

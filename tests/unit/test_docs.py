@@ -14,7 +14,7 @@ from worker.cli import app
 from worker.contract.events import EVENT_TYPES
 from worker.errors import Reason
 from worker.failpoints import Point
-from worker.metrics import Name
+from worker.operations.metrics import Name
 from worker.settings import Settings
 
 PAGES: Final = [ROOT / "README.md", ROOT / "MIGRATIONS.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -8,7 +8,7 @@ from rich.console import Console
 from worker.books import Books
 from worker.cli.pace import Pace
 from worker.cli.picture import status_picture
-from worker.overview import Overview
+from worker.operations.status import Overview
 from worker.stream.consumer import Consumer
 
 BOOKS = Books(received=1_000, recorded=700, duplicate=100, dead=50, waiting=150, pending=20, oldest_waiting_s=3.0)

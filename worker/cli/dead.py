@@ -8,13 +8,13 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import Engine
 
-from worker import dead_letters
 from worker.books import Outcome
 from worker.cli.terminal import MOST_ROWS, AsJson, console, print_json, say
 from worker.database.engine import opened_engine
 from worker.errors import Reason, ZikError
 from worker.escaping import printable
 from worker.models import DeadLetter
+from worker.operations import dead_letters
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream
 

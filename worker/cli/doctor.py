@@ -4,7 +4,7 @@ from rich.table import Table
 
 from worker.cli.terminal import AsJson, console, print_json
 from worker.database.engine import opened_engine
-from worker.doctor import Finding, examine
+from worker.operations.doctor import Finding, examine
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream
 

@@ -3,7 +3,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.terminal import AsJson, complain, print_json, say
-from worker.health import WITHIN_S, examined
+from worker.operations.health import WITHIN_S, examined
 
 Here = Annotated[bool, typer.Option("--here", help="Only the worker on this host, as a container's probe asks.")]
 Within = Annotated[float, typer.Option("--within", min=1, help="Seconds within which a drain must have got through.")]

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from worker.database.engine import opened_engine
 from worker.errors import ZikError
 from worker.logs import set_up_logs
-from worker.metrics import ZikCollector
+from worker.operations.metrics import ZikCollector
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream
 

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli.terminal import books_table
-from worker.health import RUNNING_S
-from worker.overview import Overview
+from worker.operations.health import RUNNING_S
+from worker.operations.status import Overview
 
 _LATE_S: Final = 45.0
 

@@ -13,7 +13,7 @@ from worker.cli.picture import status_picture
 from worker.cli.terminal import AsJson, console, print_json
 from worker.database.engine import opened_engine
 from worker.errors import StreamUnavailableError
-from worker.overview import Overview, overview
+from worker.operations.status import Overview, overview
 from worker.settings import Settings, load_settings
 from worker.stream.consumer import EventStream
 

@@ -11,10 +11,10 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 from worker.contract.identity import typed_user
 from worker.database.engine import PATIENT_LOCK_TIMEOUT_MS, patient, transaction
 from worker.database.statement import Statement
-from worker.dead_letters import holding, take_away
 from worker.drain.drain import ABANDONED_MS, Drain
 from worker.errors import DatabaseUnavailableError, ZikError
 from worker.models import Favorite, ListeningHour, PlayHistory, Preference, Song, SongDay, User
+from worker.operations.dead_letters import holding, take_away
 from worker.privacy.attribution import mentions
 from worker.statistics.charts import refresh_charts
 from worker.statistics.listener import UnknownUserError

@@ -13,9 +13,9 @@ from worker.contract.events import MAX_EVENT_BYTES
 from worker.contract.identity import typed_user
 from worker.contract.json_limits import as_told
 from worker.contract.wire import judge
-from worker.dead_letters import holding
 from worker.importers.json_lines import ACCOUNT, LETTER
 from worker.models import Favorite, PlayHistory, Preference, Song, User
+from worker.operations.dead_letters import holding
 from worker.privacy.attribution import names
 from worker.statistics.listener import UnknownUserError
 

@@ -1,10 +1,10 @@
 import logging
 from datetime import UTC, datetime, timedelta
 
-from worker import dead_letters
 from worker.celery.application import app
 from worker.celery.names import MAINTENANCE, MAINTENANCE_OF_0_1
 from worker.database.engine import opened_engine
+from worker.operations import dead_letters
 from worker.stream.consumer import EventStream
 
 logger = logging.getLogger(__name__)

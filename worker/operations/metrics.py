@@ -10,12 +10,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine, func, select
 
-from worker import dead_letters
 from worker.database.engine import snapshot
 from worker.database.schema import current_revision, newest_revision
 from worker.errors import DatabaseUnavailableError, ZikError
-from worker.health import RUNNING_S
 from worker.models import StaleDay
+from worker.operations import dead_letters
+from worker.operations.health import RUNNING_S
 from worker.stream.consumer import EventStream
 from worker.stream.measurements import BATCH_EVENTS, PHASE_SECONDS, TASK_SECONDS, Series, failures, last_aggregation_at
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from worker import dead_letters
 from worker.books import Books
 from worker.database.engine import snapshot
 from worker.database.schema import current_revision, newest_revision
 from worker.errors import DatabaseMisusedError, ZikError
+from worker.operations import dead_letters
 from worker.stream.consumer import Consumer, EventStream
 
 

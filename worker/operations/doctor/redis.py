@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from math import inf
 from typing import Any, Final
 
-from worker.doctor.finding import Finding
 from worker.errors import StreamUnavailableError, ZikError
-from worker.health import RUNNING_S
+from worker.operations.doctor.finding import Finding
+from worker.operations.health import RUNNING_S
 from worker.stream.consumer import EventStream
 from worker.stream.keys import BOOKS, STREAM
 from worker.stream.measurements import last_aggregation_at

@@ -1,6 +1,6 @@
 """Whether drains get through: not that a process exists, but that it commits what comes, or finds that nothing does.
 
-Run as `python -m worker.health`, it is what `zik health` is without loading the other commands: a probe runs often.
+Run as `python -m worker.operations.health`, it is what `zik health` is without loading the other commands: a probe runs often.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def examined(*, here: bool, within_s: float) -> Health:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m worker.health", description="See `zik health --help`.")
+    parser = argparse.ArgumentParser(prog="python -m worker.operations.health", description="See `zik health --help`.")
     parser.add_argument("--here", action="store_true")
     parser.add_argument("--within", type=float, default=WITHIN_S, metavar="SECONDS")
     asked = parser.parse_args()

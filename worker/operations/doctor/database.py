@@ -6,11 +6,11 @@ from typing import Final
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from worker import dead_letters
 from worker.database.engine import snapshot
 from worker.database.schema import current_revision, newest_revision
-from worker.doctor.finding import Finding
 from worker.errors import ZikError
+from worker.operations import dead_letters
+from worker.operations.doctor.finding import Finding
 
 _NAME_OF: Final = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 _VERSION_OF: Final = {"postgresql": "SHOW server_version", "sqlite": "SELECT sqlite_version()"}

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from sqlalchemy import Engine
 
-from worker.doctor.database import database_findings
-from worker.doctor.finding import Finding
-from worker.doctor.redis import redis_findings
+from worker.operations.doctor.database import database_findings
+from worker.operations.doctor.finding import Finding
+from worker.operations.doctor.redis import redis_findings
 from worker.stream.consumer import EventStream
 
 __all__ = ["Finding", "examine"]
