@@ -21,9 +21,9 @@ from benchmarks.rounds import Measured, alternate
 from benchmarks.servers import Servers, running_servers
 from worker.database.engine import opened_engine, snapshot
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Period, span
-from worker.statistics.totals import totals
+from worker.statistics.questions.sources import Listening, OfEveryone, OfUser
+from worker.statistics.questions.totals import totals
 
 # Seldom enough that looking costs nothing that is to be measured; of everyone, as often as statistics may be behind.
 _LOOK_EVERY_S: Final = 5.0

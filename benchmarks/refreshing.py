@@ -19,8 +19,8 @@ from worker.database.engine import open_engine, transaction
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.refresh import refresh
-from worker.statistics.stale import mark_all
+from worker.statistics.rollups.marks import mark_all
+from worker.statistics.rollups.sweep import refresh
 
 NEW: Final = 1_000
 SONGS: Final = 10

@@ -19,18 +19,17 @@ from worker.database.engine import open_engine, snapshot, transaction
 from worker.models import StaleDay
 from worker.report.page import page
 from worker.report.year import year_of
-from worker.statistics.charts import refresh_charts
-from worker.statistics.clock import clock
-from worker.statistics.days import days
-from worker.statistics.discoveries import count_discoveries, discoveries
+from worker.statistics.charts import refresh_charts, top
 from worker.statistics.listen_rule import IS_LISTEN, ListenRule
-from worker.statistics.listener import listener
-from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Period, span
-from worker.statistics.ranking import Subject
-from worker.statistics.streaks import streaks
-from worker.statistics.tops import top
-from worker.statistics.totals import totals
+from worker.statistics.questions.days import days
+from worker.statistics.questions.discoveries import count_discoveries, discoveries
+from worker.statistics.questions.listener import listener
+from worker.statistics.questions.sources import Listening, OfEveryone, OfUser
+from worker.statistics.questions.streaks import streaks
+from worker.statistics.questions.top import Subject
+from worker.statistics.questions.totals import totals
+from worker.statistics.questions.week_hours import clock
 
 PLAYS: Final = 1_000_000
 LISTENER: Final = "listener"

@@ -31,8 +31,8 @@ from worker.privacy.export import export
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics.charts import refresh_charts
-from worker.statistics.listener import UnknownUserError
-from worker.statistics.refresh import refresh
+from worker.statistics.questions.listener import UnknownUserError
+from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
 from worker.stream.consumer import EventStream
 

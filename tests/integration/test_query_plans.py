@@ -15,14 +15,14 @@ from tests.workers import url_of
 from worker.database.engine import open_engine, patient, snapshot, transaction
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.statistics.discoveries import discoveries
-from worker.statistics.listening import OfEveryone, OfUser
+from worker.statistics.charts import top
 from worker.statistics.periods import Period, span
-from worker.statistics.ranking import Subject, ranking
-from worker.statistics.refresh import refresh
-from worker.statistics.tops import top
-from worker.statistics.totals import Totals, totals
-from worker.statistics.unswept import Unswept
+from worker.statistics.questions.backlog import Unswept
+from worker.statistics.questions.discoveries import discoveries
+from worker.statistics.questions.sources import OfEveryone, OfUser
+from worker.statistics.questions.top import Subject, ranking
+from worker.statistics.questions.totals import Totals, totals
+from worker.statistics.rollups.sweep import refresh
 
 SONGS = 500
 USERS = 4

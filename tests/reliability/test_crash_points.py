@@ -19,7 +19,7 @@ from worker.failpoints import POISON, Point
 from worker.models import Base
 from worker.settings import load_settings
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.refresh import refresh
+from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
 from worker.stream.consumer import EventStream
 

@@ -14,8 +14,8 @@ from worker.models import Base
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.listening import Listening, OfEveryone, OfUser
-from worker.statistics.refresh import refresh
+from worker.statistics.questions.sources import Listening, OfEveryone, OfUser
+from worker.statistics.rollups.sweep import refresh
 
 RULE = ListenRule()
 

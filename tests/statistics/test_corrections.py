@@ -28,9 +28,9 @@ from worker.models import User as Listener
 from worker.statistics.charts import chart, refresh_charts
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import Period, span
-from worker.statistics.ranking import Subject
-from worker.statistics.refresh import refresh
-from worker.statistics.stale import mark_all
+from worker.statistics.questions.top import Subject
+from worker.statistics.rollups.marks import mark_all
+from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
 
 AT = datetime(2021, 4, 22, 5, 40, 53, tzinfo=UTC)

@@ -12,13 +12,14 @@ from tests.statistics.rows import RULE, record
 from tests.strategies import event_id, play, preference, song
 from worker.database.engine import snapshot, transaction
 from worker.models import ListeningHour, PlayHistory, Song, StaleDay, StaleHistory, User
-from worker.statistics import local_time, unswept
-from worker.statistics.days import days
-from worker.statistics.listening import OfEveryone, OfUser
-from worker.statistics.refresh import refresh
-from worker.statistics.stale import mark_all
-from worker.statistics.unswept import Unswept
-from worker.statistics.waiting import waiting_days
+from worker.statistics import local_time
+from worker.statistics.questions import backlog as unswept
+from worker.statistics.questions.backlog import Unswept
+from worker.statistics.questions.days import days
+from worker.statistics.questions.sources import OfEveryone, OfUser
+from worker.statistics.rollups.marks import mark_all
+from worker.statistics.rollups.pending import waiting_days
+from worker.statistics.rollups.sweep import refresh
 
 EVER = (date.min, date.max)
 Change = Callable[[Engine], None]

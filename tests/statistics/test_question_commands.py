@@ -22,7 +22,7 @@ from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics.charts import refresh_charts
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.refresh import refresh
+from worker.statistics.rollups.sweep import refresh
 
 HOSTILE = '=1+1</style><script>alert(1)</script>"\x1b[2J\u202e\U000e0041[red]&'
 

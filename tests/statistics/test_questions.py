@@ -17,22 +17,21 @@ from worker.database.engine import snapshot, transaction
 from worker.models import Song, User
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.statistics.charts import refresh_charts
-from worker.statistics.clock import clock
-from worker.statistics.days import days
-from worker.statistics.discoveries import count_discoveries, discoveries
+from worker.statistics.charts import refresh_charts, top
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.listener import UnknownUserError, listener
-from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Period, Span, span
-from worker.statistics.ranking import Place, Subject
-from worker.statistics.ranking import ranking as ranked_places
-from worker.statistics.refresh import refresh
-from worker.statistics.rollups import compute_days
-from worker.statistics.stale import claim, stale_days
-from worker.statistics.streaks import streaks
-from worker.statistics.tops import top
-from worker.statistics.totals import totals
+from worker.statistics.questions.days import days
+from worker.statistics.questions.discoveries import count_discoveries, discoveries
+from worker.statistics.questions.listener import UnknownUserError, listener
+from worker.statistics.questions.sources import Listening, OfEveryone, OfUser
+from worker.statistics.questions.streaks import streaks
+from worker.statistics.questions.top import Place, Subject
+from worker.statistics.questions.top import ranking as ranked_places
+from worker.statistics.questions.totals import totals
+from worker.statistics.questions.week_hours import clock
+from worker.statistics.rollups.compute import compute_days
+from worker.statistics.rollups.marks import claim, stale_days
+from worker.statistics.rollups.sweep import refresh
 
 USERS = ("ada", "bob")
 ZONES = (None, "Europe/Berlin", "America/New_York", "Pacific/Kiritimati", "Pacific/Pago_Pago")

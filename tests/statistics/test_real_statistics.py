@@ -16,17 +16,17 @@ from worker.contract.events import Accepted
 from worker.database.engine import snapshot, transaction
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.statistics.clock import clock
-from worker.statistics.days import days
-from worker.statistics.discoveries import count_discoveries
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.listener import listener
-from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Period, Span, span
-from worker.statistics.ranking import Place, Subject, ranking
-from worker.statistics.refresh import refresh
-from worker.statistics.streaks import streaks
-from worker.statistics.totals import totals
+from worker.statistics.questions.days import days
+from worker.statistics.questions.discoveries import count_discoveries
+from worker.statistics.questions.listener import listener
+from worker.statistics.questions.sources import Listening, OfEveryone, OfUser
+from worker.statistics.questions.streaks import streaks
+from worker.statistics.questions.top import Place, Subject, ranking
+from worker.statistics.questions.totals import totals
+from worker.statistics.questions.week_hours import clock
+from worker.statistics.rollups.sweep import refresh
 
 pytestmark = [pytest.mark.data, pytest.mark.timeout(300)]
 

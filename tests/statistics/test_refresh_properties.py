@@ -18,13 +18,13 @@ from tests.strategies import event_id, play, preference, song
 from worker.contract.identity import album_identity, artist_identity
 from worker.database.engine import snapshot, transaction
 from worker.models import PlayHistory, Preference, Song, User
-from worker.statistics import rollups
 from worker.statistics.charts import chart, refresh_charts
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import Period, span
-from worker.statistics.ranking import Subject
-from worker.statistics.refresh import refresh
-from worker.statistics.stale import mark_all
+from worker.statistics.questions.top import Subject
+from worker.statistics.rollups import compute as rollups
+from worker.statistics.rollups.marks import mark_all
+from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
 
 USERS = ("ada", "bob")

@@ -16,12 +16,14 @@ from worker.database.engine import snapshot, transaction
 from worker.models import Song, SongDay, StaleChart, StaleDay, StaleHistory, User
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.statistics import charts, ranking, rollups
+from worker.statistics import charts
 from worker.statistics.charts import refresh_charts
 from worker.statistics.periods import Period, Span
-from worker.statistics.ranking import Place
-from worker.statistics.refresh import refresh
-from worker.statistics.stale import spread_histories
+from worker.statistics.questions import top as ranking
+from worker.statistics.questions.top import Place
+from worker.statistics.rollups import compute as rollups
+from worker.statistics.rollups.marks import spread_histories
+from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
 
 TODAY = date(2021, 4, 22)
@@ -212,7 +214,7 @@ def test_a_play_that_commits_while_its_day_is_computed_stays_marked(
         record(postgres, play(id=event_id(2), song=song(title="b")))
 
     with monkeypatch.context() as patch:
-        patch.setattr("worker.statistics.refresh.compute_days", computed_too_early)
+        patch.setattr("worker.statistics.rollups.sweep.compute_days", computed_too_early)
         refresh(postgres, RULE, budget_s=0)
     refresh(postgres, RULE)
     assert_exact(postgres)

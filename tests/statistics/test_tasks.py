@@ -17,7 +17,7 @@ from worker.database.engine import snapshot, transaction
 from worker.models import ChartPlace, ListeningHour, StaleDay
 from worker.settings import load_settings
 from worker.statistics import charts
-from worker.statistics.refresh import refresh
+from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
 from worker.stream.consumer import EventStream
 from worker.stream.keys import FIELD, STREAM

@@ -20,7 +20,7 @@ from tests.workers import ROOT, Process, count, eventually, running, running_wor
 from worker.database.engine import open_engine, snapshot
 from worker.database.schema import current_revision
 from worker.statistics.charts import refresh_charts
-from worker.statistics.refresh import refresh
+from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
 from worker.stream.consumer import EventStream
 

@@ -21,7 +21,7 @@ from tests.upgrade.listening import Listening
 from tests.workers import ROOT
 from worker.database.engine import snapshot, transaction
 from worker.database.schema import _alembic, bring_up_schema
-from worker.statistics.refresh import refresh
+from worker.statistics.rollups.sweep import refresh
 
 SQUAWK: Final = Path(sysconfig.get_path("scripts")) / "squawk"
 MIGRATIONS: Final = sorted(ScriptDirectory.from_config(_alembic()).walk_revisions(), key=lambda one: one.revision)

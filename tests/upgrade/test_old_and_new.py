@@ -18,7 +18,7 @@ from worker.contract.identity import album_identity, artist_identity
 from worker.database.engine import snapshot
 from worker.database.schema import newest_revision
 from worker.models import Song
-from worker.statistics.refresh import refresh
+from worker.statistics.rollups.sweep import refresh
 from worker.stream.consumer import EventStream
 
 EVENTS = 2_000

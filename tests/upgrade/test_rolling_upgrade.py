@@ -14,7 +14,7 @@ from worker.celery.application import make_app
 from worker.celery.names import MAINTENANCE_OF_0_1
 from worker.database.schema import newest_revision
 from worker.settings import load_settings
-from worker.statistics.refresh import refresh
+from worker.statistics.rollups.sweep import refresh
 
 # Two releases, four workers, two beats on two cores.
 pytestmark = pytest.mark.timeout(300)

@@ -5,11 +5,11 @@ from rich.console import Group
 from worker.cli.heat_map import fits_wide, heat_map, legend
 from worker.cli.question import Answer, AsCsv, At, InPeriod, OneUser, question
 from worker.cli.terminal import AsJson, plain
+from worker.report.shades import Shades
 from worker.report.wording import span_name
-from worker.statistics.clock import WeekHour
-from worker.statistics.clock import clock as week_hours
-from worker.statistics.heat import Shades
 from worker.statistics.periods import Period
+from worker.statistics.questions.week_hours import WeekHour
+from worker.statistics.questions.week_hours import clock as week_hours
 
 
 def clock(

@@ -9,10 +9,10 @@ from rich.text import Text
 from worker.cli.heat_map import calendar
 from worker.cli.question import Answer, AsCsv, OneUser, as_day, question
 from worker.cli.terminal import AsJson, plain
+from worker.report.shades import Shades
 from worker.report.wording import amount
-from worker.statistics.days import Day
-from worker.statistics.days import days as listening_days
-from worker.statistics.heat import Shades
+from worker.statistics.questions.days import Day
+from worker.statistics.questions.days import days as listening_days
 
 _WEEKS: Final = timedelta(weeks=52)
 _DAY: Final = timedelta(days=1)

@@ -26,8 +26,8 @@ from worker.settings import Settings, load_settings
 from worker.statistics.charts import chart, refresh_charts
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import Period, span
-from worker.statistics.ranking import Subject
-from worker.statistics.refresh import refresh
+from worker.statistics.questions.top import Subject
+from worker.statistics.rollups.sweep import refresh
 from worker.stream.consumer import EventStream
 
 _STALLED_S = 30.0

@@ -5,9 +5,9 @@ from rich.table import Table
 from worker.cli.question import Answer, AsCsv, At, InPeriod, Limit, OneUser, question
 from worker.cli.terminal import AsJson, plain
 from worker.report.wording import span_name
-from worker.statistics.discoveries import Discovery
-from worker.statistics.discoveries import discoveries as first_listens
 from worker.statistics.periods import Period
+from worker.statistics.questions.discoveries import Discovery
+from worker.statistics.questions.discoveries import discoveries as first_listens
 
 
 def discoveries(

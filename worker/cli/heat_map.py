@@ -8,8 +8,8 @@ from typing import Final
 from rich.text import Text
 
 from worker.cli.terminal import console
+from worker.report.shades import Shades
 from worker.report.wording import MONTHS, WEEKDAYS
-from worker.statistics.heat import Shades
 
 _DAY: Final = timedelta(days=1)
 _WEEK: Final = 7 * _DAY

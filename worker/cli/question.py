@@ -19,10 +19,10 @@ from worker.escaping import JOINERS, printable
 from worker.report.wording import span_name
 from worker.settings import Settings, load_settings
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.listener import Listener, listener
-from worker.statistics.listening import Listening, OfEveryone, OfUser
 from worker.statistics.periods import Period, Span, span
-from worker.statistics.totals import totals
+from worker.statistics.questions.listener import Listener, listener
+from worker.statistics.questions.sources import Listening, OfEveryone, OfUser
+from worker.statistics.questions.totals import totals
 
 ALL_TIME: Final = span(Period.ALL, date.min)
 # What a spreadsheet takes for the beginning of a formula, by https://owasp.org/www-community/attacks/CSV_Injection:

@@ -13,9 +13,9 @@ from worker.report.wording import amount
 from worker.settings import Settings, load_settings
 from worker.statistics.charts import refresh_charts
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.listener import listener
-from worker.statistics.refresh import Refreshed, refresh
-from worker.statistics.stale import mark_all
+from worker.statistics.questions.listener import listener
+from worker.statistics.rollups.marks import mark_all
+from worker.statistics.rollups.sweep import Refreshed, refresh
 from worker.statistics.verify import verify as verify_rollups
 
 User = Annotated[str | None, typer.Option("--user", "-u", help="Only this user.")]

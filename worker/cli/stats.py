@@ -4,7 +4,7 @@ from worker.cli.question import Answer, AsCsv, Asked, At, InPeriod, MaybeUser, q
 from worker.cli.terminal import AsJson, plain
 from worker.report.wording import duration, share, span_name
 from worker.statistics.periods import Period
-from worker.statistics.totals import Totals, totals
+from worker.statistics.questions.totals import Totals, totals
 
 
 def stats(

@@ -7,8 +7,8 @@ from rich.table import Table
 from worker.cli.question import Answer, AsCsv, OneUser, question
 from worker.cli.terminal import AsJson, plain
 from worker.report.wording import amount
-from worker.statistics.streaks import Streaks
-from worker.statistics.streaks import streaks as find_streaks
+from worker.statistics.questions.streaks import Streaks
+from worker.statistics.questions.streaks import streaks as find_streaks
 
 
 @dataclass(frozen=True)

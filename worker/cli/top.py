@@ -11,10 +11,10 @@ from worker.cli.question import Answer, AsCsv, Asked, At, InPeriod, Limit, Maybe
 from worker.cli.terminal import AsJson, console, plain
 from worker.report.wording import duration, span_name
 from worker.statistics.charts import LENGTH
+from worker.statistics.charts import top as top_places
 from worker.statistics.periods import Period
-from worker.statistics.ranking import Place, Subject
-from worker.statistics.tops import top as top_places
-from worker.statistics.waiting import waiting_for_charts
+from worker.statistics.questions.top import Place, Subject
+from worker.statistics.rollups.pending import waiting_for_charts
 
 _BAR: Final = 12
 # What a table adds to its cells: a line at its edge, and for each column another with a blank on both sides.

@@ -6,7 +6,7 @@ user's timezone; and a user who is deleted leaves rollups and charts. Only TRUNC
 somebody adds without the recorder: `zik recompute` sees those.
 
 A song whose artist or album is corrected loses what it was filed under, unless whoever corrects it files it too:
-SQL cannot tell what the new names come to, and `worker.statistics.catalogue` files every song that is not.
+SQL cannot tell what the new names come to, and `worker.statistics.rollups.filing` files every song that is not.
 
 Every mark is new. One that two changes share could be cleared by a computation that has seen only the first.
 """

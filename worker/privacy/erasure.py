@@ -17,7 +17,7 @@ from worker.models import Favorite, ListeningHour, PlayHistory, Preference, Song
 from worker.operations.dead_letters import holding, take_away
 from worker.privacy.attribution import mentions
 from worker.statistics.charts import refresh_charts
-from worker.statistics.listener import UnknownUserError
+from worker.statistics.questions.listener import UnknownUserError
 
 _LOOK_EVERY_S: Final = 0.2
 _ADVISORY_LOCK: Final = 0x7A696B03

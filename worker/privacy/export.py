@@ -17,7 +17,7 @@ from worker.importers.json_lines import ACCOUNT, LETTER
 from worker.models import Favorite, PlayHistory, Preference, Song, User
 from worker.operations.dead_letters import holding
 from worker.privacy.attribution import names
-from worker.statistics.listener import UnknownUserError
+from worker.statistics.questions.listener import UnknownUserError
 
 _AT_ONCE: Final = 1_000
 _MOST_IDS: Final = 16

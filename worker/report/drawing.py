@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
+from worker.report.shades import Shades
 from worker.report.wording import MONTHS, WEEKDAYS, amount
-from worker.statistics.heat import Shades
 
 _DAY: Final = timedelta(days=1)
 

@@ -13,9 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from worker.escaping import printable
 from worker.report import drawing, wording
 from worker.report.drawing import Grid
+from worker.report.shades import Shades
 from worker.report.year import Year
-from worker.statistics.heat import Shades
-from worker.statistics.ranking import Subject
+from worker.statistics.questions.top import Subject
 
 _HALF: Final = 6
 _MONTHS: Final = range(1, 13)

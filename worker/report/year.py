@@ -6,15 +6,15 @@ from datetime import date
 
 from worker.errors import ZikError
 from worker.escaping import printable
-from worker.statistics.clock import WeekHour, clock
-from worker.statistics.days import Day, days
-from worker.statistics.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
-from worker.statistics.listener import Listener
-from worker.statistics.listening import OfUser
 from worker.statistics.periods import Period, Span, span
-from worker.statistics.ranking import Place, Subject, ranking
-from worker.statistics.streaks import Streak, streaks
-from worker.statistics.totals import Totals, totals
+from worker.statistics.questions.days import Day, days
+from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
+from worker.statistics.questions.listener import Listener
+from worker.statistics.questions.sources import OfUser
+from worker.statistics.questions.streaks import Streak, streaks
+from worker.statistics.questions.top import Place, Subject, ranking
+from worker.statistics.questions.totals import Totals, totals
+from worker.statistics.questions.week_hours import WeekHour, clock
 
 _PLACES = 10
 _LATEST = 8

@@ -10,10 +10,22 @@ from sqlalchemy import Connection, Engine, delete, insert, literal, select, text
 
 from worker.database.engine import patient, snapshot, transaction
 from worker.models import ChartPlace, StaleChart
-from worker.statistics.listening import Swept
 from worker.statistics.periods import Period, Span, spans_of
-from worker.statistics.ranking import Place, Subject, ranking
-from worker.statistics.stale import new_mark
+from worker.statistics.questions.sources import Listening, OfEveryone, Swept
+from worker.statistics.questions.top import Place, Subject, ranking
+from worker.statistics.rollups.marks import new_mark
+
+
+def top(listening: Listening, subject: Subject, span: Span, *, most: int) -> Sequence[Place]:
+    """The first `most` places of a span, by listens, then plays.
+
+    A user's places are those of this moment and cost a look at each song of each day of the span; a chart for
+    everyone is up to an hour old, ends at `charts.LENGTH`, and costs a look at its places.
+    """
+    if isinstance(listening, OfEveryone):
+        return chart(listening.connection, subject, span, most=most)
+    return ranking(listening, subject, span, most=most)
+
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from worker.database.statement import Statement
 from worker.models import ChartPlace, ListeningHour, PlayHistory, SongDay, StaleChart, StaleDay, StaleHistory, User
 from worker.statistics.charts import LENGTH, chart
 from worker.statistics.listen_rule import IS_LISTEN, ListenRule
-from worker.statistics.listening import Swept
 from worker.statistics.local_time import LOCAL_WORDS, STRETCH_COLUMNS, stretches, zones_of
 from worker.statistics.periods import Span, spans_of
-from worker.statistics.ranking import Subject, ranking
+from worker.statistics.questions.sources import Swept
+from worker.statistics.questions.top import Subject, ranking
 
 _USERS_AT_ONCE: Final = 200
 _DAY: Final = timedelta(days=1)

@@ -8,7 +8,7 @@ from worker.database.engine import opened_engine
 from worker.errors import ZikError
 from worker.outage import Patience
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.refresh import refresh
+from worker.statistics.rollups.sweep import refresh
 from worker.stream.consumer import EventStream
 from worker.stream.measurements import of_aggregation
 

@@ -21,9 +21,9 @@ from sqlalchemy import (
 )
 
 from worker.models import Song
-from worker.statistics.listening import Listening, OfUser, Swept
 from worker.statistics.periods import Span
-from worker.statistics.scope import ARTIST, grouped
+from worker.statistics.questions.sources import Listening, OfUser, Swept
+from worker.statistics.sql import ARTIST, grouped
 
 
 @unique

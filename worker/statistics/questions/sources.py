@@ -9,10 +9,10 @@ from sqlalchemy import Connection, Select, Subquery, and_, select, union_all
 
 from worker.models import ListeningHour, SongDay
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.rollups import Rollup, columns_of, computed, names_of
-from worker.statistics.scope import within
-from worker.statistics.unswept import Unswept
-from worker.statistics.waiting import waiting_days
+from worker.statistics.questions.backlog import Unswept
+from worker.statistics.rollups.compute import Rollup, columns_of, computed, names_of
+from worker.statistics.rollups.pending import waiting_days
+from worker.statistics.sql import within
 
 
 @dataclass(frozen=True)

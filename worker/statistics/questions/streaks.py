@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy import select
 
-from worker.statistics.listening import OfUser
 from worker.statistics.periods import Span
+from worker.statistics.questions.sources import OfUser
 
 _DAY: Final = timedelta(days=1)
 

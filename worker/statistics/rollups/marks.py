@@ -11,8 +11,8 @@ from uuid_utils import uuid7
 from worker.database.statement import Statement, instant
 from worker.models import ChartPlace, PlayHistory, StaleDay, StaleHistory, User
 from worker.statistics.local_time import UserDay
-from worker.statistics.rollups import day_rows
-from worker.statistics.waiting import DAY_WORDS, days_of_histories
+from worker.statistics.rollups.compute import day_rows
+from worker.statistics.rollups.pending import DAY_WORDS, days_of_histories
 
 _CLEAR: Final = Statement(
     "DELETE FROM stale_days WHERE (user_id, day) IN (SELECT user_id, day FROM {rows})",

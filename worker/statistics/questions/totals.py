@@ -7,9 +7,9 @@ from uuid import UUID
 from sqlalchemy import Select, Subquery, func, select, true, union
 
 from worker.models import Song
-from worker.statistics.listening import Heard, Listening, OfEveryone
 from worker.statistics.periods import Span
-from worker.statistics.scope import ARTIST, total
+from worker.statistics.questions.sources import Heard, Listening, OfEveryone
+from worker.statistics.sql import ARTIST, total
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from datetime import date
 
 from sqlalchemy import select
 
-from worker.statistics.listening import Listening
-from worker.statistics.scope import total
+from worker.statistics.questions.sources import Listening
+from worker.statistics.sql import total
 
 
 @dataclass(frozen=True)

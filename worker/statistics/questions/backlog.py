@@ -10,8 +10,8 @@ from worker.database.statement import Statement
 from worker.models import ListeningHour, SongDay, StaleDay, StaleHistory
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import LOCAL_WORDS, ZONE_COLUMNS, zone_rows
-from worker.statistics.rollups import columns_of, counted
-from worker.statistics.waiting import DAY_WORDS, days_of_histories
+from worker.statistics.rollups.compute import columns_of, counted
+from worker.statistics.rollups.pending import DAY_WORDS, days_of_histories
 
 _WORDS: Final = {
     "postgresql": {

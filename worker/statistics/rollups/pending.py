@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, null, or_, select,
 
 from worker.contract.events import local_days
 from worker.models import ListeningHour, PlayHistory, StaleChart, StaleDay, StaleHistory
-from worker.statistics.scope import within
+from worker.statistics.sql import within
 
 _DAY: Final = timedelta(days=1)
 # Of a play without an offset each day may be the local one that is no more than a day away from the UTC day.

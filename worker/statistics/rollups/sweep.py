@@ -10,11 +10,18 @@ from typing import Final
 from sqlalchemy import Connection, Engine
 
 from worker.database.engine import patient, transaction
-from worker.statistics.catalogue import file_songs
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import UserDay
-from worker.statistics.rollups import compute_days
-from worker.statistics.stale import claim, mark_charts, oldest_day, spread_histories, spread_to_charts, stale_days
+from worker.statistics.rollups.compute import compute_days
+from worker.statistics.rollups.filing import file_songs
+from worker.statistics.rollups.marks import (
+    claim,
+    mark_charts,
+    oldest_day,
+    spread_histories,
+    spread_to_charts,
+    stale_days,
+)
 
 logger = logging.getLogger(__name__)
 

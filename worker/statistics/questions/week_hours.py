@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import extract, select
 
-from worker.statistics.listening import Listening
 from worker.statistics.periods import Span
-from worker.statistics.scope import total
+from worker.statistics.questions.sources import Listening
+from worker.statistics.sql import total
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from datetime import date
 from sqlalchemy import Subquery, func, select
 
 from worker.models import Song
-from worker.statistics.listening import OfUser
 from worker.statistics.periods import Period, Span, span
-from worker.statistics.scope import grouped, within
+from worker.statistics.questions.sources import OfUser
+from worker.statistics.sql import grouped, within
 
 
 @dataclass(frozen=True)
