@@ -15,8 +15,8 @@ from tests.clients import NOWHERE, Heard
 from tests.strategies import Fields, entry_id_at, event_id, favorite, payload, play, preference, song
 from worker.books import Outcome
 from worker.client import Client
-from worker.client.counters import Counters
-from worker.client.gate import checked_event
+from worker.client.events import checked_event
+from worker.client.reporting import Counters
 from worker.client.sender import Sender
 from worker.contract.codec import encode
 from worker.database.engine import snapshot

@@ -13,8 +13,8 @@ import redis
 from tests.clients import KEPT_S, NOWHERE, quiet, say, values
 from tests.workers import ROOT
 from worker.client import Client
+from worker.client.lifecycle import EXIT_BUDGET_S
 from worker.client.outbox import Outbox
-from worker.client.processes import EXIT_BUDGET_S
 
 # Python 3.12 and later warn of a fork beside threads, which is what is tried here.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from worker.client.gate import checked_event
+from worker.client.events import checked_event
 from worker.errors import InvalidEventError, Reason
 from worker.testing import MemoryClient
 

@@ -6,11 +6,9 @@ import time
 import pytest
 
 from worker.client import Client
-from worker.client.alarm import Alarm
-from worker.client.complaints import Complaints
-from worker.client.counters import Counters
-from worker.client.memory import Memory
-from worker.client.pump import Pump
+from worker.client.pump import Alarm, Pump
+from worker.client.queue import Memory
+from worker.client.reporting import Complaints, Counters
 from worker.client.sender import Sender
 from worker.errors import StreamUnavailableError
 from worker.stream.producer import Appended, Appender

@@ -9,10 +9,9 @@ import pytest
 from pydantic_core import from_json
 
 from tests.strategies import NOW, favorite, play, preference
-from worker.client.counters import Counters
-from worker.client.gate import checked_event
-from worker.client.sender import Sender
-from worker.client.stamp import stamped
+from worker.client.events import checked_event
+from worker.client.reporting import Counters
+from worker.client.sender import Sender, stamped
 from worker.contract.codec import decode, encode
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.errors import InvalidEventError, Reason, StreamUnavailableError

@@ -2,6 +2,6 @@
 
 from worker.client.async_client import AsyncClient
 from worker.client.client import Client
-from worker.client.counters import Counters
+from worker.client.reporting import Counters
 
 __all__ = ["AsyncClient", "Client", "Counters"]

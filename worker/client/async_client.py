@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from worker.client.client import Client
-from worker.client.counters import Counters
+from worker.client.events import Vocabulary
 from worker.client.options import Given
-from worker.client.vocabulary import Vocabulary
+from worker.client.reporting import Counters
 
 
 class AsyncClient(Vocabulary[Coroutine[Any, Any, str]]):

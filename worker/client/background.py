@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from worker.client.alarm import Alarm
-from worker.client.complaints import Complaints
-from worker.client.counters import Counters
-from worker.client.gate import ANY_TIME
-from worker.client.memory import Memory
+from worker.client.events import ANY_TIME
 from worker.client.options import Options
 from worker.client.outbox import NO_OUTBOX, Outbox
-from worker.client.pump import Pump
+from worker.client.pump import Alarm, Pump
+from worker.client.queue import Memory
+from worker.client.reporting import Complaints, Counters
 from worker.client.sender import Sender
 from worker.contract.codec import decode
 from worker.errors import EventDroppedError, OutboxError

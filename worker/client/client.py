@@ -6,17 +6,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from worker.client import processes
+from worker.client import lifecycle as processes
 from worker.client.background import Background
-from worker.client.complaints import OnError
-from worker.client.counters import Counters
-from worker.client.delivery import Delivery, Nowhere
-from worker.client.gate import BeforeSend, Gate
-from worker.client.inline import Inline
+from worker.client.delivery import Delivery, Inline, Nowhere
+from worker.client.events import BeforeSend, Gate, Vocabulary
 from worker.client.options import Options
 from worker.client.outbox import Outbox
+from worker.client.reporting import Counters, OnError
 from worker.client.sender import Sender
-from worker.client.vocabulary import Vocabulary
 from worker.errors import ClientClosedError
 from worker.settings import load_settings
 from worker.stream.producer import Appender

@@ -1,7 +1,62 @@
 """The way of accepted events from the call to Redis: by threads, at once, or not at all."""
 
+import threading
 from collections.abc import Sequence
 from typing import Protocol
+
+from worker.client.outbox import NO_OUTBOX, Outbox
+from worker.client.pump import MOST
+from worker.client.reporting import Complaints, OnError
+from worker.client.sender import Sender
+from worker.errors import OutboxError, ZikError
+
+
+class Inline:
+    """Without an outbox, `put` raises what went wrong.
+
+    With one, events are on disk when it returns, and only an outbox that cannot take them raises.
+    """
+
+    def __init__(self, sender: Sender, outbox: Outbox | None, *, on_error: OnError | None) -> None:
+        self._sender = sender
+        self._outbox = outbox
+        self._complaints = Complaints(on_error)
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """The next call sends what an earlier run left."""
+
+    def put(self, payloads: Sequence[bytes]) -> None:
+        keep = self._sender.send if self._outbox is None else self._outbox.append
+        with self._lock:
+            for start in range(0, len(payloads), MOST):
+                keep(payloads[start : start + MOST])
+        self.flush(0)
+
+    def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 -- One attempt; a socket's own limit ends it.
+        if self._outbox is None:
+            return True
+        with self._lock:
+            try:
+                while batch := self._outbox.peek(MOST):
+                    self._sender.send(batch.payloads)
+                    self._outbox.discard(batch)
+                emptied = self._outbox.count() == 0
+            except ZikError as error:
+                self._complaints.tell(error)
+                return False
+        self._complaints.settle()
+        return emptied
+
+    def flush_outbox(self, timeout_s: float) -> bool:  # noqa: ARG002 -- `put` returned after the disk had it.
+        if self._outbox is None:
+            raise OutboxError(NO_OUTBOX)
+        return True
+
+    def close(self, timeout_s: float) -> None:  # noqa: ARG002
+        self._sender.close()
+        if self._outbox is not None:
+            self._outbox.close()
 
 
 class Delivery(Protocol):

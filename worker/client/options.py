@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from worker.client.complaints import OnError
-from worker.client.gate import BeforeSend
+from worker.client.events import BeforeSend
+from worker.client.reporting import OnError
 
 
 class Given(TypedDict, total=False):

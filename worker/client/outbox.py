@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from worker.client.waiting import Batch
+from worker.client.queue import Batch
 from worker.errors import OutboxError
 
 try:

@@ -3,10 +3,22 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from worker.client.counters import Counters
-from worker.client.stamp import stamped
+from worker.client.reporting import Counters
+from worker.contract.events import MAX_EVENT_BYTES
 from worker.stream.backpressure import Room
 from worker.stream.producer import Appender
+
+
+def stamped(payloads: Sequence[bytes], *, at: datetime) -> list[bytes]:
+    """The events with the stamp as their last field. One that would grow too large for the contract goes without.
+
+    Args:
+        payloads: JSON objects with at least one field, as `encode` writes them.
+        at: the device's clock, aware.
+    """
+    end = b',"sent_at":"%bZ"}' % at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds").encode()
+    most = MAX_EVENT_BYTES + 1 - len(end)
+    return [payload[:-1] + end if len(payload) <= most else payload for payload in payloads]
 
 
 def _utc_now() -> datetime:

@@ -1,4 +1,4 @@
-"""Draining without Celery for as long as Redis is full. `python -m worker.drain.relief` does it in a process of its own."""
+"""Drain without Celery while Redis is full. `python -m worker.drain.relief` does it in a process of its own."""
 
 import logging
 import os

@@ -30,8 +30,8 @@ class Song(TimestampMixin, Base):
     title: Mapped[str] = mapped_column(Text)
     artist: Mapped[str] = mapped_column(Text)
     album: Mapped[str | None] = mapped_column(String(500))
-    # What top artists and albums are told apart by. Null until `worker.statistics.rollups.filing` has seen a song that a
-    # release without these columns, or a hand, has written.
+    # What top artists and albums are told apart by. Null until `worker.statistics.rollups.filing` has seen a song that
+    # a release without these columns, or a hand, has written.
     artist_identity: Mapped[UUID | None]
     album_identity: Mapped[UUID | None]
     attributes: Mapped[dict[str, Any] | None]

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from worker.contract.events import Accepted, Event, Preference, SongName, SongRef
-from worker.recorders.known import Memory
 from worker.recorders.plays import Expectation
 from worker.recorders.songs import KnownSong
 

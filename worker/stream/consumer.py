@@ -40,7 +40,7 @@ class EventStream:
     def __init__(self, client: "redis.Redis") -> None:
         self._redis: Any = client
         self._appender = Appender(client)
-        # redis-py turns each entry into a list, a tuple and a dict; worker.stream.entries reads the replies as they came.
+        # redis-py turns each entry into a list, a tuple and a dict; `entries` reads the replies as they came.
         for command in ("XREADGROUP", "XAUTOCLAIM"):
             self._redis.set_response_callback(command, lambda reply, **_: reply)
         self._acknowledge = self._script("acknowledge")
