@@ -1,6 +1,6 @@
 """Whether drains get through: not that a process exists, but that it commits what comes, or finds that nothing does.
 
-Run as `python -m worker.operations.health`, it is what `zik health` is without loading the other commands: a probe runs often.
+Run as `python -m worker.operations.health`, it is `zik health` without loading the other commands: a probe runs often.
 """
 
 import argparse
