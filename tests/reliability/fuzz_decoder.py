@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["worker"]):
     from worker.contract.events import EARLIEST_TIME, MAX_AHEAD, MAX_EVENT_BYTES, MAX_USER
     from worker.errors import InvalidEventError
 
-from tests.unit.test_golden import ACCEPTED, REFUSED, normalised, payload
+from tests.contract.test_golden import ACCEPTED, REFUSED, normalised, payload
 
 NOW: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ENTRY_ID: Final = f"{round(NOW.timestamp()) * 1000}-0"

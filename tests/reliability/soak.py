@@ -21,11 +21,11 @@ from typing import Final
 import psutil
 from sqlalchemy import Engine
 
-from tests import oracle
-from tests.reliability.load import Load
-from tests.reliability.rig import make_database
-from tests.reliability.servers import Postgres, Valkey, own_postgres, own_valkey
-from tests.workers import Process, eventually, running_worker
+from tests.support import oracle
+from tests.support.load import Load
+from tests.support.processes import Process, eventually, running_worker
+from tests.support.rig import make_database
+from tests.support.servers import Postgres, Valkey, own_postgres, own_valkey
 from worker.database.engine import open_engine
 from worker.errors import StreamUnavailableError
 from worker.stream.consumer import EventStream

@@ -11,9 +11,9 @@ import pytest
 import redis
 from sqlalchemy import Engine, text
 
-from tests import oracle
-from tests.reliability.bad_inputs import CORPUS, DUPLICATE, STORED, STRAYS, Case
-from tests.workers import ROOT, count, plays, url_of
+from tests.support import oracle
+from tests.support.bad_inputs import CORPUS, DUPLICATE, STORED, STRAYS, Case
+from tests.support.processes import ROOT, count, plays, url_of
 from worker.books import Outcome
 from worker.database.engine import snapshot
 from worker.drain.drain import Drain

@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 import pytest
 from sqlalchemy import Engine, inspect
 
-from tests import oracle
-from tests.reliability.load import Load
-from tests.statistics.rows import assert_exact
-from tests.workers import Process, count, eventually, play, plays, running, running_worker, url_of
+from tests.support import oracle
+from tests.support.load import Load
+from tests.support.processes import Process, count, eventually, play, plays, running, running_worker, url_of
+from tests.support.rollup_rows import assert_exact
 from worker.database.engine import open_engine
 from worker.database.schema import Outcome, bring_up_schema
 from worker.drain.drain import Drain

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Engine
 
-from tests.workers import count, plays, url_of
+from tests.support.processes import count, plays, url_of
 from worker.database.engine import open_engine
 from worker.drain.drain import Drain
 from worker.errors import DatabaseUnavailableError, StreamUnavailableError

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import Engine, text
 
-from tests import oracle
-from tests.reliability.load import Load
-from tests.reliability.proxy import Proxy, proxied
-from tests.workers import count, play, plays
+from tests.support import oracle
+from tests.support.load import Load
+from tests.support.processes import count, play, plays
+from tests.support.proxy import Proxy, proxied
 from worker.books import Outcome
 from worker.database.engine import open_engine, patient, transaction
 from worker.drain.drain import Drain

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from tests import oracle
-from tests.reliability.load import Load
-from tests.reliability.servers import own_postgres
-from tests.workers import eventually, running_worker, url_of
+from tests.support import oracle
+from tests.support.load import Load
+from tests.support.processes import eventually, running_worker, url_of
+from tests.support.servers import own_postgres
 from worker.database.engine import open_engine, transaction
 from worker.database.schema import Outcome, bring_up_schema
 from worker.drain.drain import Drain

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, func, select
 
-from tests.reliability.proxy import Proxy, proxied
-from tests.workers import running
+from tests.support.processes import running
+from tests.support.proxy import Proxy, proxied
 from worker.client import Client
 from worker.database.engine import snapshot
 from worker.drain.drain import Drain
@@ -31,7 +31,7 @@ def songs_recorded_twice(engine: Engine) -> int:
 
 
 def killed_at_random(rng: random.Random, url: str, folder: Path, seed: int, proxy: Proxy) -> None:
-    arguments = ["tests.reliability.player", url, str(folder / "o"), str(folder / "told"), str(seed)]
+    arguments = ["tests.support.player", url, str(folder / "o"), str(folder / "told"), str(seed)]
     with running(arguments, folder=folder) as player:
         player.wait_for("playing", within_s=60)
         proxy.refuses = rng.random() < 0.3

@@ -14,9 +14,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import Engine
 
-from tests.reliability.rig import LISTENING, ROLES, SECRETS, Rig
-from tests.reliability.servers import Valkey, own_valkey
-from tests.workers import ROOT, count, eventually, play, running, running_worker, url_of
+from tests.support.processes import ROOT, count, eventually, play, running, running_worker, url_of
+from tests.support.rig import LISTENING, ROLES, SECRETS, Rig
+from tests.support.servers import Valkey, own_valkey
 from worker.celery.names import MAINTENANCE_QUEUE
 from worker.client import Client
 from worker.drain.drain import Drain

@@ -1,6 +1,6 @@
 """A worker under which servers die, freeze and forget: it needs no help, buries nothing good, and the books balance.
 
-A full Redis (F11) is in tests/integration/test_full_redis.py.
+A full Redis (F11) is in tests/drain/test_full_redis.py.
 """
 
 import json
@@ -16,8 +16,8 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import text
 
-from tests.reliability.rig import REDIS_PASSWORD, Rig
-from tests.workers import eventually
+from tests.support.processes import eventually
+from tests.support.rig import REDIS_PASSWORD, Rig
 from worker.celery.names import RECORD_QUEUE
 from worker.database.engine import transaction
 from worker.errors import StreamUnavailableError

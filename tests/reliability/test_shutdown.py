@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 import pytest
 from sqlalchemy import Engine
 
-from tests import oracle
-from tests.reliability.load import Load
-from tests.workers import Process, eventually, running_worker, url_of
+from tests.support import oracle
+from tests.support.load import Load
+from tests.support.processes import Process, eventually, running_worker, url_of
 from worker.drain.drain import Drain
 from worker.stream.consumer import EventStream
 

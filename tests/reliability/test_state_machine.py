@@ -19,9 +19,9 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from tests import oracle
-from tests.reliability.servers import Valkey, own_valkey
-from tests.strategies import events, payload
+from tests.support import oracle
+from tests.support.servers import Valkey, own_valkey
+from tests.support.strategies import events, payload
 from worker.database.engine import transaction
 from worker.drain.drain import Drain, Tally
 from worker.drain.poison import Turn

@@ -9,10 +9,10 @@ import pytest
 import trustme
 from sqlalchemy import Engine
 
-from tests import oracle
-from tests.reliability.load import Load
-from tests.reliability.tls import tls_front
-from tests.workers import eventually, running_worker, url_of
+from tests.support import oracle
+from tests.support.load import Load
+from tests.support.processes import eventually, running_worker, url_of
+from tests.support.tls import tls_front
 from worker.drain.drain import Drain
 from worker.errors import StreamUnavailableError
 from worker.stream.consumer import EventStream

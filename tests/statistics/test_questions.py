@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, select
 
-from tests.statistics.plain import Heard, Name, Plain, canonical, is_listen, local_time, per
-from tests.strategies import NOW, ON_DATABASE, accepted, play, preference, undone
+from tests.support.plain_statistics import Heard, Name, Plain, canonical, is_listen, local_time, per
+from tests.support.strategies import NOW, ON_DATABASE, accepted, play, preference, undone
 from worker.database.engine import snapshot, transaction
 from worker.models import Song, User
 from worker.recorders.batch import record_batch

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from tests.statistics.plain import Heard, Name, Plain, canonical, is_listen
+from tests.support.plain_statistics import Heard, Name, Plain, canonical, is_listen
 from worker.contract.codec import decode
 from worker.contract.events import Accepted
 from worker.database.engine import snapshot, transaction

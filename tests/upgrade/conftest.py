@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.upgrade.fleet import Fleet, open_fleet
-from tests.workers import ROOT
+from tests.support.fleet import Fleet, open_fleet
+from tests.support.processes import ROOT
 
 WHEEL = ROOT / "tests" / "releases" / "zik-0.1.0-py3-none-any.whl"
 

@@ -12,7 +12,7 @@ import pytest
 from alembic import command
 from sqlalchemy import Engine, text
 
-from tests.workers import eventually
+from tests.support.processes import eventually
 from worker import db_init
 from worker.database.engine import opened_engine, snapshot, transaction
 from worker.database.schema import Bootstrap, Outcome, _alembic, bring_up_schema, current_revision

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select
 
-from tests import oracle
-from tests.statistics.rows import RULE
-from tests.upgrade.fleet import Fleet, assert_statistics
-from tests.upgrade.listening import Listening
-from tests.workers import Process, count, eventually, running_worker, url_of
+from tests.support import oracle
+from tests.support.fleet import Fleet, assert_statistics
+from tests.support.processes import Process, count, eventually, running_worker, url_of
+from tests.support.rollup_rows import RULE
+from tests.support.year_of_listening import Listening
 from worker.contract.identity import album_identity, artist_identity
 from worker.database.engine import snapshot
 from worker.database.schema import newest_revision

@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 from celery import Celery
 
-from tests.statistics.rows import RULE
-from tests.upgrade.fleet import Fleet, assert_statistics
-from tests.workers import Process, eventually
+from tests.support.fleet import Fleet, assert_statistics
+from tests.support.processes import Process, eventually
+from tests.support.rollup_rows import RULE
 from worker.celery.application import make_app
 from worker.celery.names import MAINTENANCE_OF_0_1
 from worker.database.schema import newest_revision

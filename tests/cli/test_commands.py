@@ -1,0 +1,386 @@
+"""The command `zik`, as its user calls it."""
+
+import gzip
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import pytest
+import redis
+from sqlalchemy import Engine
+
+from tests.support.commands import Zik, zik_at
+from tests.support.processes import ROOT
+from worker.cli import main
+from worker.database.engine import transaction
+from worker.drain.drain import Drain
+from worker.models import User
+from worker.stream.consumer import EventStream
+
+GOOD = b'{"type":"play","time":"2024-04-22T05:40:53Z","user":"ada","song":{"title":"Parabola","artist":"Tool"}}'
+BAD = b'{"type":"play","user":"ada"}'
+
+
+@pytest.fixture
+def zik(engine: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Zik:
+    """The command, with a clean Redis and a clean database."""
+    return zik_at(engine, redis_url, monkeypatch, capfd)
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    """A file with two good lines, a bad one, a blank one and one that is no JSON."""
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"\n".join([GOOD, BAD, b"", b"no json", GOOD.replace(b"ada", b"bob")]))
+    return file
+
+
+def test_publish_sends_the_good_lines_and_names_the_bad_ones(zik: Zik, events: Path, stream: EventStream) -> None:
+    answer = zik("publish", str(events))
+
+    assert answer.code == 1
+    assert "published 2 events, refused 2" in answer.out
+    assert f"{events}:2: missing_field: time" in answer.err
+    assert f"{events}:4: invalid_json" in answer.err
+    assert stream.books().received == 2
+
+
+def test_publish_reads_gzip_as_well_as_plain_files(zik: Zik, tmp_path: Path, stream: EventStream) -> None:
+    packed = tmp_path / "events.gz"
+    packed.write_bytes(gzip.compress(GOOD + b"\n" + GOOD))
+
+    answer = zik("publish", str(packed))
+
+    assert answer.code == 0
+    assert stream.books().received == 2
+
+
+@pytest.fixture
+def packed() -> bytes:
+    """1,500 events, gzipped, without too many repetitions."""
+    return gzip.compress(b"".join(GOOD.replace(b"Parabola", uuid4().hex.encode()) + b"\n" for _ in range(1_500)))
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
+def test_publish_of_a_file_that_is_cut_off_sends_what_there_is_and_says_how_far_it_got(
+    zik: Zik, tmp_path: Path, stream: EventStream, packed: bytes, kept: float
+) -> None:
+    file, whole = tmp_path / "cut.gz", tmp_path / "whole"
+    file.write_bytes(packed[: int(len(packed) * kept)])
+    whole.write_bytes(GOOD)
+
+    answer = zik("publish", str(file), str(whole))
+
+    sent = stream.books().received
+    assert answer.code == 1
+    assert 1_500 * kept * 0.8 < sent <= 1_500 + 1
+    assert f"{file}: cannot be read beyond line {sent - 1:,}: the file is cut off\n" in answer.err
+    assert f"published {sent:,} events" in answer.out
+
+
+@pytest.mark.parametrize("after", [b"garbage", gzip.compress(b"")[:10] + b"\xff" * 100])
+def test_publish_of_a_damaged_file_says_so_without_its_bytes(
+    zik: Zik, tmp_path: Path, packed: bytes, after: bytes
+) -> None:
+    file = tmp_path / "damaged.gz"
+    file.write_bytes(packed + after)
+
+    answer = zik("publish", "--json", str(file))
+
+    told = answer.json[str(file)]
+    assert answer.code == 1
+    assert told == {"published": 1_500, "bad": [], "broken": {"line": 1_500, "detail": "the file is damaged"}}
+    assert "Traceback" not in answer.err
+
+
+def test_publish_reads_standard_input(zik: Zik, stream: EventStream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(GOOD)))
+
+    answer = zik("publish", "-")
+
+    assert answer.code == 0
+    assert stream.books().received == 1
+
+
+def test_publish_tells_a_program_which_lines_were_bad(zik: Zik, events: Path) -> None:
+    answer = zik("publish", "--json", str(events))
+
+    told = answer.json[str(events)]
+    assert told["published"] == 2
+    assert [(bad["line"], bad["reason"]) for bad in told["bad"]] == [(2, "missing_field"), (4, "invalid_json")]
+
+
+def test_publish_keeps_the_bytes_of_a_line(zik: Zik, tmp_path: Path, valkey: "redis.Redis") -> None:
+    odd = GOOD.replace(b'"type"', b'  "x":1.50, "type"')
+    (tmp_path / "odd").write_bytes(odd)
+
+    zik("publish", str(tmp_path / "odd"))
+
+    entries: Any = valkey.xrange("zik:{events}")
+    assert entries[0][1] == {b"event": odd}
+
+
+def test_publish_of_an_absent_file_says_so(zik: Zik, tmp_path: Path) -> None:
+    answer = zik("publish", str(tmp_path / "absent"))
+
+    assert answer.code == 2
+    assert "No such file" in answer.err
+
+
+def test_drain_tells_what_became_of_the_entries(zik: Zik, stream: EventStream) -> None:
+    stream.append([GOOD, GOOD, BAD])
+
+    answer = zik("drain", "--json")
+
+    assert answer.code == 0
+    assert answer.json == {"events": 3, "recorded": 1, "duplicate": 1, "dead": 1}
+
+
+def test_drain_leaves_no_consumer_behind(zik: Zik, stream: EventStream) -> None:
+    stream.append([GOOD])
+
+    zik("drain")
+
+    assert stream.consumers() == []
+
+
+def test_status_has_the_books_for_a_program(zik: Zik, stream: EventStream) -> None:
+    stream.append([GOOD, GOOD, BAD])
+    zik("drain")
+    stream.append([GOOD])
+
+    answer = zik("status", "--json")
+
+    books = ("received", "recorded", "duplicate", "dead", "waiting", "unaccounted")
+    assert answer.code == 0
+    assert [answer.json[name] for name in books] == [4, 1, 1, 1, 1, 0]
+    assert answer.json["dead_letters"] == {"missing_field": 1}
+
+
+def test_status_is_not_well_when_somebody_deletes_entries(zik: Zik, stream: EventStream, valkey: "redis.Redis") -> None:
+    stream.append([GOOD])
+    valkey.xtrim("zik:{events}", maxlen=0)
+
+    answer = zik("status")
+
+    assert answer.code == 1
+    assert "somebody else deleted entries" in answer.out
+
+
+def test_status_without_redis_is_one_line_on_standard_error(zik: Zik, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://:canary@127.0.0.1:1/0")
+
+    answer = zik("status")
+
+    assert answer.code == 1
+    assert answer.out == ""
+    assert answer.err.startswith("zik: Redis is out of reach")
+    assert "canary" not in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_a_wrong_setting_is_one_line_that_names_it(zik: Zik, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZIK_BATCH_SIZE", "many")
+
+    answer = zik("drain")
+
+    assert answer.code == 1
+    assert answer.err.startswith("zik: ZIK_BATCH_SIZE: ")
+    assert answer.err.count("\n") == 1
+
+
+def test_init_says_what_it_did(zik: Zik) -> None:
+    answer = zik("init", "--json")
+
+    assert answer.code == 0
+    assert answer.json["outcome"] == "unchanged"
+
+
+def test_a_dead_letter_can_be_listed_and_shown(zik: Zik, stream: EventStream) -> None:
+    stream.append([BAD])
+    zik("drain")
+
+    (letter,) = zik("dead", "list", "--json").json
+    shown = zik("dead", "show", str(letter["number"]))
+
+    assert letter["reason"] == "missing_field"
+    assert BAD.decode() in shown.out
+
+
+def test_a_letter_that_is_not_there_is_named(zik: Zik) -> None:
+    answer = zik("dead", "show", "77")
+
+    assert answer.code == 1
+    assert "there is no dead letter 77" in answer.err
+
+
+def test_retry_records_what_has_become_possible(
+    zik: Zik, stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream.append([GOOD])
+    monkeypatch.setenv("ZIK_UNKNOWN_USERS", "reject")
+    assert zik("drain", "--json").json["dead"] == 1
+    with transaction(engine) as session:
+        User(username="ada").save(session)
+
+    answer = zik("dead", "retry", "--all", "--json")
+
+    assert answer.code == 0
+    assert answer.json == {"recorded": 1, "duplicate": 0, "dead": 0}
+    assert zik("status", "--json").json["dead_letters"] == {}
+
+
+def test_retry_of_what_fails_again_is_not_well(zik: Zik, stream: EventStream) -> None:
+    stream.append([BAD])
+    zik("drain")
+
+    answer = zik("dead", "retry", "--reason", "missing_field")
+
+    assert answer.code == 1
+    assert "still dead 1" in answer.out
+
+
+def test_more_letters_than_there_can_be_are_refused_before_anything_is_asked(zik: Zik) -> None:
+    answer = zik("dead", "list", "--limit", "9" * 20)
+
+    assert answer.code == 2
+    assert "--limit" in answer.err
+
+
+def test_retry_without_a_choice_asks_for_one(zik: Zik) -> None:
+    answer = zik("dead", "retry")
+
+    assert answer.code == 2
+    assert "--all" in answer.err
+
+
+def test_discard_deletes_only_the_chosen_letters(zik: Zik, stream: EventStream) -> None:
+    stream.append([BAD, b"no json"])
+    zik("drain")
+
+    answer = zik("dead", "discard", "--reason", "invalid_json", "--yes", "--json")
+
+    assert answer.json == {"discarded": 1}
+    assert zik("status", "--json").json["dead_letters"] == {"missing_field": 1}
+
+
+@pytest.mark.parametrize("doing", ["retry", "discard"])
+def test_letters_chosen_in_two_ways_are_left_alone(zik: Zik, stream: EventStream, doing: str) -> None:
+    stream.append([BAD])
+    zik("drain")
+    (letter,) = zik("dead", "list", "--json").json
+
+    answers = [
+        zik("dead", doing, str(letter["number"]), "--reason", "invalid_json"),
+        zik("dead", doing, str(letter["number"]), "--all"),
+        zik("dead", doing, "--reason", "missing_field", "--all"),
+    ]
+
+    assert {answer.code for answer in answers} == {2}
+    assert all("in one way" in answer.err for answer in answers)
+    assert zik("dead", "list", "--json").json == [letter]
+
+
+@pytest.mark.parametrize("doing", ["retry", "discard"])
+def test_a_number_that_no_letter_has_is_named_before_anything_is_done(
+    zik: Zik, stream: EventStream, doing: str
+) -> None:
+    stream.append([BAD])
+    zik("drain")
+    (letter,) = zik("dead", "list", "--json").json
+
+    answer = zik("dead", doing, str(letter["number"]), "77", "78")
+
+    assert answer.code == 1
+    assert "there is no dead letter 77, 78" in answer.err
+    assert zik("dead", "list", "--json").json == [letter]
+
+
+def test_the_doctor_says_what_to_change(zik: Zik) -> None:
+    answer = zik("doctor", "--json")
+
+    findings = {finding["subject"]: finding for finding in answer.json}
+    assert answer.code == 1
+    assert "appendonly" in findings["Persistence"]["advice"]
+    assert findings["Schema"]["well"]
+    assert findings["Eviction"]["well"]
+
+
+def test_the_doctor_finds_an_evicting_redis(zik: Zik, valkey: "redis.Redis") -> None:
+    valkey.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        answer = zik("doctor")
+    finally:
+        valkey.config_set("maxmemory-policy", "noeviction")
+
+    assert answer.code == 1
+    assert "noeviction" in answer.out
+
+
+def test_the_doctor_survives_servers_that_are_away(zik: Zik, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada:canary@127.0.0.1:1/zik")
+
+    answer = zik("doctor")
+
+    assert answer.code == 1
+    assert "REDIS_URL" in answer.out
+    assert "DATABASE_URL" in answer.out
+    assert "canary" not in answer.out + answer.err
+
+
+@pytest.mark.parametrize(
+    "command", ["demo", "up", "init", "publish", "drain", "status", "health", "doctor", "metrics", "dead", "dead list"]
+)
+def test_every_command_has_help(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["zik", *command.split(), "--help"])
+
+    with pytest.raises(SystemExit) as end:
+        main()
+
+    assert end.value.code == 0
+    assert "Usage: zik" in capsys.readouterr().out
+
+
+def test_a_drain_beside_the_command_keeps_its_entries(zik: Zik, stream: EventStream, engine: Engine) -> None:
+    stream.append([GOOD])
+    stream.ensure_group()
+    other = Drain(stream, engine, "other")
+    held = stream.read_new("other", count=10, block_ms=0)
+
+    drained = zik("drain", "--json").json["events"]
+
+    assert len(held.entries) == 1
+    assert drained == 0
+    assert other.run().events == 1
+
+
+INTERRUPTED: Final = """
+import os, runpy, signal, sys
+from importlib.metadata import entry_points
+
+class Impatient:
+    def find_spec(self, name, *_):
+        if name == "worker.cli.top":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Impatient())
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["runpy.run_module('worker', run_name='__main__')", "entry_points(group='console_scripts')['zik'].load()()"],
+    ids=["python -m worker", "zik"],
+)
+def test_ctrl_c_while_zik_is_still_being_imported_ends_it_without_a_word(call: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED + call], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")

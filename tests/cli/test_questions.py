@@ -1,0 +1,554 @@
+"""The commands that answer questions, as their users call them."""
+
+import base64
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine, event, update
+
+from tests.support.clients import NOWHERE
+from tests.support.commands import Zik, zik_at
+from tests.support.strategies import NOW, accepted, play, preference, song
+from worker.database.engine import STATEMENT_TIMEOUT_MS, transaction
+from worker.escaping import printable
+from worker.models import Song
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
+from worker.statistics.charts import refresh_charts
+from worker.statistics.listen_rule import ListenRule
+from worker.statistics.rollups.sweep import refresh
+
+HOSTILE = '=1+1</style><script>alert(1)</script>"\x1b[2J\u202e\U000e0041[red]&'
+
+
+@pytest.fixture
+def zik(engine: Engine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Zik:
+    """The command, with a clean database. No question needs Redis."""
+    command = zik_at(engine, NOWHERE, monkeypatch, capfd)
+    # So narrow that long titles are wrapped.
+    monkeypatch.setenv("COLUMNS", "120")
+    return command
+
+
+def record(engine: Engine, *events: dict[str, Any], now: datetime = NOW) -> None:
+    with transaction(engine) as session:
+        record_batch(session.connection(), accepted(*events, now=now), known=Known())
+
+
+@pytest.fixture
+def listened(engine: Engine) -> None:
+    """Ada's three plays of two songs, of which one is skipped, and Bob's one."""
+    schism = song(title="Schism", album="Lateralus", duration_ms=400_000)
+    record(
+        engine,
+        preference(key="timezone", value="Europe/Berlin"),
+        play(time="2021-04-22T23:30:00Z", ms_played=181_000, song=song(album="Lateralus", duration_ms=183_000)),
+        play(time="2021-04-24T10:00:00Z", ms_played=399_000, song=schism),
+        play(time="2021-04-24T10:10:00Z", ms_played=1_000, song=schism),
+        play(user="bob", time="2021-04-25T10:10:00+02:00"),
+    )
+    refresh(engine, ListenRule())
+    refresh_charts(engine, today=NOW.date(), closed=True)
+
+
+@pytest.mark.usefixtures("listened")
+def test_top_ranks_a_users_songs(zik: Zik) -> None:
+    answer = zik("top", "songs", "--user", "ada", "--json")
+
+    assert answer.code == 0
+    assert answer.json["user"] == "ada"
+    assert answer.json["period"] == "all"
+    assert [(p["place"], p["title"], p["listens"], p["plays"]) for p in answer.json["songs"]] == [
+        (1, "Schism", 1, 2),
+        (2, "Parabola", 1, 1),
+    ]
+
+
+@pytest.mark.usefixtures("listened")
+def test_top_keeps_its_columns_where_an_album_has_no_title(zik: Zik, engine: Engine) -> None:
+    with transaction(engine) as session:
+        session.execute(update(Song).values(album=None, album_identity=uuid4()))
+
+    answer = zik("top", "albums", "--user", "ada")
+
+    row = next(line for line in answer.out.splitlines() if "Tool" in line)
+    assert [cell.strip() for cell in row.strip("│ ").split("│")][:4] == ["1", "", "Tool", "2"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "figures"),
+    [
+        (40, ["listens"]),
+        (60, ["listens", "plays"]),
+        (80, ["listens", "plays", "listeners"]),
+        (100, ["listens", "plays", "time", "listeners"]),
+        (200, ["listens", "plays", "time", "listeners"]),
+    ],
+)
+def test_in_a_narrow_window_figures_of_a_top_give_way_to_whole_names(
+    zik: Zik, engine: Engine, monkeypatch: pytest.MonkeyPatch, columns: int, figures: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    names = song(title="Fire In the Booth", artist="The Just Banco", album="The Fire Live")
+    record(engine, play(ms_played=50_000_000, song=names))
+    refresh(engine, ListenRule())
+    refresh_charts(engine, today=NOW.date(), closed=True)
+
+    drawn = {
+        (kind, *whose): zik("top", kind, *whose).out
+        for kind in ("songs", "artists", "albums")
+        for whose in (("--user", "ada"), ("--everyone",))
+    }
+
+    for (kind, *_), table in drawn.items():
+        assert max(map(len, table.splitlines())) <= columns
+        assert {"artist", "listens", "Just", "Banco"} <= set(re.findall(r"\w+", table))
+        assert kind == "artists" or {kind.removesuffix("s"), "Fire"} <= set(re.findall(r"\w+", table))
+    assert re.findall(r"\w+", drawn["songs", "--everyone"].splitlines()[2])[2:] == figures
+
+
+@pytest.mark.usefixtures("listened")
+@pytest.mark.parametrize(("kind", "title"), [("songs", "Parabola"), ("artists", ""), ("albums", "Lateralus")])
+def test_top_ranks_for_everyone_as_csv_too(zik: Zik, kind: str, title: str) -> None:
+    answer = zik("top", kind, "--everyone", "--csv", "--limit", "1")
+
+    assert answer.code == 0
+    assert [(row["place"], row["title"], row["artist"], row["listeners"]) for row in answer.rows] == [
+        ("1", title, "Tool", "2")
+    ]
+
+
+@pytest.mark.usefixtures("listened")
+def test_top_of_a_week_holds_the_weeks_local_days(zik: Zik) -> None:
+    answer = zik("top", "songs", "-u", "ada", "--period", "day", "--at", "2021-04-23", "--json")
+
+    assert (answer.json["first"], answer.json["last"]) == ("2021-04-23", "2021-04-23")
+    assert [place["title"] for place in answer.json["songs"]] == ["Parabola"]
+
+
+@pytest.mark.usefixtures("listened")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("top", "songs"), "--user NAME, or --everyone"),
+        (("top", "songs", "--user", "ada", "--everyone"), "--user NAME, or --everyone"),
+        (("top", "songs", "--everyone", "--limit", "501"), "kept to place 500"),
+        (("top", "songs", "--user", "ada", "--at", "2021-04-23"), "add --period"),
+        (("top", "songs", "--user", "ada", "--period", "day", "--at", "yesterday"), "must be a day"),
+        (("stats", "--json", "--csv"), "not both"),
+        (("top", "songs", "--user", "ada", "--limit", "9" * 20), "--limit"),
+        (("discoveries", "--user", "ada", "--limit", "9" * 20), "--limit"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_says_what_to_add(zik: Zik, arguments: tuple[str, ...], said: str) -> None:
+    answer = zik(*arguments)
+
+    assert answer.code == 2
+    assert answer.out == ""
+    assert said in " ".join(answer.err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "today", "2026-02-30"])
+@pytest.mark.parametrize("asked", [("top", "songs", "--period", "week", "--at"), ("days", "--until")])
+def test_a_day_that_is_none_is_refused(zik: Zik, asked: tuple[str, ...], day: str) -> None:
+    answer = zik(*asked, day, "--user", "ada")
+
+    assert answer.code == 2
+    assert "must be a day, as in 2026-11-23" in answer.err
+
+
+def test_an_unknown_user_is_an_error_that_says_what_to_do(zik: Zik) -> None:
+    answer = zik("stats", "--user", "nobody")
+
+    assert answer.code == 1
+    assert "'nobody'" in answer.err
+    assert "zik status" in answer.err
+
+
+@pytest.mark.usefixtures("listened")
+@pytest.mark.parametrize(
+    "asked", [("stats",), ("days", "--until", "2021-04-30"), ("streaks",), ("report", "-y", "2021")]
+)
+def test_a_name_is_found_whatever_space_is_typed_around_it(
+    zik: Zik, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert zik(*asked, "--user", " \u00a0ada\t", "--json").json["user"] == "ada"
+
+
+@pytest.mark.parametrize("asked", [("top", "songs"), ("clock",), ("streaks",), ("discoveries",), ("stats",)])
+def test_what_nobody_has_computed_yet_is_in_a_users_answers(zik: Zik, engine: Engine, asked: tuple[str, ...]) -> None:
+    record(engine, play())
+
+    before = zik(*asked, "--user", "ada", "--csv")
+    refresh(engine, ListenRule())
+
+    assert before.code == 0
+    assert before.rows == zik(*asked, "--user", "ada", "--csv").rows != []
+
+
+@pytest.mark.parametrize("swept", [True, False])
+def test_an_undrawn_chart_is_told_as_the_reason(zik: Zik, engine: Engine, *, swept: bool) -> None:
+    record(engine, play())
+    if swept:
+        refresh(engine, ListenRule())
+
+    answer = zik("top", "songs", "--everyone")
+
+    assert answer.out == ""
+    assert "zik aggregate" in answer.err
+
+
+@pytest.mark.usefixtures("listened")
+def test_nothing_in_a_period_is_told_with_when_there_is_something(zik: Zik) -> None:
+    answer = zik("top", "songs", "--user", "ada", "--period", "month", "--at", "2020-02-29", "--json")
+
+    assert answer.json["songs"] == []
+    assert "no listens of ada in Feb 2020; there are plays from 2021-04-23 to 2021-04-24" in answer.err
+
+
+@pytest.mark.usefixtures("listened")
+def test_stats_tells_a_user_from_everyone(zik: Zik) -> None:
+    ada, everyone = zik("stats", "-u", "ada", "--json"), zik("stats", "--json")
+
+    assert ada.json["totals"] == [
+        {
+            "plays": 3,
+            "listens": 2,
+            "skips": 1,
+            "ms_played": 581_000,
+            "songs": 2,
+            "artists": 1,
+            "listeners": 1,
+            "days": 2,
+            "first_day": "2021-04-23",
+            "last_day": "2021-04-24",
+        }
+    ]
+    assert (everyone.json["totals"][0]["plays"], everyone.json["totals"][0]["listeners"]) == (4, 2)
+
+
+def test_stats_hold_what_no_sweep_has_seen_yet(zik: Zik, engine: Engine) -> None:
+    record(engine, play())
+    refresh(engine, ListenRule())
+    record(engine, play(user="bob"))
+
+    everyone = zik("stats", "--json")
+
+    assert everyone.err == ""
+    assert (everyone.json["totals"][0]["plays"], everyone.json["totals"][0]["listeners"]) == (2, 2)
+
+
+@pytest.mark.parametrize(("asked", "limit_ms"), [(("stats",), 0), (("stats", "-u", "ada"), STATEMENT_TIMEOUT_MS)])
+def test_a_question_about_everyone_may_take_its_time(
+    postgres: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    asked: tuple[str, ...],
+    limit_ms: int,
+) -> None:
+    record(postgres, play())
+    begun: list[str] = []
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def hear(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        begun.append(statement)
+
+    try:
+        zik_at(postgres, NOWHERE, monkeypatch, capfd)(*asked)
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+
+    assert f"statement_timeout = {limit_ms};" in begun[0]
+
+
+@pytest.mark.parametrize("asked", [("stats",), ("top", "songs"), ("top", "albums")])
+def test_a_time_that_no_player_told_is_a_dash(zik: Zik, engine: Engine, asked: tuple[str, ...]) -> None:
+    record(engine, play(ms_played=None, song=song(album="Lateralus")))
+
+    told = zik(*asked, "--user", "ada").out
+
+    assert "0 min" not in told
+    assert "│ \u2013 │" in re.sub(" +", " ", told)
+
+
+@pytest.mark.usefixtures("listened")
+def test_days_draws_a_square_for_each_day_of_a_year(zik: Zik) -> None:
+    drawn = zik("days", "-u", "ada", "--until", "2021-04-30").out
+    rows = zik("days", "-u", "ada", "--until", "2021-04-30", "--csv").rows
+
+    assert "2 listens on 2 days" in drawn
+    # Fifty-two weeks, and of the last one Monday to Friday; two of them are in the legend.
+    assert sum(drawn.count(square) for square in "·░▒▓█") == 52 * 7 + 5 + 2
+    assert [(row["day"], row["plays"], row["listens"]) for row in rows] == [
+        ("2021-04-23", "1", "1"),
+        ("2021-04-24", "2", "1"),
+    ]
+
+
+@pytest.mark.parametrize("columns", [30, 40, 58, 60, 110])
+@pytest.mark.parametrize("asked", [("days", "--until", "2021-04-30"), ("clock",)])
+def test_a_heat_map_is_whole_in_a_narrow_window(
+    zik: Zik, engine: Engine, monkeypatch: pytest.MonkeyPatch, columns: int, asked: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    # Four shades, so that their legend is long.
+    times = [f"2021-04-{day:02}T10:{minute:02}:00Z" for day in range(5, 13) for minute in range(0, 7 * (day - 4), 7)]
+    record(engine, *(play(time=time) for time in times))
+
+    drawn = zik(*asked, "-u", "ada").out.splitlines()
+
+    begin, end = drawn.index(""), max(number for number, line in enumerate(drawn) if "█" in line)
+    assert {line[:4] for line in drawn[begin : end + 1]} <= {"", "Mon ", "Wed ", "Fri ", "Sun ", "    "}
+    assert sum(square in "·░▒▓█" for line in drawn if line.startswith("Mon ") for square in line) == (
+        53 if asked[0] == "days" else 24
+    )
+
+
+@pytest.mark.usefixtures("listened")
+def test_the_clock_draws_the_listeners_own_hours(zik: Zik) -> None:
+    drawn = zik("clock", "-u", "ada").out
+    rows = zik("clock", "-u", "ada", "--csv").rows
+
+    assert [(row["weekday"], row["hour"], row["listens"]) for row in rows] == [("5", "1", "1"), ("6", "12", "1")]
+    friday = next(line for line in drawn.splitlines() if line.startswith("Fri"))
+    assert friday.removeprefix("Fri").split()[:3] == ["·", "█", "·"]
+
+
+def test_streaks_tell_the_current_one_until_a_day_was_missed(zik: Zik, engine: Engine) -> None:
+    now = datetime.now(UTC)
+    # Noon, so that the test may run over midnight: yesterday's listen keeps a streak until the day after tomorrow's.
+    noons = [now.replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=ago) for ago in (1, 2, 5, 6, 7)]
+    record(engine, *(play(time=noon.isoformat()) for noon in noons), now=now)
+    refresh(engine, ListenRule())
+
+    found = {row["streak"]: row for row in zik("streaks", "-u", "ada", "--json").json["streaks"]}
+
+    assert (found["longest"]["days"], found["longest"]["first"]) == (3, noons[-1].date().isoformat())
+    assert found["current"]["days"] == 2
+
+
+@pytest.mark.usefixtures("listened")
+def test_a_broken_streak_is_not_current(zik: Zik) -> None:
+    answer = zik("streaks", "-u", "ada")
+
+    assert "current" in answer.out
+    assert "none" in answer.out
+
+
+@pytest.mark.usefixtures("listened")
+def test_discoveries_come_newest_first(zik: Zik) -> None:
+    rows = zik("discoveries", "-u", "ada", "--csv").rows
+
+    assert [(row["day"], row["title"]) for row in rows] == [("2021-04-24", "Schism"), ("2021-04-23", "Parabola")]
+
+
+# --- Hostile titles -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def attacked(engine: Engine) -> None:
+    record(engine, play(user="'\x1b]0;owned\x07 <b>", song=song(title=HOSTILE, artist=HOSTILE[1:], album=HOSTILE[2:])))
+    refresh(engine, ListenRule())
+    refresh_charts(engine, today=NOW.date(), closed=True)
+
+
+ATTACKER = "'\x1b]0;owned\x07 <b>"
+
+
+@pytest.mark.usefixtures("attacked")
+@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",)])
+@pytest.mark.parametrize(
+    "asked", [("top", "songs"), ("top", "albums"), ("discoveries",), ("stats",), ("days", "--until", "2021-04-30")]
+)
+def test_no_title_and_no_name_steers_a_terminal(zik: Zik, asked: tuple[str, ...], form: tuple[str, ...]) -> None:
+    answer = zik(*asked, "--user", ATTACKER, *form)
+
+    assert answer.code == 0
+    assert all(char.isprintable() or char == "\n" for char in answer.out + answer.err)
+    if asked[0] in {"top", "discoveries"}:
+        # Markup that rich would have read is still there.
+        assert "[red]" in answer.out.replace("\n", "")
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",)])
+def test_blanks_and_joiners_of_ordinary_names_are_told_as_they_are(
+    zik: Zik, engine: Engine, form: tuple[str, ...]
+) -> None:
+    names = "Audrey\u00a0Hannah", "می\u200cشود \U0001f469\u200d\U0001f3a4\u3000ヒカル"
+    record(engine, play(song=song(title=names[0], artist=names[1])))
+
+    answer = zik("top", "songs", "--user", "ada", *form)
+
+    assert [name for name in names if name not in answer.out] == []
+
+
+@pytest.mark.usefixtures("attacked")
+def test_json_keeps_a_hostile_title_as_it_is(zik: Zik) -> None:
+    assert zik("top", "songs", "--user", ATTACKER, "--json").json["songs"][0]["title"] == HOSTILE
+
+
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", "\uff1d1+1", "\uff20x", "\u200d=1+1"])
+def test_no_title_is_a_formula_in_a_spreadsheet(zik: Zik, engine: Engine, title: str) -> None:
+    record(engine, play(song=song(title="x", artist=f"{title}!")), play(song=song(title=f"{title}!")))
+    refresh(engine, ListenRule())
+
+    cells = [cell for row in zik("top", "songs", "-u", "ada", "--csv").rows for cell in (row["title"], row["artist"])]
+
+    assert not [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@", "\uff1d", "\uff20"))]
+    assert sum(cell.startswith("'") for cell in cells) == 2
+
+
+# --- The report ---------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """What a browser sees: tags, attributes and text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def policy_of(page: Page) -> str:
+    return next(value for name, value in page.attributes if name == "content" and value and "default-src" in value)
+
+
+def report(zik: Zik, tmp_path: Path, user: str = "ada", year: str = "2021") -> str:
+    answer = zik("report", "--user", user, "--year", year, "--output", str(tmp_path / "page.html"))
+    assert answer.code == 0, answer.err
+    return (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("listened")
+def test_a_report_tells_the_year(zik: Zik, tmp_path: Path) -> None:
+    page = Page(report(zik, tmp_path))
+
+    assert page.tags.count("svg") >= 5
+    assert "2 listens in 3 plays on 2 days" in " ".join(page.text.split())
+    assert "23 Apr: 1 listen" in page.text
+    assert all(name in page.text for name in ("Schism", "Parabola", "Lateralus", "Tool"))
+
+
+@pytest.fixture
+def skipped(engine: Engine) -> None:
+    """Three days on which Ada let nothing play for long enough."""
+    record(engine, *(play(time=f"2021-03-0{day}T10:00:00Z", ms_played=1_000) for day in (1, 2, 3)))
+
+
+@pytest.mark.usefixtures("skipped")
+def test_a_report_tells_what_the_days_are_that_it_counts(zik: Zik, tmp_path: Path) -> None:
+    told = " ".join(Page(report(zik, tmp_path)).text.split())
+
+    assert "0 listens in 3 plays on 3 days, from 1 Mar 2021 to 3 Mar 2021." in told
+
+
+@pytest.mark.usefixtures("skipped")
+def test_a_top_list_of_nothing_has_no_first_place(zik: Zik, tmp_path: Path) -> None:
+    html = report(zik, tmp_path)
+
+    assert html.count("None that is known.") == 3
+    assert '<ol class="top">' not in html
+
+
+def test_a_report_tells_no_time_that_no_player_told(zik: Zik, engine: Engine, tmp_path: Path) -> None:
+    record(engine, play(ms_played=None))
+
+    html = report(zik, tmp_path)
+
+    assert 'title="1 listen, \u2013"' in html
+    assert "0 min" not in html
+
+
+@pytest.mark.usefixtures("listened")
+def test_the_day_of_a_discovery_is_never_on_two_lines(zik: Zik, tmp_path: Path) -> None:
+    assert re.search(r"ul\.latest time \{[^}]*white-space: nowrap", report(zik, tmp_path))
+
+
+@pytest.mark.usefixtures("listened")
+def test_a_report_of_a_leap_year_has_a_square_for_each_day(zik: Zik, engine: Engine, tmp_path: Path) -> None:
+    record(engine, play(time="2024-02-29T10:00:00+01:00"))
+    refresh(engine, ListenRule())
+
+    page = Page(report(zik, tmp_path, year="2024"))
+
+    assert "29 Feb: 1 listen" in page.text
+    assert sum(": " in line and "listen" in line and ":00" not in line for line in page.text.splitlines()) >= 366
+
+
+@pytest.mark.usefixtures("attacked")
+def test_nothing_in_a_report_is_markup_of_somebody_else(zik: Zik, tmp_path: Path) -> None:
+    html = report(zik, tmp_path, user=ATTACKER)
+    page = Page(html)
+
+    assert "script" not in page.tags
+    assert "b" not in page.tags
+    assert page.tags.count("style") == 1
+    assert html.count("</style>") == 1
+    assert printable(HOSTILE) in page.text
+    assert printable(HOSTILE) not in html
+    assert all(char.isprintable() or char == "\n" for char in html)
+
+
+@pytest.mark.usefixtures("listened")
+def test_a_report_runs_nothing_and_loads_nothing(zik: Zik, tmp_path: Path) -> None:
+    page = Page(report(zik, tmp_path))
+
+    names = {name for name, _ in page.attributes}
+    policy = policy_of(page)
+    assert not names & {"src", "href", "xlink:href", "style", "action", "srcset"}
+    assert not [name for name in names if name.startswith("on")]
+    assert "link" not in page.tags
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert "url(" not in page.text
+
+
+@pytest.mark.usefixtures("listened")
+def test_the_policy_of_a_report_allows_its_own_style(zik: Zik, tmp_path: Path) -> None:
+    html = report(zik, tmp_path)
+    style = html.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in policy_of(Page(html))
+
+
+@pytest.mark.usefixtures("listened")
+def test_a_report_without_plays_or_without_a_place_to_write_says_so(zik: Zik, tmp_path: Path) -> None:
+    empty = zik("report", "-u", "ada", "-y", "2019", "-o", str(tmp_path / "page.html"))
+    nowhere = zik("report", "-u", "ada", "-y", "2021", "-o", str(tmp_path / "absent" / "page.html"))
+
+    assert (empty.code, nowhere.code) == (1, 1)
+    assert "no play of ada in 2019" in empty.err
+    assert "--output" in nowhere.err
+    assert list(tmp_path.glob("*.html")) == []
+
+
+@pytest.mark.usefixtures("attacked")
+def test_a_report_is_written_here_whatever_the_user_is_called(
+    zik: Zik, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    record(engine, play(user="../../x"))
+    refresh(engine, ListenRule())
+
+    answer = zik("report", "-u", "../../x", "-y", "2021", "--json")
+
+    assert [path.name for path in tmp_path.glob("*.html")] == ["zik-______x-2021.html"]
+    assert answer.json["file"] == str(tmp_path / "zik-______x-2021.html")

@@ -1,0 +1,166 @@
+"""Players that end, fork, or share an outbox."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.clients import KEPT_S, NOWHERE, quiet, say, values
+from tests.support.processes import ROOT
+from worker.client import Client
+from worker.client.lifecycle import EXIT_BUDGET_S
+from worker.client.outbox import Outbox
+
+# Python 3.12 and later warn of a fork beside threads, which is what is tried here.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+
+_SPEAKER = """
+import sys
+from worker.client import Client
+url, path, who, number = sys.argv[1:]
+with Client(url, outbox=path) as client:
+    for step in range(int(number)):
+        client.preference(user="ada", key="n", value=[who, step])
+    assert client.flush(60)
+"""
+
+
+def python(script: str, *arguments: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_processes_may_share_an_outbox_and_each_keeps_its_order(
+    path: Path, redis_url: str, valkey: "redis.Redis"
+) -> None:
+    speakers = [python(_SPEAKER, redis_url, path, number, 300) for number in range(3)]
+    for speaker in speakers:
+        output, _ = speaker.communicate(timeout=100)
+        assert speaker.returncode == 0, output
+    found = values(valkey)
+    assert len(found) == 900
+    assert all([step for who, step in found if who == str(number)] == list(range(300)) for number in range(3))
+
+
+def test_of_two_clients_only_one_takes_events_out_and_the_other_follows_when_it_ends(path: Path) -> None:
+    first, second = Outbox(path, most=9), Outbox(path, most=9)
+    first.append([b"{}"])
+    assert first.peek(9) is not None
+    assert second.peek(9) is None
+    first.close()
+    assert second.peek(9) is not None
+    second.close()
+
+
+_ENDS = """
+import sys
+from worker.client import Client
+client = Client(sys.argv[1], flush_interval_s=60)
+client.preference(user="ada", key="n", value=1)
+"""
+
+
+def test_a_player_that_just_ends_has_sent_what_it_was_given(redis_url: str, valkey: "redis.Redis") -> None:
+    player = python(_ENDS, redis_url)
+    output, _ = player.communicate(timeout=60)
+    assert (player.returncode, output) == (0, "")
+    assert values(valkey) == [1]
+
+
+def test_a_player_ends_within_its_budget_without_redis(path: Path) -> None:
+    script = _ENDS.replace("sys.argv[1]", "sys.argv[1], outbox=sys.argv[2], on_error=lambda error: None")
+    timed = f"import time, atexit\natexit.register(lambda: print(time.monotonic() - began))\n{script}"
+    player = python(f"{timed}\nbegan = time.monotonic()", NOWHERE, path)
+    output, _ = player.communicate(timeout=60)
+    assert player.returncode == 0, output
+    assert float(output) < EXIT_BUDGET_S + 5
+    assert Outbox(path, most=9).count() == 1
+
+
+_AS_ON_WINDOWS = """
+import os, sys
+sys.modules["fcntl"] = None
+del os.fork, os.register_at_fork
+"""
+
+
+def test_without_fork_and_flock_a_player_publishes_and_an_outbox_is_refused(
+    path: Path, redis_url: str, valkey: "redis.Redis"
+) -> None:
+    refused = """
+from worker.errors import OutboxError
+try:
+    Client(sys.argv[1], outbox=sys.argv[2])
+except OutboxError as error:
+    print(error)
+"""
+    player = python(_AS_ON_WINDOWS + _ENDS + refused, redis_url, path)
+    output, _ = player.communicate(timeout=60)
+    assert (player.returncode, "this system has no flock" in output) == (0, True), output
+    assert str(path) in output
+    assert values(valkey) == [1]
+    assert not path.exists()
+
+
+# --- fork ----------------------------------------------------------------------------------------
+
+
+def forked(work: Callable[[], None]) -> None:
+    """Run `work` in a forked child, and see that it went well."""
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+
+
+@pytest.mark.parametrize("with_outbox", [False, True])
+def test_a_forked_child_sends_its_own_events_and_none_of_its_parent_s(
+    path: Path, redis_url: str, valkey: "redis.Redis", *, with_outbox: bool
+) -> None:
+    with Client(redis_url, outbox=path if with_outbox else None, flush_interval_s=1) as client:
+        say(client, "first")
+        assert client.flush(KEPT_S)
+        # Not sent yet when the child begins.
+        say(client, "parent")
+
+        def child() -> None:
+            assert client.counters.sent == 0
+            say(client, "child")
+            assert client.flush(KEPT_S)
+            client.close()
+
+        forked(child)
+        say(client, "last")
+        assert client.flush(KEPT_S)
+    assert sorted(values(valkey)) == ["child", "first", "last", "parent"]
+
+
+def test_a_child_leaves_the_sending_to_its_parent_and_a_successor_takes_over(
+    path: Path, redis_url: str, valkey: "redis.Redis"
+) -> None:
+    parent = Client(NOWHERE, outbox=path, on_error=quiet)
+    say(parent, 1)
+    assert not parent.flush(1)
+
+    def child() -> None:
+        with Client(redis_url, outbox=path) as client:
+            assert not client.flush(1)
+            client.close(timeout_s=0)
+
+    forked(child)
+    # The child has ended, and with it its copy of the lock's file: the parent still leads.
+    assert Outbox(path, most=9).peek(9) is None
+    parent.close(timeout_s=0.2)
+    with Client(redis_url, outbox=path) as successor:
+        assert successor.flush(KEPT_S)
+    assert values(valkey) == [1]

@@ -1,0 +1,106 @@
+from datetime import UTC, datetime, timedelta, timezone
+from unicodedata import normalize
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.strategies import CHEAP, play
+from worker.contract.codec import encode
+from worker.contract.identity import canonical_title, canonical_user, derived_event_id, song_identity, typed_user
+from worker.contract.wire import judge
+
+AT = datetime(2021, 4, 22, 5, 40, 53, tzinfo=UTC)
+PARABOLA = derived_event_id("play", "ada", "tool\0parabola", AT)
+
+# Texts between which the canonical form has something to decide.
+texts = st.text(st.sampled_from("aAäÄßẞ\u017f ﬁ\u00a0\u2003\t\u0308İ™٣"), max_size=6)
+
+
+@CHEAP
+@given(text=st.text() | texts)
+def test_a_title_is_compared_exactly_as_the_contract_says(text: str) -> None:
+    assert canonical_title(text) == " ".join(normalize("NFKC", text).casefold().split())
+
+
+@CHEAP
+@given(one=st.tuples(texts, texts), other=st.tuples(texts, texts))
+def test_two_songs_are_one_exactly_when_artist_and_title_compare_equal(
+    one: tuple[str, str], other: tuple[str, str]
+) -> None:
+    same = tuple(map(canonical_title, one)) == tuple(map(canonical_title, other))
+    assert (song_identity(*one) == song_identity(*other)) == same
+
+
+@pytest.mark.parametrize(
+    ("spelling", "other"),
+    [
+        pytest.param("Beyonc\u00e9", "Beyonce\u0301", id="I24-NFC-and-NFD"),
+        pytest.param("KLF\u2122", "klftm", id="compatibility-characters"),
+        pytest.param("STRASSE", "stra\u00dfe", id="casefold-not-lower"),
+        pytest.param("a\u00a0\u2003 b", " A b ", id="white-space"),
+        pytest.param("ﬁn", "FIN", id="ligature"),
+    ],
+)
+def test_spellings_of_one_title_are_one_song(spelling: str, other: str) -> None:
+    assert song_identity("Tool", spelling) == song_identity("tOOL", other)
+    assert song_identity(spelling, "x") == song_identity(other, "X")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("Tool", "Parabola"), ("Parabola", "Tool")),
+        (("a b", "c"), ("a", "b c")),
+        (("a", "bc"), ("ab", "c")),
+        (("Tool", "Parabola"), ("Tool", "Parabol")),
+        (("Tool", "naive"), ("Tool", "naïve")),
+    ],
+)
+def test_different_songs_stay_apart(one: tuple[str, str], other: tuple[str, str]) -> None:
+    assert song_identity(*one) != song_identity(*other)
+
+
+def test_a_songs_identity_is_the_same_in_every_release() -> None:
+    assert song_identity("Tool", "Parabola") == "3d3392b094a58953b29a952b5c38ef86"
+
+
+def test_a_derived_id_is_the_same_in_every_release() -> None:
+    assert PARABOLA == "e571e923-a1f5-5b74-b8b6-6902f3989089"
+
+
+def test_a_derived_id_does_not_depend_on_the_offset_of_an_instant() -> None:
+    elsewhere = AT.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    assert derived_event_id("play", "ada", "tool\0parabola", elsewhere) == PARABOLA
+
+
+@pytest.mark.parametrize(
+    ("kind", "user", "subject", "at"),
+    [
+        pytest.param("favorite", "ada", "tool\0parabola", AT, id="type"),
+        pytest.param("play", "bob", "tool\0parabola", AT, id="user"),
+        pytest.param("play", "ada", "tool\0parabol", AT, id="song"),
+        pytest.param("play", "ada", "tool\0parabola", AT + timedelta(microseconds=1), id="time"),
+        pytest.param("playada", "", "tool\0parabola", AT, id="boundary"),
+    ],
+)
+def test_a_derived_id_depends_on_each_of_its_parts(kind: str, user: str, subject: str, at: datetime) -> None:
+    assert derived_event_id(kind, user, subject, at) != PARABOLA
+
+
+def test_two_spellings_of_a_username_are_one_user() -> None:
+    assert canonical_user("Zoe\u0308") == canonical_user("Zo\u00eb") == "Zo\u00eb"
+
+
+def test_usernames_differ_by_case_and_by_compatibility_characters() -> None:
+    assert len({canonical_user(name) for name in ("ada", "Ada", "\uff41da")}) == 3
+
+
+@CHEAP
+@given(
+    around=st.text(st.sampled_from(" \t\n\u00a0\u3000\x1c\x1f"), max_size=3), name=st.sampled_from(["ada", "Zoe\u0308"])
+)
+def test_a_user_is_meant_by_what_the_contract_would_record(around: str, name: str) -> None:
+    typed = f"{around}{name}{around[::-1]}"
+
+    assert typed_user(typed) == judge(encode(play(user=typed)).decode()).user

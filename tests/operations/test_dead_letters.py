@@ -1,0 +1,223 @@
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import pytest
+from pydantic import Field, TypeAdapter
+from sqlalchemy import Engine, text
+
+from tests.support.processes import count, litter, play, plays
+from worker.books import Books, Outcome
+from worker.contract.wire import Play
+from worker.database.engine import transaction
+from worker.drain.drain import Drain
+from worker.errors import DatabaseUnavailableError, Reason, RowRefusedError
+from worker.models import DeadLetter
+from worker.operations.dead_letters import Desk, count_by_reason, discard, find, get, numbers
+from worker.recorders.batch import Recorded, record_batch
+from worker.stream.consumer import EventStream
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+class PlayOfTomorrow(Play):
+    v: Annotated[int, Field(ge=1, le=2)] = 1
+
+
+def buried(stream: EventStream, engine: Engine, *payloads: bytes, create_users: bool = True) -> list[int]:
+    """Drain these events, none of which can be recorded, and return their letters' ids."""
+    stream.append(payloads)
+    Drain(stream, engine, "a", create_users=create_users).run()
+    ids = [letter.id for letter in find(engine)]
+    assert len(ids) == len(payloads)
+    return ids
+
+
+def test_after_an_upgrade_a_newer_event_is_recorded_and_leaves_the_desk(
+    stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = buried(stream, engine, play(v=2))
+    assert count_by_reason(engine) == {"unsupported_version": 1}
+    monkeypatch.setattr("worker.contract.wire._CONTRACT", TypeAdapter(PlayOfTomorrow))
+    assert Desk(engine, stream).retry(ids, now=NOW) == {Outcome.RECORDED: 1}
+    assert (count(engine, "play_history"), count(engine, "dead_letters")) == (1, 0)
+    books = stream.books()
+    assert (books.received, books.recorded, books.dead, books.balanced) == (1, 1, 0, True)
+
+
+def test_a_stranger_who_has_become_known_is_recorded(stream: EventStream, engine: Engine) -> None:
+    ids = buried(stream, engine, play("a", user="eve"), play("b", user="eve"), create_users=False)
+    assert Desk(engine, stream).retry(ids, now=NOW) == {Outcome.RECORDED: 2}
+    assert count(engine, "play_history") == 2
+    assert count(engine, "stale_days") > 0
+    assert (stream.books().recorded, stream.books().dead) == (2, 0)
+
+
+def test_a_retried_event_that_came_another_way_meanwhile_is_a_duplicate(stream: EventStream, engine: Engine) -> None:
+    ids = buried(stream, engine, play(user="eve"), create_users=False)
+    stream.append([play(user="eve")])
+    Drain(stream, engine, "a").run()
+    assert Desk(engine, stream).retry(ids, now=NOW) == {Outcome.DUPLICATE: 1}
+    assert (count(engine, "play_history"), count(engine, "dead_letters")) == (1, 0)
+    books = stream.books()
+    assert (books.recorded, books.duplicate, books.dead, books.balanced) == (1, 1, 0, True)
+
+
+def test_what_fails_again_stays_one_letter_with_one_attempt_more(stream: EventStream, engine: Engine) -> None:
+    ids = buried(stream, engine, b"{")
+    before = find(engine)[0]
+    assert Desk(engine, stream).retry(ids, now=NOW) == {Outcome.DEAD: 1}
+    (after,) = find(engine)
+    assert (after.id, after.payload, after.reason) == (before.id, b"{", "invalid_json")
+    assert after.attempts == 2
+    books = stream.books()
+    assert (books.received, books.dead, books.waiting, books.balanced) == (1, 1, 0, True)
+
+
+def test_a_letter_that_fails_for_another_reason_says_the_new_one(
+    stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = buried(stream, engine, play(v=2, user="eve"))
+    monkeypatch.setattr("worker.contract.wire._CONTRACT", TypeAdapter(PlayOfTomorrow))
+    assert Desk(engine, stream, create_users=False).retry(ids, now=NOW) == {Outcome.DEAD: 1}
+    (letter,) = find(engine)
+    assert letter.reason == "unknown_user"
+    assert letter.detail.startswith("user:")
+    assert count(engine, "app_users") == 0
+
+
+def test_a_stranger_retried_in_vain_stays_one_letter(stream: EventStream, engine: Engine) -> None:
+    ids = buried(stream, engine, play(user="eve"), create_users=False)
+    assert Desk(engine, stream, create_users=False).retry(ids, now=NOW) == {Outcome.DEAD: 1}
+    assert [(letter.reason, letter.attempts) for letter in find(engine)] == [("unknown_user", 2)]
+
+
+def test_a_row_that_the_database_refuses_at_a_retry_stays_on_the_desk(
+    stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = buried(stream, engine, play(user="eve"), create_users=False)
+    monkeypatch.setattr("worker.operations.dead_letters.record_batch", refusing)
+    assert Desk(engine, stream).retry(ids, now=NOW) == {Outcome.DEAD: 1}
+    assert [(letter.reason, letter.attempts) for letter in find(engine)] == [("refused_by_database", 2)]
+    assert (stream.books().dead, stream.books().balanced) == (1, True)
+
+
+def refusing(*_: object, **__: object) -> None:
+    raise RowRefusedError("the database refused a row")
+
+
+@pytest.mark.parametrize("end", [DatabaseUnavailableError("away"), KeyboardInterrupt()], ids=["no database", "Ctrl-C"])
+def test_a_retry_that_is_broken_off_leaves_in_the_books_what_it_has_recorded(
+    stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch, end: BaseException
+) -> None:
+    first, *_ = buried(stream, engine, *(play(title, user="eve") for title in "abcd"), create_users=False)
+    stream.append([play("a", user="eve")])
+    Drain(stream, engine, "a").run()
+    steps = iter([record_batch, record_batch, None])
+    before_the_end: list[Books] = []
+
+    def until_the_end(*arguments: Any, **named: Any) -> Recorded:
+        if (step := next(steps)) is None:
+            before_the_end.append(stream.books())
+            raise end
+        return step(*arguments, **named)
+
+    monkeypatch.setattr("worker.operations.dead_letters.record_batch", until_the_end)
+    with pytest.raises(type(end)):
+        Desk(engine, stream).retry(range(first, first + 4), now=NOW)
+    assert (count(engine, "play_history"), count(engine, "dead_letters")) == (2, 2)
+    books = stream.books()
+    assert (books.received, books.recorded, books.duplicate, books.dead, books.balanced) == (5, 2, 1, 2, True)
+    # So it is for a process that is killed, too.
+    assert before_the_end == [books]
+
+
+def test_odd_characters_in_a_field_name_do_not_keep_the_desk_from_trying(stream: EventStream, engine: Engine) -> None:
+    """PostgreSQL takes no U+0000 in any text, and the detail names the field."""
+    song = {"title": "t", "artist": "a", "ids": {"\0" * 70: "x"}}
+    ids = buried(stream, engine, play(song=song))
+    assert Desk(engine, stream).retry(ids, now=NOW) == {Outcome.DEAD: 1}
+    assert find(engine)[0].attempts == 2
+
+
+def test_a_detail_does_not_outgrow_its_limit_at_a_retry(stream: EventStream, engine: Engine) -> None:
+    song = {"title": "t", "artist": "a", "ids": {"x" * 9000: "x"}}
+    ids = buried(stream, engine, play(song=song))
+    Desk(engine, stream).retry(ids, now=NOW)
+    assert len(find(engine)[0].detail) <= 500
+
+
+@pytest.mark.parametrize("reason", [Reason.TOO_LARGE, Reason.MISSING_EVENT])
+def test_an_event_that_was_not_kept_whole_cannot_be_retried_into_a_row(
+    stream: EventStream, engine: Engine, reason: Reason
+) -> None:
+    """Even where what was kept of it happens to be a valid event."""
+    with transaction(engine) as session:
+        DeadLetter(entry_id="1-1", reason=reason.value, detail="why", payload=play()).save(session)
+    (letter,) = find(engine)
+    assert Desk(engine, stream).retry([letter.id], now=NOW) == {Outcome.DEAD: 1}
+    kept = get(engine, letter.id)
+    assert kept is not None
+    assert (kept.reason, kept.detail, kept.attempts) == (reason.value, "why", 2)
+    assert count(engine, "play_history") == 0
+
+
+def test_letters_that_are_gone_are_passed_over(stream: EventStream, engine: Engine) -> None:
+    assert Desk(engine, stream).retry([1, 2, 3], now=NOW) == Counter()
+    assert discard(engine, [1, 2, 3]) == 0
+    assert stream.books().balanced
+
+
+def test_retrying_the_same_letter_twice_moves_the_books_once(stream: EventStream, engine: Engine) -> None:
+    (letter_id,) = buried(stream, engine, play(user="eve"), create_users=False)
+    assert Desk(engine, stream).retry([letter_id, letter_id], now=NOW) == {Outcome.RECORDED: 1}
+    assert (stream.books().recorded, stream.books().dead) == (1, 0)
+
+
+def test_a_mixed_desk_keeps_exactly_what_failed_again(stream: EventStream, engine: Engine) -> None:
+    ids = buried(stream, engine, b"{", play("a", user="eve"), b"[]", play("b", user="eve"), create_users=False)
+    assert Desk(engine, stream).retry(ids, now=NOW) == {Outcome.RECORDED: 2, Outcome.DEAD: 2}
+    assert count_by_reason(engine) == {"invalid_json": 1, "wrong_type": 1}
+    assert stream.books().balanced
+
+
+def test_a_user_deleted_between_two_retries_is_made_anew(stream: EventStream, engine: Engine) -> None:
+    first, second = buried(stream, engine, play("a", user="eve"), play("b", user="eve"), create_users=False)
+    desk = Desk(engine, stream)
+    desk.retry([first], now=NOW)
+    with transaction(engine) as session:
+        session.execute(text("DELETE FROM app_users"))
+    assert desk.retry([second], now=NOW) == {Outcome.RECORDED: 1}
+
+
+def test_discarded_letters_are_gone_and_the_books_still_count_them(stream: EventStream, engine: Engine) -> None:
+    first, second = buried(stream, engine, b"{", b"[]")
+    assert discard(engine, [first]) == 1
+    assert [letter.id for letter in find(engine)] == [second]
+    assert get(engine, first) is None
+    assert (stream.books().dead, stream.books().balanced) == (2, True)
+
+
+def test_more_letters_are_discarded_than_fit_as_parameters_into_a_statement(engine: Engine) -> None:
+    litter(engine, 66_000, b"{")
+    assert discard(engine, [*numbers(engine), 66_001]) == 66_000
+    assert count(engine, "dead_letters") == 0
+
+
+def test_letters_are_counted_and_found_by_reason(stream: EventStream, engine: Engine) -> None:
+    buried(stream, engine, b"{", b"[]", b"}", json.dumps({"type": "yodel"}).encode())
+    assert count_by_reason(engine) == {"invalid_json": 2, "unknown_type": 1, "wrong_type": 1}
+    assert [letter.payload for letter in find(engine, reason="invalid_json")] == [b"{", b"}"]
+    assert [letter.payload for letter in find(engine, limit=2)] == [b"{", b"[]"]
+
+
+def test_an_empty_desk_counts_nothing(engine: Engine) -> None:
+    assert count_by_reason(engine) == {}
+    assert find(engine) == []
+
+
+def test_good_events_lie_on_no_desk(stream: EventStream, engine: Engine) -> None:
+    stream.append(plays(3))
+    Drain(stream, engine, "a").run()
+    assert find(engine) == []

@@ -1,0 +1,153 @@
+"""What the doctor finds, each against a real server that has the trouble."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+import redis
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import IntegrityError
+
+from tests.support.processes import eventually, play, url_of
+from worker.database.engine import open_engine, transaction
+from worker.drain.drain import Drain
+from worker.models import User
+from worker.operations.doctor import Finding, examine
+from worker.stream.consumer import EventStream
+from worker.stream.keys import DRAINS, MEASURES, STREAM
+from worker.stream.measurements import of_aggregation
+
+
+def found(stream: EventStream, engine: Engine) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in examine(stream, engine)}
+
+
+def test_all_is_well_where_a_drain_runs(stream: EventStream, postgres: Engine) -> None:
+    stream.append([play()])
+    Drain(stream, postgres, "a").run()
+    stream.report("", of_aggregation())
+    # The tests' servers are not durable, on purpose.
+    troubles = {subject for subject, finding in found(stream, postgres).items() if not finding.well}
+    assert troubles <= {"Persistence", "Durability"}
+
+
+def test_no_drain_is_a_finding(stream: EventStream, sqlite: Engine, valkey: "redis.Redis") -> None:
+    assert "none known" in found(stream, sqlite)["Drains"].found
+    valkey.hset(DRAINS, "a", 1)
+    assert "celery -A worker worker" in found(stream, sqlite)["Drains"].advice
+
+
+def test_statistics_that_nobody_computes_are_a_finding(
+    stream: EventStream, sqlite: Engine, valkey: "redis.Redis"
+) -> None:
+    assert found(stream, sqlite)["Statistics"].found == "never brought up to date by a worker"
+    valkey.hset(MEASURES, mapping=dict.fromkeys(of_aggregation(), 1))
+    assert "celery -A worker beat" in found(stream, sqlite)["Statistics"].advice
+    stream.report("", of_aggregation())
+    assert found(stream, sqlite)["Statistics"].well
+
+
+def test_an_old_event_is_a_finding(stream: EventStream, sqlite: Engine, valkey: "redis.Redis") -> None:
+    valkey.xadd(STREAM, {b"event": play()}, id="1600000000000-0")
+    assert "more workers" in found(stream, sqlite)["Backlog"].advice
+
+
+def test_i47_an_id_from_the_future_is_a_finding(stream: EventStream, sqlite: Engine, valkey: "redis.Redis") -> None:
+    valkey.xadd(STREAM, {b"event": play()}, id="9999999999999-0")
+    assert "ahead of the clock" in found(stream, sqlite)["Entry ids"].found
+    valkey.xadd(STREAM, {b"event": play()}, id=f"{2**64 - 1}-1")
+    finding = found(stream, sqlite)["Entry ids"]
+    assert finding.found == "exhausted"
+    assert "DEL 'zik:{events}' 'zik:{events}:books'" in finding.advice
+
+
+def test_dead_letters_are_told_and_no_trouble(stream: EventStream, engine: Engine) -> None:
+    stream.append([b"{"])
+    Drain(stream, engine, "a").run()
+    finding = found(stream, engine)["Dead letters"]
+    assert finding.found == "invalid_json 1 (zik dead list)"
+    assert finding.well
+
+
+def test_missing_rights_to_measure_are_a_finding(
+    stream: EventStream, sqlite: Engine, valkey: "redis.Redis", redis_url: str
+) -> None:
+    """As after an upgrade with the ACL file of an older release."""
+    valkey.execute_command("ACL", "SETUSER", "old", "on", "nopass", "+@all", f"~{STREAM}", f"~{STREAM}:books")  # type: ignore[no-untyped-call]
+    old = EventStream.at(redis_url.replace("redis://", "redis://old:any@"))
+    try:
+        stream.append([play()])
+        assert Drain(old, sqlite, "a").run().events == 1
+        assert "docs/redis.acl" in found(old, sqlite)["Measures"].advice
+    finally:
+        old.close()
+        valkey.execute_command("ACL", "DELUSER", "old")  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("setting", ["synchronous_commit"])
+def test_a_database_that_forgets_commits_is_a_finding(stream: EventStream, postgres: Engine, setting: str) -> None:
+    with altered(postgres, setting, "off") as engine:
+        assert "COMMIT must have reached the disk" in found(stream, engine)["Durability"].advice
+
+
+@contextmanager
+def altered(engine: Engine, setting: str, value: str) -> Iterator[Engine]:
+    """An engine whose database has this setting."""
+    admin = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    admin.execute(text(f"ALTER DATABASE {engine.url.database} SET {setting} = {value}"))
+    another = open_engine(url_of(engine))
+    try:
+        yield another
+    finally:
+        another.dispose()
+        admin.execute(text(f"ALTER DATABASE {engine.url.database} RESET {setting}"))
+        admin.close()
+
+
+INDEX = "CREATE UNIQUE INDEX CONCURRENTLY left_behind ON app_users (is_active)"
+
+
+@pytest.fixture
+def indexing(postgres: Engine) -> Iterator[Engine]:
+    """An engine for commands that no transaction may hold; the index of the test is gone afterwards."""
+    engine = postgres.execution_options(isolation_level="AUTOCOMMIT")
+    yield engine
+    with engine.connect() as connection:
+        connection.execute(text("DROP INDEX IF EXISTS left_behind"))
+
+
+def test_an_index_that_could_not_be_built_is_a_finding_until_it_is_dropped(
+    stream: EventStream, postgres: Engine, indexing: Engine
+) -> None:
+    assert found(stream, postgres)["Indexes"] == Finding("Indexes", "all valid")
+    with transaction(postgres) as session:
+        session.add_all([User(username="ada"), User(username="bob")])
+    with indexing.connect() as connection:
+        with pytest.raises(IntegrityError):
+            connection.execute(text(INDEX))
+        finding = found(stream, postgres)["Indexes"]
+        assert finding.found == "invalid: left_behind"
+        (drop,) = [part for part in finding.advice.split(": ")[1].split(";") if part.startswith("DROP")]
+        connection.execute(text(drop))
+    assert found(stream, postgres)["Indexes"].well
+
+
+def test_an_index_that_is_being_built_is_no_finding(stream: EventStream, postgres: Engine, indexing: Engine) -> None:
+    started = text("SELECT count(*) FROM pg_index WHERE NOT indisvalid")
+    with ThreadPoolExecutor(1) as pool, postgres.connect() as looker, transaction(postgres) as writer:
+        # Whoever builds an index waits for those who are writing to its table.
+        User(username="ada").save(writer)
+        writer.flush()
+        building = pool.submit(_execute, indexing, INDEX)
+        eventually(lambda: looker.scalar(started) == 1, within_s=30, every_s=0.05)
+        finding = found(stream, postgres)["Indexes"]
+        writer.commit()
+        building.result(timeout=30)
+    assert finding.well
+    assert found(stream, postgres)["Indexes"].well
+
+
+def _execute(engine: Engine, statement: str) -> None:
+    with engine.connect() as connection:
+        connection.execute(text(statement))

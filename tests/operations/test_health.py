@@ -1,0 +1,127 @@
+"""`zik health`, as a probe asks."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+from sqlalchemy import Engine
+
+from tests.support.processes import ROOT, Process, eventually, play, running, running_worker, url_of
+from worker.drain.drain import Drain
+from worker.operations.health import health
+from worker.stream.consumer import EventStream
+from worker.stream.keys import DRAINS
+
+
+def age(valkey: "redis.Redis", consumer: str, seconds: int) -> None:
+    """Let the consumer's last sign of life be so old."""
+    valkey.hset(DRAINS, consumer, int(valkey.time()[0]) - seconds)
+
+
+def test_an_idle_stream_with_a_drain_is_healthy(stream: EventStream, sqlite: Engine) -> None:
+    Drain(stream, sqlite, "celery@here:0").run()
+    assert health(stream, within_s=45).well
+    assert health(stream, within_s=45, host="here").well
+
+
+def test_where_no_drain_ever_was_nothing_is_alive(stream: EventStream) -> None:
+    assert "no drain is known" in health(stream, within_s=45).trouble
+
+
+def test_a_drain_that_stopped_getting_through_is_told(stream: EventStream, valkey: "redis.Redis") -> None:
+    age(valkey, "celery@here:0", 60)
+    assert "for 60 s" in health(stream, within_s=45).trouble
+    assert health(stream, within_s=90).well
+
+
+def test_another_host_does_not_answer_for_this_one(stream: EventStream, valkey: "redis.Redis") -> None:
+    age(valkey, "celery@here:0", 60)
+    age(valkey, "celery@there:1", 1)
+    assert health(stream, within_s=45).well
+    assert health(stream, within_s=45, host="there").well
+    assert not health(stream, within_s=45, host="here").well
+    assert not health(stream, within_s=45, host="her").well
+
+
+def test_a_drain_that_holds_events_and_does_not_get_through_is_told_though_its_neighbour_is_idle(
+    stream: EventStream, valkey: "redis.Redis"
+) -> None:
+    stream.append([play()])
+    stream.ensure_group()
+    stream.read_new("celery@here:0", count=1, block_ms=0)
+    age(valkey, "celery@here:1", 1)
+    assert "celery@here:0 holds 1 events" in health(stream, within_s=45, host="here").trouble
+    age(valkey, "celery@here:0", 60)
+    assert "celery@here:0 holds 1 events" in health(stream, within_s=45, host="here").trouble
+    age(valkey, "celery@here:0", 5)
+    assert health(stream, within_s=45, host="here").well
+
+
+def test_f23_an_old_event_is_told_though_drains_run(stream: EventStream, valkey: "redis.Redis") -> None:
+    age(valkey, "celery@here:0", 1)
+    valkey.xadd("zik:{events}", {b"event": play()}, id=f"{(int(valkey.time()[0]) - 50) * 1000}-0")
+    assert "oldest event has waited for 5" in health(stream, within_s=45).trouble
+    assert health(stream, within_s=45, host="here").well
+
+
+@pytest.fixture
+def probe(redis_url: str, sqlite: Engine, tmp_path: Path) -> "Probe":
+    return Probe(redis_url, url_of(sqlite), tmp_path)
+
+
+class Probe:
+    def __init__(self, redis_url: str, database_url: str, folder: Path) -> None:
+        self._where = {"REDIS_URL": redis_url, "DATABASE_URL": database_url}
+        self._folder = folder
+
+    def __call__(self, *arguments: str) -> tuple[int, str]:
+        with running(["worker.operations.health", *arguments], folder=self._folder, **self._where) as process:
+            return process.wait(), process.log
+
+
+def test_f35_a_worker_whose_main_process_hangs_is_found(
+    probe: Probe, redis_url: str, sqlite: Engine, tmp_path: Path
+) -> None:
+    with running_worker(redis_url=redis_url, database_url=url_of(sqlite), folder=tmp_path) as worker:
+        eventually(lambda: probe("--here")[0] == 0, within_s=30, told=lambda: worker.log)
+        frozen(worker)
+        eventually(lambda: probe("--here", "--within", "3")[0] == 1, within_s=45, told=lambda: probe("--here"))
+        code, told = probe("--here", "--within", "3")
+    assert (code, told.count("\n")) == (1, 1)
+    assert "no drain has got through" in told
+
+
+def frozen(worker: Process) -> None:
+    os.kill(worker.pid, signal.SIGSTOP)
+
+
+@pytest.mark.parametrize("command", [["worker", "health"], ["worker.operations.health"]])
+def test_without_redis_the_probe_fails_with_one_line(tmp_path: Path, command: list[str]) -> None:
+    with running(command, folder=tmp_path, REDIS_URL="redis://:canary@127.0.0.1:1/0") as process:
+        assert process.wait() == 1
+    assert process.log.startswith("zik: Redis is out of reach")
+    assert process.log.count("\n") == 1
+    assert "canary" not in process.log
+
+
+@pytest.mark.parametrize("command", [["worker", "health"], ["worker.operations.health"]])
+def test_both_ways_to_ask_answer_alike(
+    stream: EventStream, sqlite: Engine, redis_url: str, tmp_path: Path, command: list[str]
+) -> None:
+    Drain(stream, sqlite, "celery@here:0").run()
+    with running([*command, "--within", "60"], folder=tmp_path, REDIS_URL=redis_url) as process:
+        assert process.wait() == 0
+    assert process.log.startswith("a drain got through")
+    with running([*command, "--nonsense"], folder=tmp_path, REDIS_URL=redis_url) as process:
+        assert process.wait() == 2
+
+
+def test_a_probe_loads_neither_celery_nor_the_database() -> None:
+    script = "import sys, worker.operations.health; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "worker.stream.consumer" in loaded.split()
+    assert {"celery", "sqlalchemy", "alembic"} & set(loaded.split()) == set()

@@ -1,0 +1,539 @@
+"""A person's right to everything and to nothing: export, forget, and back."""
+
+import io
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from sqlalchemy import Connection, Engine, func, select, update
+from tenacity import stop_after_attempt
+
+from tests.support import oracle
+from tests.support.commands import Zik, zik_at
+from tests.support.processes import litter
+from tests.support.rollup_rows import RULE, assert_exact
+from tests.support.strategies import accepted, event_id, favorite, payload, play, preference, song
+from worker.books import Outcome
+from worker.contract.events import MAX_EVENT_BYTES
+from worker.database.engine import snapshot, transaction
+from worker.drain.drain import Drain
+from worker.errors import ZikError
+from worker.importers.json_lines import Published, publish_lines
+from worker.models import Base, ChartPlace, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
+from worker.privacy.erasure import _WHILE_LOCKED, _erase, _songs_locked, forget
+from worker.privacy.export import export
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
+from worker.statistics.charts import refresh_charts
+from worker.statistics.questions.listener import UnknownUserError
+from worker.statistics.rollups.sweep import refresh
+from worker.statistics.verify import verify
+from worker.stream.consumer import EventStream
+
+NOW = datetime.now(UTC)
+FULL = play(
+    id=event_id(1),
+    user="Zoë",
+    time="2021-04-22T23:30:00.000001+05:30",
+    song=song(album="Lateralus", duration_ms=183_000, ids={"isrc": "US1", "mbid": "m"}),
+    ms_played=181_200,
+    source="mpd/0.23.14",
+    context={"shuffle": True, "mood": "\u2028"},
+)
+HERS = [
+    FULL,
+    play(id=event_id(2), user="Zoë", song=song(title="<b>&\x1b[31m")),
+    favorite(id=event_id(3), user="Zoë"),
+    favorite(id=event_id(4), user="Zoë", song=song(title="gone"), favorite=False),
+    preference(id=event_id(5), user="Zoë", key="timezone", value="Europe/Vienna"),
+    preference(id=event_id(6), user="Zoë", key="mood", value=None),
+    preference(id=event_id(7), user="Zoë", key="free", value={"now": ["calm", 1.5]}),
+]
+OTHERS = [play(id=event_id(20), user="ada"), favorite(id=event_id(21), user="ada", favorite=False)]
+
+
+@pytest.fixture
+def drain(stream: EventStream, engine: Engine) -> Drain:
+    stream.append([payload(event) for event in HERS + OTHERS])
+    drain = Drain(stream, engine, "test:1")
+    drain.run()
+    refresh(engine, RULE)
+    return drain
+
+
+def lines(engine: Engine, name: str) -> list[bytes]:
+    with snapshot(engine) as session:
+        return list(export(session.connection(), name))
+
+
+def anywhere(engine: Engine, words: str) -> list[str]:
+    """The tables in which the words stand."""
+    found = []
+    with snapshot(engine) as session:
+        for table in Base.metadata.sorted_tables:
+            rows = session.execute(select(table)).all()
+            if any(
+                words in (value.decode(errors="replace") if isinstance(value, bytes) else str(value))
+                for row in rows
+                for value in row
+            ):
+                found.append(table.name)
+    return found
+
+
+def test_an_export_published_again_changes_nothing(drain: Drain) -> None:
+    before = oracle.actual(drain.engine)
+    told = lines(drain.engine, "Zoe\u0308")
+    assert len(told) == 1 + len(HERS)
+    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    assert drain.run().events == len(HERS)
+    assert oracle.actual(drain.engine) == before
+
+
+def test_an_export_brings_everything_back(drain: Drain) -> None:
+    told = lines(drain.engine, "Zoë")
+    before = all_plays(drain.engine), oracle.actual(drain.engine)
+    forget(drain, "Zoë")
+    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    drain.run()
+    assert (all_plays(drain.engine), oracle.actual(drain.engine)) == before
+    assert lines(drain.engine, "Zoë")[1:] == told[1:]
+
+
+def all_plays(engine: Engine) -> list[tuple[object, ...]]:
+    columns = (
+        User.username, PlayHistory.id, Song.identity, PlayHistory.played_at, PlayHistory.utc_offset_minutes,
+        PlayHistory.ms_played, PlayHistory.source, PlayHistory.context,
+    )  # fmt: skip
+    with snapshot(engine) as session:
+        rows = session.execute(select(*columns).join(User, User.id == PlayHistory.user_id).join(Song))
+        return sorted((tuple(row) for row in rows), key=str)
+
+
+def test_the_first_line_tells_of_the_account(drain: Drain) -> None:
+    with transaction(drain.engine) as session:
+        user = session.scalars(select(User).where(User.username == "Zoë")).one()
+        user.email, user.moods, user.is_active = "zoe@example.org", {"now": "calm"}, False
+    account = json.loads(lines(drain.engine, "Zoë")[0])["listener"]
+    assert datetime.fromisoformat(account.pop("since")) <= datetime.now(UTC)
+    assert account == {"user": "Zoë", "email": "zoe@example.org", "moods": {"now": "calm"}, "is_active": False}
+
+
+def test_of_a_user_without_events_the_account_is_told_however_much_it_holds(
+    stream: EventStream, engine: Engine
+) -> None:
+    with transaction(engine) as session:
+        User(username="eve", email="eve@example.org", moods={"all": "m" * 20_000}).save(session)
+    told = lines(engine, "eve")
+    assert len(told) == 1
+    assert b"eve@example.org" in told[0]
+    assert publish_lines(stream.append, iter(told), now=NOW) == Published()
+
+
+def test_dead_letters_are_told_as_far_as_they_are_the_users(drain: Drain) -> None:
+    hers = payload(play(user="Zoë", time="yesterday"))
+    others = payload(play(user="ada", time="yesterday", song=song(title="Zoë")))
+    unreadable = b'{"user": "ada", "song": {"title": "Zo\\u00eb"'
+    drain.stream.append([hers, others, unreadable])
+    drain.run()
+    told = lines(drain.engine, "Zoë")
+    assert len(told) == 1 + len(HERS) + 1
+    letter = json.loads(told[-1])["dead_letter"]
+    assert datetime.fromisoformat(letter.pop("kept_since")) <= datetime.now(UTC)
+    assert letter == {"reason": "invalid_value", "detail": letter["detail"], "payload": hers.decode()}
+    assert letter["detail"].startswith("time: ")
+    assert publish_lines(drain.stream.append, iter(told), now=NOW) == Published(sent=len(HERS))
+
+
+def test_of_one_who_was_only_ever_refused_the_letters_are_told(stream: EventStream, engine: Engine) -> None:
+    stream.append([payload(play(user="Zoë"))])
+    Drain(stream, engine, "test:1", create_users=False).run()
+    (told,) = lines(engine, "Zoë")
+    assert json.loads(told)["dead_letter"]["reason"] == "unknown_user"
+
+
+@pytest.mark.parametrize("name", ["nobody", "zoë", "", " "])
+def test_of_a_stranger_nothing_is_told(drain: Drain, name: str) -> None:
+    drain.stream.append([payload(play(user="", time="yesterday"))])
+    drain.run()
+    with pytest.raises(UnknownUserError):
+        lines(drain.engine, name)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"listener":{},"user":"ada"}',
+        b'{"dead_letter":{},"user":"ada"}',
+        b'{"listeners":{}}',
+        b'["listener"]',
+        b'{"listener":',
+    ],
+)
+def test_only_what_an_export_tells_is_passed_over(stream: EventStream, line: bytes) -> None:
+    assert len(publish_lines(stream.append, iter([line]), now=NOW).bad) == 1
+
+
+BARE = b'{"type":"preference","time":"2026-01-01T00:00:00Z","user":"Zo\xc3\xab","key":"k","value":"%s"}'
+
+
+def filled(event: bytes) -> bytes:
+    return event % (b"y" * (MAX_EVENT_BYTES - len(event) + 2))
+
+
+@pytest.mark.parametrize(
+    "largest",
+    [
+        pytest.param(filled(BARE), id="without v and id"),
+        pytest.param(filled(BARE.replace(b":00Z", b":00.1Z")), id="at a tenth of a second"),
+        pytest.param(filled(BARE[:-1] + b',"id":"' + event_id(8).encode() + b'"}'), id="without v"),
+    ],
+)
+def test_an_event_that_fills_its_room_can_be_published_again(drain: Drain, largest: bytes) -> None:
+    assert len(largest) == MAX_EVENT_BYTES
+    drain.stream.append([largest])
+    drain.run()
+    before, told = oracle.actual(drain.engine), lines(drain.engine, "Zoë")
+    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    assert drain.run().outcomes == {Outcome.DUPLICATE: 1 + len(HERS)}
+    forget(drain, "Zoë")
+    publish_lines(drain.stream.append, iter(told), now=NOW)
+    drain.run()
+    assert oracle.actual(drain.engine) == before
+
+
+def test_what_a_wrong_clock_told_gives_way_to_what_the_user_told(drain: Drain) -> None:
+    drain.stream.append([filled(BARE[:-1] + b',"id":"' + event_id(8).encode() + b'"}')])
+    drain.run()
+    with transaction(drain.engine) as session:
+        session.execute(update(Preference).where(Preference.key == "k").values(told_at=NOW))
+    told = lines(drain.engine, "Zoë")
+    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+
+
+def test_a_play_fits_whatever_others_have_told_of_its_song(drain: Drain) -> None:
+    """The largest texts there are, some from several events of others."""
+    texts = {"title": "\1" * 499 + "t", "artist": "\1" * 499 + "a"}
+    for name in "ab":
+        ids = {f"{name}{n}": "🎧" * 200 for n in range(8)}
+        drain.stream.append([payload(play(user=name, song=song(**texts, ids=ids)))])
+    album, context = "\1" * 499 + "x", {"c": "c" * 4_000}
+    drain.stream.append([payload(play(user="Zoë", song=song(**texts, album=album), context=context))])
+    drain.run()
+    told = lines(drain.engine, "Zoë")
+    largest = json.loads(max(told, key=len))
+    assert (largest["song"]["album"], largest["context"]) == (album, context)
+    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+
+
+def test_large_floats_come_back(drain: Drain) -> None:
+    """From jsonb they come as integers, which the contract refuses beyond 64 bits."""
+    large = {
+        "gain": 1e30,
+        "more": [-1.5e300, 2.0**63, {"most": 1.7976931348623157e308}],
+        "whole": [2**63 - 1, -(2**63)],
+    }
+    drain.stream.append([payload(play(id=event_id(70), user="Zoë", time="2021-05-01T00:00:00Z", context=large))])
+    drain.stream.append([payload(preference(id=event_id(71), user="Zoë", key="large", value=large))])
+    drain.run()
+    before, told = all_plays(drain.engine), lines(drain.engine, "Zoë")
+    assert b"9223372036854775807,-9223372036854775808" in told[-1]
+    forget(drain, "Zoë")
+    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    drain.run()
+    assert all_plays(drain.engine) == before
+    assert set(lines(drain.engine, "Zoë")[1:]) == set(told[1:])
+
+
+@pytest.fixture
+def zik(drain: Drain, redis_url: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Zik:
+    return zik_at(drain.engine, redis_url, monkeypatch, capfd)
+
+
+def test_an_export_is_a_file_to_publish(zik: Zik, tmp_path: Path) -> None:
+    answer = zik("export", "Zoë")
+    assert (answer.code, answer.err) == (0, "")
+    (tmp_path / "zoe.jsonl").write_text(answer.out)
+    assert f"published {len(HERS)} events\n" in zik("publish", str(tmp_path / "zoe.jsonl")).out
+
+
+def test_what_cannot_be_published_again_is_exported_and_told(zik: Zik, engine: Engine) -> None:
+    with transaction(engine) as session:
+        session.execute(update(Preference).where(Preference.key == "free").values(value="quiet" * 4_000))
+    whole = lines(engine, "Zoë")
+    answer = zik("export", "Zoë")
+    assert answer.code == 1
+    assert answer.out.encode().splitlines() == whole
+    number = next(number for number, line in enumerate(whole, start=1) if len(line) > MAX_EVENT_BYTES)
+    assert b"quietquiet" in whole[number - 1]
+    assert answer.err.startswith(f"zik: line {number} is written, but cannot be published again: too_large: ")
+    assert answer.err.count("\n") == 1
+    assert "quiet" not in answer.err
+
+
+def test_nothing_of_a_forgotten_user_is_left_and_everything_of_others(drain: Drain) -> None:
+    others = all_plays(drain.engine)
+    drain.stream.append(
+        [
+            payload(play(id=event_id(30), user="Zoë")),  # waits
+            payload(play(user="Zoë", time="yesterday")),  # a dead letter that can be read
+            b'{"user": "Zo\\u00eb", "type": "play", "time": ',  # one that cannot
+            payload(play(user="ada", time="tomorrow")),  # another's
+        ]
+    )
+    receipt = forget(drain, " Zoë ")
+    assert receipt.username == "Zoë"
+    assert receipt.erased["plays"] == 3
+    assert receipt.erased["favorites"] == 2
+    assert receipt.erased["preferences"] == 3
+    assert receipt.erased["dead letters"] == 2
+    assert receipt.erased["songs that nobody else has"] == 2
+    assert anywhere(drain.engine, "Zoë") == []
+    assert anywhere(drain.engine, "<b>&") == anywhere(drain.engine, "gone") == []
+    assert anywhere(drain.engine, "00eb") == []
+    assert [row for row in others if row[0] == "ada"] == all_plays(drain.engine)
+    with snapshot(drain.engine) as session:
+        assert session.scalar(select(func.count()).select_from(DeadLetter)) == 1
+        assert session.scalar(select(func.count()).select_from(StaleChart)) == 0
+    books = drain.stream.books()
+    assert (books.waiting, books.unaccounted) == (0, 0)
+    refresh(drain.engine, RULE)
+    assert_exact(drain.engine)
+    assert verify(drain.engine, RULE).exact
+
+
+def test_an_account_without_events_is_on_the_receipt(stream: EventStream, engine: Engine) -> None:
+    with transaction(engine) as session:
+        User(username="eve", email="eve@example.org").save(session)
+    receipt = forget(Drain(stream, engine, "test:1"), "eve")
+    assert {kind for kind, count in receipt.erased.items() if count} == {"account"}
+    assert anywhere(engine, "eve") == []
+
+
+def test_whoever_interrupts_the_command_finishes_it_by_repeating_it(
+    drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The person is gone then, but what they heard stands in the charts for everyone."""
+    refresh_charts(drain.engine, today=NOW.date(), closed=True)
+    with monkeypatch.context() as patched:
+        patched.setattr("worker.privacy.erasure.refresh_charts", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            forget(drain, "Zoë")
+    assert ("Parabola", 2) in charted(drain.engine)
+    with pytest.raises(UnknownUserError):
+        forget(drain, "Zoë")
+    assert charted(drain.engine) == {("Parabola", 1)}
+
+
+def _interrupted(*_: object, **__: object) -> int:
+    raise KeyboardInterrupt
+
+
+def charted(engine: Engine) -> set[tuple[str | None, int]]:
+    """The songs in the charts for everyone, with their numbers of listeners."""
+    with snapshot(engine) as session:
+        places = select(ChartPlace.title, ChartPlace.listeners).where(ChartPlace.subject == "song")
+        return {(title, listeners) for title, listeners in session.execute(places)}
+
+
+def test_a_name_that_would_steer_a_terminal_is_escaped_once_where_zik_asks(
+    zik: Zik, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    answer = zik("forget", "'\x1b[2J")
+    assert (answer.code, "''\\u001b[2J', for good?" in answer.out) == (1, True)
+
+
+def test_one_who_was_only_ever_refused_can_be_forgotten(stream: EventStream, engine: Engine) -> None:
+    drain = Drain(stream, engine, "test:1", create_users=False)
+    stream.append([payload(play(user="Zoë"))])
+    assert forget(drain, "Zoë").erased["dead letters"] == 1
+    assert anywhere(engine, "Zoë") == []
+
+
+def test_nothing_is_left_of_events_that_were_sent_in_a_broken_form(
+    drain: Drain, valkey: "redis.Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    hers, others = payload(play(user="Zoë", song=song(title="quiet"))), payload(play(song=song(title="loud")))
+    entries: list[dict[Any, Any]] = [
+        {b"data": hers},
+        {b"user": "Zoë".encode(), b"type": b"play", b"title": b"quiet"},
+        {b"event": b"[" + hers + b"," + hers + b"]"},
+        {b"event": json.dumps(hers.decode()).encode()},
+        {b"event": b'{"body":' + hers + b"}"},
+        {b"data": others},
+        {b"event": b"[" + others + b"]"},
+    ]
+    for entry in entries:
+        valkey.xadd("zik:{events}", entry)
+    assert forget(drain, "Zoë").erased["dead letters"] == 5
+    assert anywhere(drain.engine, "Zoë") == anywhere(drain.engine, "quiet") == []
+    assert anywhere(drain.engine, "loud") == ["dead_letters"]
+    assert "Zoë" not in caplog.text
+
+
+def test_a_person_with_many_letters_can_be_forgotten(drain: Drain) -> None:
+    """More than fit as parameters into one statement of either database."""
+    litter(drain.engine, 66_000, payload(play(user="Zoë", time="yesterday")))
+    assert forget(drain, "Zoë").erased["dead letters"] == 66_000
+    assert anywhere(drain.engine, "yesterday") == []
+
+
+@pytest.mark.parametrize("nothing", ["", " "])
+def test_nobody_is_called_nothing(drain: Drain, nothing: str) -> None:
+    drain.stream.append([b'{"user": "", ""'])
+    with pytest.raises(UnknownUserError):
+        forget(drain, nothing)
+    assert anywhere(drain.engine, '{"user": "", ""') == ["dead_letters"]
+
+
+def test_a_stranger_is_a_clear_error_and_erases_nothing(drain: Drain) -> None:
+    before = oracle.actual(drain.engine)
+    with pytest.raises(UnknownUserError, match="Zoé"):
+        forget(drain, "Zoé")
+    assert oracle.actual(drain.engine) == before
+
+
+def test_forgetting_waits_for_what_another_worker_holds(drain: Drain) -> None:
+    drain.stream.append([payload(play(id=event_id(40), user="Zoë", time="2021-05-01T00:00:00Z"))])
+    drain.stream.read_new("other:1", count=10, block_ms=0)
+    with pytest.raises(ZikError, match="another worker holds events"):
+        forget(drain, "Zoë", wait_s=0.5)
+    assert "Zoë" in usernames(drain.engine)
+
+
+def test_a_backlog_that_takes_longer_than_others_may_hold_events_is_no_reason_to_give_up(
+    drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody holds anything here: each look finds less, and none may be the last for being late."""
+    monkeypatch.setattr("worker.privacy.erasure._LOOK_EVERY_S", 0.0)
+    drain.batch_size = 2
+    times = [f"2021-05-01T00:{minute:02}:00Z" for minute in range(9)]
+    drain.stream.append([payload(play(id=event_id(60 + n), user="Zoë", time=at)) for n, at in enumerate(times)])
+    assert forget(drain, "Zoë", wait_s=0.0).drained == len(times)
+    assert "Zoë" not in usernames(drain.engine)
+
+
+def usernames(engine: Engine) -> set[str]:
+    with snapshot(engine) as session:
+        return set(session.scalars(select(User.username)))
+
+
+def test_a_worker_that_remembers_the_user_goes_on(drain: Drain) -> None:
+    other = Drain(drain.stream, drain.engine, "other:1")
+    drain.stream.append([payload(play(id=event_id(50), user="Zoë", time="2021-05-01T00:00:00Z"))])
+    other.run()
+    forget(drain, "Zoë")
+    drain.stream.append([payload(play(id=event_id(51), user="Zoë", time="2021-05-02T00:00:00Z"))])
+    assert dict(other.run().outcomes) == {"recorded": 1}
+    assert [row[0] for row in all_plays(drain.engine)].count("Zoë") == 1
+
+
+@pytest.fixture
+def demo(drain: Drain) -> dict[str, Any]:
+    """A song that only Zoë has."""
+    demo: dict[str, Any] = song(title="demo")
+    drain.stream.append([payload(play(id=event_id(80), user="Zoë", song=demo))])
+    drain.run()
+    return demo
+
+
+@pytest.mark.parametrize("listener", ["ada", "Zoë"])
+def test_a_worker_that_remembers_a_song_records_it_anew(drain: Drain, demo: dict[str, Any], listener: str) -> None:
+    events = [play(user=listener, song=demo), favorite(user=listener, song=demo), play(user="ada", song=song())]
+    forget(Drain(drain.stream, drain.engine, "test:2"), "Zoë")
+    assert anywhere(drain.engine, "demo") == []
+    assert any("demo" in name for name in drain.known.songs)
+    times = [f"2021-06-0{day}T00:00:00Z" for day in range(1, 4)]
+    drain.stream.append([payload(event | {"id": event_id(82 + n), "time": times[n]}) for n, event in enumerate(events)])
+    assert drain.run().outcomes == {Outcome.RECORDED: 3}
+    assert anywhere(drain.engine, "demo") == ["songs"]
+
+
+@pytest.mark.parametrize("event", [play, favorite])
+def test_a_song_that_somebody_else_has_stays(drain: Drain, demo: dict[str, Any], event: Any) -> None:
+    drain.stream.append([payload(event(id=event_id(81), user="ada", song=demo))])
+    assert forget(drain, "Zoë").erased["songs that nobody else has"] == 2
+    assert anywhere(drain.engine, "demo") == ["songs"]
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_a_play_that_is_being_recorded_keeps_its_song_and_is_not_waited_for(
+    drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorder holds the song and will want the user: whoever waited for the one with the other would deadlock."""
+    with ExitStack() as recorder:
+        connection = recorder.enter_context(transaction(drain.engine)).connection()
+        record_batch(connection, accepted(play(id=event_id(90), user="ada", song=demo)), known=Known())
+
+        def finish(_s: float) -> None:
+            record_batch(connection, accepted(play(id=event_id(91), user="Zoë", song=song())), known=Known())
+            recorder.close()
+
+        monkeypatch.setattr("worker.privacy.erasure._WHILE_LOCKED", _WHILE_LOCKED.copy(sleep=finish))
+        erased = forget(Drain(drain.stream, drain.engine, "test:2"), "Zoë").erased
+    assert (erased["plays"], erased["songs that nobody else has"]) == (4, 2)
+    assert usernames(drain.engine) == {"ada"}
+    assert event_id(90) in {str(row[1]) for row in all_plays(drain.engine)}
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_whoever_holds_a_song_for_too_long_is_told_of_and_nothing_is_erased(
+    drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.privacy.erasure._WHILE_LOCKED", _WHILE_LOCKED.copy(stop=stop_after_attempt(2)))
+    with transaction(drain.engine) as session:
+        session.execute(update(Song).where(Song.title == demo["title"]).values(album="held"))
+        with pytest.raises(ZikError, match="nothing is erased: try again"):
+            forget(Drain(drain.stream, drain.engine, "test:2"), "Zoë")
+    assert "Zoë" in usernames(drain.engine)
+
+
+def test_a_play_that_comes_after_the_songs_were_chosen_keeps_its_song(
+    drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL chooses by what stood when the statement began, and locks after that."""
+
+    def chosen_too_early(connection: Connection, user_id: int | None) -> list[dict[str, int]]:
+        songs = _songs_locked(connection, user_id)
+        record_batch(connection, accepted(play(id=event_id(92), user="ada", song=demo)), known=Known())
+        return songs
+
+    monkeypatch.setattr("worker.privacy.erasure._songs_locked", chosen_too_early)
+    assert forget(drain, "Zoë").erased["songs that nobody else has"] == 2
+    assert event_id(92) in {str(row[1]) for row in all_plays(drain.engine)}
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_of_two_people_who_are_forgotten_at_once_no_song_is_left(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> None:
+    barrier = threading.Barrier(2, timeout=1)
+
+    def together(connection: Connection, user_id: int | None) -> list[dict[str, int]]:
+        songs = _songs_locked(connection, user_id)
+        with suppress(threading.BrokenBarrierError):
+            barrier.wait()
+        return songs
+
+    monkeypatch.setattr("worker.privacy.erasure._songs_locked", together)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda name: _erase(drain.engine, name), ["Zoë", "ada"]))
+    assert anywhere(drain.engine, "Parabola") == []
+
+
+def test_a_person_with_many_songs_can_be_forgotten(drain: Drain) -> None:
+    """More than fit as parameters into one statement of either database."""
+    drain.stream.append([payload(favorite(user="Zoë", song=song(title=f"song {n}"))) for n in range(66_000)])
+    assert forget(drain, "Zoë").erased["songs that nobody else has"] == 66_000 + 2
+    with snapshot(drain.engine) as session:
+        assert session.scalars(select(Song.title)).all() == ["Parabola"]
+
+
+def test_lines_can_be_read_from_a_file(drain: Drain) -> None:
+    file = io.BytesIO(b"\n".join(lines(drain.engine, "Zoë")))
+    assert publish_lines(drain.stream.append, iter(file), now=NOW).sent == len(HERS)

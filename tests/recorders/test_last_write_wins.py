@@ -1,0 +1,104 @@
+import random
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.strategies import CHEAP
+from worker.books import Outcome
+from worker.recorders.last_write_wins import Rank, Word, judge, one_row_a_key
+
+NOON = datetime(2021, 4, 22, 12, tzinfo=UTC)
+
+
+def word(entry: str, *, minute: int, event_id: str = "0", key: str = "mood", said: object = True) -> Word:
+    rank = Rank(NOON + timedelta(minutes=minute), event_id)
+    return Word(entry, key, rank, said, {"key": key, "entry": entry})
+
+
+words = st.lists(
+    st.builds(
+        word,
+        st.uuids().map(str),
+        minute=st.integers(0, 3),
+        event_id=st.sampled_from("ab"),
+        key=st.sampled_from(("mood", "timezone")),
+        said=st.booleans(),
+    ),
+    max_size=8,
+)
+
+
+def entries(rows: Sequence[dict[str, object]]) -> list[object]:
+    return [row["entry"] for row in rows]
+
+
+def test_the_newest_word_is_written_whatever_the_order() -> None:
+    said = [word("1-0", minute=1), word("2-0", minute=3), word("3-0", minute=2)]
+    for order in permutations(said):
+        assert entries(judge(order, in_force={}).winners) == ["2-0"]
+
+
+def test_words_of_one_moment_are_ordered_by_event_id() -> None:
+    said = [word("1-0", minute=1, event_id="b"), word("2-0", minute=1, event_id="a")]
+    assert entries(judge(said, in_force={}).winners) == ["1-0"]
+
+
+def test_a_word_older_than_the_one_in_force_is_a_duplicate() -> None:
+    verdict = judge([word("1-0", minute=1)], in_force={"mood": Rank(NOON + timedelta(minutes=2), "0")})
+    assert verdict.winners == []
+    assert verdict.outcomes == {"1-0": Outcome.DUPLICATE}
+
+
+def test_the_word_in_force_told_again_is_a_duplicate() -> None:
+    verdict = judge([word("1-0", minute=1)], in_force={"mood": Rank(NOON + timedelta(minutes=1), "0")})
+    assert verdict.winners == []
+    assert verdict.outcomes == {"1-0": Outcome.DUPLICATE}
+
+
+def test_a_word_newer_than_the_one_in_force_is_recorded() -> None:
+    verdict = judge([word("1-0", minute=1, event_id="b")], in_force={"mood": Rank(NOON + timedelta(minutes=1), "a")})
+    assert entries(verdict.winners) == ["1-0"]
+    assert verdict.outcomes == {"1-0": Outcome.RECORDED}
+
+
+def test_one_event_twice_in_a_batch_is_recorded_once() -> None:
+    verdict = judge([word("1-0", minute=1), word("2-0", minute=1)], in_force={})
+    assert Counter(verdict.outcomes.values()) == {Outcome.RECORDED: 1, Outcome.DUPLICATE: 1}
+
+
+def test_words_on_different_things_do_not_meet() -> None:
+    verdict = judge([word("1-0", minute=1), word("2-0", minute=2, key="timezone")], in_force={})
+    assert sorted(verdict.outcomes.values()) == [Outcome.RECORDED, Outcome.RECORDED]
+    assert sorted(map(str, entries(verdict.winners))) == ["1-0", "2-0"]
+
+
+@CHEAP
+@given(said=words, seed=st.integers())
+def test_the_verdict_does_not_depend_on_the_order_of_arrival(said: list[Word], seed: int) -> None:
+    shuffled = said.copy()
+    random.Random(seed).shuffle(shuffled)
+    one, other = judge(said, in_force={}), judge(shuffled, in_force={})
+    assert Counter(one.outcomes.values()) == Counter(other.outcomes.values())
+    ranks = {word.entry_id: (word.rank, word.said) for word in said}
+    assert sorted(ranks[str(entry)] for entry in entries(one.winners)) == sorted(
+        ranks[str(entry)] for entry in entries(other.winners)
+    )
+
+
+@CHEAP
+@given(said=words)
+def test_every_word_has_an_outcome_and_every_key_one_winner(said: list[Word]) -> None:
+    verdict = judge(said, in_force={})
+    assert verdict.outcomes.keys() == {word.entry_id for word in said}
+    assert sorted(str(row["key"]) for row in verdict.winners) == sorted({str(word.key) for word in said})
+
+
+@pytest.mark.parametrize("keys", [[], ["mood"], ["mood", "timezone", "mood"]])
+def test_what_is_in_force_is_asked_once_a_key(keys: list[str]) -> None:
+    said = [word(f"{number}-0", minute=number, key=key) for number, key in enumerate(keys)]
+    assert sorted(row["key"] for row in one_row_a_key(said)) == sorted(set(keys))

@@ -1,0 +1,220 @@
+"""What a user is told, and everyone, before a sweep has been by: every way in which a day can wait, one at a time."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine, delete, insert, select, text, update
+
+from tests.support import brute_force
+from tests.support import rollup_rows as rows
+from tests.support.rollup_rows import RULE, record
+from tests.support.strategies import event_id, play, preference, song
+from worker.database.engine import snapshot, transaction
+from worker.models import ListeningHour, PlayHistory, Song, StaleDay, StaleHistory, User
+from worker.statistics import local_time
+from worker.statistics.questions import backlog as unswept
+from worker.statistics.questions.backlog import Unswept
+from worker.statistics.questions.days import days
+from worker.statistics.questions.sources import OfEveryone, OfUser
+from worker.statistics.rollups.marks import mark_all
+from worker.statistics.rollups.pending import waiting_days
+from worker.statistics.rollups.sweep import refresh
+
+EVER = (date.min, date.max)
+Change = Callable[[Engine], None]
+
+
+def at(time: str, number: int, **changes: object) -> dict[str, object]:
+    return play(id=event_id(number), time=time, **changes)
+
+
+@pytest.fixture
+def settled(engine: Engine) -> Engine:
+    """Plays whose local days nobody has to guess, and some at both ends of a UTC day, all swept."""
+    half = song(title="half", duration_ms=...)
+    record(
+        engine,
+        at("2021-04-20T12:00:00+02:00", 1),
+        at("2021-04-22T00:30:00Z", 2, song=half, ms_played=40_000),
+        at("2021-04-22T23:30:00Z", 3),
+        at("2021-04-22T12:00:00Z", 4, user="bob", song=half),
+    )
+    refresh(engine, RULE)
+    assert waiting(engine, "ada") == []
+    return engine
+
+
+def user_id(engine: Engine, name: str) -> int:
+    with snapshot(engine) as session:
+        return session.scalars(select(User.id).where(User.username == name)).one()
+
+
+def waiting(engine: Engine, name: str, first: date = date.min, last: date = date.max) -> list[date]:
+    with snapshot(engine) as session:
+        return list(waiting_days(session.connection(), user_id(engine, name), first, last))
+
+
+def told(engine: Engine, name: str) -> brute_force.Rollups:
+    return rows.told(engine, user_id(engine, name))
+
+
+def _plays_more(engine: Engine) -> None:
+    record(engine, at("2021-04-20T12:59:00+02:00", 5), at("2021-05-01T12:00:00+02:00", 6))
+
+
+def _moves_east(engine: Engine) -> None:
+    record(engine, preference(key="timezone", value="Pacific/Kiritimati"))
+
+
+def _moves_west(engine: Engine) -> None:
+    record(engine, preference(key="timezone", value="Pacific/Pago_Pago"))
+
+
+def _learns_a_duration(engine: Engine) -> None:
+    """Another user's event says how long the song is, so that 40 seconds of it are no longer a listen."""
+    record(engine, at("2021-04-23T12:00:00Z", 7, user="bob", song=song(title="half", duration_ms=600_000)))
+
+
+def _loses_a_play(engine: Engine) -> None:
+    with transaction(engine) as session:
+        session.execute(delete(PlayHistory).where(PlayHistory.played_at == datetime(2021, 4, 22, 0, 30, tzinfo=UTC)))
+
+
+def _loses_a_song(engine: Engine) -> None:
+    with transaction(engine) as session:
+        session.execute(delete(Song).where(Song.title == "half"))
+
+
+def _corrects_a_play(engine: Engine) -> None:
+    with transaction(engine) as session:
+        moved = update(PlayHistory).where(PlayHistory.played_at == datetime(2021, 4, 22, 23, 30, tzinfo=UTC))
+        session.execute(moved.values(played_at=datetime(2021, 6, 1, 1, tzinfo=UTC)))
+
+
+CHANGES = [
+    _plays_more, _moves_east, _moves_west, _learns_a_duration, _loses_a_play, _loses_a_song, _corrects_a_play,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_is_in_the_answers_at_once(settled: Engine, change: Change) -> None:
+    before = told(settled, "ada")
+    change(settled)
+    now = told(settled, "ada")
+    assert now == brute_force.rollups(settled).of(user_id(settled, "ada"))
+    assert now != before
+    assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
+    refresh(settled, RULE)
+    assert waiting(settled, "ada") == []
+    assert told(settled, "ada") == now
+
+
+@pytest.mark.parametrize("change", [_learns_a_duration, _moves_east])
+def test_a_change_is_in_the_answers_while_its_days_are_not_yet_marked_and_when_they_are(
+    settled: Engine, change: Change
+) -> None:
+    change(settled)
+    for _ in range(4):
+        # One transaction at a time: the history is spread to days, then they are computed.
+        assert told(settled, "ada") == brute_force.rollups(settled).of(user_id(settled, "ada"))
+        assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
+        refresh(settled, RULE, budget_s=0, days_at_once=1)
+
+
+def test_only_the_days_that_a_question_is_about_are_computed_for_it(settled: Engine) -> None:
+    _moves_east(settled)
+    assert waiting(settled, "ada", date(2021, 4, 22), date(2021, 4, 22)) == [date(2021, 4, 22)]
+    assert waiting(settled, "bob") == []
+
+
+def test_what_a_song_is_filed_under_makes_no_day_wait(settled: Engine) -> None:
+    with transaction(settled) as session:
+        session.execute(update(Song).values(artist_identity=uuid4()))
+    with snapshot(settled) as session:
+        assert session.scalars(select(StaleHistory.charts_only)).all() == [True] * 2
+        assert Unswept.of(session.connection(), *EVER, RULE) is None
+    assert waiting(settled, "ada") == []
+
+
+def test_a_day_without_plays_that_waits_is_empty(settled: Engine) -> None:
+    ada = user_id(settled, "ada")
+    with transaction(settled) as session:
+        wrong = {"user_id": ada, "day": date(2021, 7, 1), "hour": 3, "plays": 1, "listens": 1, "ms_played": 1}
+        session.execute(insert(ListeningHour).values(wrong))
+        session.execute(insert(StaleDay).values(user_id=ada, day=date(2021, 7, 1), mark=uuid4()))
+    with snapshot(settled) as session:
+        for listening in (OfUser(session.connection(), ada, RULE), OfEveryone(session.connection(), RULE)):
+            assert days(listening, date(2021, 7, 1), date(2021, 7, 1)) == []
+
+
+def test_a_preference_of_another_key_is_no_timezone_and_counts_no_play_twice(settled: Engine) -> None:
+    record(settled, preference(key="timezone", value="Europe/Vienna"), preference(key="home", value="Asia/Tokyo"))
+    record(settled, preference(user="bob", key="home", value="Asia/Tokyo"), at("2021-04-22T20:30:00Z", 5, user="bob"))
+    assert told(settled, "ada") == brute_force.rollups(settled).of(user_id(settled, "ada"))
+    assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
+
+
+def test_a_timezone_that_is_spelled_in_two_ways_counts_no_play_twice(sqlite: Engine) -> None:
+    for number, user in enumerate(("ada", "bob"), start=1):
+        moved = preference(user=user, key="timezone", value="Europe/Vienna")
+        record(sqlite, moved, at("2021-04-22T22:30:00Z", number, user=user))
+    with transaction(sqlite) as session:
+        # JSON all the same, as another program may write it. PostgreSQL keeps one spelling.
+        session.execute(text(r"""UPDATE preferences SET value = '"Europe\/Vienna"' WHERE user_id = 1"""))
+    assert rows.told_of_everyone(sqlite) == brute_force.rollups(sqlite)
+
+
+@pytest.mark.parametrize("day", [date(2020, 7, 1), date(2022, 7, 1)])
+def test_a_whole_history_that_waits_has_no_day_that_no_play_explains(settled: Engine, day: date) -> None:
+    ada = user_id(settled, "ada")
+    with transaction(settled) as session:
+        wrong = {"user_id": ada, "day": day, "hour": 3, "plays": 1, "listens": 1, "ms_played": 1}
+        session.execute(insert(ListeningHour).values(wrong))
+        mark_all(session.connection(), user_id=ada)
+    assert told(settled, "ada") == brute_force.rollups(settled).of(ada)
+    assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
+
+
+def test_of_timezones_only_those_are_looked_at_that_a_waiting_day_needs(
+    settled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(settled, preference(user="bob", key="timezone", value="America/New_York"))
+    refresh(settled, RULE)
+    record(settled, preference(key="timezone", value="Europe/Vienna"), at("2021-04-22T12:00:00Z", 5))
+    refresh(settled, RULE)
+    record(settled, at("2021-04-22T12:30:00Z", 6), at("2021-08-01T12:00:00Z", 7, user="eve"))
+    looked_at: list[tuple[str | None, date, date]] = []
+
+    def zone_rows(name: str | None, first: date, last: date) -> Iterator[dict[str, object]]:
+        looked_at.append((name, first, last))
+        return local_time.zone_rows(name, first, last)
+
+    monkeypatch.setattr(unswept, "zone_rows", zone_rows)
+    assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
+    # At noon in UTC it is tomorrow somewhere, and nowhere yesterday.
+    april, august = (date(2021, 4, 22), date(2021, 4, 23)), (date(2021, 8, 1), date(2021, 8, 2))
+    assert set(looked_at) == {("Europe/Vienna", *april), (None, *august)}
+
+
+def test_a_user_without_plays_whose_timezone_changes_has_none(engine: Engine) -> None:
+    record(engine, preference(key="timezone", value="Europe/Vienna"))
+    assert waiting(engine, "ada") == []
+    assert told(engine, "ada") == brute_force.Rollups()
+
+
+@pytest.mark.parametrize(
+    ("change", "time", "day"),
+    [
+        (_moves_west, "2021-04-22T00:30:00Z", date(2021, 4, 21)),
+        (_moves_east, "2021-04-22T23:30:00Z", date(2021, 4, 23)),
+    ],
+)
+def test_a_whole_history_that_waits_reaches_a_day_beyond_both_its_ends(
+    engine: Engine, change: Change, time: str, day: date
+) -> None:
+    record(engine, at(time, 1))
+    refresh(engine, RULE)
+    change(engine)
+    assert {key[1] for key in told(engine, "ada").hours} == {day}

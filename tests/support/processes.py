@@ -1,0 +1,165 @@
+"""Real processes of zik for tests, and the few words that tests about them share."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import redis
+from sqlalchemy import Engine, text
+
+from worker.database.engine import snapshot, transaction
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 30.0
+STOP_S = 30.0
+
+
+class Process:
+    """A process of zik in a process group of its own. Its output goes to a file, `log` reads it."""
+
+    def __init__(self, arguments: list[str], *, folder: Path, environment: dict[str, str]) -> None:
+        self._path = folder / f"{time.monotonic_ns()}.log"
+        with self._path.open("wb") as log:
+            self._popen = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._path.read_text(errors="replace")
+
+    @property
+    def alive(self) -> bool:
+        return self._popen.poll() is None
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def wait_for(self, words: str, *, within_s: float = START_S) -> None:
+        eventually(lambda: words in self.log or not self.alive, within_s=within_s, told=lambda: self.log)
+        assert words in self.log, f"ended without {words!r}:\n{self.log}"
+
+    def wait(self, *, within_s: float = STOP_S) -> int:
+        """The exit code."""
+        return self._popen.wait(within_s)
+
+    def stop(self) -> None:
+        """Ask it to stop, as a service manager does, and see that it does so cleanly."""
+        self._popen.send_signal(signal.SIGTERM)
+        code = self.wait()
+        assert code == 0, f"exit code {code}:\n{self.log}"
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does."""
+        self._popen.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End the process and all its children at once, as a power cut does."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+        self._popen.wait(STOP_S)
+
+
+@contextmanager
+def running(arguments: list[str], *, folder: Path, **environment: str) -> Iterator[Process]:
+    """A process that is gone at the end, whatever happens."""
+    process = Process(arguments, folder=folder, environment=environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+@contextmanager
+def running_worker(
+    *, redis_url: str, database_url: str, folder: Path, slots: int = 1, ready: bool = True, **environment: str
+) -> Iterator[Process]:
+    """`celery -A worker worker`, waited for until it is ready."""
+    arguments = ["celery", "-A", "worker", "worker", "-c", str(slots), "-l", "INFO"]
+    with running(arguments, folder=folder, REDIS_URL=redis_url, DATABASE_URL=database_url, **environment) as process:
+        if ready:
+            process.wait_for(" ready.")
+        yield process
+
+
+@contextmanager
+def full(valkey: "redis.Redis", *, maxmemory: int | None = None) -> Iterator[None]:
+    """Redis has no memory left meanwhile: it refuses every command that may need some."""
+    limit = maxmemory or int(valkey.info()["used_memory"] * 0.9)
+    valkey.config_set("maxmemory-policy", "noeviction")
+    valkey.config_set("maxmemory", limit)
+    try:
+        yield
+    finally:
+        valkey.config_set("maxmemory", 0)
+
+
+def eventually(
+    condition: Callable[[], bool], *, within_s: float, every_s: float = 0.02, told: Callable[[], object] = str
+) -> None:
+    """Wait until the condition holds; fail when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {told()}"
+        time.sleep(every_s)
+
+
+def url_of(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=False)
+
+
+def count(engine: Engine, table: str, where: str = "true") -> int:
+    with snapshot(engine) as session:
+        return int(session.scalar(text(f"SELECT count(*) FROM {table} WHERE {where}")) or 0)
+
+
+def litter(engine: Engine, letters: int, payload: bytes) -> None:
+    """Lay so many dead letters on the desk, numbered from 1 on an empty one, without a drain for each."""
+    with transaction(engine) as session:
+        session.execute(
+            text(
+                """
+                INSERT INTO dead_letters (entry_id, reason, detail, payload)
+                WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :letters)
+                SELECT i || '-0', 'out_of_range', 'time', :payload FROM n
+                """
+            ),
+            {"letters": letters, "payload": payload},
+        )
+
+
+def play(title: str = "Parabola", **fields: Any) -> bytes:
+    """The payload of a valid play."""
+    event = {
+        "type": "play",
+        "time": "2021-04-22T05:40:53Z",
+        "user": "ada",
+        "song": {"title": title, "artist": "Tool"},
+        **fields,
+    }
+    return json.dumps(event).encode()
+
+
+def plays(number: int, *, start: int = 0, **fields: Any) -> list[bytes]:
+    """Payloads of different plays: a song for each ten of them, a minute for each."""
+    return [
+        play(
+            f"song {i // 10}",
+            time=f"2021-04-{1 + i // 1440 % 28:02d}T{i // 60 % 24:02d}:{i % 60:02d}:00.{i // 40320:03d}Z",
+            **fields,
+        )
+        for i in range(start, start + number)
+    ]

@@ -1,0 +1,80 @@
+"""Rows for tests of statistics, written as the recorder writes them, and a look at what became of them."""
+
+from collections.abc import Mapping
+from datetime import date
+from operator import add
+from typing import Any
+
+from sqlalchemy import Engine, delete, select, union_all
+
+from tests.support import brute_force
+from tests.support.strategies import accepted, play
+from worker.database.engine import snapshot, transaction
+from worker.models import Base
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
+from worker.statistics.listen_rule import ListenRule
+from worker.statistics.questions.sources import Listening, OfEveryone, OfUser
+from worker.statistics.rollups.sweep import refresh
+
+RULE = ListenRule()
+
+
+def record(engine: Engine, *events: Mapping[str, Any]) -> None:
+    with transaction(engine) as session:
+        record_batch(session.connection(), accepted(*events), known=Known())
+
+
+def emptied(engine: Engine) -> Engine:
+    """The same database without rows, for one more example of a property."""
+    with transaction(engine) as session:
+        for table in reversed(Base.metadata.sorted_tables):
+            session.execute(delete(table))
+    return engine
+
+
+def days(engine: Engine, *events: Mapping[str, Any]) -> dict[date, int]:
+    """The local days of these plays as the rollups tell them, with the number of plays of each."""
+    record(engine, *events)
+    refresh(engine, RULE)
+    told: dict[date, int] = {}
+    for (_, day, _), (plays, _, _) in brute_force.stored(engine).hours.items():
+        told[day] = told.get(day, 0) + plays
+    return told
+
+
+def told(engine: Engine, user_id: int, rule: ListenRule = RULE) -> brute_force.Rollups:
+    """Every row from which the questions about a user are answered."""
+    with snapshot(engine) as session:
+        return _read(OfUser(session.connection(), user_id, rule))
+
+
+def told_of_everyone(engine: Engine, rule: ListenRule = RULE) -> brute_force.Rollups:
+    """What the questions about everyone are answered from, added up."""
+    with snapshot(engine) as session:
+        return _read(OfEveryone(session.connection(), rule))
+
+
+def _read(listening: Listening) -> brute_force.Rollups:
+    heard = listening.heard(date.min, date.max)
+    parts = [heard.hours], heard.songs
+    read = brute_force.Rollups()
+    for each, found in zip(parts, (read.hours, read.songs), strict=True):
+        rows = listening.connection.execute(union_all(*(select(*part.c[:6]) for part in each))).all()
+        assert isinstance(listening, OfEveryone) or len({row[:3] for row in rows}) == len(rows)
+        for user_id, day, key, *numbers in rows:
+            before = found.get((user_id, day, key), (0, 0, 0))
+            plays, listens, ms_played = map(add, before, numbers)
+            found[user_id, day, key] = plays, listens, ms_played
+    return read
+
+
+def assert_exact(engine: Engine, rule: ListenRule = RULE) -> None:
+    found = brute_force.stored(engine)
+    wanted = brute_force.rollups(engine, percent=rule.percent, enough_s=rule.enough_s, unknown_s=rule.unknown_s)
+    assert found.hours == wanted.hours
+    assert found.songs == wanted.songs
+
+
+def at(time: str, **changes: Any) -> dict[str, Any]:
+    return play(time=time, **changes)

@@ -1,0 +1,67 @@
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, func, select, update
+
+from tests.support.processes import url_of
+from tests.support.strategies import payload, play
+from worker.celery.application import app
+from worker.database.engine import snapshot, transaction
+from worker.drain.drain import Drain
+from worker.models import DeadLetter
+from worker.settings import load_settings
+from worker.stream.consumer import EventStream
+from worker.tasks.maintenance import maintenance
+
+
+@pytest.fixture
+def settled(stream: EventStream, redis_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Two dead letters, one of them old, and a worker's settings that keep letters for a month."""
+    settings = load_settings(redis_url=redis_url, database_url=url_of(engine), zik_keep_dead_letters_days=30)
+    monkeypatch.setattr(app, "settings", settings)
+    stream.append([b"{", b"[]"])
+    Drain(stream, engine, "only").run()
+    with transaction(engine) as session:
+        old = datetime.now(UTC) - timedelta(days=31)
+        session.execute(update(DeadLetter).where(DeadLetter.reason == "invalid_json").values(updated_at=old))
+    return engine
+
+
+def test_letters_beyond_their_time_go_and_the_books_keep_counting_them(settled: Engine, stream: EventStream) -> None:
+    assert maintenance() == {"given back": 0, "retired": 0, "discarded": 1}
+    with snapshot(settled) as session:
+        assert session.scalars(select(DeadLetter.reason)).all() == ["wrong_type"]
+    assert (stream.books().dead, stream.books().unaccounted) == (2, 0)
+
+
+def test_letters_are_kept_for_ever_unless_a_setting_says_otherwise(
+    settled: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "settings", load_settings(redis_url=redis_url, database_url=url_of(settled)))
+    assert maintenance()["discarded"] == 0
+    with snapshot(settled) as session:
+        assert session.scalar(select(func.count()).select_from(DeadLetter)) == 2
+
+
+def test_idle_consumers_go_unless_something_is_pending(
+    settled: Engine, stream: EventStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del settled
+    stream.append([payload(play())])
+    stream.read_new("holder", count=1, block_ms=0)
+    # The package gives the task the module's name.
+    monkeypatch.setattr(sys.modules["worker.tasks.maintenance"], "IDLE_S", -1.0)
+    assert maintenance()["retired"] == 1
+    assert [consumer.name for consumer in stream.consumers()] == ["holder"]
+
+
+def test_an_event_whose_consumer_was_deleted_is_recorded_after_all(settled: Engine, stream: EventStream) -> None:
+    stream.append([payload(play())])
+    stream.read_new("robbed", count=1, block_ms=0)
+    stream._redis.xgroup_delconsumer("zik:{events}", "recorders", "robbed")
+    heir = Drain(stream, settled, "heir")
+    assert heir.run().events == 0
+    assert maintenance()["given back"] == 1
+    assert Drain(stream, settled, "heir").run().events == 1
+    assert (stream.books().recorded, stream.books().waiting, stream.books().unaccounted) == (1, 0, 0)
