@@ -22,7 +22,7 @@ from benchmarks.servers import Servers, running_servers
 from worker.database.engine import opened_engine, snapshot
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import Period, span
-from worker.statistics.questions.sources import Listening, OfEveryone, OfUser
+from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.totals import totals
 
 # Seldom enough that looking costs nothing that is to be measured; of everyone, as often as statistics may be behind.
@@ -112,14 +112,14 @@ def _look(connection: Connection, watch: Watch) -> None:
     watch.rollups_s.append(_oldest_mark_s(connection))
     if user_id is None:
         return
-    told, asked_ms = _totals(OfUser(connection, user_id, _RULE))
+    told, asked_ms = _totals(UserListening(connection, user_id, _RULE))
     watch.asked_ms.append(asked_ms)
     stored = connection.scalar(text("SELECT count(*) FROM play_history WHERE user_id = :id"), {"id": user_id})
     watch.user_s.append(0.0 if told == stored else _oldest_mark_s(connection) or _LOOK_EVERY_S)
 
 
 def _look_at_everyone(connection: Connection, watch: Watch) -> None:
-    told, asked_ms = _totals(OfEveryone(connection, _RULE))
+    told, asked_ms = _totals(GlobalListening(connection, _RULE))
     watch.everyone_ms.append(asked_ms)
     stored = connection.scalar(text("SELECT count(*) FROM play_history"))
     watch.everyone_s.append(0.0 if told == stored else _oldest_mark_s(connection) or _LOOK_EVERY_S)

@@ -41,7 +41,7 @@ def measure(*, rounds: int, events: int, setup: zik.Setup) -> Report:
             *worker(servers, events, setup),
         ]
         told = machine(servers)
-    return Report("memory", "Memory", told, lines, {"waiting": _WAITING, "recorded": events})
+    return Report("memory", "BoundedCache", told, lines, {"waiting": _WAITING, "recorded": events})
 
 
 def waiting_event(servers: Servers, lot: int) -> float:

@@ -34,7 +34,7 @@ def measure(*, rounds: int, shape: Shape, setup: zik.Setup) -> Report:
 def _round(servers: Servers, lines: Sequence[bytes], batch_size: int) -> dict[str, float]:
     servers.clear()
     half = len(lines) // 2
-    settings = load_settings(redis_url=servers.redis_url, database_url=servers.postgres_uri, zik_batch_size=batch_size)
+    settings = load_settings(redis_url=servers.redis_url, database_url=servers.postgres_uri, batch_size=batch_size)
     with opened_drain(settings, consumer=_CONSUMER) as drain:
         # The drain's phases are then in processor time, too, and nothing waits in this process but for its servers.
         drain.monotonic = time.process_time

@@ -43,7 +43,7 @@ def _drain(servers: Servers, lines: list[bytes]) -> float:
     """One process, as `zik drain` runs: SQLite takes one writer at a time."""
     with tempfile.TemporaryDirectory(prefix="zik-sqlite-") as folder:
         settings = load_settings(
-            database_url=_url(folder), redis_url=servers.redis_url, zik_batch_size=_BATCH, zik_home=Path(folder)
+            database_url=_url(folder), redis_url=servers.redis_url, batch_size=_BATCH, home=Path(folder)
         )
         with servers.redis() as client, opened_drain(settings, consumer="benchmark") as drain:
             client.flushall()

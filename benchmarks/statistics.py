@@ -25,7 +25,7 @@ from worker.statistics.periods import Period, span
 from worker.statistics.questions.days import days
 from worker.statistics.questions.discoveries import count_discoveries, discoveries
 from worker.statistics.questions.listener import listener
-from worker.statistics.questions.sources import Listening, OfEveryone, OfUser
+from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.streaks import streaks
 from worker.statistics.questions.top import Subject
 from worker.statistics.questions.totals import totals
@@ -73,12 +73,12 @@ def measure(*, rounds: int, plays: int) -> Report:
     return Report("statistics", title, told, lines)
 
 
-def _user(session: Session) -> OfUser:
+def _user(session: Session) -> UserListening:
     connection = session.connection()
-    return OfUser(connection, listener(connection, LISTENER).id, ListenRule())
+    return UserListening(connection, listener(connection, LISTENER).id, ListenRule())
 
 
-def _of_one(user: OfUser) -> Questions:
+def _of_one(user: UserListening) -> Questions:
     ever, last = span(Period.ALL, _BEGINS), _BEGINS + timedelta(days=_DAYS)
     year = span(Period.YEAR, date(_BEGINS.year + 2, 1, 1))
     asked: dict[str, Callable[[], object]] = {
@@ -98,7 +98,7 @@ def _of_one(user: OfUser) -> Questions:
     }
 
 
-def _of_all_time(user: OfUser) -> Questions:
+def _of_all_time(user: UserListening) -> Questions:
     ever = span(Period.ALL, _BEGINS)
     asked: dict[str, Callable[[], object]] = {
         **{f"zik, top {subject}s, all time": _top(user, subject, Period.ALL) for subject in Subject},
@@ -113,15 +113,15 @@ def _top(whose: Listening, subject: Subject, period: Period) -> Callable[[], obj
     return lambda: top(whose, subject, span(period, _BEGINS), most=100)
 
 
-def _report(user: OfUser, year: int, today: date) -> Callable[[], object]:
+def _report(user: UserListening, year: int, today: date) -> Callable[[], object]:
     return lambda: page(year_of(user, listener(user.connection, LISTENER), year, today=today), made_on=today)
 
 
-def _everyone(session: Session) -> OfEveryone:
-    return OfEveryone(session.connection(), ListenRule())
+def _everyone(session: Session) -> GlobalListening:
+    return GlobalListening(session.connection(), ListenRule())
 
 
-def _charts(everyone: OfEveryone) -> Questions:
+def _charts(everyone: GlobalListening) -> Questions:
     return {
         f"zik, chart of {subject}s for everyone, {period}": (_top(everyone, subject, period), goals.CHART)
         for subject in Subject
@@ -129,7 +129,7 @@ def _charts(everyone: OfEveryone) -> Questions:
     }
 
 
-def _sums(everyone: OfEveryone) -> Questions:
+def _sums(everyone: GlobalListening) -> Questions:
     return {
         f"zik, totals of everyone, {period}": (_totals(everyone, period), None)
         for period in (Period.DAY, Period.MONTH, Period.ALL)

@@ -20,7 +20,7 @@ from tests.support.proxy import Proxy, proxied
 from worker.database.engine import open_engine, transaction
 from worker.database.schema import bring_up_schema
 from worker.models import Base
-from worker.settings import Settings, load_settings
+from worker.settings import Settings, load_settings, variable_of
 from worker.stream.consumer import EventStream
 
 # A shell that runs this in the background has Ctrl-C ignored, and so would every process that a test interrupts.
@@ -32,7 +32,7 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer's shell or .env says must not reach a test."""
-    for variable in [*(name.upper() for name in Settings.model_fields), "ZIK_SECRETS_DIR"]:
+    for variable in [*map(variable_of, Settings.model_fields), "ZIK_SECRETS_DIR"]:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("worker.settings.ENV_FILES", ())
 

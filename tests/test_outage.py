@@ -11,7 +11,7 @@ from worker.errors import (
     StreamUnavailableError,
     ZikError,
 )
-from worker.outage import Patience
+from worker.outage import OutageRetry
 
 WINDOW_S = 20.0
 
@@ -40,9 +40,9 @@ def pauses() -> list[float]:
 
 
 @pytest.fixture
-def patience(pauses: list[float]) -> Patience:
+def patience(pauses: list[float]) -> OutageRetry:
     # Time passes only by sleeping.
-    return Patience(sleep=pauses.append, monotonic=lambda: sum(pauses))
+    return OutageRetry(sleep=pauses.append, monotonic=lambda: sum(pauses))
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[tuple[str, str]
 
 
 def test_work_that_succeeds_is_done_once_and_says_nothing(
-    patience: Patience, pauses: list[float], lines: Callable[[], list[tuple[str, str]]]
+    patience: OutageRetry, pauses: list[float], lines: Callable[[], list[tuple[str, str]]]
 ) -> None:
     work = Work()
     assert patience.attempt(work, within_s=10) == "done"
@@ -60,14 +60,14 @@ def test_work_that_succeeds_is_done_once_and_says_nothing(
 
 
 @pytest.mark.parametrize("trouble", [DatabaseUnavailableError, StreamUnavailableError])
-def test_an_outage_is_waited_for(patience: Patience, pauses: list[float], trouble: type[ZikError]) -> None:
+def test_an_outage_is_waited_for(patience: OutageRetry, pauses: list[float], trouble: type[ZikError]) -> None:
     work = Work(trouble("away"), trouble("away"))
     assert patience.attempt(work, within_s=10) == "done"
     assert work.attempts == 3
     assert len(pauses) == 2
 
 
-def test_pauses_grow_up_to_a_bound_and_are_jittered(patience: Patience, pauses: list[float]) -> None:
+def test_pauses_grow_up_to_a_bound_and_are_jittered(patience: OutageRetry, pauses: list[float]) -> None:
     patience.attempt(Work(*[DatabaseUnavailableError("away")] * 12), within_s=1_000)
     assert 0.1 <= pauses[0] <= 0.6
     assert pauses[0] < 1.6 <= pauses[5]
@@ -75,13 +75,13 @@ def test_pauses_grow_up_to_a_bound_and_are_jittered(patience: Patience, pauses: 
     assert len(set(pauses)) > 6
 
 
-def test_after_its_window_it_gives_up_without_an_exception(patience: Patience, pauses: list[float]) -> None:
+def test_after_its_window_it_gives_up_without_an_exception(patience: OutageRetry, pauses: list[float]) -> None:
     assert patience.attempt(away, within_s=WINDOW_S) is None
     assert sum(pauses[:-1]) < WINDOW_S <= sum(pauses)
 
 
 def test_an_outage_that_outlasts_the_window_at_once_is_told(
-    patience: Patience, pauses: list[float], lines: Callable[[], list[tuple[str, str]]]
+    patience: OutageRetry, pauses: list[float], lines: Callable[[], list[tuple[str, str]]]
 ) -> None:
     assert patience.attempt(away, within_s=0) is None
     assert pauses == []
@@ -89,7 +89,7 @@ def test_an_outage_that_outlasts_the_window_at_once_is_told(
 
 
 def test_an_outage_over_several_attempts_is_told_once_and_so_is_its_end(
-    patience: Patience, lines: Callable[[], list[tuple[str, str]]]
+    patience: OutageRetry, lines: Callable[[], list[tuple[str, str]]]
 ) -> None:
     for _ in range(3):
         patience.attempt(away, within_s=WINDOW_S)
@@ -102,7 +102,7 @@ def test_an_outage_over_several_attempts_is_told_once_and_so_is_its_end(
     assert int(second[1].removesuffix(" failures").rpartition(" ")[2]) > 3
 
 
-def test_the_next_outage_is_told_again(patience: Patience, lines: Callable[[], list[tuple[str, str]]]) -> None:
+def test_the_next_outage_is_told_again(patience: OutageRetry, lines: Callable[[], list[tuple[str, str]]]) -> None:
     for _ in range(2):
         patience.attempt(Work(StreamUnavailableError("Redis is away")), within_s=10)
     assert [level for level, _ in lines()] == ["WARNING", "INFO", "WARNING", "INFO"]
@@ -110,7 +110,7 @@ def test_the_next_outage_is_told_again(patience: Patience, lines: Callable[[], l
 
 @pytest.mark.parametrize("trouble", [DatabaseMisusedError, StreamMisusedError])
 def test_what_only_an_operator_can_mend_is_not_tried_again_now(
-    patience: Patience, pauses: list[float], lines: Callable[[], list[tuple[str, str]]], trouble: type[ZikError]
+    patience: OutageRetry, pauses: list[float], lines: Callable[[], list[tuple[str, str]]], trouble: type[ZikError]
 ) -> None:
     work = Work(trouble("run `zik init`"))
     assert patience.attempt(work, within_s=10) is None
@@ -119,7 +119,7 @@ def test_what_only_an_operator_can_mend_is_not_tried_again_now(
 
 
 def test_an_operators_trouble_is_told_once_until_it_is_mended(
-    patience: Patience, lines: Callable[[], list[tuple[str, str]]]
+    patience: OutageRetry, lines: Callable[[], list[tuple[str, str]]]
 ) -> None:
     for _ in range(3):
         patience.attempt(Work(DatabaseMisusedError("run `zik init`")), within_s=10)
@@ -128,7 +128,7 @@ def test_an_operators_trouble_is_told_once_until_it_is_mended(
 
 
 @pytest.mark.parametrize("trouble", [RowRefusedError("a row"), ValueError("a bug"), KeyboardInterrupt()])
-def test_any_other_exception_passes_through_at_once(patience: Patience, trouble: BaseException) -> None:
+def test_any_other_exception_passes_through_at_once(patience: OutageRetry, trouble: BaseException) -> None:
     attempts = []
 
     def work() -> None:

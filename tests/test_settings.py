@@ -2,12 +2,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from worker.errors import SettingsError
-from worker.settings import Settings, load_settings, without_password
+from worker.failpoints import Point
+from worker.settings import Settings, load_settings, variable_of, without_password
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -35,14 +37,14 @@ def test_the_default_database_is_one_file_whatever_the_working_directory(
 @pytest.mark.parametrize(
     ("setting", "most"),
     [
-        ("zik_listen_seconds", 24 * 86_400),
-        ("zik_listen_unknown_seconds", 24 * 86_400),
-        ("zik_keep_dead_letters_days", 36_500),
+        ("listen_seconds", 24 * 86_400),
+        ("listen_unknown_seconds", 24 * 86_400),
+        ("keep_dead_letters_days", 36_500),
     ],
 )
 def test_a_number_that_dates_and_integers_cannot_hold_is_refused_at_the_start(setting: str, most: int) -> None:
     assert getattr(load_settings(**{setting: most}), setting) == most
-    assert complaint(**{setting: most + 1}).startswith(f"{setting.upper()}: ")
+    assert complaint(**{setting: most + 1}).startswith(f"{variable_of(setting)}: ")
 
 
 def test_another_process_in_another_directory_opens_the_same_file(tmp_path: Path) -> None:
@@ -90,22 +92,52 @@ def test_every_spelling_of_postgresql_becomes_psycopg_3(scheme: str) -> None:
     assert settings.database_url == "postgresql+psycopg://ada:pw@db:5433/zik?sslmode=require"
 
 
+def test_a_child_process_has_every_setting_of_its_parent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # A value other than the default for each: a setting that is forgotten here or in the environment shows.
+    unusual: dict[str, Any] = {
+        "home": tmp_path,
+        "database_url": "postgresql+psycopg://ada@db/zik",
+        "redis_url": "redis://cache/1",
+        "celery_broker_url": "redis://cache/2",
+        "unknown_users": "reject",
+        "batch_size": 7,
+        "max_waiting": 8,
+        "listen_percent": 9,
+        "listen_seconds": 10,
+        "listen_unknown_seconds": 11,
+        "keep_dead_letters_days": 12,
+        "production": False,
+        "crash_at": Point.BEFORE_COMMIT,
+    }
+    assert unusual.keys() == Settings.model_fields.keys() - {"clerk_secret_key", "gemini_api_key"}
+    parent = load_settings(**unusual)
+    for variable, value in parent.as_environment().items():
+        monkeypatch.setenv(variable, value)
+    assert load_settings() == parent
+
+
+def test_secrets_stay_out_of_the_environment_of_children() -> None:
+    given = load_settings(**dict.fromkeys(("clerk_secret_key", "gemini_api_key"), "hush"))
+    assert "hush" not in " ".join(given.as_environment().values())
+    assert not {"CLERK_SECRET_KEY", "GEMINI_API_KEY"} & given.as_environment().keys()
+
+
 def test_a_variable_of_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZIK_UNKNOWN_USERS", "reject")
-    assert load_settings().zik_unknown_users == "reject"
+    assert load_settings().unknown_users == "reject"
 
 
 def test_the_env_file_is_read(env_file: Path) -> None:
     env_file.write_text("ZIK_BATCH_SIZE=7\nGEMINI_API_KEY=hush\nOF_ANOTHER_PROGRAM=1\n")
     settings = load_settings()
-    assert settings.zik_batch_size == 7
+    assert settings.batch_size == 7
     assert settings.secret("GEMINI_API_KEY") == "hush"
 
 
 def test_the_environment_takes_precedence_over_the_env_file(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env_file.write_text("ZIK_BATCH_SIZE=7\n")
     monkeypatch.setenv("ZIK_BATCH_SIZE", "8")
-    assert load_settings().zik_batch_size == 8
+    assert load_settings().batch_size == 8
 
 
 def test_the_env_file_of_the_working_directory_takes_precedence(
@@ -114,7 +146,7 @@ def test_the_env_file_of_the_working_directory_takes_precedence(
     for name, size in (("checkout", 7), ("here", 8)):
         (tmp_path / name).write_text(f"ZIK_BATCH_SIZE={size}\n")
     monkeypatch.setattr("worker.settings.ENV_FILES", (tmp_path / "checkout", tmp_path / "here"))
-    assert load_settings().zik_batch_size == 8
+    assert load_settings().batch_size == 8
 
 
 @pytest.fixture
@@ -157,7 +189,7 @@ def test_an_empty_variable_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_settings_cannot_be_changed() -> None:
     settings = load_settings()
     with pytest.raises(ValidationError, match="frozen"):
-        setattr(settings, "zik_batch_size", 1)  # noqa: B010 -- mypy refuses the plain assignment, as it should
+        setattr(settings, "batch_size", 1)  # noqa: B010 -- mypy refuses the plain assignment, as it should
 
 
 def test_secrets_and_passwords_never_show() -> None:
@@ -200,7 +232,7 @@ def test_valkey_is_a_redis(given: str, understood: str) -> None:
 
 @pytest.mark.parametrize("size", [1, 10_000])
 def test_the_batch_size_may_reach_its_bounds(size: int) -> None:
-    assert load_settings(zik_batch_size=size).zik_batch_size == size
+    assert load_settings(batch_size=size).batch_size == size
 
 
 WRONG = {

@@ -15,7 +15,7 @@ from worker.settings import load_settings, without_password
 def main() -> int:
     try:
         settings = load_settings()
-        arm(settings.zik_crash_at)
+        arm(settings.crash_at)
         engine = open_engine(settings.database_url)
         print(f"{bring_up_schema(engine)} ({without_password(settings.database_url)})")  # noqa: T201 -- a command's answer
     except ZikError as error:

@@ -41,7 +41,7 @@ def armed_for(point: Point) -> bool:
     return point is _armed
 
 
-def pass_by(point: Point) -> None:
+def hit(point: Point) -> None:
     """Die here, by SIGKILL, if that is the point this process is armed for."""
     if point is _armed:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -17,7 +17,7 @@ _TRY_AGAIN = (DatabaseUnavailableError, StreamUnavailableError)
 _ASK_OPERATOR = (DatabaseMisusedError, StreamMisusedError)
 
 
-class Patience:
+class OutageRetry:
     """Runs work that may meet an outage. One for each process, so that an outage over many tasks is told once."""
 
     def __init__(

@@ -16,8 +16,8 @@ from worker.failpoints import Point
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
 # Of a variable that is in both, the working directory's counts.
 ENV_FILES: tuple[Path, ...] = (_CHECKOUT / ".env", Path(".env"))
-# Where containers find their secrets: a file for each, named as the setting is, in small letters.
-_SECRETS: Final = "/run/secrets"
+# Where containers find their secrets: a file for each, named like the variable in lower case.
+_SECRETS_DIR: Final = "/run/secrets"
 _POSTGRES: Final = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+asyncpg"}
 # Beyond this no play can count, and neither can PostgreSQL's integers in milliseconds.
 _LONGEST_PLAY_S: Final = 24 * 86_400
@@ -54,7 +54,7 @@ def _database_url(url: str, info: ValidationInfo) -> str:
         _check_port(url)
         return f"postgresql+psycopg://{rest}"
     if scheme in {"sqlite", "sqlite+pysqlite"}:
-        return f"sqlite:///{_absolute(rest, info.data.get('zik_home', default_home()))}"
+        return f"sqlite:///{_absolute(rest, info.data.get('home', default_home()))}"
     raise ValueError("must begin with sqlite:// or postgresql://")
 
 
@@ -78,7 +78,7 @@ def _redis_url(url: str) -> str:
 
 
 def _only_in_tests(point: Point | None, info: ValidationInfo) -> Point | None:
-    if point is not None and info.data.get("zik_production"):
+    if point is not None and info.data.get("production"):
         raise ValueError("makes processes kill themselves, for tests: unset it, or ZIK_PRODUCTION")
     return point
 
@@ -89,10 +89,21 @@ def _broker_url(url: str) -> str:
     return url
 
 
+# Shared with other programs of an installation, so they have no prefix.
+_SECRETS: Final = {"clerk_secret_key", "gemini_api_key"}
+_WITHOUT_PREFIX: Final = {"database_url", "redis_url", "celery_broker_url", *_SECRETS}
+
+
+def variable_of(field: str) -> str:
+    """The environment variable of a setting: `ZIK_BATCH_SIZE` of `batch_size`."""
+    return field.upper() if field in _WITHOUT_PREFIX else f"ZIK_{field.upper()}"
+
+
 class Settings(BaseSettings):
     """Every setting that zik has, with its default. The README has the same in prose."""
 
     model_config = SettingsConfigDict(
+        alias_generator=variable_of,
         env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
@@ -102,23 +113,23 @@ class Settings(BaseSettings):
     )
 
     # First, because relative paths below start here, whatever the working directory is.
-    zik_home: Annotated[Path, AfterValidator(_absolute_folder)] = Field(default_factory=default_home)
+    home: Annotated[Path, AfterValidator(_absolute_folder)] = Field(default_factory=default_home)
 
     database_url: Annotated[str, AfterValidator(_database_url)] = Field("sqlite:///dev.db", repr=False)
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field("redis://127.0.0.1:6379/0", repr=False)
     celery_broker_url: Annotated[str, AfterValidator(_broker_url)] | None = Field(None, repr=False)
 
-    zik_unknown_users: Literal["create", "reject"] = "create"
-    zik_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 2_000
-    zik_max_waiting: Annotated[int, Field(ge=0)] = 1_000_000
+    unknown_users: Literal["create", "reject"] = "create"
+    batch_size: Annotated[int, Field(ge=1, le=10_000)] = 2_000
+    max_waiting: Annotated[int, Field(ge=0)] = 1_000_000
 
-    zik_listen_percent: Annotated[int, Field(ge=0, le=100)] = 50
-    zik_listen_seconds: Annotated[int, Field(ge=0, le=_LONGEST_PLAY_S)] = 240
-    zik_listen_unknown_seconds: Annotated[int, Field(ge=0, le=_LONGEST_PLAY_S)] = 30
-    zik_keep_dead_letters_days: Annotated[int, Field(ge=1, le=_CENTURY_DAYS)] | None = None
+    listen_percent: Annotated[int, Field(ge=0, le=100)] = 50
+    listen_seconds: Annotated[int, Field(ge=0, le=_LONGEST_PLAY_S)] = 240
+    listen_unknown_seconds: Annotated[int, Field(ge=0, le=_LONGEST_PLAY_S)] = 30
+    keep_dead_letters_days: Annotated[int, Field(ge=1, le=_CENTURY_DAYS)] | None = None
 
-    zik_production: bool = False
-    zik_crash_at: Annotated[Point | None, AfterValidator(_only_in_tests)] = None
+    production: bool = False
+    crash_at: Annotated[Point | None, AfterValidator(_only_in_tests)] = None
 
     clerk_secret_key: SecretStr | None = None
     gemini_api_key: SecretStr | None = None
@@ -129,20 +140,11 @@ class Settings(BaseSettings):
         return self.celery_broker_url or self.redis_url
 
     def as_environment(self) -> dict[str, str]:
-        """The settings as the environment of another process of zik, so that it cannot differ from this one."""
-        return {
-            "ZIK_HOME": str(self.zik_home),
-            "DATABASE_URL": self.database_url,
-            "REDIS_URL": self.redis_url,
-            "CELERY_BROKER_URL": self.broker_url,
-            "ZIK_UNKNOWN_USERS": self.zik_unknown_users,
-            "ZIK_BATCH_SIZE": str(self.zik_batch_size),
-            "ZIK_MAX_WAITING": str(self.zik_max_waiting),
-            "ZIK_LISTEN_PERCENT": str(self.zik_listen_percent),
-            "ZIK_LISTEN_SECONDS": str(self.zik_listen_seconds),
-            "ZIK_LISTEN_UNKNOWN_SECONDS": str(self.zik_listen_unknown_seconds),
-            "ZIK_KEEP_DEAD_LETTERS_DAYS": str(self.zik_keep_dead_letters_days or ""),
-        }
+        """The settings as the environment of a child process, so that it cannot differ from this one.
+
+        Without the secrets: a child that needs one reads it where this process did.
+        """
+        return {variable_of(name): "" if value is None else str(value) for name, value in self if name not in _SECRETS}
 
     def secret(self, variable: str) -> str:
         """The value of an optional secret, by its variable's name.
@@ -157,7 +159,7 @@ class Settings(BaseSettings):
 
 
 def _secrets_dir() -> Path | None:
-    folder = Path(os.environ.get("ZIK_SECRETS_DIR") or _SECRETS)
+    folder = Path(os.environ.get("ZIK_SECRETS_DIR") or _SECRETS_DIR)
     return folder if folder.is_dir() else None
 
 
@@ -168,10 +170,11 @@ def load_settings(**given: Any) -> Settings:
         SettingsError: one line that names the variable and the rule it breaks.
     """
     try:
-        return Settings(_env_file=ENV_FILES, _secrets_dir=_secrets_dir(), **given)
+        named = {variable_of(name): value for name, value in given.items()}
+        return Settings(_env_file=ENV_FILES, _secrets_dir=_secrets_dir(), **named)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        variable = str(fault["loc"][0]).upper()
+        variable = fault["loc"][0]
         raise SettingsError(f"{variable}: {fault['msg'].removeprefix('Value error, ')}") from None
 
 

@@ -24,7 +24,7 @@ from worker.celery.names import (
     STATISTICS_QUEUE,
 )
 from worker.drain.drain import Drain
-from worker.outage import Patience
+from worker.outage import OutageRetry
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream
 from worker.tasks.record import record_events
@@ -79,7 +79,7 @@ def waiting_event(app: ZikCelery, stream: EventStream, sqlite: Engine, monkeypat
     """One event, for the task that drains in this process."""
     drain = Drain(stream, sqlite, "a")
     monkeypatch.setattr("worker.tasks.record.app", app)
-    monkeypatch.setattr("worker.tasks.record.drain_of", lambda _: (drain, Patience()))
+    monkeypatch.setattr("worker.tasks.record.drain_of", lambda _: (drain, OutageRetry()))
     monkeypatch.setattr("worker.tasks.record.DRY_S", 0.0)
     stream.append([payload(play())])
 

@@ -45,7 +45,7 @@ def test_where_all_is_well_nothing_is_red() -> None:
         (changed(database_trouble="no connection"), "database: no connection"),
         (changed(schema=None), "run `zik init`"),
         (changed(schema="0000"), "written for 0001"),
-        (changed(last_through_s={"celery@a:0": 99.0}), "no drain gets through"),
+        (changed(last_progress_s={"celery@a:0": 99.0}), "no drain gets through"),
     ],
 )
 def test_each_trouble_is_red_and_says_what_to_do(seen: Overview, words: str) -> None:

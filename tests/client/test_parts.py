@@ -1,4 +1,4 @@
-"""The parts of a client by themselves: the queue, the alarm, the pump, the options."""
+"""The parts of a client by themselves: the queue, the flush_signal, the pump, the options."""
 
 import threading
 import time
@@ -6,18 +6,18 @@ import time
 import pytest
 
 from worker.client import Client
-from worker.client.pump import Alarm, Pump
-from worker.client.queue import Memory
-from worker.client.reporting import Complaints, Counters
+from worker.client.pump import FlushSignal, Pump
+from worker.client.queue import MemoryQueue
+from worker.client.reporting import Counters, ErrorReporter
 from worker.client.sender import Sender
 from worker.errors import StreamUnavailableError
-from worker.stream.producer import Appended, Appender
+from worker.stream.producer import Appended, Producer
 
 KEPT_S = 30.0
 
 
 def test_what_was_peeked_at_stays_until_it_is_discarded() -> None:
-    memory = Memory(10)
+    memory = MemoryQueue(10)
     for payload in (b"1", b"2", b"3"):
         memory.put(payload)
     batch = memory.peek(2)
@@ -31,7 +31,7 @@ def test_what_was_peeked_at_stays_until_it_is_discarded() -> None:
 
 
 def test_a_batch_discarded_twice_takes_nothing_else_with_it() -> None:
-    memory = Memory(10)
+    memory = MemoryQueue(10)
     memory.put(b"1")
     memory.put(b"2")
     batch = memory.peek(1)
@@ -42,7 +42,7 @@ def test_a_batch_discarded_twice_takes_nothing_else_with_it() -> None:
 
 
 def test_a_memory_that_is_shut_takes_no_event_that_nobody_would_send() -> None:
-    memory = Memory(10)
+    memory = MemoryQueue(10)
     memory.put(b"1")
     batch = memory.peek(1)
     assert batch is not None
@@ -54,31 +54,31 @@ def test_a_memory_that_is_shut_takes_no_event_that_nobody_would_send() -> None:
 
 
 def test_an_alarm_rings_at_once_for_enough_events() -> None:
-    alarm = Alarm(flush_at=2, flush_interval_s=KEPT_S)
-    waiting = threading.Thread(target=alarm.wait)
+    flush_signal = FlushSignal(flush_at=2, flush_interval_s=KEPT_S)
+    waiting = threading.Thread(target=flush_signal.wait)
     waiting.start()
-    alarm.ring(1)
+    flush_signal.ring(1)
     waiting.join(0.2)
     assert waiting.is_alive()
-    alarm.ring(2)
+    flush_signal.ring(2)
     waiting.join(KEPT_S)
     assert not waiting.is_alive()
 
 
 def test_events_that_come_meanwhile_do_not_shorten_the_pause_after_a_fault() -> None:
-    alarm = Alarm(flush_at=1, flush_interval_s=0)
-    pausing = threading.Thread(target=alarm.pause, args=[KEPT_S])
+    flush_signal = FlushSignal(flush_at=1, flush_interval_s=0)
+    pausing = threading.Thread(target=flush_signal.pause, args=[KEPT_S])
     pausing.start()
-    alarm.ring(1_000)
+    flush_signal.ring(1_000)
     pausing.join(0.2)
     assert pausing.is_alive()
-    alarm.hurry()
+    flush_signal.hurry()
     pausing.join(KEPT_S)
     assert not pausing.is_alive()
 
 
 def test_a_defect_does_not_end_the_pump() -> None:
-    memory = Memory(10)
+    memory = MemoryQueue(10)
     memory.put(b"1")
     delivered: list[list[bytes]] = []
     heard: list[Exception] = []
@@ -88,10 +88,12 @@ def test_a_defect_does_not_end_the_pump() -> None:
             raise ZeroDivisionError
         delivered.append(payloads)
 
-    pump = Pump(memory, deliver, alarm=Alarm(flush_at=1, flush_interval_s=0), complaints=Complaints(heard.append))
+    pump = Pump(
+        memory, deliver, flush_signal=FlushSignal(flush_at=1, flush_interval_s=0), reporter=ErrorReporter(heard.append)
+    )
     thread = threading.Thread(target=pump.run)
     thread.start()
-    pump.alarm.ring(1)
+    pump.flush_signal.ring(1)
     # It ends the pause after the fault as well.
     assert pump.wait_passed(1, deadline=time.monotonic() + KEPT_S)
     pump.stop()
@@ -99,7 +101,7 @@ def test_a_defect_does_not_end_the_pump() -> None:
     assert (delivered, [type(error) for error in heard]) == ([[b"1"]], [ZeroDivisionError])
 
 
-class _Lossy(Appender):
+class _Lossy(Producer):
     """Fails at each second attempt."""
 
     def __init__(self) -> None:

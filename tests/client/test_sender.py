@@ -15,13 +15,13 @@ from worker.client.sender import Sender, stamped
 from worker.contract.codec import decode, encode
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.errors import InvalidEventError, Reason, StreamUnavailableError
-from worker.stream.producer import Appended, Appender
+from worker.stream.producer import Appended, Producer
 from worker.testing import MemoryClient
 
 BOOT = datetime(1970, 1, 1, 0, 3, 20, tzinfo=UTC)
 
 
-class _Away(Appender):
+class _Away(Producer):
     """Keeps what was sent, and fails until it is told otherwise."""
 
     def __init__(self) -> None:
@@ -43,16 +43,16 @@ def clock() -> Iterator[datetime]:
 
 
 def test_each_try_has_a_stamp_of_its_own_and_a_batch_has_one() -> None:
-    appender, ticks = _Away(), clock()
-    sender = Sender(appender, counters=Counters(), durable=False, max_waiting=0, now=lambda: next(ticks))
+    producer, ticks = _Away(), clock()
+    sender = Sender(producer, counters=Counters(), durable=False, max_waiting=0, now=lambda: next(ticks))
     batch = [encode(play()), encode(favorite()), encode(preference())]
     with pytest.raises(StreamUnavailableError):
         sender.send(batch)
-    appender.is_away = False
+    producer.is_away = False
     sender.send(batch)
-    stamps = [[event.pop("sent_at") for event in sent] for sent in appender.tries]
+    stamps = [[event.pop("sent_at") for event in sent] for sent in producer.tries]
     assert stamps == [["2026-11-23T12:00:00.000Z"] * 3, ["2026-11-23T13:00:00.000Z"] * 3]
-    assert appender.tries == [[play(), favorite(), preference()]] * 2
+    assert producer.tries == [[play(), favorite(), preference()]] * 2
 
 
 def test_the_stamp_is_utc_whatever_the_clocks_timezone() -> None:

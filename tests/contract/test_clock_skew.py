@@ -33,14 +33,14 @@ def test_an_event_is_when_it_was_however_wrong_the_clock(skew: timedelta, age: t
     sent = NOW - way
     at = sent - age
     moment = event(told(at, sent, skew), entry_id_at(NOW)).time
-    if moment.told_at is None:
+    if moment.reported_at is None:
         assert abs(skew + way) <= TOLERATED
         assert moment.at == at - skew
     else:
         assert abs(skew + way) > TOLERATED
         # The way to Redis is all that cannot be told from skew.
         assert moment.at == at + way
-        assert moment.told_at == at - skew
+        assert moment.reported_at == at - skew
 
 
 @CHEAP
@@ -82,7 +82,7 @@ def test_a_time_stands_as_told_where_nobody_knows_when_it_was_received(entry_id:
 
 
 def test_an_event_without_sent_at_is_never_corrected() -> None:
-    assert event(play(), entry_id_at(NOW)).time.told_at is None
+    assert event(play(), entry_id_at(NOW)).time.reported_at is None
 
 
 def test_the_offset_is_the_listeners_whatever_the_clock() -> None:

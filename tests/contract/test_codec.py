@@ -21,7 +21,7 @@ from tests.support.strategies import (
     preference,
 )
 from worker.contract.codec import decode, encode
-from worker.contract.events import MAX_EVENT_BYTES, Play, Preference
+from worker.contract.events import MAX_EVENT_BYTES, PlayEvent, PreferenceEvent
 from worker.contract.json_limits import compact_json
 from worker.errors import InvalidEventError, Reason
 
@@ -170,7 +170,7 @@ def test_of_a_repeated_key_the_last_one_wins(twice: str) -> None:
 
 def test_of_a_repeated_key_in_free_json_the_last_one_wins() -> None:
     decoded = decode(raw(preference(value=...), value='{"i": 1, "i": 2}'), now=NOW)
-    assert isinstance(decoded, Preference)
+    assert isinstance(decoded, PreferenceEvent)
     assert decoded.value == {"i": 2}
 
 
@@ -203,14 +203,14 @@ def test_unknown_fields_are_ignored(unknown: dict[str, Any]) -> None:
 )
 def test_text_is_kept_as_it_is_given(title: str) -> None:
     decoded = event(play(song={"title": title, "artist": title, "album": title}))
-    assert isinstance(decoded, Play)
+    assert isinstance(decoded, PlayEvent)
     assert {decoded.song.title, decoded.song.artist, decoded.song.album} == {title}
 
 
 @pytest.mark.parametrize("context", [{"a": 2**63 - 1}, {"a": -(2**63)}, {"a": 1e300}, {"a": [None, True, "ü", {}]}, {}])
 def test_free_json_within_its_limits_is_kept_as_it_is_given(context: dict[str, Any]) -> None:
     decoded = event(play(context=context))
-    assert isinstance(decoded, Play)
+    assert isinstance(decoded, PlayEvent)
     assert decoded.context == context
 
 

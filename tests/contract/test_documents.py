@@ -64,7 +64,7 @@ def test_the_page_says_which_example_takes_back_which() -> None:
 
 
 def test_the_page_says_what_becomes_of_a_wrong_clock() -> None:
-    (corrected,) = (event for event in map(_decoded, EXAMPLES) if event.time.told_at is not None)
+    (corrected,) = (event for event in map(_decoded, EXAMPLES) if event.time.reported_at is not None)
 
     assert "Received at 2026-11-23T12:00:00Z, this play began 210 seconds earlier, at 11:56:30." in PAGE
     assert corrected.time.at.isoformat() == "2026-11-23T11:56:30+00:00"

@@ -18,15 +18,15 @@ from tests.support.strategies import (
     song,
 )
 from worker.contract.codec import decode
-from worker.contract.events import EARLIEST_TIME, MAX_DURATION_MS, Event, Play, Preference, parse_moment
+from worker.contract.events import EARLIEST_TIME, MAX_DURATION_MS, Event, PlayEvent, PreferenceEvent, parse_moment
 from worker.errors import InvalidEventError, Reason
 
 UPPER = "01938A4E-ABCD-7000-8000-ABCDEF000001"
 
 
-def decoded_play(**changes: Any) -> Play:
+def decoded_play(**changes: Any) -> PlayEvent:
     decoded = event(play(**changes))
-    assert isinstance(decoded, Play)
+    assert isinstance(decoded, PlayEvent)
     return decoded
 
 
@@ -148,7 +148,7 @@ def test_two_spellings_of_a_username_are_one_user() -> None:
 
 def test_a_cleared_preference_differs_from_one_without_a_value() -> None:
     decoded = event(preference(value=None))
-    assert isinstance(decoded, Preference)
+    assert isinstance(decoded, PreferenceEvent)
     assert decoded.value is None
 
 

@@ -12,8 +12,8 @@ from tests.contract.test_golden import ACCEPTED, REFUSED
 from tests.contract.test_golden import payload as golden_payload
 from tests.support.strategies import CHEAP, event_id, favorite, payload, play, preference, song
 from worker.contract.events import MAX_DURATION_MS, MAX_SONG_TEXT, MAX_SOURCE, MAX_USER
-from worker.contract.fast_path import ordinary_play
-from worker.contract.wire import judge
+from worker.contract.fast_path import decode_common_play
+from worker.contract.wire import validate
 
 # What a field may hold, as it stands in the JSON text: good, bad, and what two parsers may see differently.
 NUMBERS = (
@@ -73,10 +73,10 @@ def unusual_plays(draw: st.DrawFn) -> bytes:
 
 
 def assert_read_alike(data: bytes) -> None:
-    read = ordinary_play(data)
+    read = decode_common_play(data)
     if read is not None:
         try:
-            assert read == judge(data.decode())
+            assert read == validate(data.decode())
         except (ValidationError, UnicodeDecodeError):
             pytest.fail(f"the contract refuses {data!r}")
 
@@ -123,9 +123,9 @@ def test_the_corpus_is_read_as_the_contract_reads_it(vector: dict[str, object]) 
     ],
 )
 def test_what_players_send_takes_the_short_cut(fields: dict[str, object]) -> None:
-    assert ordinary_play(payload(fields)) is not None
+    assert decode_common_play(payload(fields)) is not None
 
 
 @pytest.mark.parametrize("fields", [favorite(), preference(), play(context={"a": 1}), play(user="Zoë"), play(client=1)])
 def test_what_is_out_of_the_ordinary_is_left_to_the_contract(fields: dict[str, object]) -> None:
-    assert ordinary_play(payload(fields)) is None
+    assert decode_common_play(payload(fields)) is None

@@ -52,8 +52,8 @@ def instant(at: datetime) -> str:
 def normalised(event: Event) -> dict[str, Any]:
     fields = {name: value for name, value in asdict(event).items() if name != "sent_at"}
     fields |= {"type": event.type, "time": instant(event.time.at), "offset_minutes": event.time.offset_minutes}
-    if event.time.told_at is not None:
-        fields["told_at"] = instant(event.time.told_at)
+    if event.time.reported_at is not None:
+        fields["reported_at"] = instant(event.time.reported_at)
     if "song" in fields:
         song: SongRef = fields["song"]
         fields["song"] = {**asdict(song), "same_as": [canonical_title(song.artist), canonical_title(song.title)]}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.support.strategies import CHEAP, play
 from worker.contract.codec import encode
 from worker.contract.identity import canonical_title, canonical_user, derived_event_id, song_identity, typed_user
-from worker.contract.wire import judge
+from worker.contract.wire import validate
 
 AT = datetime(2021, 4, 22, 5, 40, 53, tzinfo=UTC)
 PARABOLA = derived_event_id("play", "ada", "tool\0parabola", AT)
@@ -103,4 +103,4 @@ def test_usernames_differ_by_case_and_by_compatibility_characters() -> None:
 def test_a_user_is_meant_by_what_the_contract_would_record(around: str, name: str) -> None:
     typed = f"{around}{name}{around[::-1]}"
 
-    assert typed_user(typed) == judge(encode(play(user=typed)).decode()).user
+    assert typed_user(typed) == validate(encode(play(user=typed)).decode()).user

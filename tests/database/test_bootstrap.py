@@ -11,7 +11,7 @@ from sqlalchemy import Engine, inspect, text
 
 from worker import db_init
 from worker.database.engine import open_engine, snapshot, transaction
-from worker.database.schema import Outcome, bring_up_schema, current_revision, newest_revision
+from worker.database.schema import BootstrapOutcome, bring_up_schema, current_revision, newest_revision
 from worker.errors import DatabaseMisusedError
 from worker.models import Base, User
 from worker.settings import load_settings
@@ -93,7 +93,7 @@ def test_the_schema_says_which_one_it_is(empty: Engine) -> None:
 def test_a_second_run_does_nothing_and_says_so(empty: Engine) -> None:
     bring_up_schema(empty)
     again = bring_up_schema(empty)
-    assert again.outcome is Outcome.UNCHANGED
+    assert again.outcome is BootstrapOutcome.UNCHANGED
     assert str(again) == f"nothing to do, schema {newest_revision()} is in place"
 
 
@@ -149,7 +149,7 @@ def test_f25_killed_midway_it_leaves_nothing_half_done(empty: Engine, monkeypatc
         bring_up_schema(empty)
     assert tables(empty) == set()
     monkeypatch.undo()
-    assert bring_up_schema(empty).outcome is Outcome.CREATED
+    assert bring_up_schema(empty).outcome is BootstrapOutcome.CREATED
 
 
 def test_f26_a_newer_schema_asks_for_a_newer_zik(empty: Engine) -> None:

@@ -28,7 +28,7 @@ from worker.operations.dead_letters import Desk, count_by_reason, find
 from worker.privacy.export import export
 from worker.stream.consumer import EventStream
 from worker.stream.keys import FIELD, STREAM
-from worker.stream.producer import Appender
+from worker.stream.producer import Producer
 
 HOUR: Final = timedelta(hours=1)
 BOOT: Final = datetime(1970, 1, 1, 0, 6, 50, tzinfo=UTC)
@@ -54,7 +54,7 @@ def drained(stream: EventStream, engine: Engine, **options: Any) -> dict[Outcome
 
 def played(engine: Engine) -> list[tuple[Any, ...]]:
     with snapshot(engine) as session:
-        rows = select(PlayHistory.played_at, PlayHistory.told_at).order_by(PlayHistory.played_at)
+        rows = select(PlayHistory.played_at, PlayHistory.reported_at).order_by(PlayHistory.played_at)
         return [tuple(row) for row in session.execute(rows)]
 
 
@@ -70,8 +70,8 @@ def test_a_row_keeps_both_times_and_its_day_is_the_corrected_one(
     assert played(engine) == [(CORRECTED, TOLD)]
     with snapshot(engine) as session:
         word = session.scalars(select(Favorite)).one()
-        assert (word.said_at, word.told_at) == (CORRECTED + timedelta(milliseconds=1), TOLD)
-        assert session.scalars(select(Preference)).one().told_at is None
+        assert (word.said_at, word.reported_at) == (CORRECTED + timedelta(milliseconds=1), TOLD)
+        assert session.scalars(select(Preference)).one().reported_at is None
         assert {day.year for day in session.scalars(select(StaleDay.day))} == {2026}
 
 
@@ -119,7 +119,7 @@ def test_the_newest_word_is_the_newest_by_the_corrected_time(
     drained(stream, engine, batch_size=batch_size)
     with snapshot(engine) as session:
         word = session.scalars(select(Favorite)).one()
-        assert (word.is_favorite, word.told_at) == (False, None)
+        assert (word.is_favorite, word.reported_at) == (False, None)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2_000])
@@ -191,7 +191,10 @@ def test_a_corrected_row_is_exported_at_its_corrected_time_and_keeps_its_id(
     before = oracle.actual(engine)
     lines = exported(engine)
     events = [json.loads(line) for line in lines[1:]]
-    assert [event.get("told_at") for event in events] == ["1970-01-01T00:03:20Z"] * 2 + [None, "1970-01-01T00:03:20Z"]
+    assert [event.get("reported_at") for event in events] == ["1970-01-01T00:03:20Z"] * 2 + [
+        None,
+        "1970-01-01T00:03:20Z",
+    ]
     assert not any("sent_at" in event for event in events)
     assert events[-1]["time"] == "2026-11-01T11:56:30Z"
     assert publish_lines(stream.append, iter(lines), now=NOW).bad == []
@@ -212,7 +215,7 @@ def test_a_player_that_has_lost_its_clock_is_recorded_when_it_played(
 ) -> None:
     """From the call to the row, by the two clocks of this test: the device's, and Redis' own."""
     event, sent = checked_event(lost(sent_at=...), now=BOOT)
-    sender = Sender(Appender.at(redis_url), counters=Counters(), durable=False, max_waiting=0, now=lambda: BOOT)
+    sender = Sender(Producer.at(redis_url), counters=Counters(), durable=False, max_waiting=0, now=lambda: BOOT)
     began = datetime.now(UTC)
     sender.send([sent])
     ended = datetime.now(UTC)
@@ -223,7 +226,7 @@ def test_a_player_that_has_lost_its_clock_is_recorded_when_it_played(
     age = timedelta(seconds=210)
     assert str(row.id) == event
     assert began - age - timedelta(milliseconds=1) <= row.played_at <= ended - age
-    assert row.told_at == TOLD
+    assert row.reported_at == TOLD
 
 
 def test_an_event_of_a_lost_clock_that_is_dropped_is_named() -> None:
@@ -242,7 +245,7 @@ def test_any_clocks_give_the_rows_that_the_model_gives(stream: EventStream, engi
     entry_ids = stream.append(payloads)
     Drain(stream, engine, "a", batch_size=batch_size).run()
     oracle.check(payloads, stream, engine, entry_ids=entry_ids)
-    assert sum(told_at is not None for _, told_at in played(engine)) > 20
+    assert sum(reported_at is not None for _, reported_at in played(engine)) > 20
 
 
 def _told_by_some_clock(number: int, chance: random.Random) -> Fields:

@@ -12,7 +12,7 @@ from tests.support.processes import count, eventually, full, plays, running_work
 from worker.celery.application import make_app
 from worker.celery.bootsteps import drain_if_full, ring
 from worker.database.engine import open_engine
-from worker.drain.relief import relieve
+from worker.drain.relief import drain_while_full
 from worker.errors import StreamFullError
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream
@@ -49,7 +49,7 @@ def test_a_new_worker_finds_a_full_redis_that_no_worker_has_ever_read(
     settings = load_settings(redis_url=redis_url, database_url=empty_postgres_url)
     engine = open_engine(settings.database_url)
     with full(valkey, maxmemory=filled(stream, valkey)):
-        assert relieve(settings, consumer="relief") == EVENTS
+        assert drain_while_full(settings, consumer="relief") == EVENTS
     assert count(engine, "play_history") == EVENTS
     assert stream.consumers() == []
     engine.dispose()
@@ -77,7 +77,7 @@ def test_a_bell_that_cannot_ring_for_another_reason_drains_nothing(
 
 def test_relief_leaves_a_redis_alone_that_has_room(stream: EventStream, redis_url: str, sqlite: Engine) -> None:
     stream.append(plays(3))
-    assert relieve(load_settings(redis_url=redis_url, database_url=url_of(sqlite)), consumer="relief") == 0
+    assert drain_while_full(load_settings(redis_url=redis_url, database_url=url_of(sqlite)), consumer="relief") == 0
     assert stream.books().waiting == 3
 
 
@@ -86,7 +86,7 @@ def test_relief_ends_where_the_events_are_not_what_fills_redis(
 ) -> None:
     stream.append(plays(3))
     with full(valkey):
-        assert relieve(load_settings(redis_url=redis_url, database_url=url_of(sqlite)), consumer="relief") == 3
+        assert drain_while_full(load_settings(redis_url=redis_url, database_url=url_of(sqlite)), consumer="relief") == 3
     assert stream.books().recorded == 3
 
 
@@ -96,13 +96,13 @@ def test_relief_without_a_database_gives_up_and_keeps_the_events(
     settings = load_settings(redis_url=redis_url, database_url="postgresql://zik:geheim@127.0.0.1:1/zik")
     stream.append(plays(3))
     with full(valkey):
-        assert relieve(settings, consumer="relief") == 0
+        assert drain_while_full(settings, consumer="relief") == 0
     assert (stream.books().waiting, stream.books().dead) == (3, 0)
 
 
 def test_relief_without_a_redis_gives_up() -> None:
     settings = load_settings(redis_url="redis://127.0.0.1:1/0", database_url="sqlite:///unused.db")
-    assert relieve(settings, consumer="relief") == 0
+    assert drain_while_full(settings, consumer="relief") == 0
 
 
 def test_a_worker_that_is_already_running_empties_a_redis_that_has_filled_up(

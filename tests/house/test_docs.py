@@ -15,7 +15,7 @@ from worker.contract.events import EVENT_TYPES
 from worker.errors import Reason
 from worker.failpoints import Point
 from worker.operations.metrics import Name
-from worker.settings import Settings
+from worker.settings import Settings, variable_of
 
 PAGES: Final = [ROOT / "README.md", ROOT / "MIGRATIONS.md", *sorted((ROOT / "docs").glob("*.md"))]
 DOCS: Final = "\n".join(page.read_text() for page in PAGES)
@@ -37,11 +37,11 @@ def test_each_command_is_in_the_docs(command: str) -> None:
     assert named, f"`{command}` is on no page"
 
 
-@pytest.mark.parametrize("setting", [name.upper() for name in Settings.model_fields])
+@pytest.mark.parametrize("setting", Settings.model_fields)
 def test_each_setting_has_its_row_in_the_readme_with_its_default(setting: str) -> None:
-    rows = re.findall(rf"^\| [^|]*`{setting}`[^|]* \|.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(rf"^\| [^|]*`{variable_of(setting)}`[^|]* \|.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert len(rows) == 1, setting
-    default = Settings.model_fields[setting.lower()].default
+    default = Settings.model_fields[setting].default
     if default not in {None, PydanticUndefined}:
         assert str(default).lower() in rows[0].lower()
 

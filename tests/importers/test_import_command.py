@@ -24,7 +24,7 @@ from worker.errors import StreamFullError
 from worker.importers.archive import open_exports
 from worker.importers.importer import Importer
 from worker.models import PlayHistory, Song, User
-from worker.stream.backpressure import Room
+from worker.stream.backpressure import Backpressure
 from worker.stream.consumer import EventStream
 
 GOOD = {"endTime": "2021-04-22 05:41", "artistName": "Shindy", "trackName": "Dreams", "msPlayed": 6408}
@@ -149,7 +149,7 @@ def test_a_full_redis_ends_the_import_and_says_how_far_it_came(
     zik: Zik, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "x").write_text(json.dumps(many_plays(3_000)))
-    monkeypatch.setattr(Room, "append", failing_at(3, StreamFullError("Redis is full"), Room.append))
+    monkeypatch.setattr(Backpressure, "append", failing_at(3, StreamFullError("Redis is full"), Backpressure.append))
 
     answer = zik("import", "--user", "ada", str(tmp_path / "x"))
 
@@ -161,7 +161,7 @@ def test_a_full_redis_ends_the_import_and_says_how_far_it_came(
 
 def test_ctrl_c_says_how_far_it_came(zik: Zik, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x").write_text(json.dumps(many_plays(3_000)))
-    monkeypatch.setattr(Room, "append", failing_at(2, KeyboardInterrupt(), Room.append))
+    monkeypatch.setattr(Backpressure, "append", failing_at(2, KeyboardInterrupt(), Backpressure.append))
 
     answer = zik("import", "--user", "ada", str(tmp_path / "x"))
 
@@ -173,7 +173,7 @@ def test_ctrl_c_says_how_far_it_came(zik: Zik, tmp_path: Path, monkeypatch: pyte
 def failing_at(turn: int, error: BaseException, append: Callable[..., Any]) -> Callable[..., Any]:
     turns = iter(range(1, 1_000))
 
-    def fails(self: Room, batch: list[bytes]) -> Any:
+    def fails(self: Backpressure, batch: list[bytes]) -> Any:
         if next(turns) == turn:
             raise error
         return append(self, batch)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from tests.support.strategies import event as event_of
 from tests.support.strategies import event_id, play
-from worker.contract.events import Play
+from worker.contract.events import PlayEvent
 from worker.database.engine import snapshot, transaction
 from worker.errors import RowRefusedError
 from worker.models import Base, DeadLetter, Favorite, PlayHistory, Preference, Song, StaleDay, User
@@ -240,7 +240,7 @@ def test_the_number_of_a_deleted_row_is_never_given_to_another(engine: Engine, e
 
 def test_a_song_made_by_hand_is_the_one_that_events_mean(engine: Engine) -> None:
     event = event_of(play(song={"title": "PARABOLA ", "artist": "tool", "album": "Lateralus"}))
-    assert isinstance(event, Play)
+    assert isinstance(event, PlayEvent)
     save(engine, Song.named("Tool", "Parabola", duration_ms=183_000))
     with snapshot(engine) as session:
         song = session.scalars(select(Song)).one()

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from tests.support.processes import count, litter, play, plays
 from worker.books import Books, Outcome
-from worker.contract.wire import Play
+from worker.contract.wire import WirePlay
 from worker.database.engine import transaction
 from worker.drain.drain import Drain
 from worker.errors import DatabaseUnavailableError, Reason, RowRefusedError
@@ -21,7 +21,7 @@ from worker.stream.consumer import EventStream
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
-class PlayOfTomorrow(Play):
+class PlayOfTomorrow(WirePlay):
     v: Annotated[int, Field(ge=1, le=2)] = 1
 
 

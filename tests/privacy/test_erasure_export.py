@@ -212,7 +212,7 @@ def test_what_a_wrong_clock_told_gives_way_to_what_the_user_told(drain: Drain) -
     drain.stream.append([filled(BARE[:-1] + b',"id":"' + event_id(8).encode() + b'"}')])
     drain.run()
     with transaction(drain.engine) as session:
-        session.execute(update(Preference).where(Preference.key == "k").values(told_at=NOW))
+        session.execute(update(Preference).where(Preference.key == "k").values(reported_at=NOW))
     told = lines(drain.engine, "Zoë")
     assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
 

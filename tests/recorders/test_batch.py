@@ -15,7 +15,7 @@ from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.models import Base, DeadLetter, Favorite, PlayHistory, Preference, Song, StaleDay, TimestampMixin, User
 from worker.recorders.batch import Recorded, record_batch
 from worker.recorders.dead_letters import Letter, bury
-from worker.recorders.known import Known, Memory
+from worker.recorders.known import BoundedCache, Known
 
 Entity = TypeVar("Entity", bound=Base)
 
@@ -160,9 +160,9 @@ def test_filling_one_gap_overwrites_nothing_else(engine: Engine, gap: str) -> No
 
 def test_metadata_fills_gaps_of_a_song_that_the_memory_knows(engine: Engine) -> None:
     known = Known()
-    known.learn(record(engine, play(), known=known))
-    known.learn(record(engine, play(song=song(album="Lateralus")), known=known))
-    known.learn(record(engine, play(song=song(ids={"isrc": "US1"})), known=known))
+    known.remember(record(engine, play(), known=known))
+    known.remember(record(engine, play(song=song(album="Lateralus")), known=known))
+    known.remember(record(engine, play(song=song(ids={"isrc": "US1"})), known=known))
     (row,) = rows(engine, Song)
     assert (row.album, row.attributes) == ("Lateralus", {"isrc": "US1"})
 
@@ -278,8 +278,8 @@ def test_the_database_itself_refuses_an_older_word(engine: Engine, monkeypatch: 
     record(engine, favorite(time=minute(5)), preference(time=minute(5), value="calm"))
     # Another worker may write between the look at what is in force and the upsert: as if nothing had been there yet.
     nothing = type("Blind", (), {"run": staticmethod(lambda *_: [])})
-    monkeypatch.setattr("worker.recorders.favorites._IN_FORCE", nothing)
-    monkeypatch.setattr("worker.recorders.preferences._IN_FORCE", nothing)
+    monkeypatch.setattr("worker.recorders.favorites._CURRENT", nothing)
+    monkeypatch.setattr("worker.recorders.preferences._CURRENT", nothing)
     record(engine, favorite(time=minute(4), favorite=False), preference(time=minute(4), value="wild"))
     assert rows(engine, Favorite)[0].is_favorite
     assert rows(engine, Preference)[0].value == "calm"
@@ -317,7 +317,7 @@ def test_a_batch_that_is_rolled_back_teaches_nothing(engine: Engine) -> None:
 
 def test_what_the_memory_knows_is_not_told_again(engine: Engine) -> None:
     known = Known()
-    known.learn(record(engine, play(), known=known))
+    known.remember(record(engine, play(), known=known))
     again = record(engine, play(time="2021-05-01T00:00:00Z"), known=known)
     assert (again.users, again.songs) == ({}, {})
     assert count(engine, PlayHistory) == 2
@@ -326,7 +326,7 @@ def test_what_the_memory_knows_is_not_told_again(engine: Engine) -> None:
 @pytest.mark.parametrize("entity", [User, Song])
 def test_a_row_deleted_behind_the_memory_refuses_the_batch_until_it_forgets(engine: Engine, entity: type[Base]) -> None:
     known = Known()
-    known.learn(record(engine, play(), known=known))
+    known.remember(record(engine, play(), known=known))
     with transaction(engine) as session:
         session.execute(delete(entity))
     with pytest.raises(RowRefusedError):
@@ -335,23 +335,23 @@ def test_a_row_deleted_behind_the_memory_refuses_the_batch_until_it_forgets(engi
     assert outcomes(engine, play(), known=known) == [RECORDED]
 
 
-# --- Memory -------------------------------------------------------------------------------------
+# --- BoundedCache -------------------------------------------------------------------------------------
 
 
 def test_a_memory_knows_only_what_it_was_told() -> None:
-    memory = Memory[str, int]()
+    memory = BoundedCache[str, int]()
     assert memory.get("ada") is None
-    memory.learn({"ada": 1})
+    memory.remember({"ada": 1})
     assert memory.get("ada") == 1
     memory.forget()
     assert memory.get("ada") is None
 
 
 def test_a_memory_over_its_bound_keeps_the_newer_half() -> None:
-    memory = Memory[int, int](most=10)
-    memory.learn({number: number for number in range(10)})
+    memory = BoundedCache[int, int](most=10)
+    memory.remember({number: number for number in range(10)})
     assert memory.get(0) == 0
-    memory.learn({10: 10})
+    memory.remember({10: 10})
     assert [number for number in range(11) if memory.get(number) is not None] == [6, 7, 8, 9, 10]
 
 
@@ -476,7 +476,7 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(engine: Engine) -
 
 def test_a_refused_batch_does_not_show_what_was_listened_to(engine: Engine) -> None:
     known = Known()
-    known.learn(record(engine, play(user=CANARY), known=known))
+    known.remember(record(engine, play(user=CANARY), known=known))
     with transaction(engine) as session:
         session.execute(delete(User))
     with pytest.raises(RowRefusedError) as caught:

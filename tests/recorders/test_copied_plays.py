@@ -15,7 +15,7 @@ from worker.errors import RowRefusedError
 from worker.models import PlayHistory, Song, StaleDay
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.recorders.plays import Expectation
+from worker.recorders.plays import CopyPolicy
 
 RECORDED, DUPLICATE = Outcome.RECORDED, Outcome.DUPLICATE
 
@@ -23,7 +23,7 @@ RECORDED, DUPLICATE = Outcome.RECORDED, Outcome.DUPLICATE
 def outcomes(engine: Engine, *events: Fields, known: Known) -> list[Outcome]:
     with transaction(engine) as session:
         recorded = record_batch(session.connection(), accepted(*events), known=known)
-    known.learn(recorded)
+    known.remember(recorded)
     return [recorded.outcomes[f"{number}-0"] for number in range(1, len(events) + 1)]
 
 
@@ -78,9 +78,9 @@ def test_after_a_duplicate_the_next_batches_are_written_with_care_and_later_ones
 
 
 def test_an_expectation_lasts_until_it_is_disappointed() -> None:
-    expectation = Expectation()
+    expectation = CopyPolicy()
     assert all(expectation.only_new() for _ in range(100))
-    expectation.disappoint()
+    expectation.saw_duplicate()
     assert not expectation.only_new()
 
 

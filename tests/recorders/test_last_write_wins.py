@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 
 from tests.support.strategies import CHEAP
 from worker.books import Outcome
-from worker.recorders.last_write_wins import Rank, Word, judge, one_row_a_key
+from worker.recorders.last_write_wins import Claim, Rank, one_row_per_key, resolve
 
 NOON = datetime(2021, 4, 22, 12, tzinfo=UTC)
 
 
-def word(entry: str, *, minute: int, event_id: str = "0", key: str = "mood", said: object = True) -> Word:
+def claim(entry: str, *, minute: int, event_id: str = "0", key: str = "mood", said: object = True) -> Claim:
     rank = Rank(NOON + timedelta(minutes=minute), event_id)
-    return Word(entry, key, rank, said, {"key": key, "entry": entry})
+    return Claim(entry, key, rank, said, {"key": key, "entry": entry})
 
 
-words = st.lists(
+claims = st.lists(
     st.builds(
-        word,
+        claim,
         st.uuids().map(str),
         minute=st.integers(0, 3),
         event_id=st.sampled_from("ab"),
@@ -38,67 +38,69 @@ def entries(rows: Sequence[dict[str, object]]) -> list[object]:
 
 
 def test_the_newest_word_is_written_whatever_the_order() -> None:
-    said = [word("1-0", minute=1), word("2-0", minute=3), word("3-0", minute=2)]
+    said = [claim("1-0", minute=1), claim("2-0", minute=3), claim("3-0", minute=2)]
     for order in permutations(said):
-        assert entries(judge(order, in_force={}).winners) == ["2-0"]
+        assert entries(resolve(order, current={}).winners) == ["2-0"]
 
 
 def test_words_of_one_moment_are_ordered_by_event_id() -> None:
-    said = [word("1-0", minute=1, event_id="b"), word("2-0", minute=1, event_id="a")]
-    assert entries(judge(said, in_force={}).winners) == ["1-0"]
+    said = [claim("1-0", minute=1, event_id="b"), claim("2-0", minute=1, event_id="a")]
+    assert entries(resolve(said, current={}).winners) == ["1-0"]
 
 
 def test_a_word_older_than_the_one_in_force_is_a_duplicate() -> None:
-    verdict = judge([word("1-0", minute=1)], in_force={"mood": Rank(NOON + timedelta(minutes=2), "0")})
-    assert verdict.winners == []
-    assert verdict.outcomes == {"1-0": Outcome.DUPLICATE}
+    resolution = resolve([claim("1-0", minute=1)], current={"mood": Rank(NOON + timedelta(minutes=2), "0")})
+    assert resolution.winners == []
+    assert resolution.outcomes == {"1-0": Outcome.DUPLICATE}
 
 
 def test_the_word_in_force_told_again_is_a_duplicate() -> None:
-    verdict = judge([word("1-0", minute=1)], in_force={"mood": Rank(NOON + timedelta(minutes=1), "0")})
-    assert verdict.winners == []
-    assert verdict.outcomes == {"1-0": Outcome.DUPLICATE}
+    resolution = resolve([claim("1-0", minute=1)], current={"mood": Rank(NOON + timedelta(minutes=1), "0")})
+    assert resolution.winners == []
+    assert resolution.outcomes == {"1-0": Outcome.DUPLICATE}
 
 
 def test_a_word_newer_than_the_one_in_force_is_recorded() -> None:
-    verdict = judge([word("1-0", minute=1, event_id="b")], in_force={"mood": Rank(NOON + timedelta(minutes=1), "a")})
-    assert entries(verdict.winners) == ["1-0"]
-    assert verdict.outcomes == {"1-0": Outcome.RECORDED}
+    resolution = resolve(
+        [claim("1-0", minute=1, event_id="b")], current={"mood": Rank(NOON + timedelta(minutes=1), "a")}
+    )
+    assert entries(resolution.winners) == ["1-0"]
+    assert resolution.outcomes == {"1-0": Outcome.RECORDED}
 
 
 def test_one_event_twice_in_a_batch_is_recorded_once() -> None:
-    verdict = judge([word("1-0", minute=1), word("2-0", minute=1)], in_force={})
-    assert Counter(verdict.outcomes.values()) == {Outcome.RECORDED: 1, Outcome.DUPLICATE: 1}
+    resolution = resolve([claim("1-0", minute=1), claim("2-0", minute=1)], current={})
+    assert Counter(resolution.outcomes.values()) == {Outcome.RECORDED: 1, Outcome.DUPLICATE: 1}
 
 
 def test_words_on_different_things_do_not_meet() -> None:
-    verdict = judge([word("1-0", minute=1), word("2-0", minute=2, key="timezone")], in_force={})
-    assert sorted(verdict.outcomes.values()) == [Outcome.RECORDED, Outcome.RECORDED]
-    assert sorted(map(str, entries(verdict.winners))) == ["1-0", "2-0"]
+    resolution = resolve([claim("1-0", minute=1), claim("2-0", minute=2, key="timezone")], current={})
+    assert sorted(resolution.outcomes.values()) == [Outcome.RECORDED, Outcome.RECORDED]
+    assert sorted(map(str, entries(resolution.winners))) == ["1-0", "2-0"]
 
 
 @CHEAP
-@given(said=words, seed=st.integers())
-def test_the_verdict_does_not_depend_on_the_order_of_arrival(said: list[Word], seed: int) -> None:
+@given(said=claims, seed=st.integers())
+def test_the_verdict_does_not_depend_on_the_order_of_arrival(said: list[Claim], seed: int) -> None:
     shuffled = said.copy()
     random.Random(seed).shuffle(shuffled)
-    one, other = judge(said, in_force={}), judge(shuffled, in_force={})
+    one, other = resolve(said, current={}), resolve(shuffled, current={})
     assert Counter(one.outcomes.values()) == Counter(other.outcomes.values())
-    ranks = {word.entry_id: (word.rank, word.said) for word in said}
+    ranks = {claim.entry_id: (claim.rank, claim.said) for claim in said}
     assert sorted(ranks[str(entry)] for entry in entries(one.winners)) == sorted(
         ranks[str(entry)] for entry in entries(other.winners)
     )
 
 
 @CHEAP
-@given(said=words)
-def test_every_word_has_an_outcome_and_every_key_one_winner(said: list[Word]) -> None:
-    verdict = judge(said, in_force={})
-    assert verdict.outcomes.keys() == {word.entry_id for word in said}
-    assert sorted(str(row["key"]) for row in verdict.winners) == sorted({str(word.key) for word in said})
+@given(said=claims)
+def test_every_word_has_an_outcome_and_every_key_one_winner(said: list[Claim]) -> None:
+    resolution = resolve(said, current={})
+    assert resolution.outcomes.keys() == {claim.entry_id for claim in said}
+    assert sorted(str(row["key"]) for row in resolution.winners) == sorted({str(claim.key) for claim in said})
 
 
 @pytest.mark.parametrize("keys", [[], ["mood"], ["mood", "timezone", "mood"]])
 def test_what_is_in_force_is_asked_once_a_key(keys: list[str]) -> None:
-    said = [word(f"{number}-0", minute=number, key=key) for number, key in enumerate(keys)]
-    assert sorted(row["key"] for row in one_row_a_key(said)) == sorted(set(keys))
+    said = [claim(f"{number}-0", minute=number, key=key) for number, key in enumerate(keys)]
+    assert sorted(row["key"] for row in one_row_per_key(said)) == sorted(set(keys))

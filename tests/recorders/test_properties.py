@@ -27,7 +27,7 @@ from tests.support.strategies import (
 )
 from worker import models
 from worker.books import Outcome
-from worker.contract.events import Accepted, Event, Favorite, Play, Preference
+from worker.contract.events import Accepted, Event, FavoriteEvent, PlayEvent, PreferenceEvent
 from worker.contract.identity import canonical_title
 from worker.models import Base, PlayHistory, Song, User
 from worker.recorders.batch import record_batch
@@ -53,7 +53,7 @@ def drawn_batch(data: st.DataObject, kind: str) -> list[Accepted]:
 
 def record(connection: Connection, batch: Sequence[Accepted], known: Known) -> dict[str, Outcome]:
     recorded = record_batch(connection, batch, known=known)
-    known.learn(recorded)
+    known.remember(recorded)
     return recorded.outcomes
 
 
@@ -115,7 +115,7 @@ def test_splitting_a_batch_anywhere_gives_the_same_rows(engine: Engine, kind: st
 # --- The oracle ---------------------------------------------------------------------------------
 
 
-def song_of(told: Play | Favorite) -> tuple[str, str]:
+def song_of(told: PlayEvent | FavoriteEvent) -> tuple[str, str]:
     return canonical_title(told.song.artist), canonical_title(told.song.title)
 
 
@@ -124,14 +124,14 @@ def expected(told: Sequence[Event]) -> dict[str, set[Any]]:
     newest_first = sorted(told, key=lambda said: (said.time.at, said.id), reverse=True)
     words: dict[Any, Any] = {}
     for said in newest_first:
-        if isinstance(said, Favorite):
+        if isinstance(said, FavoriteEvent):
             words.setdefault((said.user, song_of(said)), said.favorite)
-        if isinstance(said, Preference):
+        if isinstance(said, PreferenceEvent):
             words.setdefault((said.user, said.key), str(said.value))
     return {
         "users": {said.user for said in told},
-        "songs": {song_of(said) for said in told if not isinstance(said, Preference)},
-        "plays": {(said.user, said.time.at, song_of(said)) for said in told if isinstance(said, Play)},
+        "songs": {song_of(said) for said in told if not isinstance(said, PreferenceEvent)},
+        "plays": {(said.user, said.time.at, song_of(said)) for said in told if isinstance(said, PlayEvent)},
         "words": set(words.items()),
     }
 

@@ -12,14 +12,14 @@ from tests.support import rollup_rows as rows
 from tests.support.processes import url_of
 from tests.support.rollup_rows import RULE
 from tests.support.strategies import accepted, event_id, play, song
-from worker.database.engine import open_engine, patient, snapshot, transaction
+from worker.database.engine import open_engine, snapshot, transaction, without_statement_timeout
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics.charts import top
 from worker.statistics.periods import Period, span
-from worker.statistics.questions.backlog import Unswept
+from worker.statistics.questions.backlog import Backlog
 from worker.statistics.questions.discoveries import discoveries
-from worker.statistics.questions.sources import OfEveryone, OfUser
+from worker.statistics.questions.sources import GlobalListening, UserListening
 from worker.statistics.questions.top import Subject, ranking
 from worker.statistics.questions.totals import Totals, totals
 from worker.statistics.rollups.sweep import refresh
@@ -60,10 +60,10 @@ def test_plays_are_checked_by_key_however_few_songs_there_were_at_first(alone: E
     def record(number: int) -> None:
         event = play(id=event_id(number), song=song(title=f"song {number}"))
         with transaction(alone) as session:
-            known.learn(record_batch(session.connection(), accepted(event), known=known))
+            known.remember(record_batch(session.connection(), accepted(event), known=known))
 
     record(0)
-    with transaction(patient(alone)) as session:
+    with transaction(without_statement_timeout(alone)) as session:
         # As autovacuum does: now the server knows how small they are.
         session.execute(text("ANALYZE app_users, songs"))
     before = rows_read_in_turn(alone, "app_users", "songs")
@@ -90,7 +90,7 @@ _HISTORY = [
     "INSERT INTO stale_histories (user_id, mark) SELECT id, gen_random_uuid() FROM app_users",
 ]
 EVER = span(Period.ALL, date(2021, 1, 1))
-QUESTIONS: dict[str, Callable[[OfUser], object]] = {
+QUESTIONS: dict[str, Callable[[UserListening], object]] = {
     "top songs": lambda user: top(user, Subject.SONG, EVER, most=10),
     "discoveries": lambda user: discoveries(user, EVER, most=10),
     "totals": lambda user: totals(user, EVER),
@@ -100,7 +100,7 @@ QUESTIONS: dict[str, Callable[[OfUser], object]] = {
 @pytest.fixture
 def history(alone: Engine) -> Engine:
     """40,000 plays of 10,000 songs by four users on 400 days, all swept, and known to the planner."""
-    with transaction(patient(alone)) as session:
+    with transaction(without_statement_timeout(alone)) as session:
         for statement in _HISTORY:
             session.execute(text(statement))
     refresh(alone, RULE)
@@ -112,7 +112,7 @@ def history(alone: Engine) -> Engine:
 def ask(engine: Engine, question: str) -> object:
     with snapshot(engine) as session:
         user_id = session.scalar(text("SELECT min(id) FROM app_users"))
-        return QUESTIONS[question](OfUser(session.connection(), user_id, RULE))
+        return QUESTIONS[question](UserListening(session.connection(), user_id, RULE))
 
 
 @pytest.mark.parametrize("question", ["top songs", "discoveries"])
@@ -166,9 +166,9 @@ def scattered(sqlite: Engine) -> Engine:
 
 
 OF_SCATTERED: dict[str, Callable[[Connection], object]] = {
-    "totals of the user": lambda connection: totals(OfUser(connection, 1, RULE), EVER),
-    "totals of everyone": lambda connection: totals(OfEveryone(connection, RULE), EVER),
-    "artists of everyone": lambda connection: ranking(OfEveryone(connection, RULE), Subject.ARTIST, EVER, most=10),
+    "totals of the user": lambda connection: totals(UserListening(connection, 1, RULE), EVER),
+    "totals of everyone": lambda connection: totals(GlobalListening(connection, RULE), EVER),
+    "artists of everyone": lambda connection: ranking(GlobalListening(connection, RULE), Subject.ARTIST, EVER, most=10),
 }
 
 
@@ -192,7 +192,7 @@ def test_sqlite_looks_up_the_plays_of_the_days_that_wait_too(scattered: Engine, 
 
 def total_of_everyone(engine: Engine) -> Totals:
     with snapshot(engine) as session:
-        return totals(OfEveryone(session.connection(), RULE), EVER)
+        return totals(GlobalListening(session.connection(), RULE), EVER)
 
 
 _MARK_DAYS = "INSERT INTO stale_days (user_id, day, mark) SELECT {}, date '2021-01-01' + n, gen_random_uuid() FROM {}"
@@ -226,7 +226,7 @@ def test_the_days_of_a_song_that_wait_are_found_by_its_plays(after_a_backlog: En
         session.execute(text(_MARK_SONGS), {"songs": 1})
     read = rows_read_in_turn(after_a_backlog, "play_history")
     with snapshot(after_a_backlog) as session:
-        assert Unswept.of(session.connection(), date.min, date.max, RULE)
+        assert Backlog.of(session.connection(), date.min, date.max, RULE)
     assert rows_read_in_turn(after_a_backlog, "play_history") == read
 
 

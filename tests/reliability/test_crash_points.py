@@ -13,7 +13,7 @@ from tests.support.load import Load
 from tests.support.processes import Process, count, eventually, play, plays, running, running_worker, url_of
 from tests.support.rollup_rows import assert_exact
 from worker.database.engine import open_engine
-from worker.database.schema import Outcome, bring_up_schema
+from worker.database.schema import BootstrapOutcome, bring_up_schema
 from worker.drain.drain import Drain
 from worker.failpoints import POISON, Point
 from worker.models import Base
@@ -195,7 +195,7 @@ def test_f25_a_bootstrap_killed_midway_leaves_no_half_schema(
         assert process.wait() == -SIGKILL, process.log
     engine = open_engine(load_settings(database_url=url).database_url)
     assert inspect(engine).get_table_names() == []
-    assert bring_up_schema(engine).outcome is Outcome.CREATED
+    assert bring_up_schema(engine).outcome is BootstrapOutcome.CREATED
     assert set(Base.metadata.tables) <= set(inspect(engine).get_table_names())
     engine.dispose()
 

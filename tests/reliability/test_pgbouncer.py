@@ -17,7 +17,7 @@ from tests.support.load import Load
 from tests.support.processes import eventually, running_worker, url_of
 from tests.support.servers import own_postgres
 from worker.database.engine import open_engine, transaction
-from worker.database.schema import Outcome, bring_up_schema
+from worker.database.schema import BootstrapOutcome, bring_up_schema
 from worker.drain.drain import Drain
 from worker.errors import DatabaseUnavailableError
 from worker.local.valkey import free_port
@@ -73,7 +73,7 @@ def _answers(engine: Engine) -> bool:
 def test_f36_the_schema_is_brought_up_once_by_many_at_once(pooled: Engine) -> None:
     with ThreadPoolExecutor(4) as pool:
         outcomes = [made.outcome for made in pool.map(lambda _: bring_up_schema(pooled), range(4))]
-    assert sorted(outcomes) == [Outcome.CREATED, *[Outcome.UNCHANGED] * 3]
+    assert sorted(outcomes) == [BootstrapOutcome.CREATED, *[BootstrapOutcome.UNCHANGED] * 3]
 
 
 def test_f36_drains_that_share_server_connections_record_everything_once(pooled: Engine, redis_url: str) -> None:

@@ -24,7 +24,7 @@ from tests.support.servers import Valkey, own_valkey
 from tests.support.strategies import events, payload
 from worker.database.engine import transaction
 from worker.drain.drain import Drain, Tally
-from worker.drain.poison import Turn
+from worker.drain.poison import WorkItem
 from worker.errors import DatabaseUnavailableError
 from worker.models import Base
 from worker.stream.consumer import EventStream
@@ -141,7 +141,7 @@ class Crash(RuleBasedStateMachine):
         consumer = data.draw(st.sampled_from(sorted(self.asleep)))
         batch = self.asleep.pop(consumer)
         pending = {row["message_id"].decode() for row in self.valkey.xpending_range(STREAM, GROUP, "-", "+", 10_000)}
-        self.drain(consumer)._finish(Turn(batch), Tally())
+        self.drain(consumer)._finish(WorkItem(batch), Tally())
         ids = [entry.id for entry in batch.entries]
         self.is_committed(ids)
         for entry_id in pending.intersection(ids):

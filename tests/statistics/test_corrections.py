@@ -352,9 +352,9 @@ def test_verify_names_what_is_wrong_and_recompute_mends_it(computed: Engine, dam
     assert verify(computed, RULE).exact
     with transaction(computed) as session:
         damage(session)
-    verdict = verify(computed, RULE)
-    assert not verdict.exact
-    assert all(difference.where and difference.wanted != difference.found for difference in verdict.differences)
+    comparison = verify(computed, RULE)
+    assert not comparison.exact
+    assert all(difference.where and difference.wanted != difference.found for difference in comparison.differences)
     with transaction(computed) as session:
         mark_all(session.connection())
     refresh(computed, RULE)

@@ -23,7 +23,7 @@ from worker.statistics.periods import Period, Span, span
 from worker.statistics.questions.days import days
 from worker.statistics.questions.discoveries import count_discoveries, discoveries
 from worker.statistics.questions.listener import UnknownUserError, listener
-from worker.statistics.questions.sources import Listening, OfEveryone, OfUser
+from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.streaks import streaks
 from worker.statistics.questions.top import Place, Subject
 from worker.statistics.questions.top import ranking as ranked_places
@@ -128,11 +128,15 @@ def stored(engine: Engine, history: History, whose: Whose) -> Iterator[Listening
         compute_days(connection, claim(connection, swept), ListenRule())
         # A user without any event has no number, and no plays under any.
         user_id = connection.scalar(select(User.id).where(User.username == whose.user)) or -1
-        yield OfUser(connection, user_id, ListenRule()) if whose.user else OfEveryone(connection, ListenRule())
+        yield (
+            UserListening(connection, user_id, ListenRule())
+            if whose.user
+            else GlobalListening(connection, ListenRule())
+        )
 
 
-def of_one(listening: Listening) -> OfUser:
-    assert isinstance(listening, OfUser)
+def of_one(listening: Listening) -> UserListening:
+    assert isinstance(listening, UserListening)
     return listening
 
 
@@ -270,18 +274,18 @@ def _record(engine: Engine, *events: dict[str, Any]) -> None:
     refresh(engine, ListenRule())
 
 
-def of_ada(connection: Connection) -> OfUser:
-    return OfUser(connection, listener(connection, "ada").id, ListenRule())
+def of_ada(connection: Connection) -> UserListening:
+    return UserListening(connection, listener(connection, "ada").id, ListenRule())
 
 
 def test_top_for_everyone_is_the_chart_and_for_a_user_the_days(engine: Engine) -> None:
     _record(engine, play(), play(user="bob"), play(user="bob", time="2021-04-22T06:00:00Z"))
     with snapshot(engine) as session:
-        undrawn = top(OfEveryone(session.connection(), ListenRule()), Subject.SONG, ALL, most=5)
+        undrawn = top(GlobalListening(session.connection(), ListenRule()), Subject.SONG, ALL, most=5)
     refresh_charts(engine, today=NOW.date(), closed=True)
     with snapshot(engine) as session:
         connection = session.connection()
-        everyone = top(OfEveryone(connection, ListenRule()), Subject.SONG, ALL, most=5)
+        everyone = top(GlobalListening(connection, ListenRule()), Subject.SONG, ALL, most=5)
         ada = top(of_ada(connection), Subject.SONG, ALL, most=5)
     assert undrawn == []
     assert everyone == [Place(1, "Tool", "Parabola", 3, 3, 0, 2)]
@@ -302,7 +306,7 @@ def test_a_year_of_weeks_ends_where_iso_8601_says(engine: Engine) -> None:
     _record(engine, play(time="2021-01-03T23:59:59+01:00"), play(time="2021-01-04T00:00:00+01:00"))
     week = span(Period.WEEK, date(2020, 12, 31))
     with snapshot(engine) as session:
-        found = totals(OfEveryone(session.connection(), ListenRule()), week)
+        found = totals(GlobalListening(session.connection(), ListenRule()), week)
     assert (found.plays, found.last_day) == (1, date(2021, 1, 3))
 
 

@@ -21,7 +21,7 @@ from worker.statistics.periods import Period, Span, span
 from worker.statistics.questions.days import days
 from worker.statistics.questions.discoveries import count_discoveries
 from worker.statistics.questions.listener import listener
-from worker.statistics.questions.sources import Listening, OfEveryone, OfUser
+from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.streaks import streaks
 from worker.statistics.questions.top import Place, Subject, ranking
 from worker.statistics.questions.totals import totals
@@ -81,7 +81,7 @@ def _record_batch(engine: Engine, lines: Sequence[tuple[str, bytes]], known: Kno
     entries = [Accepted(f"{name}-{number}", line, decode(line, now=now)) for number, (name, line) in enumerate(lines)]
     with transaction(engine) as session:
         recorded = record_batch(session.connection(), entries, known=known)
-    known.learn(recorded)
+    known.remember(recorded)
 
 
 @pytest.mark.parametrize("swept", [True, False])
@@ -95,9 +95,9 @@ def test_the_statistics_of_real_histories_are_those_of_the_raw_files(
     with snapshot(engine) as session:
         connection = session.connection()
         for wanted in SPANS:
-            _check(OfEveryone(connection, ListenRule()), wanted, plain.of(None, wanted))
+            _check(GlobalListening(connection, ListenRule()), wanted, plain.of(None, wanted))
         for username in USERS:
-            listening = OfUser(connection, listener(connection, username).id, ListenRule())
+            listening = UserListening(connection, listener(connection, username).id, ListenRule())
             for wanted in SPANS:
                 _check(listening, wanted, plain.of(username, wanted))
             _check_whole(listening, plain.of(username))
@@ -125,7 +125,7 @@ def _check_places(places: Sequence[Place], expected: dict[Name, tuple[int, int, 
         assert (place.plays, place.listens, place.ms_played, place.listeners) == expected[name]
 
 
-def _check_whole(listening: OfUser, plain: Plain) -> None:
+def _check_whole(listening: UserListening, plain: Plain) -> None:
     by_day = plain.grouped(lambda play: play.day)
     found = {day.day: (day.plays, day.listens, day.ms_played) for day in days(listening, *ALL[1:])}
     assert found == by_day

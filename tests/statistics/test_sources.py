@@ -15,9 +15,9 @@ from worker.database.engine import snapshot, transaction
 from worker.models import ListeningHour, PlayHistory, Song, StaleDay, StaleHistory, User
 from worker.statistics import local_time
 from worker.statistics.questions import backlog as unswept
-from worker.statistics.questions.backlog import Unswept
+from worker.statistics.questions.backlog import Backlog
 from worker.statistics.questions.days import days
-from worker.statistics.questions.sources import OfEveryone, OfUser
+from worker.statistics.questions.sources import GlobalListening, UserListening
 from worker.statistics.rollups.marks import mark_all
 from worker.statistics.rollups.pending import waiting_days
 from worker.statistics.rollups.sweep import refresh
@@ -134,7 +134,7 @@ def test_what_a_song_is_filed_under_makes_no_day_wait(settled: Engine) -> None:
         session.execute(update(Song).values(artist_identity=uuid4()))
     with snapshot(settled) as session:
         assert session.scalars(select(StaleHistory.charts_only)).all() == [True] * 2
-        assert Unswept.of(session.connection(), *EVER, RULE) is None
+        assert Backlog.of(session.connection(), *EVER, RULE) is None
     assert waiting(settled, "ada") == []
 
 
@@ -145,7 +145,7 @@ def test_a_day_without_plays_that_waits_is_empty(settled: Engine) -> None:
         session.execute(insert(ListeningHour).values(wrong))
         session.execute(insert(StaleDay).values(user_id=ada, day=date(2021, 7, 1), mark=uuid4()))
     with snapshot(settled) as session:
-        for listening in (OfUser(session.connection(), ada, RULE), OfEveryone(session.connection(), RULE)):
+        for listening in (UserListening(session.connection(), ada, RULE), GlobalListening(session.connection(), RULE)):
             assert days(listening, date(2021, 7, 1), date(2021, 7, 1)) == []
 
 

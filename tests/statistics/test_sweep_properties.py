@@ -134,7 +134,7 @@ def take(engine: Engine, kind: str, what: Any, rule: ListenRule) -> None:
             refresh(engine, rule, budget_s=0, days_at_once=1)
         case "die while refreshing":
             with pytest.MonkeyPatch.context() as patch, suppress(Killed):
-                patch.setattr(rollups, "pass_by", dies)
+                patch.setattr(rollups, "hit", dies)
                 refresh(engine, rule, days_at_once=2)
         case "draw charts":
             refresh_charts(engine, today=TODAY, closed=what)
@@ -169,8 +169,8 @@ def test_rollups_equal_a_recount_after_anything(engine: Engine, steps: list[Step
     assert_exact(engine, rule)
     assert_filed(engine)
     refresh_charts(engine, today=TODAY, closed=True)
-    verdict = verify(engine, rule)
-    assert (verdict.waiting, verdict.differences) == (0, [])
+    comparison = verify(engine, rule)
+    assert (comparison.waiting, comparison.differences) == (0, [])
     for period in Period:
         charted = span(period, TODAY)
         with transaction(engine) as session:

@@ -237,8 +237,8 @@ def test_a_day_that_is_computed_while_its_chart_is_drawn_stays_marked(
     monkeypatch.setattr(charts, "ranking", ranked_too_early)
     refresh_charts(postgres, today=TODAY, closed=True)
     refresh_charts(postgres, today=TODAY, closed=True)
-    verdict = verify(postgres, RULE)
-    assert (verdict.waiting, verdict.differences) == (0, [])
+    comparison = verify(postgres, RULE)
+    assert (comparison.waiting, comparison.differences) == (0, [])
 
 
 def some_plays(writer: int, batch: int) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ from tests.support.proxy import Proxy
 from worker.errors import StreamFullError, StreamMisusedError
 from worker.stream import producer as module
 from worker.stream.keys import FIELD, STREAM
-from worker.stream.producer import Appender
+from worker.stream.producer import Producer
 
 
 def entries(valkey: "redis.Redis") -> list[tuple[str, bytes]]:
@@ -19,41 +19,41 @@ def entries(valkey: "redis.Redis") -> list[tuple[str, bytes]]:
 def test_events_are_added_in_order_and_as_they_are(redis_url: str, valkey: "redis.Redis") -> None:
     # Line ends and lengths of the protocol's own must not matter within a payload.
     payloads = [*plays(300), b"", b"\r\n$3\r\n", "ü".encode(), b"x" * 16_384]
-    appender = Appender.at(redis_url)
-    done = appender.append(payloads, counted=True)
+    producer = Producer.at(redis_url)
+    done = producer.append(payloads, counted=True)
     assert entries(valkey) == list(zip(done.entry_ids, payloads, strict=True))
-    assert done.waiting == appender.waiting() == len(payloads)
-    appender.close()
+    assert done.waiting == producer.waiting() == len(payloads)
+    producer.close()
 
 
 def test_who_does_not_ask_is_not_told_how_many_wait(redis_url: str) -> None:
-    appender = Appender.at(redis_url)
-    assert appender.append([play()]).waiting is None
-    assert appender.append([]) == ([], None)
-    appender.close()
+    producer = Producer.at(redis_url)
+    assert producer.append([play()]).waiting is None
+    assert producer.append([]) == ([], None)
+    producer.close()
 
 
 def test_an_error_among_the_replies_spoils_none_of_the_next_ones(redis_url: str, valkey: "redis.Redis") -> None:
-    appender = Appender.at(redis_url)
+    producer = Producer.at(redis_url)
     valkey.set(STREAM, "something else")
     with pytest.raises(StreamMisusedError, match="move it away"):
-        appender.append(plays(3), counted=True)
+        producer.append(plays(3), counted=True)
     valkey.delete(STREAM)
-    done = appender.append(plays(2), counted=True)
+    done = producer.append(plays(2), counted=True)
     assert [entry_id for entry_id, _ in entries(valkey)] == done.entry_ids
-    appender.close()
+    producer.close()
 
 
 def test_an_error_quotes_nothing_that_somebody_listens_to(redis_url: str, valkey: "redis.Redis") -> None:
-    appender = Appender.at(redis_url)
+    producer = Producer.at(redis_url)
     valkey.config_set("maxmemory", 1)
     try:
         with pytest.raises(StreamFullError) as caught:
-            appender.append([play("a secret song")])
+            producer.append([play("a secret song")])
     finally:
         valkey.config_set("maxmemory", 0)
     assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
-    appender.close()
+    producer.close()
 
 
 def test_after_an_interrupt_no_late_reply_is_taken_for_another(
@@ -62,14 +62,14 @@ def test_after_an_interrupt_no_late_reply_is_taken_for_another(
     def interrupted(_: Any) -> None:
         raise KeyboardInterrupt
 
-    appender = Appender.at(f"redis://127.0.0.1:{proxy.port}/0")
-    appender.append([play("first")])
+    producer = Producer.at(f"redis://127.0.0.1:{proxy.port}/0")
+    producer.append([play("first")])
     proxy.delay_s = 0.5
     with monkeypatch.context() as patch:
         patch.setattr(module, "_reply", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            appender.append([play("second")])
+            producer.append([play("second")])
     proxy.delay_s = 0
-    (told,) = appender.append([play("third")]).entry_ids
+    (told,) = producer.append([play("third")]).entry_ids
     assert dict(entries(valkey))[told] == play("third")
-    appender.close()
+    producer.close()

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine, func, select
 
 from worker.contract.codec import decode
-from worker.contract.events import Favorite, Play, Preference
+from worker.contract.events import FavoriteEvent, PlayEvent, PreferenceEvent
 from worker.database.engine import snapshot
 from worker.errors import InvalidEventError
 from worker.models import DeadLetter, PlayHistory, Song, User
@@ -46,17 +46,17 @@ def expected(payloads: Iterable[bytes], *, now: datetime | None = None, entry_id
         except InvalidEventError as error:
             tables.dead[error.reason] += 1
             continue
-        (at, told_at), event_id = _times(payload, entry_id), event.id
+        (at, reported_at), event_id = _times(payload, entry_id), event.id
         match event:
-            case Play():
-                tables.plays[event.user, event.song.identity, at, told_at] = 1
-            case Favorite():
+            case PlayEvent():
+                tables.plays[event.user, event.song.identity, at, reported_at] = 1
+            case FavoriteEvent():
                 favorite = (event.user, event.song.identity)
-                word = (at, event_id, event.favorite, told_at)
+                word = (at, event_id, event.favorite, reported_at)
                 tables.favorites[favorite] = max(word, tables.favorites.get(favorite, word), key=_rank)
-            case Preference():
+            case PreferenceEvent():
                 preference = (event.user, event.key)
-                said = (at, event_id, event.value, told_at)
+                said = (at, event_id, event.value, reported_at)
                 tables.preferences[preference] = max(said, tables.preferences.get(preference, said), key=_rank)
     return tables
 
@@ -64,12 +64,12 @@ def expected(payloads: Iterable[bytes], *, now: datetime | None = None, entry_id
 def _times(payload: bytes, entry_id: str | None) -> tuple[datetime, datetime | None]:
     """When the event was, and what was told where that is wrong. For an id that Redis itself has made."""
     fields = json.loads(payload)
-    told_at = datetime.fromisoformat(fields["time"].upper()).astimezone(UTC)
+    reported_at = datetime.fromisoformat(fields["time"].upper()).astimezone(UTC)
     if entry_id is None or not fields.get("sent_at"):
-        return told_at, None
+        return reported_at, None
     received = _EPOCH + timedelta(milliseconds=int(entry_id.split("-")[0]))
     skew = received - datetime.fromisoformat(fields["sent_at"].upper())
-    return (told_at + skew, told_at) if abs(skew.total_seconds()) > 60 else (told_at, None)
+    return (reported_at + skew, reported_at) if abs(skew.total_seconds()) > 60 else (reported_at, None)
 
 
 def _rank(word: tuple[datetime, str, Any, datetime | None]) -> tuple[datetime, str]:
@@ -80,7 +80,7 @@ def actual(engine: Engine) -> Tables:
     """What the database holds."""
     with snapshot(engine) as session:
         plays = session.execute(
-            select(User.username, Song.identity, PlayHistory.played_at, PlayHistory.told_at)
+            select(User.username, Song.identity, PlayHistory.played_at, PlayHistory.reported_at)
             .join(User, User.id == PlayHistory.user_id)
             .join(Song, Song.id == PlayHistory.song_id)
         )
@@ -91,7 +91,7 @@ def actual(engine: Engine) -> Tables:
                 FavoriteRow.said_at,
                 FavoriteRow.event_id,
                 FavoriteRow.is_favorite,
-                FavoriteRow.told_at,
+                FavoriteRow.reported_at,
             )
             .join(User, User.id == FavoriteRow.user_id)
             .join(Song, Song.id == FavoriteRow.song_id)
@@ -103,14 +103,17 @@ def actual(engine: Engine) -> Tables:
                 PreferenceRow.said_at,
                 PreferenceRow.event_id,
                 PreferenceRow.value,
-                PreferenceRow.told_at,
+                PreferenceRow.reported_at,
             ).join(User, User.id == PreferenceRow.user_id)
         )
         dead = session.execute(select(DeadLetter.reason, func.count()).group_by(DeadLetter.reason))
         return Tables(
-            Counter((user, identity.hex, at, told_at) for user, identity, at, told_at in plays),
-            {(user, song.hex): (at, str(word), said, told_at) for user, song, at, word, said, told_at in favorites},
-            {(user, key): (at, str(word), said, told_at) for user, key, at, word, said, told_at in preferences},
+            Counter((user, identity.hex, at, reported_at) for user, identity, at, reported_at in plays),
+            {
+                (user, song.hex): (at, str(word), said, reported_at)
+                for user, song, at, word, said, reported_at in favorites
+            },
+            {(user, key): (at, str(word), said, reported_at) for user, key, at, word, said, reported_at in preferences},
             Counter(dict(dead.all())),
         )
 

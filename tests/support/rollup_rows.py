@@ -14,7 +14,7 @@ from worker.models import Base
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.questions.sources import Listening, OfEveryone, OfUser
+from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.rollups.sweep import refresh
 
 RULE = ListenRule()
@@ -46,13 +46,13 @@ def days(engine: Engine, *events: Mapping[str, Any]) -> dict[date, int]:
 def told(engine: Engine, user_id: int, rule: ListenRule = RULE) -> brute_force.Rollups:
     """Every row from which the questions about a user are answered."""
     with snapshot(engine) as session:
-        return _read(OfUser(session.connection(), user_id, rule))
+        return _read(UserListening(session.connection(), user_id, rule))
 
 
 def told_of_everyone(engine: Engine, rule: ListenRule = RULE) -> brute_force.Rollups:
     """What the questions about everyone are answered from, added up."""
     with snapshot(engine) as session:
-        return _read(OfEveryone(session.connection(), rule))
+        return _read(GlobalListening(session.connection(), rule))
 
 
 def _read(listening: Listening) -> brute_force.Rollups:
@@ -61,7 +61,7 @@ def _read(listening: Listening) -> brute_force.Rollups:
     read = brute_force.Rollups()
     for each, found in zip(parts, (read.hours, read.songs), strict=True):
         rows = listening.connection.execute(union_all(*(select(*part.c[:6]) for part in each))).all()
-        assert isinstance(listening, OfEveryone) or len({row[:3] for row in rows}) == len(rows)
+        assert isinstance(listening, GlobalListening) or len({row[:3] for row in rows}) == len(rows)
         for user_id, day, key, *numbers in rows:
             before = found.get((user_id, day, key), (0, 0, 0))
             plays, listens, ms_played = map(add, before, numbers)

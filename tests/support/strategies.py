@@ -213,12 +213,12 @@ def far_apart(draw: st.DrawFn) -> str:
 _ROWS: Final = {
     "users": "SELECT username FROM app_users",
     "songs": "SELECT identity, artist, title, album, duration_ms, CAST(attributes AS text) AS json FROM songs",
-    "plays": """SELECT username, artist, title, played_at, told_at, ms_played, utc_offset_minutes,
+    "plays": """SELECT username, artist, title, played_at, reported_at, ms_played, utc_offset_minutes,
                        source, CAST(context AS text) AS json
                   FROM play_history JOIN app_users u ON u.id = user_id JOIN songs s ON s.id = song_id""",
-    "favorites": """SELECT username, artist, title, said_at, told_at, event_id, is_favorite
+    "favorites": """SELECT username, artist, title, said_at, reported_at, event_id, is_favorite
                       FROM favorites JOIN app_users u ON u.id = user_id JOIN songs s ON s.id = song_id""",
-    "preferences": """SELECT username, key, said_at, told_at, event_id, CAST(value AS text) AS json
+    "preferences": """SELECT username, key, said_at, reported_at, event_id, CAST(value AS text) AS json
                         FROM preferences JOIN app_users u ON u.id = user_id""",
     "stale_days": "SELECT DISTINCT username, day FROM stale_days JOIN app_users u ON u.id = user_id",
     "dead_letters": "SELECT entry_id, reason, attempts FROM dead_letters",

@@ -18,7 +18,7 @@ from worker.tasks.maintenance import maintenance
 @pytest.fixture
 def settled(stream: EventStream, redis_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Two dead letters, one of them old, and a worker's settings that keep letters for a month."""
-    settings = load_settings(redis_url=redis_url, database_url=url_of(engine), zik_keep_dead_letters_days=30)
+    settings = load_settings(redis_url=redis_url, database_url=url_of(engine), keep_dead_letters_days=30)
     monkeypatch.setattr(app, "settings", settings)
     stream.append([b"{", b"[]"])
     Drain(stream, engine, "only").run()

@@ -76,7 +76,7 @@ def test_in_a_backlog_a_sweep_leaves_the_time_to_recording(
 ) -> None:
     with EventStream.opened(redis_url) as stream:
         stream.append([b"{}"] * waiting)
-    assert app.settings.zik_batch_size == 2_000
+    assert app.settings.batch_size == 2_000
     monkeypatch.setattr("worker.tasks.aggregate.BUDGET_IN_A_BACKLOG_S", 0.0)
     monkeypatch.setattr("worker.tasks.aggregate.DAYS_AT_ONCE_IN_A_BACKLOG", 1)
     assert str(aggregate_listening()).startswith(f"computed {days} days")

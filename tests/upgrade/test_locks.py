@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from tests.support.processes import eventually
 from worker import db_init
 from worker.database.engine import opened_engine, snapshot, transaction
-from worker.database.schema import Bootstrap, Outcome, _alembic, bring_up_schema, current_revision
+from worker.database.schema import Bootstrap, BootstrapOutcome, _alembic, bring_up_schema, current_revision
 from worker.errors import DatabaseUnavailableError
 
 _NEW_SONG: Final = text("INSERT INTO songs (identity, title, artist) VALUES (gen_random_uuid(), 'Parabola', 'Tool')")
@@ -133,7 +133,7 @@ def test_f17_when_the_transaction_ends_the_upgrade_succeeds_unaided(last_schema:
             eventually(lambda: bool(waits_for(last_schema, "songs")), within_s=20)
             eventually(lambda: not waits_for(last_schema, "songs"), within_s=20)
             somebody.close()
-            assert upgrade.result(60).outcome is Outcome.UPGRADED
+            assert upgrade.result(60).outcome is BootstrapOutcome.UPGRADED
 
 
 def test_f19_waiting_for_a_table_it_holds_none_that_recorders_come_to_later(last_schema: Engine) -> None:
@@ -146,4 +146,4 @@ def test_f19_waiting_for_a_table_it_holds_none_that_recorders_come_to_later(last
                 assert list(other.scalars(_HELD_BY, {"pid": waiting})) == []
             session.execute(_NEW_SONG)
             recorder.close()
-            assert upgrade.result(60).outcome is Outcome.UPGRADED
+            assert upgrade.result(60).outcome is BootstrapOutcome.UPGRADED

@@ -27,7 +27,7 @@ SQUAWK: Final = Path(sysconfig.get_path("scripts")) / "squawk"
 MIGRATIONS: Final = sorted(ScriptDirectory.from_config(_alembic()).walk_revisions(), key=lambda one: one.revision)
 # What people have told; everything else is computed from it.
 TOLD: Final = ("app_users", "songs", "play_history", "favorites", "preferences")
-WORKED_OUT: Final = ("artist_identity", "album_identity", "told_at", "updated_at")
+WORKED_OUT: Final = ("artist_identity", "album_identity", "reported_at", "updated_at")
 
 
 def sql_of(script: Script, monkeypatch: pytest.MonkeyPatch) -> str:

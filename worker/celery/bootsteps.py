@@ -12,7 +12,7 @@ from celery import bootsteps
 from kombu.exceptions import ChannelError
 
 from worker.celery.names import RECORD_EVENTS, RECORD_QUEUE
-from worker.drain.relief import relieve
+from worker.drain.relief import drain_while_full
 from worker.errors import StreamUnavailableError
 from worker.settings import Settings
 from worker.stream.consumer import EventStream
@@ -71,7 +71,7 @@ class Relief(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Pool",)
 
     def start(self, worker: Any) -> None:
-        relieve(worker.app.settings, consumer=f"{worker.hostname}:relief")
+        drain_while_full(worker.app.settings, consumer=f"{worker.hostname}:relief")
 
 
 def drain_if_full(settings: Settings) -> None:

@@ -38,9 +38,9 @@ class _SameFailure(logging.Filter):
         if record.levelno < logging.ERROR or not record.exc_info:
             return True
         key, now = (_task_of(record), record.exc_info[0]), self._monotonic()
-        told_at, kept_back = self._told.get(key, (float("-inf"), 0))
-        if now - told_at < _SAME_FAILURE_S:
-            self._told[key] = (told_at, kept_back + 1)
+        reported_at, kept_back = self._told.get(key, (float("-inf"), 0))
+        if now - reported_at < _SAME_FAILURE_S:
+            self._told[key] = (reported_at, kept_back + 1)
             return False
         self._told[key] = (now, 0)
         record.kept_back = kept_back

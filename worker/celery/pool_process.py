@@ -12,7 +12,7 @@ from celery.signals import worker_shutting_down
 from worker.celery.application import app
 from worker.drain.drain import Drain
 from worker.drain.opening import open_drain
-from worker.outage import Patience
+from worker.outage import OutageRetry
 
 # One byte that the pool's processes share with their parent, which alone hears that the worker is to stop.
 _closing = mmap.mmap(-1, 1)
@@ -31,12 +31,12 @@ def slot() -> str:
     return str(getattr(current_process(), "index", 0))
 
 
-def drain_of(nodename: str) -> tuple[Drain, Patience]:
+def drain_of(nodename: str) -> tuple[Drain, OutageRetry]:
     """The drain of this process, or in a pool of threads, of this thread."""
     return _kept(os.getpid(), f"{nodename}:{slot()}")
 
 
 @cache
-def _kept(pid: int, consumer: str) -> tuple[Drain, Patience]:
+def _kept(pid: int, consumer: str) -> tuple[Drain, OutageRetry]:
     del pid  # A part of the key: a forked process must not use its parent's connections.
-    return open_drain(app.settings, consumer=consumer, closing=lambda: _closing[0] == 1), Patience()
+    return open_drain(app.settings, consumer=consumer, closing=lambda: _closing[0] == 1), OutageRetry()

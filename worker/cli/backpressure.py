@@ -8,8 +8,8 @@ from typing import Final
 from worker.cli.terminal import errors
 from worker.errors import StreamFullError
 from worker.settings import Settings
-from worker.stream.backpressure import Room
-from worker.stream.producer import Appender
+from worker.stream.backpressure import Backpressure
+from worker.stream.producer import Producer
 
 _LOOK_EVERY_S: Final = 0.5
 
@@ -17,31 +17,31 @@ Append = Callable[[list[bytes]], object]
 
 
 @contextmanager
-def patient_append(settings: Settings) -> Iterator[Append]:
+def append_when_room(settings: Settings) -> Iterator[Append]:
     """A function that adds a batch of events, in order, once the stream has room for it.
 
-    It raises what `Appender.append` does, also where Redis itself is full: that may be for another reason than events.
+    It raises what `Producer.append` does, also where Redis itself is full: that may be for another reason than events.
     """
-    with closing(Appender.at(settings.redis_url)) as appender:
-        room = Room(appender, max_waiting=settings.zik_max_waiting)
+    with closing(Producer.at(settings.redis_url)) as producer:
+        backpressure = Backpressure(producer, max_waiting=settings.max_waiting)
         told = False
 
         def append(payloads: list[bytes]) -> None:
             nonlocal told
-            while why := _no_room(room):
+            while why := _refusal(backpressure):
                 if not told:
                     line = f"waiting for room: {why}. Ctrl-C ends this, and the same command goes on"
                     errors.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
                     told = True
                 time.sleep(_LOOK_EVERY_S)
-            room.append(payloads)
+            backpressure.append(payloads)
 
         yield append
 
 
-def _no_room(room: Room) -> StreamFullError | None:
+def _refusal(backpressure: Backpressure) -> StreamFullError | None:
     try:
-        room.ensure()
+        backpressure.check()
     except StreamFullError as error:
         return error
     return None

@@ -68,7 +68,7 @@ def retry(ids: Ids = None, *, every: All = False, reason: ByReason = None, as_js
     """Try to record letters again, by the same rules. Exit code 1 if one stays on the desk."""
     settings = load_settings()
     with EventStream.opened(settings.redis_url) as stream, opened_engine(settings.database_url) as engine:
-        bench = dead_letters.Desk(engine, stream, create_users=settings.zik_unknown_users == "create")
+        bench = dead_letters.Desk(engine, stream, create_users=settings.unknown_users == "create")
         outcomes = bench.retry(_chosen(engine, ids, every=every, reason=reason), now=datetime.now(UTC))
     counts = {outcome.value: outcomes[outcome] for outcome in Outcome}
     if as_json:

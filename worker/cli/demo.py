@@ -49,11 +49,11 @@ def demo(*, events: Events = 20_000, history: History = None) -> None:
     """
     with (
         stopped_by_signals(),
-        claimed(load_settings().zik_home / ".zik" / "demo", by="zik demo") as folder,
+        claimed(load_settings().home / ".zik" / "demo", by="zik demo") as folder,
         embedded_valkey(_emptied(folder) / "valkey", port=free_port(), durable=False) as url,
     ):
         settings = load_settings(
-            redis_url=url, celery_broker_url=url, database_url=f"sqlite:///{folder / 'demo.db'}", zik_batch_size=1_000
+            redis_url=url, celery_broker_url=url, database_url=f"sqlite:///{folder / 'demo.db'}", batch_size=1_000
         )
         books = _show(settings, folder, events, history)
     raise typer.Exit(code=0 if books.balanced and not books.waiting else 1)

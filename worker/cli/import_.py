@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from worker.cli.backpressure import patient_append
+from worker.cli.backpressure import append_when_room
 from worker.cli.terminal import AsJson, complain, console, errors, print_json, say
 from worker.errors import StreamUnavailableError
 from worker.importers.archive import Export, open_exports
@@ -114,7 +114,9 @@ def import_files(
         zone = _zone(timezone)
         for export in exports:
             export.prepare(user=user, timezone=zone)
-        publish = (lambda _: None) if dry_run or not exports else opened.enter_context(patient_append(load_settings()))
+        publish = (
+            (lambda _: None) if dry_run or not exports else opened.enter_context(append_when_room(load_settings()))
+        )
         try:
             _import_all(exports, done, Importer(user=user, now=datetime.now(UTC), publish=publish), quiet=as_json)
         except (KeyboardInterrupt, StreamUnavailableError) as error:

@@ -6,7 +6,7 @@ from typing import Annotated, BinaryIO
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from worker.cli.backpressure import Append, patient_append
+from worker.cli.backpressure import Append, append_when_room
 from worker.cli.terminal import AsJson, console, errors, print_json
 from worker.importers.json_lines import Published, lines_of, publish_lines
 from worker.report.wording import amount
@@ -22,7 +22,7 @@ def publish(files: Files, *, as_json: AsJson = False) -> None:
     Waits while ZIK_MAX_WAITING events or more are in the stream.
     """
     done: dict[str, Published] = {}
-    with patient_append(load_settings()) as append, _progress(quiet=as_json) as progress:
+    with append_when_room(load_settings()) as append, _progress(quiet=as_json) as progress:
         for name in files:
             done[name] = _publish_file(append, name, progress)
     if as_json:

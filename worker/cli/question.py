@@ -14,14 +14,14 @@ from rich.console import RenderableType
 from sqlalchemy import Connection
 
 from worker.cli.terminal import MOST_ROWS, console, errors, print_json
-from worker.database.engine import opened_engine, patient, snapshot
+from worker.database.engine import opened_engine, snapshot, without_statement_timeout
 from worker.escaping import JOINERS, printable
 from worker.report.wording import span_name
 from worker.settings import Settings, load_settings
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import Period, Span, span
 from worker.statistics.questions.listener import Listener, listener
-from worker.statistics.questions.sources import Listening, OfEveryone, OfUser
+from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.totals import totals
 
 ALL_TIME: Final = span(Period.ALL, date.min)
@@ -55,7 +55,10 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with harmless cel
 @contextmanager
 def asking(settings: Settings, *, patiently: bool = False) -> Iterator[Connection]:
     """A connection to the database of the settings, for reading; `patiently` without a limit for a statement."""
-    with opened_engine(settings.database_url) as engine, snapshot(patient(engine) if patiently else engine) as session:
+    with (
+        opened_engine(settings.database_url) as engine,
+        snapshot(without_statement_timeout(engine) if patiently else engine) as session,
+    ):
         yield session.connection()
 
 
@@ -69,9 +72,9 @@ class Asked:
     today: date
 
     @property
-    def one(self) -> tuple[OfUser, Listener]:
+    def one(self) -> tuple[UserListening, Listener]:
         """The user's listening and the user, where the command cannot do without."""
-        if self.user is None or not isinstance(self.listening, OfUser):
+        if self.user is None or not isinstance(self.listening, UserListening):
             raise typer.BadParameter("whose: --user NAME")
         return self.listening, self.user
 
@@ -113,7 +116,7 @@ def question(username: str | None, period: Period = Period.ALL, at: date | None 
 
 def _listening(connection: Connection, user: Listener | None, settings: Settings) -> Listening:
     rule = ListenRule.configured(settings)
-    return OfUser(connection, user.id, rule) if user else OfEveryone(connection, rule)
+    return UserListening(connection, user.id, rule) if user else GlobalListening(connection, rule)
 
 
 @dataclass(frozen=True)

@@ -46,31 +46,32 @@ def verify(*, as_json: AsJson = False) -> None:
     """Compare all statistics with the history, and name each difference. Exit code 1 if there is one."""
     settings = load_settings()
     with _database(settings) as engine, console.status("Counting every play"):
-        verdict = verify_rollups(engine, ListenRule.configured(settings))
+        comparison = verify_rollups(engine, ListenRule.configured(settings))
     if as_json:
         print_json(
             {
-                "users": verdict.users,
-                "charts": verdict.charts,
-                "waiting": verdict.waiting,
-                "differences": [vars(each) for each in verdict.differences],
+                "users": comparison.users,
+                "charts": comparison.charts,
+                "waiting": comparison.waiting,
+                "differences": [vars(each) for each in comparison.differences],
             }
         )
     else:
-        for each in verdict.differences[:_MOST_SHOWN]:
+        for each in comparison.differences[:_MOST_SHOWN]:
             say(f"{each.where}: the history says {each.wanted}, the rollup {each.found}")
         say(
-            f"{amount(len(verdict.differences), 'difference')} in the statistics of {amount(verdict.users, 'user')} "
-            f"and in {amount(verdict.charts, 'chart')}; marks that wait to be computed: {verdict.waiting:,}"
+            f"{amount(len(comparison.differences), 'difference')} in the statistics of "
+            f"{amount(comparison.users, 'user')} "
+            f"and in {amount(comparison.charts, 'chart')}; marks that wait to be computed: {comparison.waiting:,}"
         )
-        if not verdict.exact:
+        if not comparison.exact:
             say("`zik recompute` computes them anew. Please report it, too: they should never differ")
-    raise typer.Exit(code=0 if verdict.exact else 1)
+    raise typer.Exit(code=0 if comparison.exact else 1)
 
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[Engine]:
-    arm(settings.zik_crash_at)
+    arm(settings.crash_at)
     with opened_engine(settings.database_url) as engine:
         yield engine
 

@@ -63,14 +63,14 @@ def _drains(seen: Overview) -> Iterator[RenderableType]:
     if not seen.consumers:
         yield Text("no worker reads the stream: celery -A worker worker, or zik up", style="yellow")
         return
-    if not any(age_s <= RUNNING_S for age_s in seen.last_through_s.values()):
+    if not any(age_s <= RUNNING_S for age_s in seen.last_progress_s.values()):
         yield Text("no drain gets through: see `zik doctor`, and the log of a worker", style="bold red")
     table = Table(title="Drains", title_justify="left")
     table.add_column("consumer")
     for heading in ("pending", "last read", "last got through"):
         table.add_column(heading, justify="right")
     for consumer in seen.consumers:
-        through_s = seen.last_through_s.get(consumer.name)
+        through_s = seen.last_progress_s.get(consumer.name)
         through = "never" if through_s is None else f"{through_s:,.0f} s ago"
         style = "" if through_s is not None and through_s <= RUNNING_S else "dim"
         table.add_row(consumer.name, f"{consumer.pending:,}", f"{consumer.idle_s:,.1f} s ago", through, style=style)

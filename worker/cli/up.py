@@ -33,7 +33,7 @@ def up(*, concurrency: Concurrency = 2) -> None:
     settings = load_settings()
     with (
         stopped_by_signals(),
-        claimed(settings.zik_home / ".zik" / "up", by="zik up") as folder,
+        claimed(settings.home / ".zik" / "up", by="zik up") as folder,
         _redis(settings, folder) as url,
     ):
         with opened_engine(settings.database_url) as engine:

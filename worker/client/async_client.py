@@ -6,12 +6,12 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from worker.client.client import Client
-from worker.client.events import Vocabulary
+from worker.client.events import EventMethods
 from worker.client.options import Given
 from worker.client.reporting import Counters
 
 
-class AsyncClient(Vocabulary[Coroutine[Any, Any, str]]):
+class AsyncClient(EventMethods[Coroutine[Any, Any, str]]):
     """As `Client`, with `await` before each call and `async with` around them.
 
     >>> async with AsyncClient("redis://127.0.0.1:6379/0") as client:          # doctest: +SKIP

@@ -9,9 +9,9 @@ from typing import Final
 from worker.client.events import ANY_TIME
 from worker.client.options import Options
 from worker.client.outbox import NO_OUTBOX, Outbox
-from worker.client.pump import Alarm, Pump
-from worker.client.queue import Memory
-from worker.client.reporting import Complaints, Counters
+from worker.client.pump import FlushSignal, Pump
+from worker.client.queue import MemoryQueue
+from worker.client.reporting import Counters, ErrorReporter
 from worker.client.sender import Sender
 from worker.contract.codec import decode
 from worker.errors import EventDroppedError, OutboxError
@@ -26,39 +26,41 @@ _LATE: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 class Background:
-    """Memory → Redis by one thread; or with an outbox, memory → outbox → Redis by two.
+    """MemoryQueue → Redis by one thread; or with an outbox, memory → outbox → Redis by two.
 
     Two, because a Redis that hangs must not keep events from the disk.
     """
 
     def __init__(self, sender: Sender, outbox: Outbox | None, *, options: Options, counters: Counters) -> None:
-        self._memory = Memory(options.max_queue)
+        self._memory = MemoryQueue(options.max_queue)
         self._sender = sender
         self._outbox = outbox
         self._counters = counters
-        self._drops = Complaints(options.on_error)
+        self._drops = ErrorReporter(options.on_error)
         self._threads: list[threading.Thread] = []
         self._running = 0
         self._starting = threading.Lock()
         to_redis = Pump(
             self._memory if outbox is None else outbox,
             sender.send,
-            alarm=Alarm(
+            flush_signal=FlushSignal(
                 flush_at=options.flush_at,
                 flush_interval_s=options.flush_interval_s,
                 look_every_s=None if outbox is None else _LOOK_EVERY_S,
             ),
-            complaints=Complaints(options.on_error),
+            reporter=ErrorReporter(options.on_error),
         )
         self._pumps = [to_redis]
         if outbox is not None:
-            self._pumps.insert(0, _to_disk(self._memory, outbox, to_redis.alarm, Complaints(options.on_error)))
+            self._pumps.insert(
+                0, _to_disk(self._memory, outbox, to_redis.flush_signal, ErrorReporter(options.on_error))
+            )
 
     def put(self, payloads: Sequence[bytes]) -> None:
         if not self._threads:
             self.start()
         dropped = [payload for payload in payloads if not self._take(payload)]
-        self._pumps[0].alarm.ring(self._memory.count())
+        self._pumps[0].flush_signal.ring(self._memory.count())
         if dropped:
             self._tell_dropped(dropped, f"{self._memory.most:,} events wait (max_queue), or the client is closed")
 
@@ -133,10 +135,10 @@ class Background:
         self._drops.report(EventDroppedError(ids, why))
 
 
-def _to_disk(memory: Memory, outbox: Outbox, next_alarm: Alarm, complaints: Complaints) -> Pump:
+def _to_disk(memory: MemoryQueue, outbox: Outbox, next_signal: FlushSignal, reporter: ErrorReporter) -> Pump:
     def keep(payloads: list[bytes]) -> None:
         outbox.append(payloads)
-        next_alarm.ring(len(payloads))
+        next_signal.ring(len(payloads))
 
     # At once: the sooner on disk, the sooner safe.
-    return Pump(memory, keep, alarm=Alarm(flush_at=1, flush_interval_s=0), complaints=complaints)
+    return Pump(memory, keep, flush_signal=FlushSignal(flush_at=1, flush_interval_s=0), reporter=reporter)

@@ -9,17 +9,17 @@ from typing import Any, Self
 from worker.client import lifecycle as processes
 from worker.client.background import Background
 from worker.client.delivery import Delivery, Inline, Nowhere
-from worker.client.events import BeforeSend, Gate, Vocabulary
+from worker.client.events import BeforeSend, EventMethods, EventValidator
 from worker.client.options import Options
 from worker.client.outbox import Outbox
 from worker.client.reporting import Counters, OnError
 from worker.client.sender import Sender
 from worker.errors import ClientClosedError
 from worker.settings import load_settings
-from worker.stream.producer import Appender
+from worker.stream.producer import Producer
 
 
-class Client(Vocabulary[str]):
+class Client(EventMethods[str]):
     """A publisher, for all threads of a process. Calls return the event's id at once; threads do the rest.
 
     >>> with Client("redis://127.0.0.1:6379/0", outbox="plays.outbox") as client:          # doctest: +SKIP
@@ -76,7 +76,7 @@ class Client(Vocabulary[str]):
             flush_interval_s=flush_interval_s,
             on_error=on_error,
             durable=durable,
-            max_waiting=load_settings().zik_max_waiting if max_waiting is None else max_waiting,
+            max_waiting=load_settings().max_waiting if max_waiting is None else max_waiting,
             disabled=disabled,
             sync=sync,
         )
@@ -88,7 +88,7 @@ class Client(Vocabulary[str]):
 
     def _begin(self) -> None:
         self._counters = Counters()
-        self._gate = Gate(self._before_send, self._counters)
+        self._gate = EventValidator(self._before_send, self._counters)
         self._delivery = self._new_delivery()
 
     def _new_delivery(self) -> Delivery:
@@ -96,14 +96,14 @@ class Client(Vocabulary[str]):
         if options.disabled:
             return Nowhere()
         sender = Sender(
-            self._appender(), counters=self._counters, durable=options.durable, max_waiting=options.max_waiting
+            self._producer(), counters=self._counters, durable=options.durable, max_waiting=options.max_waiting
         )
         if options.sync:
             return Inline(sender, self._outbox, on_error=options.on_error)
         return Background(sender, self._outbox, options=options, counters=self._counters)
 
-    def _appender(self) -> Appender:
-        return Appender.at(self._url)
+    def _producer(self) -> Producer:
+        return Producer.at(self._url)
 
     @property
     def counters(self) -> Counters:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from worker.client.outbox import NO_OUTBOX, Outbox
 from worker.client.pump import MOST
-from worker.client.reporting import Complaints, OnError
+from worker.client.reporting import ErrorReporter, OnError
 from worker.client.sender import Sender
 from worker.errors import OutboxError, ZikError
 
@@ -20,7 +20,7 @@ class Inline:
     def __init__(self, sender: Sender, outbox: Outbox | None, *, on_error: OnError | None) -> None:
         self._sender = sender
         self._outbox = outbox
-        self._complaints = Complaints(on_error)
+        self._reporter = ErrorReporter(on_error)
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -43,9 +43,9 @@ class Inline:
                     self._outbox.discard(batch)
                 emptied = self._outbox.count() == 0
             except ZikError as error:
-                self._complaints.tell(error)
+                self._reporter.tell(error)
                 return False
-        self._complaints.settle()
+        self._reporter.settle()
         return emptied
 
     def flush_outbox(self, timeout_s: float) -> bool:  # noqa: ARG002 -- `put` returned after the disk had it.

@@ -32,7 +32,7 @@ def checked_event(event: Mapping[str, Any], *, now: datetime) -> tuple[str, byte
     return decode(payload, now=now, earliest=earliest).id, payload
 
 
-class Gate:
+class EventValidator:
     def __init__(self, before_send: BeforeSend | None, counters: Counters) -> None:
         self._before_send = before_send
         self._counters = counters
@@ -55,7 +55,7 @@ class Gate:
 EventId = TypeVar("EventId")
 
 
-class Vocabulary(ABC, Generic[EventId]):
+class EventMethods(ABC, Generic[EventId]):
     """Each word validates the event and returns its id (from an async client: something to await for it).
 
     Raises (all words):

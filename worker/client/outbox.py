@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from worker.client.queue import Batch
+from worker.client.queue import QueuedBatch
 from worker.errors import OutboxError
 
 try:
@@ -71,14 +71,14 @@ class Outbox:
                 raise OutboxError(f"outbox {self.path}: {waiting:,} events wait in it, of {self.most:,} that may")
             connection.execute(f"INSERT INTO events (payload) VALUES {rows}", [text.decode() for text in payloads])  # noqa: S608 -- Only question marks.
 
-    def peek(self, most: int) -> Batch | None:
+    def peek(self, most: int) -> QueuedBatch | None:
         with self._opened() as connection:
             if not self._leads():
                 return None
             last, payloads = connection.execute(_PEEK, [most]).fetchone()
-        return Batch(payloads.encode().split(b"\n"), last) if last is not None else None
+        return QueuedBatch(payloads.encode().split(b"\n"), last) if last is not None else None
 
-    def discard(self, batch: Batch) -> None:
+    def discard(self, batch: QueuedBatch) -> None:
         with self._opened() as connection:
             connection.execute("DELETE FROM events WHERE number <= ?", [batch.last])
 

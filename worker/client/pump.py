@@ -6,12 +6,12 @@ from collections.abc import Callable
 from threading import Condition, Event
 from typing import Final
 
-from worker.client.queue import Batch, Waiting
-from worker.client.reporting import Complaints
+from worker.client.queue import EventQueue, QueuedBatch
+from worker.client.reporting import ErrorReporter
 from worker.errors import OutboxError
 
 
-class Alarm:
+class FlushSignal:
     """Rung from any thread; one pump waits.
 
     Args:
@@ -64,12 +64,17 @@ class Pump:
     """Peeks at a batch, delivers it, and discards it only then: a crash in between delivers it twice, never not."""
 
     def __init__(
-        self, source: Waiting, deliver: Callable[[list[bytes]], None], *, alarm: Alarm, complaints: Complaints
+        self,
+        source: EventQueue,
+        deliver: Callable[[list[bytes]], None],
+        *,
+        flush_signal: FlushSignal,
+        reporter: ErrorReporter,
     ) -> None:
         self.source = source
-        self.alarm = alarm
+        self.flush_signal = flush_signal
         self._deliver = deliver
-        self._complaints = complaints
+        self._reporter = reporter
         self._faults = 0
         self._stopping = Event()
         self._moved = Condition()
@@ -77,14 +82,14 @@ class Pump:
     def run(self) -> None:
         """Until `stop`."""
         while not self._stopping.is_set():
-            self.alarm.wait()
+            self.flush_signal.wait()
             while not self._stopping.is_set() and self._step():
                 pass
 
     def stop(self) -> None:
         """End after the step at hand, whatever still waits."""
         self._stopping.set()
-        self.alarm.hurry()
+        self.flush_signal.hurry()
 
     @property
     def is_in_trouble(self) -> bool:
@@ -105,7 +110,7 @@ class Pump:
 
     def wait_passed(self, number: int, *, deadline: float) -> bool:
         """Whether the events up to this number have moved on before the deadline, by the monotonic clock."""
-        self.alarm.hurry()
+        self.flush_signal.hurry()
         with self._moved:
             while not self._passed(number):
                 left_s = deadline - time.monotonic()
@@ -121,7 +126,7 @@ class Pump:
         except OutboxError:
             return False
 
-    def _move(self, batch: Batch) -> None:
+    def _move(self, batch: QueuedBatch) -> None:
         self._deliver(batch.payloads)
         self.source.discard(batch)
         with self._moved:
@@ -132,12 +137,12 @@ class Pump:
             moved = self.step()
         except Exception as error:  # noqa: BLE001 -- A defect must not end the thread, and with it all publishing.
             self._faults += 1
-            self._complaints.tell(error)
-            self.alarm.pause(self._pause_s())
+            self._reporter.tell(error)
+            self.flush_signal.pause(self._pause_s())
             return True
         if self._faults and moved:
             self._faults = 0
-            self._complaints.settle()
+            self._reporter.settle()
         return moved
 
     def _pause_s(self) -> float:

@@ -6,20 +6,20 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 
-class Batch(NamedTuple):
+class QueuedBatch(NamedTuple):
     """The oldest payloads, and the number of the last of them. Numbers grow by one with each event."""
 
     payloads: list[bytes]
     last: int
 
 
-class Waiting(Protocol):
+class EventQueue(Protocol):
     """Events in the order in which they were given. What was peeked at stays until it is discarded."""
 
-    def peek(self, most: int) -> Batch | None:
+    def peek(self, most: int) -> QueuedBatch | None:
         """The oldest events, at most `most`; None where nothing waits for this process."""
 
-    def discard(self, batch: Batch) -> None:
+    def discard(self, batch: QueuedBatch) -> None:
         """Forget the batch and all before it: they have arrived."""
 
     def last(self) -> int:
@@ -32,7 +32,7 @@ class Waiting(Protocol):
         """How many wait. Not `__len__`: an empty outbox would be falsy."""
 
 
-class Memory:
+class MemoryQueue:
     """Holds at most `most` events. Full, it takes no more: what was told first is not thrown away for what is newer."""
 
     def __init__(self, most: int) -> None:
@@ -49,12 +49,12 @@ class Memory:
             self._payloads.append(payload)
             return True
 
-    def peek(self, most: int) -> Batch | None:
+    def peek(self, most: int) -> QueuedBatch | None:
         with self._lock:
             payloads = list(islice(self._payloads, most))
-            return Batch(payloads, self._discarded + len(payloads)) if payloads else None
+            return QueuedBatch(payloads, self._discarded + len(payloads)) if payloads else None
 
-    def discard(self, batch: Batch) -> None:
+    def discard(self, batch: QueuedBatch) -> None:
         with self._lock:
             while self._discarded < batch.last:
                 self._payloads.popleft()

@@ -34,7 +34,7 @@ logger = logging.getLogger("worker.client")
 OnError = Callable[[Exception], Any]
 
 
-class Complaints:
+class ErrorReporter:
     def __init__(self, on_error: OnError | None) -> None:
         self._on_error = on_error
         self._trouble: type[Exception] | None = None

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from worker.client.reporting import Counters
 from worker.contract.events import MAX_EVENT_BYTES
-from worker.stream.backpressure import Room
-from worker.stream.producer import Appender
+from worker.stream.backpressure import Backpressure
+from worker.stream.producer import Producer
 
 
 def stamped(payloads: Sequence[bytes], *, at: datetime) -> list[bytes]:
@@ -31,23 +31,23 @@ class Sender:
     Each try has a stamp of its own: an event may have waited for days, and the clock been set meanwhile.
 
     Args:
-        max_waiting: see `Room`.
+        max_waiting: see `Backpressure`.
         now: the device's clock, aware.
     """
 
     def __init__(
         self,
-        appender: Appender,
+        producer: Producer,
         *,
         counters: Counters,
         durable: bool,
         max_waiting: int,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        self._appender = appender
+        self._producer = producer
         self._counters = counters
         self._durable = durable
-        self._room = Room(appender, max_waiting=max_waiting)
+        self._backpressure = Backpressure(producer, max_waiting=max_waiting)
         self._now = now
         self._failed = False
 
@@ -56,16 +56,16 @@ class Sender:
 
         Raises:
             StreamFullError: Redis is full, or the stream holds `max_waiting` entries.
-            StreamUnavailableError, StreamMisusedError, NotDurableError: see `Appender.append`.
+            StreamUnavailableError, StreamMisusedError, NotDurableError: see `Producer.append`.
         """
-        self._room.ensure()
+        self._backpressure.check()
         if self._failed:
             self._counters.add(retried=len(payloads))
         self._failed = True
         sent = stamped(payloads, at=self._now())
-        self._room.append(sent, durable=self._durable)
+        self._backpressure.append(sent, durable=self._durable)
         self._failed = False
         self._counters.add(sent=len(payloads))
 
     def close(self) -> None:
-        self._appender.close()
+        self._producer.close()

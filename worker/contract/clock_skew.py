@@ -42,10 +42,10 @@ def corrected(event: Event, *, entry_id: str, now: datetime) -> Event:
     skew = received - event.sent_at.at
     if abs(skew) <= TOLERATED:
         return event
-    told_at = event.time.at
+    reported_at = event.time.at
     try:
-        at = told_at + skew
+        at = reported_at + skew
     except OverflowError:
         rule = "must be within the years 1 to 9999 when corrected by sent_at"
         raise InvalidEventError(Reason.OUT_OF_RANGE, f"time: {rule}") from None
-    return replace(event, time=Moment(at, event.time.offset_minutes, told_at))
+    return replace(event, time=Moment(at, event.time.offset_minutes, reported_at))

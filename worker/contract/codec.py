@@ -9,9 +9,9 @@ from pydantic_core import ErrorDetails, PydanticSerializationError, from_json, t
 
 from worker.contract.clock_skew import corrected
 from worker.contract.events import EARLIEST_TIME, EVENT_TYPES, MAX_AHEAD, MAX_EVENT_BYTES, VERSION, Event
-from worker.contract.fast_path import ordinary_play
+from worker.contract.fast_path import decode_common_play
 from worker.contract.json_limits import MAX_DEPTH
-from worker.contract.wire import judge
+from worker.contract.wire import validate
 from worker.errors import InvalidEventError, Reason
 
 _REASON_OF: Final = {
@@ -43,12 +43,12 @@ def decode(payload: bytes, *, now: datetime, entry_id: str | None = None, earlie
     """
     if len(payload) > MAX_EVENT_BYTES:
         raise InvalidEventError(Reason.TOO_LARGE, f"{len(payload)} bytes; an event has at most {MAX_EVENT_BYTES}")
-    event = ordinary_play(payload) or _judged(payload)
+    event = decode_common_play(payload) or _judged(payload)
     if event.sent_at is not None and entry_id is not None:
         event = corrected(event, entry_id=entry_id, now=now)
     if not earliest <= event.time.at <= now + MAX_AHEAD:
         rule = f"must be from {EARLIEST_TIME:%Y-%m-%d} to a day ahead of the worker's clock"
-        how = "" if event.time.told_at is None else ", also when corrected by sent_at"
+        how = "" if event.time.reported_at is None else ", also when corrected by sent_at"
         raise InvalidEventError(Reason.OUT_OF_RANGE, f"time: {rule}{how}")
     return event
 
@@ -59,7 +59,7 @@ def _judged(payload: bytes) -> Event:
     except UnicodeDecodeError as error:
         raise InvalidEventError(Reason.BAD_ENCODING, f"not UTF-8 at byte {error.start}") from None
     try:
-        event = judge(text)
+        event = validate(text)
     except ValidationError as error:
         raise _diagnosis(text, error) from None
     # A NUL can come only by its escape, and NaN only by its name: all but the suspects are spared a second parsing.

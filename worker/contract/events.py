@@ -27,12 +27,12 @@ SongName = tuple[str, str]
 class Moment(Struct, frozen=True, gc=False):
     """An instant and the listener's offset. `Z` and `-00:00` say that the offset is unknown (RFC 9557, 2.2).
 
-    `told_at` is the instant that a device with a wrong clock told; None where it told `at`.
+    `reported_at` is the instant that a device with a wrong clock told; None where it told `at`.
     """
 
     at: datetime
     offset_minutes: int | None
-    told_at: datetime | None = None
+    reported_at: datetime | None = None
 
 
 def parse_moment(text: str) -> Moment:
@@ -83,7 +83,7 @@ class _Event(Struct, frozen=True, kw_only=True, gc=False):
     sent_at: Moment | None = None
 
 
-class Play(_Event, frozen=True, kw_only=True, gc=False):
+class PlayEvent(_Event, frozen=True, kw_only=True, gc=False):
     """A song was played; `time` is when listening began."""
 
     type: ClassVar[Literal["play"]] = "play"
@@ -92,7 +92,7 @@ class Play(_Event, frozen=True, kw_only=True, gc=False):
     context: dict[str, Any] | None = None
 
 
-class Favorite(_Event, frozen=True, kw_only=True, gc=False):
+class FavoriteEvent(_Event, frozen=True, kw_only=True, gc=False):
     """A song became a favorite, or ceased to be one."""
 
     type: ClassVar[Literal["favorite"]] = "favorite"
@@ -100,7 +100,7 @@ class Favorite(_Event, frozen=True, kw_only=True, gc=False):
     favorite: bool
 
 
-class Preference(_Event, frozen=True, kw_only=True, gc=False):
+class PreferenceEvent(_Event, frozen=True, kw_only=True, gc=False):
     """A user set a preference; `null` clears it."""
 
     type: ClassVar[Literal["preference"]] = "preference"
@@ -108,7 +108,7 @@ class Preference(_Event, frozen=True, kw_only=True, gc=False):
     value: Any
 
 
-Event = Play | Favorite | Preference
+Event = PlayEvent | FavoriteEvent | PreferenceEvent
 
 
 class Accepted(NamedTuple):

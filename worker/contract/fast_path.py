@@ -1,7 +1,7 @@
 """Plays as nearly all players send them, read at a third of what the contract costs.
 
 A short cut, not a second contract: it takes only what the contract would accept without changing anything, and leaves
-everything else, also everything that is wrong, to the contract to judge. So it refuses nothing, and may be taken out.
+everything else, valid or not, to the contract to validate. So it refuses nothing, and may be taken out.
 """
 
 import re
@@ -16,7 +16,7 @@ from worker.contract.events import (
     MAX_SOURCE,
     MAX_USER,
     Moment,
-    Play,
+    PlayEvent,
     SongRef,
     parse_moment,
 )
@@ -54,7 +54,7 @@ class _Play(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 _DECODER: Final = Decoder(_Play)
 
 
-def ordinary_play(payload: bytes) -> Play | None:
+def decode_common_play(payload: bytes) -> PlayEvent | None:
     """The play, exactly as the contract would read it; None where it is for the contract to judge."""
     try:
         told = _DECODER.decode(payload)
@@ -68,7 +68,7 @@ def ordinary_play(payload: bytes) -> Play | None:
         return None
     if told.id and (not _is_id(told.id) or told.id == NIL):
         return None
-    return Play(
+    return PlayEvent(
         id=told.id or song_event_id("play", told.user, song, time),
         time=time,
         user=told.user,

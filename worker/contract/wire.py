@@ -14,6 +14,7 @@ from pydantic import (
     TypeAdapter,
     WithJsonSchema,
 )
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function, str_schema
 
@@ -84,13 +85,20 @@ Text = Annotated[str, _text(MAX_SONG_TEXT), StringConstraints(pattern=r"[^\s\x1c
 Ids = Annotated[dict[Annotated[str, _text(64)], Annotated[str, _text(200)]], Field(max_length=16)]
 
 
+def _published_name(name: str) -> str:
+    """`Play` of `WirePlay`: the schema's readers know only one kind of play."""
+    return name.removeprefix("Wire")
+
+
 class _Wire(BaseModel):
     """Frozen, strict about every type, and blind to unknown fields, so that clients may be newer than workers."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="ignore", model_title_generator=lambda model: _published_name(model.__name__)
+    )
 
 
-class SongRef(_Wire):
+class WireSongRef(_Wire):
     """A song as the client names it. Artist and title are its identity; the rest fills gaps."""
 
     title: Text
@@ -100,7 +108,7 @@ class SongRef(_Wire):
     ids: Ids | None = None
 
 
-class _Event(_Wire):
+class _WireEvent(_Wire):
     v: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     time: EventTime
     user: Annotated[str, _text(MAX_USER), AfterValidator(_user)]
@@ -109,7 +117,7 @@ class _Event(_Wire):
     sent_at: EventTime | None = None
 
 
-def song_event_id(kind: str, user: str, song: "SongRef | events.SongRef", time: Moment) -> str:
+def song_event_id(kind: str, user: str, song: "WireSongRef | events.SongRef", time: Moment) -> str:
     """The id of a play or a favorite that came without one."""
     subject = f"{canonical_title(song.artist)}\0{canonical_title(song.title)}"
     return derived_event_id(kind, user, subject, time.at)
@@ -126,26 +134,26 @@ def _preference_id(fields: dict[str, Any]) -> str:
 # `id` stands last in each event: a derived id is made of the fields before it.
 
 
-class Play(_Event):
+class WirePlay(_WireEvent):
     """A song was played; `time` is when listening began."""
 
     type: Literal["play"]
-    song: SongRef
+    song: WireSongRef
     ms_played: Annotated[int, Field(ge=0, le=MAX_DURATION_MS)] | None = None
     context: Annotated[dict[str, Any], AfterValidator(check_free_object)] | None = None
     id: EventId = Field(default_factory=_song_event_id)
 
 
-class Favorite(_Event):
+class WireFavorite(_WireEvent):
     """A song became a favorite, or ceased to be one."""
 
     type: Literal["favorite"]
-    song: SongRef
+    song: WireSongRef
     favorite: bool
     id: EventId = Field(default_factory=_song_event_id)
 
 
-class Preference(_Event):
+class WirePreference(_WireEvent):
     """A user set a preference; `null` clears it."""
 
     type: Literal["preference"]
@@ -154,14 +162,14 @@ class Preference(_Event):
     id: EventId = Field(default_factory=_preference_id)
 
 
-_CONTRACT: Final[TypeAdapter[Play | Favorite | Preference]] = TypeAdapter(
-    Annotated[Play | Favorite | Preference, Discriminator("type")]
+_CONTRACT: Final[TypeAdapter[WirePlay | WireFavorite | WirePreference]] = TypeAdapter(
+    Annotated[WirePlay | WireFavorite | WirePreference, Discriminator("type")]
 )
-_RECORDS: Final = {record.type: record for record in (events.Play, events.Favorite, events.Preference)}
+_RECORDS: Final = {record.type: record for record in (events.PlayEvent, events.FavoriteEvent, events.PreferenceEvent)}
 _ONLY_ON_THE_WIRE: Final = frozenset({"v", "type"})
 
 
-def judge(text: str) -> Event:
+def validate(text: str) -> Event:
     """Read an event from JSON by all the rules that concern it alone.
 
     Raises:
@@ -171,17 +179,22 @@ def judge(text: str) -> Event:
     return _accepted(_CONTRACT.validator.validate_json(text))
 
 
-def _accepted(event: Play | Favorite | Preference) -> Event:
+def _accepted(event: WirePlay | WireFavorite | WirePreference) -> Event:
     """The event as the rest of zik knows it, by fields of the same names."""
     fields = {name: value for name, value in event if name not in _ONLY_ON_THE_WIRE}
-    if not isinstance(event, Preference):
+    if not isinstance(event, WirePreference):
         fields["song"] = events.SongRef(**dict(event.song))
     return _RECORDS[event.type](**fields)
 
 
+class _PublishedSchema(GenerateJsonSchema):
+    def normalize_name(self, name: str) -> str:
+        return _published_name(super().normalize_name(name))
+
+
 def json_schema() -> Mapping[str, Any]:
     """The contract as JSON Schema 2020-12. It cannot say everything: sizes in bytes and the clock are in the docs."""
-    schema = _CONTRACT.json_schema()
+    schema = _CONTRACT.json_schema(schema_generator=_PublishedSchema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:zik:event:1",

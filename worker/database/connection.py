@@ -12,7 +12,7 @@ from psycopg.pq import TransactionStatus
 _LOOK_UP_S: Final = 0.1
 
 
-class ImpatientConnection(psycopg.Connection[Any]):
+class TimeoutConnection(psycopg.Connection[Any]):
     """`silent_for_s` bounds the wait for each answer; None lifts the limit.
 
     It should be longer than the server's own `statement_timeout`, so that a server that lives is the one to give up.

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
-from worker.database.connection import ImpatientConnection
+from worker.database.connection import TimeoutConnection
 from worker.database.sqlstate import (
     _sqlite_meaning,
     meaning_of,
@@ -21,7 +21,7 @@ from worker.errors import RowRefusedError
 # giving up costs nothing: the entries stay pending. Both lie well below the time limit of a task.
 STATEMENT_TIMEOUT_MS: Final = 15_000
 LOCK_TIMEOUT_MS: Final = 5_000
-PATIENT_LOCK_TIMEOUT_MS: Final = 60_000
+LONG_LOCK_TIMEOUT_MS: Final = 60_000
 # Whoever comes after a migration that waits for a table waits behind it. So it waits for less time than a batch does.
 MIGRATION_LOCK_TIMEOUT_MS: Final = 2_000
 CONNECT_TIMEOUT_S: Final = 5
@@ -89,7 +89,7 @@ def transaction(engine: Engine) -> Iterator[Session]:
         yield session
 
 
-def patient(engine: Engine) -> Engine:
+def without_statement_timeout(engine: Engine) -> Engine:
     """The same engine for work over whole tables: no limit for a statement, and a minute's wait for a lock."""
     return engine.execution_options(zik_patient=True)
 
@@ -125,7 +125,7 @@ def _is_busy(error: BaseException) -> bool:
 
 _while_busy: Final = Retrying(
     retry=retry_if_exception(_is_busy),
-    stop=stop_after_delay(PATIENT_LOCK_TIMEOUT_MS / 1000),
+    stop=stop_after_delay(LONG_LOCK_TIMEOUT_MS / 1000),
     wait=wait_random(0, 0.1),
     reraise=True,
 )
@@ -156,19 +156,19 @@ def _begin_sqlite(connection: Connection) -> None:
     # A transaction that reads first and writes later fails at once when another has written in between, however
     # long its timeout is. So a writer takes its lock at the start.
     options: Any = connection.get_execution_options()
-    lock_ms = PATIENT_LOCK_TIMEOUT_MS if options.get("zik_patient") else LOCK_TIMEOUT_MS
+    lock_ms = LONG_LOCK_TIMEOUT_MS if options.get("zik_patient") else LOCK_TIMEOUT_MS
     connection.exec_driver_sql(f"PRAGMA busy_timeout = {lock_ms}")
     connection.exec_driver_sql("BEGIN" if options.get("zik_reads_only") else "BEGIN IMMEDIATE")
 
 
-def _connect_postgresql(_dialect: object, _record: object, cargs: Any, cparams: Any) -> ImpatientConnection:
-    return ImpatientConnection.connect(*cargs, **cparams)
+def _connect_postgresql(_dialect: object, _record: object, cargs: Any, cparams: Any) -> TimeoutConnection:
+    return TimeoutConnection.connect(*cargs, **cparams)
 
 
 def _begin_postgresql(connection: Connection) -> None:
     options = connection.get_execution_options()
     patient = options.get("zik_patient")
-    statement_ms, lock_ms = (0, PATIENT_LOCK_TIMEOUT_MS) if patient else (STATEMENT_TIMEOUT_MS, LOCK_TIMEOUT_MS)
+    statement_ms, lock_ms = (0, LONG_LOCK_TIMEOUT_MS) if patient else (STATEMENT_TIMEOUT_MS, LOCK_TIMEOUT_MS)
     driver: Any = connection.connection.driver_connection
     driver.silent_for_s = None if patient else SILENCE_S
     # Per transaction, not per session: sessions are not ours behind a transaction pooler.

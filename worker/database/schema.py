@@ -13,9 +13,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential, wait_random
 
-from worker.database.engine import patient, transaction, write_ahead
+from worker.database.engine import transaction, without_statement_timeout, write_ahead
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError
-from worker.failpoints import Point, pass_by
+from worker.failpoints import Point, hit
 from worker.models import Base
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _GIVE_UP_S: Final = 60.0
 _PAUSE: Final = wait_exponential(multiplier=1, max=8) + wait_random(0, 1)
 
 
-class Outcome(StrEnum):
+class BootstrapOutcome(StrEnum):
     CREATED = "created"
     UPGRADED = "upgraded"
     UNCHANGED = "unchanged"
@@ -42,18 +42,18 @@ class Outcome(StrEnum):
 class Bootstrap:
     """What bringing the schema up came to. `revision` is the schema's version now."""
 
-    outcome: Outcome
+    outcome: BootstrapOutcome
     revision: str
     was: str | None
     tables: int
 
     def __str__(self) -> str:
         match self.outcome:
-            case Outcome.CREATED:
+            case BootstrapOutcome.CREATED:
                 return f"created {self.tables} tables, schema {self.revision}"
-            case Outcome.UPGRADED:
+            case BootstrapOutcome.UPGRADED:
                 return f"upgraded the schema from {self.was} to {self.revision}"
-            case Outcome.UNCHANGED:
+            case BootstrapOutcome.UNCHANGED:
                 return f"nothing to do, schema {self.revision} is in place"
 
 
@@ -114,7 +114,7 @@ def _say_why(state: RetryCallState) -> None:
 
 
 def _attempt(engine: Engine) -> Bootstrap:
-    with transaction(patient(engine)) as session:
+    with transaction(without_statement_timeout(engine)) as session:
         connection = session.connection()
         if engine.dialect.name == "postgresql":
             # Waited for patiently, because nobody but another bootstrap stands in this queue.
@@ -130,21 +130,21 @@ def _bring_up(connection: Connection) -> Bootstrap:
             f"the database has schema {was}, which this version of zik (schema {newest}) does not know: upgrade zik"
         )
     if was == newest:
-        return Bootstrap(Outcome.UNCHANGED, newest, was, 0)
+        return Bootstrap(BootstrapOutcome.UNCHANGED, newest, was, 0)
     config = _alembic(connection)
     if was is None and connection.dialect.name == "sqlite":
         Base.metadata.create_all(connection)
         command.stamp(config, "head")
-    elif was is None and (strangers := before & set(Base.metadata.tables)):
+    elif was is None and (unknown := before & set(Base.metadata.tables)):
         raise DatabaseMisusedError(
-            f"the tables {', '.join(sorted(strangers))} are there, but no schema version: if zik made them, say which "
+            f"the tables {', '.join(sorted(unknown))} are there, but no schema version: if zik made them, say which "
             "with `alembic stamp REVISION`, else give zik a database of its own"
         )
     else:
         command.upgrade(config, "head")
-    pass_by(Point.MID_BOOTSTRAP)
+    hit(Point.MID_BOOTSTRAP)
     created = set(Base.metadata.tables) - before
-    return Bootstrap(Outcome.UPGRADED if was else Outcome.CREATED, newest, was, len(created))
+    return Bootstrap(BootstrapOutcome.UPGRADED if was else BootstrapOutcome.CREATED, newest, was, len(created))
 
 
 def _alembic(connection: Connection | None = None) -> Config:

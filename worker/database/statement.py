@@ -75,7 +75,7 @@ def instant(at: datetime) -> str:
 
 def told(at: datetime) -> dict[str, str]:
     """What a row has in addition where the time was corrected. Most rows have not, and do without its null."""
-    return {"told_at": instant(at)}
+    return {"reported_at": instant(at)}
 
 
 def read_instant(value: datetime | str) -> datetime:

@@ -14,11 +14,11 @@ from worker.books import Outcome
 from worker.contract.events import Accepted
 from worker.database.engine import transaction
 from worker.drain.log import tell_batch, tell_events
-from worker.drain.poison import Attempts, Turn
-from worker.drain.triage import killers, refused, triage
+from worker.drain.poison import PoisonGuard, WorkItem
+from worker.drain.triage import poisoned_letters, refused, triage
 from worker.errors import RowRefusedError, ZikError
-from worker.failpoints import Point, armed_for, pass_by
-from worker.recorders.batch import meet, record_batch
+from worker.failpoints import Point, armed_for, hit
+from worker.recorders.batch import record_batch, resolve_new
 from worker.recorders.dead_letters import Letter, bury
 from worker.recorders.known import Known
 from worker.stream.consumer import BLOCK_MS, EventStream
@@ -69,7 +69,7 @@ class Drain:
     _reported_at: float = field(default=float("-inf"), init=False)
 
     def __post_init__(self) -> None:
-        self.attempts = Attempts(self.stream)
+        self.attempts = PoisonGuard(self.stream)
 
     def run(self, *, budget_s: float = float("inf"), dry_s: float = 0.0) -> Tally:
         """Drain until the stream has been dry for `dry_s`, `budget_s` is spent, or the worker is `closing`.
@@ -88,7 +88,7 @@ class Drain:
         self._report(at_once=True)
         return tally
 
-    def _turns(self, dry_s: float) -> Iterator[Turn]:
+    def _turns(self, dry_s: float) -> Iterator[WorkItem]:
         """What this consumer left unfinished, then what others did, then what is new, until that has run dry."""
         self.stream.ensure_group()
         yield from self._own_pending()
@@ -102,32 +102,32 @@ class Drain:
             block_ms = min(BLOCK_MS, int(rest_s * 1000))
             batch = self.stream.read_new(self.consumer, count=self._count(), block_ms=max(0, block_ms))
             if batch.entries:
-                yield Turn(batch)
+                yield WorkItem(batch)
                 wet_at = self.monotonic()
                 continue
             self._report()
             if rest_s <= 0 or self.closing():
                 return
 
-    def _own_pending(self) -> Iterator[Turn]:
+    def _own_pending(self) -> Iterator[WorkItem]:
         # Always from the beginning: what the last round acknowledged is no longer there.
         while any(batch := self.stream.read_pending(self.consumer, count=self._count())):
             yield from self.attempts.turns(batch)
 
-    def _abandoned(self) -> Iterator[Turn]:
+    def _abandoned(self) -> Iterator[WorkItem]:
         while any(batch := self.stream.claim_abandoned(self.consumer, count=self._count(), idle_ms=ABANDONED_MS)):
             yield from self.attempts.turns(batch)
 
     def _count(self) -> int:
         return self.stream.light_enough(self.batch_size)
 
-    def _finish(self, turn: Turn, tally: Tally) -> None:
-        pass_by(Point.AFTER_READ)
+    def _finish(self, turn: WorkItem, tally: Tally) -> None:
+        hit(Point.AFTER_READ)
         watch = Stopwatch(self.monotonic)
         batch = turn.batch
-        accepted, letters = killers(batch) if turn.kills_reader else triage(batch.entries, self.now())
+        accepted, letters = poisoned_letters(batch) if turn.kills_reader else triage(batch.entries, self.now())
         watch.lap(Phase.DECODE)
-        pass_by(Point.AFTER_DECODE)
+        hit(Point.AFTER_DECODE)
         outcomes: dict[str, Outcome] = {}
         for part in self._recorded(accepted, letters):
             watch.lap(Phase.RECORD)
@@ -135,7 +135,7 @@ class Drain:
             watch.lap(Phase.ACKNOWLEDGE)
             outcomes |= part
             tally.outcomes += Counter(part.values())
-        pass_by(Point.AFTER_ACKNOWLEDGE)
+        hit(Point.AFTER_ACKNOWLEDGE)
         self.stream.forget_vanished(batch.vanished)
         watch.lap(Phase.ACKNOWLEDGE)
         tally.batches += 1
@@ -190,20 +190,20 @@ class Drain:
             recorded = record_batch(
                 session.connection(), accepted, letters, known=self.known, create_users=self.create_users
             )
-            pass_by(Point.BEFORE_COMMIT)
-        pass_by(Point.AFTER_COMMIT)
+            hit(Point.BEFORE_COMMIT)
+        hit(Point.AFTER_COMMIT)
         if Outcome.DEAD in recorded.outcomes.values():
-            pass_by(Point.AFTER_DEAD_LETTER)
-        self.known.learn(recorded)
+            hit(Point.AFTER_DEAD_LETTER)
+        self.known.remember(recorded)
         return recorded.outcomes
 
     def _introduce(self, accepted: list[Accepted]) -> None:
         """New users and songs in a transaction of their own: others need them, and would wait for the plays, too."""
-        strangers = self.known.strangers(accepted) if self.engine.dialect.name == "postgresql" else []
-        if strangers:
+        unknown = self.known.unknown(accepted) if self.engine.dialect.name == "postgresql" else []
+        if unknown:
             with transaction(self.engine) as session:
-                met = meet(session.connection(), strangers, known=self.known, create_users=self.create_users)
-            self.known.learn(met)
+                met = resolve_new(session.connection(), unknown, known=self.known, create_users=self.create_users)
+            self.known.remember(met)
 
     def _bury(self, letters: list[Letter]) -> dict[str, Outcome]:
         with transaction(self.engine) as session:
@@ -216,5 +216,5 @@ class Drain:
             by_outcome.setdefault(outcome, []).append(entry_id)
         if armed_for(Point.MID_ACKNOWLEDGE):
             self.stream.acknowledge({outcome: ids[::2] for outcome, ids in by_outcome.items()})
-            pass_by(Point.MID_ACKNOWLEDGE)
+            hit(Point.MID_ACKNOWLEDGE)
         self.stream.acknowledge(by_outcome)

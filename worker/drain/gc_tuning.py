@@ -8,7 +8,7 @@ from typing import Final
 _THRESHOLD: Final = 100_000
 
 
-def settle() -> None:
+def tune_gc() -> None:
     """Take what is loaded now out of every later collection, and collect seldom. Call it once a process, after fork."""
     gc.collect()
     gc.freeze()

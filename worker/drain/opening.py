@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from worker.database.engine import open_engine
 from worker.drain.drain import Drain
-from worker.drain.gc_tuning import settle
+from worker.drain.gc_tuning import tune_gc
 from worker.failpoints import arm
 from worker.settings import Settings
 from worker.stream.consumer import EventStream
@@ -13,14 +13,14 @@ from worker.stream.consumer import EventStream
 
 def open_drain(settings: Settings, *, consumer: str, closing: Callable[[], bool] = lambda: False) -> Drain:
     """A drain with connections of its own; make it after fork."""
-    arm(settings.zik_crash_at)
-    settle()
+    arm(settings.crash_at)
+    tune_gc()
     return Drain(
         EventStream.at(settings.redis_url),
         open_engine(settings.database_url),
         consumer,
-        batch_size=settings.zik_batch_size,
-        create_users=settings.zik_unknown_users == "create",
+        batch_size=settings.batch_size,
+        create_users=settings.unknown_users == "create",
         closing=closing,
     )
 

@@ -27,7 +27,7 @@ _BUGS: Final = (
 )
 
 
-class Turn(NamedTuple):
+class WorkItem(NamedTuple):
     """What to finish in one transaction. `unsurvived` counts the attempts at it on record; None: nobody has read it."""
 
     batch: Batch
@@ -38,14 +38,14 @@ class Turn(NamedTuple):
         return (self.unsurvived or 0) >= 2 + _LONE_ATTEMPTS
 
 
-class Attempts:
+class PoisonGuard:
     """The attempts of one consumer. Entries that are read for the first time cost it nothing."""
 
     def __init__(self, stream: EventStream) -> None:
         self._stream = stream
         self._survived: set[str] = set()
 
-    def turns(self, batch: Batch) -> Iterator[Turn]:
+    def turns(self, batch: Batch) -> Iterator[WorkItem]:
         """The parts of a batch that was left unfinished: all of it, then fifty at a time, then one by one.
 
         The most suspect come last, so that their neighbours are recorded before they can do more harm.
@@ -54,15 +54,15 @@ class Attempts:
         unsurvived = self._stream.attempts([entry.id for entry in batch.entries])
         rated = sorted(zip(unsurvived, batch.entries, strict=True), key=_attempts)
         if batch.vanished:
-            yield Turn(Batch([], batch.vanished), 0)
+            yield WorkItem(Batch([], batch.vanished), 0)
         for attempts, alike in groupby(rated, key=_attempts):
             entries = [entry for _, entry in alike]
             size = {0: len(entries), 1: _SOME}.get(attempts, 1)
             for start in range(0, len(entries), size):
-                yield Turn(Batch(entries[start : start + size], []), attempts)
+                yield WorkItem(Batch(entries[start : start + size], []), attempts)
 
     @contextmanager
-    def attempt(self, turn: Turn) -> Iterator[None]:
+    def attempt(self, turn: WorkItem) -> Iterator[None]:
         """Finish the turn in this block. Only what ends the process in it, or a bug of ours, stays on record."""
         if turn.unsurvived is None:
             yield

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 _AT_ONCE_S: Final = 10.0
 
 
-def relieve(settings: Settings, *, consumer: str) -> int:
+def drain_while_full(settings: Settings, *, consumer: str) -> int:
     """Drain until Redis takes writes again. Returns the number of events that were drained.
 
     The connections are made and closed here: the pool's processes must not inherit them.
@@ -41,4 +41,4 @@ def relieve(settings: Settings, *, consumer: str) -> int:
 
 
 if __name__ == "__main__":
-    relieve(load_settings(), consumer=f"{socket.gethostname()}:relief-{os.getpid()}")
+    drain_while_full(load_settings(), consumer=f"{socket.gethostname()}:relief-{os.getpid()}")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from worker.contract.codec import decode
 from worker.contract.events import Accepted
 from worker.errors import InvalidEventError, Reason, RowRefusedError
-from worker.failpoints import POISON, Point, armed_for, pass_by
+from worker.failpoints import POISON, Point, armed_for, hit
 from worker.recorders.dead_letters import Letter
 from worker.stream.entries import Batch, Entry
 
@@ -20,7 +20,7 @@ class Triaged(NamedTuple):
 def triage(entries: Sequence[Entry], now: datetime) -> Triaged:
     """Decode each entry by itself: what cannot be an event does not stop its neighbours."""
     if armed_for(Point.AT_POISON) and any(POISON in (entry.payload or b"") for entry in entries):
-        pass_by(Point.AT_POISON)
+        hit(Point.AT_POISON)
     accepted: list[Accepted] = []
     letters: list[Letter] = []
     for entry_id, payload, stray in entries:
@@ -35,7 +35,7 @@ def triage(entries: Sequence[Entry], now: datetime) -> Triaged:
     return Triaged(accepted, letters)
 
 
-def killers(batch: Batch) -> Triaged:
+def poisoned_letters(batch: Batch) -> Triaged:
     """Entries that nobody has survived reading, as letters."""
     error = InvalidEventError(Reason.KILLS_READER, "nobody survived recording it, among its neighbours or alone")
     return Triaged([], [Letter(entry.id, entry.payload or entry.stray, error) for entry in batch.entries])

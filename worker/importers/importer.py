@@ -1,4 +1,4 @@
-"""Turn the parts of an export into events and publish them, in batches; whatever is refused is told with its place."""
+"""Turn the parts of an export into events and publish them in batches; what is refused is reported with its place."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import BinaryIO, Final
 
 from worker.contract.codec import decode, encode
-from worker.contract.events import Event, Play
+from worker.contract.events import Event, PlayEvent
 from worker.errors import InvalidEventError
 from worker.escaping import printable
 from worker.importers.archive import UNREADABLE, Export, Part
@@ -39,7 +39,7 @@ class Summary:
     shown: list[Refusal] = field(default_factory=list)
 
     def count(self, event: Event) -> None:
-        if not isinstance(event, Play):
+        if not isinstance(event, PlayEvent):
             self.favorites += 1
             return
         self.plays += 1

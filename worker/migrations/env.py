@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from worker.database.engine import MIGRATION_LOCK_TIMEOUT_MS, open_engine, patient
+from worker.database.engine import MIGRATION_LOCK_TIMEOUT_MS, open_engine, without_statement_timeout
 from worker.models import Base
 from worker.settings import load_settings
 
@@ -38,7 +38,7 @@ def _run_online() -> None:
     if given is not None:
         _run(given)
         return
-    with patient(open_engine(load_settings().database_url)).begin() as connection:
+    with without_statement_timeout(open_engine(load_settings().database_url)).begin() as connection:
         _run(connection)
 
 

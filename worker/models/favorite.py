@@ -12,7 +12,8 @@ from worker.models.user import User
 class Favorite(TimestampMixin, Base):
     """The newest word on whether a song is a user's favorite, by (`said_at`, `event_id`).
 
-    `is_favorite` false is a tombstone: it stays, so that a late old event cannot bring the favorite back. `told_at` is
+    `is_favorite` false is a tombstone: it stays, so that a late old event cannot bring the favorite back. `reported_at`
+    is
     what a device with a wrong clock told instead of `said_at`, null where it was right.
     """
 
@@ -23,7 +24,7 @@ class Favorite(TimestampMixin, Base):
         BigIntegerKey, ForeignKey(Song.id, ondelete="CASCADE"), primary_key=True, index=True
     )
     said_at: Mapped[datetime]
-    told_at: Mapped[datetime | None]
+    reported_at: Mapped[datetime | None]
     event_id: Mapped[UUID]
     is_favorite: Mapped[bool]
 

@@ -14,7 +14,8 @@ class PlayHistory(TimestampMixin, Base):
     """One play. Insert-only, with two keys: a retried event and a play that came by two roads both meet themselves.
 
     `played_at` is when listening began; `utc_offset_minutes` the listener's offset then, or null where the client
-    did not say (`Z`); `told_at` what a device with a wrong clock told instead of `played_at`, null where it was right.
+    did not say (`Z`); `reported_at` is what a device with a wrong clock reported instead of
+    `played_at`, null where its clock was right.
     """
 
     __tablename__ = "play_history"
@@ -28,7 +29,7 @@ class PlayHistory(TimestampMixin, Base):
     user_id: Mapped[int] = mapped_column(BigIntegerKey, ForeignKey(User.id, ondelete="CASCADE"))
     song_id: Mapped[int] = mapped_column(BigIntegerKey, ForeignKey(Song.id, ondelete="CASCADE"))
     played_at: Mapped[datetime]
-    told_at: Mapped[datetime | None]
+    reported_at: Mapped[datetime | None]
     ms_played: Mapped[int | None]
     utc_offset_minutes: Mapped[int | None] = mapped_column(SmallInteger)
     source: Mapped[str | None] = mapped_column(String(100))

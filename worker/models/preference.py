@@ -12,7 +12,7 @@ from worker.models.user import User
 class Preference(TimestampMixin, Base):
     """The newest word on one of a user's preferences, by (`said_at`, `event_id`). A null value is a tombstone.
 
-    `told_at` is what a device with a wrong clock told instead of `said_at`, null where it was right.
+    `reported_at` is what a device with a wrong clock told instead of `said_at`, null where it was right.
     """
 
     __tablename__ = "preferences"
@@ -20,7 +20,7 @@ class Preference(TimestampMixin, Base):
     user_id: Mapped[int] = mapped_column(BigIntegerKey, ForeignKey(User.id, ondelete="CASCADE"), primary_key=True)
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     said_at: Mapped[datetime]
-    told_at: Mapped[datetime | None]
+    reported_at: Mapped[datetime | None]
     event_id: Mapped[UUID]
     value: Mapped[Any | None]
 

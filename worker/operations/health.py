@@ -39,7 +39,7 @@ def health(stream: EventStream, *, within_s: float, host: str | None = None) -> 
     Raises:
         StreamUnavailableError: Redis is away, and with it all signs of life.
     """
-    ages_s = {name: age_s for name, age_s in stream.last_through_s().items() if host in (None, _host_of(name))}
+    ages_s = {name: age_s for name, age_s in stream.last_progress_s().items() if host in (None, _host_of(name))}
     where = f" on {host}" if host else ""
     if not ages_s:
         return Health("", f"no drain is known{where}: is a worker running? See `zik doctor`")

@@ -92,7 +92,7 @@ class ZikCollector(Collector):
                 yield from metrics
 
     def _of_redis(self) -> Iterator[Metric]:
-        books, last_through_s, measured = self.stream.books(), self.stream.last_through_s(), self.stream.measures()
+        books, last_progress_s, measured = self.stream.books(), self.stream.last_progress_s(), self.stream.measures()
         yield _counter(Name.RECEIVED, books.received)
         yield _counter(Name.RECORDED, books.recorded)
         yield _counter(Name.DUPLICATE, books.duplicate)
@@ -101,9 +101,9 @@ class ZikCollector(Collector):
         yield _gauge(Name.PENDING, books.pending)
         yield _gauge(Name.UNACCOUNTED, books.unaccounted)
         yield _gauge(Name.OLDEST_WAITING, books.oldest_waiting_s)
-        yield _gauge(Name.DRAINS_RUNNING, sum(age_s <= RUNNING_S for age_s in last_through_s.values()))
-        if last_through_s:
-            yield _gauge(Name.LAST_DRAIN_AGE, min(last_through_s.values()))
+        yield _gauge(Name.DRAINS_RUNNING, sum(age_s <= RUNNING_S for age_s in last_progress_s.values()))
+        if last_progress_s:
+            yield _gauge(Name.LAST_DRAIN_AGE, min(last_progress_s.values()))
         yield _histogram(Name.BATCH_EVENTS, BATCH_EVENTS, measured)
         yield _histogram(Name.BATCH_SECONDS, PHASE_SECONDS, measured, label="phase")
         yield _histogram(Name.TASK_SECONDS, TASK_SECONDS, measured, label="task")

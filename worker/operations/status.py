@@ -19,7 +19,7 @@ class Overview:
 
     books: Books
     consumers: list[Consumer]
-    last_through_s: dict[str, float]
+    last_progress_s: dict[str, float]
     schema: str | None
     newest_schema: str
     letters: dict[str, int]
@@ -41,7 +41,7 @@ class Overview:
             "pending": books.pending,
             "oldest_waiting_s": round(books.oldest_waiting_s, 1),
             "consumers": [
-                consumer._asdict() | {"last_through_s": self.last_through_s.get(consumer.name)}
+                consumer._asdict() | {"last_progress_s": self.last_progress_s.get(consumer.name)}
                 for consumer in self.consumers
             ],
             "schema": self.schema,
@@ -58,7 +58,7 @@ def overview(stream: EventStream, engine: Engine) -> Overview:
     Raises:
         StreamUnavailableError: Redis is away, and with it the books. A database that is away is told in the overview.
     """
-    books, consumers, through_s = stream.books(), stream.consumers(), stream.last_through_s()
+    books, consumers, through_s = stream.books(), stream.consumers(), stream.last_progress_s()
     schema, letters, trouble = None, {}, None
     try:
         with snapshot(engine) as session:

@@ -1,4 +1,4 @@
-"""Whether what could not be recorded names a user, however broken the event is."""
+"""Whether what could not be recorded is_about a user, however broken the event is."""
 
 import json
 import re
@@ -19,7 +19,7 @@ _Judge = Callable[[str, str], bool]
 _ESCAPED: Final = re.compile(r"\\+u([0-9a-fA-F]{4})")
 
 
-def names(payload: bytes, username: str) -> bool:
+def is_about(payload: bytes, username: str) -> bool:
     """Whether the payload of a dead letter is about the user of this canonical name, beyond doubt.
 
     It is JSON, and has a field for the user, at any depth, also in a text that is JSON itself: an array of events, an
@@ -28,11 +28,11 @@ def names(payload: bytes, username: str) -> bool:
     return _holds(payload, username, unreadable=lambda _text, _username: False)
 
 
-def mentions(payload: bytes, username: str) -> bool:
+def may_be_about(payload: bytes, username: str) -> bool:
     """Whether the payload of a dead letter is, or seems to be, about the user of this canonical name.
 
     Where nobody can tell whose it is, the name between quotes is enough, or after `user=`: it is not JSON, or is JSON
-    that names no user at all. Such an event can never be recorded, so nothing is lost if it is of somebody else.
+    that is_about no user at all. Such an event can never be recorded, so nothing is lost if it is of somebody else.
     """
     return _holds(payload, username, unreadable=_seems_named_in)
 
@@ -58,13 +58,13 @@ def _named_in(text: str, username: str, unreadable: _Judge) -> bool:
         return unreadable(text, username)
     named = {name for item in items if isinstance(item, dict) for name in _named_by(item)}
     texts = [item for item in items if isinstance(item, str)]
-    # Of what names somebody only a part that is broken off may be about somebody else.
+    # Of what is_about somebody only a part that is broken off may be about somebody else.
     doubtful = filter(_is_broken, texts) if any(named) else [text, *texts]
     return username in named or any(unreadable(each, username) for each in doubtful)
 
 
 def _within(value: Any) -> Iterator[Any]:
-    """The value and all that it holds, also as JSON in a text, but for what is within an event that names its user.
+    """The value and all that it holds, also as JSON in a text, but for what is within an event that is_about its user.
 
     Walked without recursion. JSON within JSON ends by itself: the backslashes of a letter's 16 KiB double each time.
     """
@@ -100,7 +100,7 @@ def _is_user(field: str) -> bool:
 
 
 def _names(field: Any) -> Iterator[str]:
-    """What a field for the user names: the canonical form of a text or a number, also within other JSON."""
+    """What a field for the user is_about: the canonical form of a text or a number, also within other JSON."""
     waiting = [field]
     while waiting:
         item = waiting.pop()

@@ -9,13 +9,13 @@ from sqlalchemy import Connection, Engine, delete, exists, func, or_, select, te
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from worker.contract.identity import typed_user
-from worker.database.engine import PATIENT_LOCK_TIMEOUT_MS, patient, transaction
+from worker.database.engine import LONG_LOCK_TIMEOUT_MS, transaction, without_statement_timeout
 from worker.database.statement import Statement
 from worker.drain.drain import ABANDONED_MS, Drain
 from worker.errors import DatabaseUnavailableError, ZikError
 from worker.models import Favorite, ListeningHour, PlayHistory, Preference, Song, SongDay, User
 from worker.operations.dead_letters import holding, take_away
-from worker.privacy.attribution import mentions
+from worker.privacy.attribution import may_be_about
 from worker.statistics.charts import refresh_charts
 from worker.statistics.questions.listener import UnknownUserError
 
@@ -54,7 +54,7 @@ def _give_up(_: RetryCallState) -> NoReturn:
 
 _WHILE_LOCKED: Final = Retrying(
     retry=retry_if_exception(_is_locked),
-    stop=stop_after_delay(PATIENT_LOCK_TIMEOUT_MS / 1000),
+    stop=stop_after_delay(LONG_LOCK_TIMEOUT_MS / 1000),
     wait=wait_random(0, 0.2),
     retry_error_callback=_give_up,
 )
@@ -94,11 +94,11 @@ def forget(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 10
 
 def _erase(engine: Engine, name: str) -> dict[str, int]:
     """Delete all that is the user's, in one transaction. Returns how much there was, by kind."""
-    with transaction(patient(engine)) as session:
+    with transaction(without_statement_timeout(engine)) as session:
         connection = session.connection()
         _one_at_a_time(connection)
         # Locked before the user, as by whoever retries one. Of someone who was refused there may be nothing else.
-        letters = [letter.id for letter in holding(connection, lambda payload: mentions(payload, name))]
+        letters = [letter.id for letter in holding(connection, lambda payload: may_be_about(payload, name))]
         take_away(connection, letters)
         # From here on nobody adds to what is counted.
         user_id = connection.scalar(select(User.id).where(User.username == name).with_for_update())

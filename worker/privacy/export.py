@@ -12,11 +12,11 @@ from worker.contract.codec import encode
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.contract.identity import typed_user
 from worker.contract.json_limits import as_told
-from worker.contract.wire import judge
+from worker.contract.wire import validate
 from worker.importers.json_lines import ACCOUNT, LETTER
 from worker.models import Favorite, PlayHistory, Preference, Song, User
 from worker.operations.dead_letters import holding
-from worker.privacy.attribution import names
+from worker.privacy.attribution import is_about
 from worker.statistics.questions.listener import UnknownUserError
 
 _AT_ONCE: Final = 1_000
@@ -28,7 +28,7 @@ def export(connection: Connection, username: str) -> Iterator[bytes]:
 
     Each kind is in order, oldest first. Publishing them again changes nothing, and after `zik forget` brings back all
     that was recorded: ids, offsets, tombstones. Three things are told that events have no field for, and that
-    publishing passes over: the account, in the first line; what a device with a wrong clock told (`told_at`) where
+    publishing passes over: the account, in the first line; what a device with a wrong clock told (`reported_at`) where
     `time` is a corrected one; and the dead letters, as far as they are this user's beyond doubt, because of what cannot
     be read the rest may be about somebody else. An event that is too large to be published again whatever is left out
     is told whole, so that it is not lost to its user.
@@ -54,7 +54,7 @@ def _recorded(connection: Connection, username: str) -> Iterator[bytes]:
 
 
 def _letters(connection: Connection, username: str) -> Iterator[bytes]:
-    for letter in holding(connection, lambda payload: names(payload, username)):
+    for letter in holding(connection, lambda payload: is_about(payload, username)):
         kept_since = _time(letter.created_at, None)
         text = letter.payload.decode(errors="backslashreplace")
         told = {"reason": letter.reason, "detail": letter.detail, "kept_since": kept_since, "payload": text}
@@ -74,25 +74,25 @@ def _account(user: Any) -> dict[str, Any]:
 
 
 def _preferences(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
-    columns = select(Preference.event_id, Preference.said_at, Preference.told_at, Preference.key, Preference.value)
+    columns = select(Preference.event_id, Preference.said_at, Preference.reported_at, Preference.key, Preference.value)
     rows = connection.execute(columns.where(Preference.user_id == user_id).order_by(Preference.said_at))
-    for event_id, said_at, told_at, key, value in rows:
-        times = _times(said_at, told_at, None)
+    for event_id, said_at, reported_at, key, value in rows:
+        times = _times(said_at, reported_at, None)
         yield {"type": "preference", "id": str(event_id), **times, "key": key, "value": as_told(value)}
 
 
 def _favorites(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
     rows = connection.execute(
-        select(Favorite.event_id, Favorite.said_at, Favorite.told_at, Favorite.is_favorite, *_SONG)
+        select(Favorite.event_id, Favorite.said_at, Favorite.reported_at, Favorite.is_favorite, *_SONG)
         .join(Song)
         .where(Favorite.user_id == user_id)
         .order_by(Favorite.said_at)
     )
-    for event_id, said_at, told_at, favorite, *song in rows:
+    for event_id, said_at, reported_at, favorite, *song in rows:
         yield {
             "type": "favorite",
             "id": str(event_id),
-            **_times(said_at, told_at, None),
+            **_times(said_at, reported_at, None),
             "song": _song(*song),
             "favorite": favorite,
         }
@@ -104,7 +104,7 @@ _SONG: Final = (Song.title, Song.artist, Song.album, Song.duration_ms, Song.attr
 def _plays(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
     rows = connection.execute(
         select(
-            PlayHistory.id, PlayHistory.played_at, PlayHistory.told_at, PlayHistory.utc_offset_minutes,
+            PlayHistory.id, PlayHistory.played_at, PlayHistory.reported_at, PlayHistory.utc_offset_minutes,
             PlayHistory.ms_played, PlayHistory.source, PlayHistory.context, *_SONG,
         )
         .join(Song)
@@ -112,12 +112,12 @@ def _plays(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
         .order_by(PlayHistory.played_at)
         .execution_options(yield_per=_AT_ONCE)
     )  # fmt: skip
-    for event_id, played_at, told_at, offset, ms_played, source, context, *song in rows:
+    for event_id, played_at, reported_at, offset, ms_played, source, context, *song in rows:
         told = {"ms_played": ms_played, "source": source, "context": as_told(context)}
         yield {
             "type": "play",
             "id": str(event_id),
-            **_times(played_at, told_at, offset),
+            **_times(played_at, reported_at, offset),
             "song": _song(*song),
             **{name: value for name, value in told.items() if value is not None},
         }
@@ -128,9 +128,9 @@ def _song(title: str, artist: str, album: str | None, duration_ms: int | None, i
     return {"title": title, "artist": artist, **{name: value for name, value in known.items() if value is not None}}
 
 
-def _times(at: datetime, told_at: datetime | None, offset_minutes: int | None) -> dict[str, str]:
+def _times(at: datetime, reported_at: datetime | None, offset_minutes: int | None) -> dict[str, str]:
     time = {"time": _time(at, offset_minutes)}
-    return time if told_at is None else time | {"told_at": _time(told_at, offset_minutes)}
+    return time if reported_at is None else time | {"reported_at": _time(reported_at, offset_minutes)}
 
 
 def _time(at: datetime, offset_minutes: int | None) -> str:
@@ -164,7 +164,7 @@ def _shorter(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if "song" in event:
         event = event | {"song": _without(event["song"], "ids")}
         yield event
-    yield _without(event, "told_at")
+    yield _without(event, "reported_at")
 
 
 def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
 def _has_derived_id(event: dict[str, Any]) -> bool:
     """Whether the contract gives the event its very id where it has none."""
     try:
-        derived = judge(encode(_without(event, "id")).decode()).id
+        derived = validate(encode(_without(event, "id")).decode()).id
     except ValidationError:
         return False
     return derived == str(event["id"])

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from worker.books import Outcome
-from worker.contract.events import Accepted, Play, Preference, SongName, SongRef
+from worker.contract.events import Accepted, PlayEvent, PreferenceEvent, SongName, SongRef
 from worker.errors import InvalidEventError, Reason
-from worker.failpoints import Point, pass_by
+from worker.failpoints import Point, hit
 from worker.recorders.dead_letters import Letter, bury
 from worker.recorders.favorites import FavoriteToRecord, record_favorites
-from worker.recorders.known import Known, Memory, Met, _well_known
+from worker.recorders.known import BoundedCache, Known, Resolved, _well_known
 from worker.recorders.plays import PlayToRecord, record_plays
 from worker.recorders.preferences import PreferenceToRecord, record_preferences
 from worker.recorders.songs import KnownSong, resolve_songs
@@ -20,14 +20,16 @@ from worker.recorders.users import resolve_users
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recorded(Met):
+class Recorded(Resolved):
     """What became of each entry."""
 
     outcomes: dict[str, Outcome]
     dead: list[Letter]
 
 
-def meet(connection: Connection, accepted: Sequence[Accepted], *, known: Known, create_users: bool = True) -> Met:
+def resolve_new(
+    connection: Connection, accepted: Sequence[Accepted], *, known: Known, create_users: bool = True
+) -> Resolved:
     """Make the users and songs that are new, or fill a song's gaps, in the caller's transaction.
 
     `record_batch` does it, too. But whoever needs the same song waits until that transaction has committed, so where
@@ -35,7 +37,7 @@ def meet(connection: Connection, accepted: Sequence[Accepted], *, known: Known, 
     """
     users, new_users = _users(connection, accepted, known.users, create=create_users)
     _, new_songs = _song_ids(connection, [entry for entry in accepted if entry.event.user in users], known.songs)
-    return Met(users=new_users, songs=new_songs)
+    return Resolved(users=new_users, songs=new_songs)
 
 
 def record_batch(
@@ -54,7 +56,7 @@ def record_batch(
 
     recorded_plays = record_plays(connection, plays, known.plays)
     outcomes = recorded_plays.outcomes
-    pass_by(Point.MID_TRANSACTION)
+    hit(Point.MID_TRANSACTION)
     outcomes |= record_favorites(connection, favorites)
     outcomes |= record_preferences(connection, preferences)
     mark_stale_days(connection, ((new.user_id, new.played_at, new.utc_offset_minutes) for new in recorded_plays.new))
@@ -66,7 +68,7 @@ def record_batch(
 
 
 def _users(
-    connection: Connection, accepted: Sequence[Accepted], memory: Memory[str, int], *, create: bool
+    connection: Connection, accepted: Sequence[Accepted], memory: BoundedCache[str, int], *, create: bool
 ) -> tuple[dict[str, int], dict[str, int]]:
     """The ids of the batch's users, and those of them that the memory lacked."""
     names = {entry.event.user for entry in accepted}
@@ -76,14 +78,14 @@ def _users(
 
 
 def _song_ids(
-    connection: Connection, accepted: Sequence[Accepted], memory: Memory[SongName, KnownSong]
+    connection: Connection, accepted: Sequence[Accepted], memory: BoundedCache[SongName, KnownSong]
 ) -> tuple[list[int], dict[SongName, KnownSong]]:
     """The id of each entry's song, 0 where it is about none; and the songs that the memory lacked, or knew less of."""
     song_ids: list[int] = []
     news: dict[int, SongRef] = {}
     for position, (_, _, event) in enumerate(accepted):
         known = None
-        if not isinstance(event, Preference):
+        if not isinstance(event, PreferenceEvent):
             known = _well_known(event.song, memory)
             if known is None:
                 news[position] = event.song
@@ -102,9 +104,9 @@ def _sorted_out(
     preferences: list[PreferenceToRecord] = []
     for (entry_id, _, event), song_id in zip(accepted, song_ids, strict=True):
         user_id = users[event.user]
-        if isinstance(event, Play):
+        if isinstance(event, PlayEvent):
             plays.append(PlayToRecord.of(entry_id, event, user_id, song_id))
-        elif isinstance(event, Preference):
+        elif isinstance(event, PreferenceEvent):
             preferences.append(PreferenceToRecord(entry_id, event, user_id))
         else:
             favorites.append(FavoriteToRecord(entry_id, event, user_id, song_id))

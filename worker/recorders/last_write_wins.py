@@ -1,4 +1,4 @@
-"""The rule of favorites and preferences: the newest word wins, whatever the order of arrival."""
+"""The rule of favorites and preferences: the newest claim wins, whatever the order of arrival."""
 
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime
@@ -8,14 +8,14 @@ from worker.books import Outcome
 
 
 class Rank(NamedTuple):
-    """What orders the words on one thing: time, then event id."""
+    """What orders the claims on one thing: time, then event id."""
 
     said_at: datetime
     event_id: str
 
 
-class Word(NamedTuple):
-    """One event's word. `said` only orders words of one rank, that is, one event told in two ways."""
+class Claim(NamedTuple):
+    """One event's claim. `said` only orders claims of one rank, that is, one event told in two ways."""
 
     entry_id: str
     key: Hashable
@@ -24,33 +24,33 @@ class Word(NamedTuple):
     row: dict[str, Any]
 
 
-class Verdict(NamedTuple):
+class Resolution(NamedTuple):
     outcomes: dict[str, Outcome]
     winners: list[dict[str, Any]]
 
 
-def judge(words: Iterable[Word], *, in_force: Mapping[Hashable, Rank]) -> Verdict:
-    """Tell which words are to be written, given the ranks of those in force.
+def resolve(claims: Iterable[Claim], *, current: Mapping[Hashable, Rank]) -> Resolution:
+    """Tell which claims are to be written, given the ranks of those in force.
 
-    A word counts as recorded when it is newer than the one in force as its batch came, and than every older word of
+    A claim counts as recorded when it is newer than the one in force as its batch came, and than every older claim of
     the batch: just as if the batch had arrived in the order of its events. One that is already known, or that a
-    newer word has overtaken, changes nothing and is a duplicate.
+    newer claim has overtaken, changes nothing and is a duplicate.
     """
-    newest: dict[Hashable, Word] = {}
+    newest: dict[Hashable, Claim] = {}
     outcomes: dict[str, Outcome] = {}
-    for word in sorted(words, key=lambda word: (word.rank, word.said)):
-        standing = newest[word.key].rank if word.key in newest else in_force.get(word.key)
-        if standing is not None and word.rank <= standing:
-            outcomes[word.entry_id] = Outcome.DUPLICATE
+    for claim in sorted(claims, key=lambda claim: (claim.rank, claim.said)):
+        standing = newest[claim.key].rank if claim.key in newest else current.get(claim.key)
+        if standing is not None and claim.rank <= standing:
+            outcomes[claim.entry_id] = Outcome.DUPLICATE
         else:
             # One event sent twice by a device with a wrong clock: its skew is never quite the same. The later time
             # stands, whichever came first, but the event has been recorded before.
-            again = standing is not None and word.rank.event_id == standing.event_id
-            outcomes[word.entry_id] = Outcome.DUPLICATE if again else Outcome.RECORDED
-            newest[word.key] = word
-    return Verdict(outcomes, [word.row for word in newest.values()])
+            again = standing is not None and claim.rank.event_id == standing.event_id
+            outcomes[claim.entry_id] = Outcome.DUPLICATE if again else Outcome.RECORDED
+            newest[claim.key] = claim
+    return Resolution(outcomes, [claim.row for claim in newest.values()])
 
 
-def one_row_a_key(words: Iterable[Word]) -> Iterable[dict[str, Any]]:
-    """A row for each key that the words are about, to look up what is in force."""
-    return {word.key: word.row for word in words}.values()
+def one_row_per_key(claims: Iterable[Claim]) -> Iterable[dict[str, Any]]:
+    """A row for each key that the claims are about, to look up what is in force."""
+    return {claim.key: claim.row for claim in claims}.values()

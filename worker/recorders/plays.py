@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from worker.books import Outcome
-from worker.contract.events import Play
+from worker.contract.events import PlayEvent
 from worker.database.copy import copy_rows
 from worker.database.statement import Statement, instant, read_instant
 
@@ -19,7 +19,7 @@ _COPIED: Final = {
     "played_at": "timestamptz",
     "song_id": "int8",
     "id": "bytea",
-    "told_at": "timestamptz",
+    "reported_at": "timestamptz",
     "ms_played": "int4",
     "utc_offset_minutes": "int2",
     "source": "text",
@@ -28,8 +28,8 @@ _COPIED: Final = {
 _INSERT: Final = Statement(
     """
     INSERT INTO play_history
-           (user_id, played_at, song_id, id, told_at, ms_played, utc_offset_minutes, source, context)
-    SELECT  user_id, played_at, song_id, id, told_at, ms_played, utc_offset_minutes, source, context
+           (user_id, played_at, song_id, id, reported_at, ms_played, utc_offset_minutes, source, context)
+    SELECT  user_id, played_at, song_id, id, reported_at, ms_played, utc_offset_minutes, source, context
       FROM {rows} WHERE true
      ORDER BY user_id, played_at, song_id, id
     ON CONFLICT DO NOTHING
@@ -40,7 +40,7 @@ _INSERT: Final = Statement(
         "played_at": "timestamptz",
         "song_id": "bigint",
         "id": "uuid",
-        "told_at": "timestamptz",
+        "reported_at": "timestamptz",
         "ms_played": "integer",
         "utc_offset_minutes": "smallint",
         "source": "text",
@@ -57,7 +57,7 @@ class PlayToRecord(NamedTuple):
     played_at: datetime
     song_id: int
     id: str
-    told_at: datetime | None
+    reported_at: datetime | None
     ms_played: int | None
     utc_offset_minutes: int | None
     source: str | None
@@ -65,11 +65,11 @@ class PlayToRecord(NamedTuple):
     entry_id: str
 
     @classmethod
-    def of(cls, entry_id: str, play: Play, user_id: int, song_id: int) -> "PlayToRecord":
+    def of(cls, entry_id: str, play: PlayEvent, user_id: int, song_id: int) -> "PlayToRecord":
         time = play.time
         return cls._make(
             (
-                user_id, time.at, song_id, play.id, time.told_at, play.ms_played, time.offset_minutes, play.source,
+                user_id, time.at, song_id, play.id, time.reported_at, play.ms_played, time.offset_minutes, play.source,
                 play.context, entry_id,
             )
         )  # fmt: skip
@@ -82,7 +82,7 @@ class RecordedPlays(NamedTuple):
     new: list[PlayToRecord]
 
 
-class Expectation:
+class CopyPolicy:
     """Whether a batch is expected to hold only plays that are not stored yet, as nearly all batches do.
 
     COPY then writes it for two thirds of what INSERT with ON CONFLICT costs the database. But a single play that is
@@ -98,11 +98,11 @@ class Expectation:
         self._careful = max(0, self._careful - 1)
         return not self._careful
 
-    def disappoint(self) -> None:
+    def saw_duplicate(self) -> None:
         self._careful = self._CAREFUL_BATCHES
 
 
-def record_plays(connection: Connection, plays: Sequence[PlayToRecord], expectation: Expectation) -> RecordedPlays:
+def record_plays(connection: Connection, plays: Sequence[PlayToRecord], expectation: CopyPolicy) -> RecordedPlays:
     """Store what is new. The first one stored stands: no later event with the same id or the same moment changes it."""
     if not plays:
         return RecordedPlays({}, [])
@@ -115,7 +115,7 @@ def record_plays(connection: Connection, plays: Sequence[PlayToRecord], expectat
     return RecordedPlays(outcomes, new)
 
 
-def _copied(connection: Connection, plays: list[PlayToRecord], expectation: Expectation) -> list[PlayToRecord]:
+def _copied(connection: Connection, plays: list[PlayToRecord], expectation: CopyPolicy) -> list[PlayToRecord]:
     """The new ones, if none of the plays was stored before; else none at all, and nothing is stored."""
     if connection.dialect.name != "postgresql" or not expectation.only_new():
         return []
@@ -126,7 +126,7 @@ def _copied(connection: Connection, plays: list[PlayToRecord], expectation: Expe
     except IntegrityError as error:
         if getattr(error.orig, "sqlstate", None) != _UNIQUE_VIOLATION:
             raise
-        expectation.disappoint()
+        expectation.saw_duplicate()
         return []
     return first
 
@@ -145,10 +145,10 @@ def _first_of_equals(plays: Iterable[PlayToRecord]) -> list[PlayToRecord]:
 
 
 def _copy_row(play: PlayToRecord) -> Sequence[Any]:
-    user_id, at, song_id, play_id, told_at, ms_played, offset_minutes, source, context, _ = play
+    user_id, at, song_id, play_id, reported_at, ms_played, offset_minutes, source, context, _ = play
     id_ = bytes.fromhex(_hex(play_id))
     json = None if context is None else Jsonb(context)
-    return user_id, at, song_id, id_, told_at, ms_played, offset_minutes, source, json
+    return user_id, at, song_id, id_, reported_at, ms_played, offset_minutes, source, json
 
 
 def _inserted(connection: Connection, plays: list[PlayToRecord]) -> list[PlayToRecord]:
@@ -176,5 +176,5 @@ def _json_row(play: PlayToRecord) -> dict[str, Any]:
         **play._asdict(),
         "id": _hex(play.id),
         "played_at": instant(play.played_at),
-        "told_at": play.told_at and instant(play.told_at),
+        "reported_at": play.reported_at and instant(play.reported_at),
     }

@@ -1,4 +1,4 @@
-"""Preferences: the newest word on each key of each user, tombstones included."""
+"""Preferences: the newest claim on each key of each user, tombstones included."""
 
 from collections.abc import Hashable, Sequence
 from typing import Any, Final, NamedTuple
@@ -6,12 +6,12 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection
 
 from worker.books import Outcome
-from worker.contract.events import Preference
+from worker.contract.events import PreferenceEvent
 from worker.contract.json_limits import compact_json
 from worker.database.statement import Statement, instant, read_instant, told
-from worker.recorders.last_write_wins import Rank, Word, judge, one_row_a_key
+from worker.recorders.last_write_wins import Claim, Rank, one_row_per_key, resolve
 
-_IN_FORCE: Final = Statement(
+_CURRENT: Final = Statement(
     """
     SELECT user_id, key, said_at, replace(CAST(event_id AS text), '-', '')
       FROM {rows} JOIN preferences AS stored USING (user_id, key)
@@ -21,11 +21,11 @@ _IN_FORCE: Final = Statement(
 )
 _UPSERT: Final = Statement(
     """
-    INSERT INTO preferences (user_id, key, said_at, told_at, event_id, value)
-    SELECT user_id, key, said_at, told_at, event_id, value FROM {rows} WHERE true ORDER BY user_id, key
+    INSERT INTO preferences (user_id, key, said_at, reported_at, event_id, value)
+    SELECT user_id, key, said_at, reported_at, event_id, value FROM {rows} WHERE true ORDER BY user_id, key
     ON CONFLICT (user_id, key) DO UPDATE
        SET said_at = excluded.said_at,
-           told_at = excluded.told_at,
+           reported_at = excluded.reported_at,
            event_id = excluded.event_id,
            value = excluded.value,
            updated_at = CURRENT_TIMESTAMP
@@ -35,7 +35,7 @@ _UPSERT: Final = Statement(
         "user_id": "bigint",
         "key": "text",
         "said_at": "timestamptz",
-        "told_at": "timestamptz",
+        "reported_at": "timestamptz",
         "event_id": "uuid",
         "value": "jsonb",
     },
@@ -44,26 +44,26 @@ _UPSERT: Final = Statement(
 
 class PreferenceToRecord(NamedTuple):
     entry_id: str
-    preference: Preference
+    preference: PreferenceEvent
     user_id: int
 
 
 def record_preferences(connection: Connection, preferences: Sequence[PreferenceToRecord]) -> dict[str, Outcome]:
-    """Write the newest word on each key, and tell what became of each entry."""
+    """Write the newest claim on each key, and tell what became of each entry."""
     if not preferences:
         return {}
-    words = [_word(preference) for preference in preferences]
-    in_force: dict[Hashable, Rank] = {
+    claims = [_claim(preference) for preference in preferences]
+    current: dict[Hashable, Rank] = {
         (user_id, key): Rank(read_instant(said_at), event_id)
-        for user_id, key, said_at, event_id in _IN_FORCE.run(connection, one_row_a_key(words))
+        for user_id, key, said_at, event_id in _CURRENT.run(connection, one_row_per_key(claims))
     }
-    verdict = judge(words, in_force=in_force)
-    if verdict.winners:
-        _UPSERT.run(connection, verdict.winners)
-    return verdict.outcomes
+    resolution = resolve(claims, current=current)
+    if resolution.winners:
+        _UPSERT.run(connection, resolution.winners)
+    return resolution.outcomes
 
 
-def _word(recorded: PreferenceToRecord) -> Word:
+def _claim(recorded: PreferenceToRecord) -> Claim:
     preference = recorded.preference
     event_id = preference.id.replace("-", "")
     row: dict[str, Any] = {
@@ -73,9 +73,9 @@ def _word(recorded: PreferenceToRecord) -> Word:
         "event_id": event_id,
         "value": preference.value,
     }
-    if preference.time.told_at is not None:
-        row |= told(preference.time.told_at)
-    return Word(
+    if preference.time.reported_at is not None:
+        row |= told(preference.time.reported_at)
+    return Claim(
         recorded.entry_id,
         (recorded.user_id, preference.key),
         Rank(preference.time.at, event_id),

@@ -18,7 +18,7 @@ _WEEK: Final = 7
 _HOURS: Final = 24
 
 _BAR_STEP: Final = 30
-# Room for a number that is broader than its bar.
+# Backpressure for a number that is broader than its bar.
 _BAR_LEFT: Final = 5
 _BAR_WIDTH: Final = 22
 _BAR_HEIGHT: Final = 110

@@ -10,7 +10,7 @@ from worker.statistics.periods import Period, Span, span
 from worker.statistics.questions.days import Day, days
 from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
 from worker.statistics.questions.listener import Listener
-from worker.statistics.questions.sources import OfUser
+from worker.statistics.questions.sources import UserListening
 from worker.statistics.questions.streaks import Streak, streaks
 from worker.statistics.questions.top import Place, Subject, ranking
 from worker.statistics.questions.totals import Totals, totals
@@ -39,7 +39,7 @@ class Year:
         return self.span.first.year
 
 
-def year_of(listening: OfUser, listener: Listener, year: int, *, today: date) -> Year:
+def year_of(listening: UserListening, listener: Listener, year: int, *, today: date) -> Year:
     """Ask everything about one calendar year of one user. Costs the sum of nine questions.
 
     Raises:

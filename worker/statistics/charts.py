@@ -8,10 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, delete, insert, literal, select, text, tuple_
 
-from worker.database.engine import patient, snapshot, transaction
+from worker.database.engine import snapshot, transaction, without_statement_timeout
 from worker.models import ChartPlace, StaleChart
 from worker.statistics.periods import Period, Span, spans_of
-from worker.statistics.questions.sources import Listening, OfEveryone, Swept
+from worker.statistics.questions.sources import GlobalListening, Listening, RollupsOnly
 from worker.statistics.questions.top import Place, Subject, ranking
 from worker.statistics.rollups.marks import new_mark
 
@@ -22,7 +22,7 @@ def top(listening: Listening, subject: Subject, span: Span, *, most: int) -> Seq
     A user's places are those of this moment and cost a look at each song of each day of the span; a chart for
     everyone is up to an hour old, ends at `charts.LENGTH`, and costs a look at its places.
     """
-    if isinstance(listening, OfEveryone):
+    if isinstance(listening, GlobalListening):
         return chart(listening.connection, subject, span, most=most)
     return ranking(listening, subject, span, most=most)
 
@@ -46,7 +46,7 @@ def refresh_charts(engine: Engine, *, today: date, closed: bool) -> int:
         today: the day in UTC. The periods of the days around it are running, somewhere on Earth.
         closed: whether periods that have ended count too; a late play or an import changes them.
     """
-    with transaction(patient(engine)) as session:
+    with transaction(without_statement_timeout(engine)) as session:
         _leave_one_mark_a_day(session.connection())
     with snapshot(engine) as session:
         # Read before the charts are drawn: what is marked later has perhaps not been seen, and stays.
@@ -55,7 +55,7 @@ def refresh_charts(engine: Engine, *, today: date, closed: bool) -> int:
     stale = {each for day, _ in marks for each in spans_of(day)}
     drawn: set[Span] = set()
     for each in sorted(stale if closed else stale & running, key=_newest_first):
-        with transaction(patient(engine)) as session:
+        with transaction(without_statement_timeout(engine)) as session:
             _draw(session.connection(), each)
         drawn.add(each)
         # After each year, so that a task whose time is up has not drawn the years before it in vain.
@@ -74,7 +74,7 @@ def _without_drawn(engine: Engine, marks: Sequence[_Mark], drawn: set[Span]) -> 
     """Clear the marks of days of which every chart is drawn. Returns the others."""
     done = {mark for mark in marks if drawn.issuperset(spans_of(mark[0]))}
     if done:
-        with transaction(patient(engine)) as session:
+        with transaction(without_statement_timeout(engine)) as session:
             _forget(session.connection(), sorted(done))
         logger.info("drew the charts of %s days", f"{len(done):,}")
     return [mark for mark in marks if mark not in done]
@@ -105,7 +105,7 @@ def _draw(connection: Connection, span: Span) -> None:
     places = [
         {"subject": subject.value, "period": span.period.value, "starts_on": span.first, **vars(place)}
         for subject in Subject
-        for place in ranking(Swept(connection), subject, span, most=LENGTH)
+        for place in ranking(RollupsOnly(connection), subject, span, most=LENGTH)
     ]
     if places:
         connection.execute(insert(ChartPlace), places)

@@ -22,7 +22,7 @@ class ListenRule:
     @classmethod
     def configured(cls, settings: Settings) -> "ListenRule":
         """The rule that the settings ask for."""
-        return cls(settings.zik_listen_percent, settings.zik_listen_seconds, settings.zik_listen_unknown_seconds)
+        return cls(settings.listen_percent, settings.listen_seconds, settings.listen_unknown_seconds)
 
     def as_parameters(self) -> dict[str, int]:
         """For `IS_LISTEN`."""

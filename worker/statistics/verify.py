@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, exists, func, select, union
 
-from worker.database.engine import patient, snapshot
+from worker.database.engine import snapshot, without_statement_timeout
 from worker.database.statement import Statement
 from worker.models import ChartPlace, ListeningHour, PlayHistory, SongDay, StaleChart, StaleDay, StaleHistory, User
 from worker.statistics.charts import LENGTH, chart
 from worker.statistics.listen_rule import IS_LISTEN, ListenRule
 from worker.statistics.local_time import LOCAL_WORDS, STRETCH_COLUMNS, stretches, zones_of
 from worker.statistics.periods import Span, spans_of
-from worker.statistics.questions.sources import Swept
+from worker.statistics.questions.sources import RollupsOnly
 from worker.statistics.questions.top import Subject, ranking
 
 _USERS_AT_ONCE: Final = 200
@@ -72,7 +72,7 @@ class Difference:
 
 
 @dataclass
-class Verdict:
+class Comparison:
     """What was compared. `waiting` counts what is marked as stale, and is therefore not compared yet."""
 
     users: int = 0
@@ -85,25 +85,25 @@ class Verdict:
         return not self.differences
 
 
-def verify(engine: Engine, rule: ListenRule, *, users_at_once: int = _USERS_AT_ONCE) -> Verdict:
+def verify(engine: Engine, rule: ListenRule, *, users_at_once: int = _USERS_AT_ONCE) -> Comparison:
     """Compare every rollup with the history. May run at any time: each comparison sees one moment of the database.
 
     Costs a look at every play, at every rollup, and at every day of every chart.
     """
-    engine = patient(engine)
-    verdict = Verdict()
+    engine = without_statement_timeout(engine)
+    comparison = Comparison()
     for connection, users in _parts(engine, most=users_at_once):
-        verdict.users += len(users)
-        verdict.differences += _of_users(connection, users, rule)
+        comparison.users += len(users)
+        comparison.differences += _of_users(connection, users, rule)
     with snapshot(engine) as session:
-        verdict.waiting = sum(session.scalar(select(func.count()).select_from(table)) or 0 for table in _MARKS)
+        comparison.waiting = sum(session.scalar(select(func.count()).select_from(table)) or 0 for table in _MARKS)
         spans = _spans(session.connection())
     for span in spans:
         with snapshot(engine) as session:
             if _settled(session.connection(), span):
-                verdict.charts += 1
-                verdict.differences += _of_chart(session.connection(), span)
-    return verdict
+                comparison.charts += 1
+                comparison.differences += _of_chart(session.connection(), span)
+    return comparison
 
 
 def _parts(engine: Engine, *, most: int) -> Iterator[tuple[Connection, Sequence[int]]]:
@@ -178,7 +178,7 @@ def _settled(connection: Connection, span: Span) -> bool:
 
 def _of_chart(connection: Connection, span: Span) -> Iterator[Difference]:
     for subject in Subject:
-        wanted = ranking(Swept(connection), subject, span, most=LENGTH)
+        wanted = ranking(RollupsOnly(connection), subject, span, most=LENGTH)
         found = chart(connection, subject, span, most=LENGTH)
         if wanted != found:
             where = f"charts: {subject}s, {span.period} of {span.first}"

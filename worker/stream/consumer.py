@@ -1,4 +1,4 @@
-"""The event stream as its consumers see it. With appender.py the only module that speaks Redis commands."""
+"""The event stream as its consumers see it. With producer.py the only module that speaks Redis commands."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from worker.books import Books, Outcome
 from worker.stream.connection import connect, translated
 from worker.stream.entries import Batch, batch_of, rows_of
 from worker.stream.keys import ATTEMPTS, BOOKS, DRAINS, GROUP, LEFTOVERS, MEASURES, STREAM
-from worker.stream.producer import Appender
+from worker.stream.producer import Producer
 
 # Well below the socket timeout: an idle read must end as an empty reply, not as a broken connection.
 BLOCK_MS: Final = 500
@@ -39,7 +39,7 @@ class EventStream:
 
     def __init__(self, client: "redis.Redis") -> None:
         self._redis: Any = client
-        self._appender = Appender(client)
+        self._producer = Producer(client)
         # redis-py turns each entry into a list, a tuple and a dict; `entries` reads the replies as they came.
         for command in ("XREADGROUP", "XAUTOCLAIM"):
             self._redis.set_response_callback(command, lambda reply, **_: reply)
@@ -76,8 +76,8 @@ class EventStream:
     # --- publishing ----------------------------------------------------------------------------
 
     def append(self, payloads: Iterable[bytes]) -> list[str]:
-        """Add events in order, in one round trip, and return their entry ids. Errors are those of `Appender.append`."""
-        return self._appender.append(payloads).entry_ids
+        """Add events in order, in one round trip, and return their entry ids. Errors are those of `Producer.append`."""
+        return self._producer.append(payloads).entry_ids
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -231,7 +231,7 @@ class EventStream:
                 return 0
             return int(self._redis.xinfo_stream(STREAM)["last-generated-id"].split(b"-")[0])
 
-    def last_through_s(self) -> dict[str, float]:
+    def last_progress_s(self) -> dict[str, float]:
         """How long ago each drain last got through, by its consumer: it had committed a batch or found none."""
         with translated():
             now_s, _ = self._redis.time()

@@ -20,7 +20,7 @@ class Appended(NamedTuple):
     waiting: int | None
 
 
-class Appender:
+class Producer:
     """Every method raises `StreamUnavailableError` where waiting helps, and `StreamMisusedError` where it does not."""
 
     def __init__(self, client: "redis.Redis") -> None:

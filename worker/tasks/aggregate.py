@@ -6,7 +6,7 @@ from worker.celery.names import AGGREGATE_LISTENING, STATISTICS_QUEUE
 from worker.celery.task_metrics import report
 from worker.database.engine import opened_engine
 from worker.errors import ZikError
-from worker.outage import Patience
+from worker.outage import OutageRetry
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.rollups.sweep import refresh
 from worker.stream.consumer import EventStream
@@ -17,7 +17,7 @@ BUDGET_S = 5.0
 # While more waits than a batch, recording comes first: the days can wait, since a user's answers do not wait for them.
 BUDGET_IN_A_BACKLOG_S = 0.2
 DAYS_AT_ONCE_IN_A_BACKLOG = 250
-_patience = Patience()
+_outage = OutageRetry()
 
 
 @app.task(name=AGGREGATE_LISTENING)
@@ -29,7 +29,7 @@ def aggregate_listening() -> str | None:
     if _in_a_backlog():
         sweep = partial(sweep, budget_s=BUDGET_IN_A_BACKLOG_S, days_at_once=DAYS_AT_ONCE_IN_A_BACKLOG)
     with opened_engine(app.settings.database_url) as engine:
-        done = _patience.attempt(lambda: sweep(engine), within_s=0)
+        done = _outage.attempt(lambda: sweep(engine), within_s=0)
     if done and done.finished:
         report(of_aggregation())
     return str(done) if done else None
@@ -38,6 +38,6 @@ def aggregate_listening() -> str | None:
 def _in_a_backlog() -> bool:
     try:
         with EventStream.opened(app.settings.redis_url) as stream:
-            return stream.books().waiting > app.settings.zik_batch_size
+            return stream.books().waiting > app.settings.batch_size
     except ZikError:
         return False

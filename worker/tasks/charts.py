@@ -3,10 +3,10 @@ from datetime import UTC, datetime
 from worker.celery.application import app
 from worker.celery.names import REFRESH_CHARTS
 from worker.database.engine import opened_engine
-from worker.outage import Patience
+from worker.outage import OutageRetry
 from worker.statistics import charts
 
-_patience = Patience()
+_outage = OutageRetry()
 
 
 # Charts of all time read every day of everybody.
@@ -15,4 +15,4 @@ def refresh_charts(*, closed: bool = False) -> int | None:
     """Draw stale charts anew: of the running periods, and if `closed`, of those that have ended. Returns how many."""
     today = datetime.now(UTC).date()
     with opened_engine(app.settings.database_url) as engine:
-        return _patience.attempt(lambda: charts.refresh_charts(engine, today=today, closed=bool(closed)), within_s=0)
+        return _outage.attempt(lambda: charts.refresh_charts(engine, today=today, closed=bool(closed)), within_s=0)

@@ -32,7 +32,7 @@ app.task(name=MAINTENANCE_OF_0_1)(maintenance.run)
 
 
 def _discard_old() -> int:
-    days = app.settings.zik_keep_dead_letters_days
+    days = app.settings.keep_dead_letters_days
     if days is None:
         return 0
     with opened_engine(app.settings.database_url) as engine:

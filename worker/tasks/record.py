@@ -20,8 +20,8 @@ DRY_S = 1.2
 def record_events(self: Any) -> dict[str, int]:
     """Drain the stream until it is dry or the time is up. Takes no arguments, so no forged message can stretch it."""
     began = time.monotonic()
-    drain, patience = drain_of(self.request.hostname)
-    tally = patience.attempt(lambda: drain.run(budget_s=BUDGET_S, dry_s=DRY_S), within_s=BUDGET_S)
+    drain, outage = drain_of(self.request.hostname)
+    tally = outage.attempt(lambda: drain.run(budget_s=BUDGET_S, dry_s=DRY_S), within_s=BUDGET_S)
     if tally and time.monotonic() - began >= BUDGET_S:
         _ask_for_another()
     return {outcome.value: count for outcome, count in tally.outcomes.items()} if tally else {}

@@ -8,7 +8,7 @@ from pydantic_core import from_json
 
 from worker.client import AsyncClient, Client
 from worker.client.options import Given
-from worker.stream.producer import Appended, Appender
+from worker.stream.producer import Appended, Producer
 
 __all__ = ["AsyncMemoryClient", "MemoryClient"]
 
@@ -44,7 +44,7 @@ class MemoryClient(Client):
     def fault(self, fault: Exception | None) -> None:
         self._stream.fault = fault
 
-    def _appender(self) -> Appender:
+    def _producer(self) -> Producer:
         return self._stream
 
 
@@ -65,7 +65,7 @@ def _with_defaults(options: Given) -> Given:
     return {"sync": True, "max_waiting": 0, **options}
 
 
-class _MemoryStream(Appender):
+class _MemoryStream(Producer):
     def __init__(self) -> None:
         self.payloads: list[bytes] = []
         self.fault: Exception | None = None

@@ -1,7 +1,7 @@
 """Clock skew: what a device with a wrong clock told, beside the corrected time.
 
 Only adds nullable columns, so that workers of the previous release go on: they record times as told. Where one of them
-overwrites a corrected favorite or preference with a newer word, the row keeps the `told_at` of the word before.
+overwrites a corrected favorite or preference with a newer word, the row keeps the `reported_at` of the word before.
 
 Revision: 0003.
 """
@@ -19,9 +19,9 @@ TABLES = ("play_history", "favorites", "preferences")
 
 def upgrade() -> None:
     for table in TABLES:
-        op.add_column(table, sa.Column("told_at", sa.DateTime(timezone=True), nullable=True))
+        op.add_column(table, sa.Column("reported_at", sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
     for table in TABLES:
-        op.drop_column(table, "told_at")
+        op.drop_column(table, "reported_at")

@@ -113,7 +113,7 @@ def _ids(stream: EventStream, info: Mapping[str, Any]) -> Finding:
 
 
 def _drains(stream: EventStream) -> Finding:
-    ages_s = stream.last_through_s().values()
+    ages_s = stream.last_progress_s().values()
     running = sum(age_s <= RUNNING_S for age_s in ages_s)
     if running:
         return Finding("Drains", f"{running:,} running")

@@ -75,14 +75,14 @@ _PLAYS: Final = Statement(
 
 
 @dataclass(frozen=True)
-class Unswept:
+class Backlog:
     """Everybody's days that wait, and their plays, to be named in statements of the snapshot they were counted in."""
 
     days: CTE
     plays: CTE
 
     @classmethod
-    def of(cls, connection: Connection, first: date, last: date, rule: ListenRule) -> "Unswept | None":
+    def of(cls, connection: Connection, first: date, last: date, rule: ListenRule) -> "Backlog | None":
         """What waits of the days from `first` to `last`, if anything does.
 
         `days` has rows of `user_id` and `day`, each once; `plays` a row for each play of these days, with the columns

@@ -9,7 +9,7 @@ from sqlalchemy import Subquery, func, select
 
 from worker.models import Song
 from worker.statistics.periods import Period, Span, span
-from worker.statistics.questions.sources import OfUser
+from worker.statistics.questions.sources import UserListening
 from worker.statistics.sql import grouped, within
 
 
@@ -30,7 +30,7 @@ class DiscoveryCount:
     songs: int
 
 
-def discoveries(listening: OfUser, wanted: Span, *, most: int) -> Sequence[Discovery]:
+def discoveries(listening: UserListening, wanted: Span, *, most: int) -> Sequence[Discovery]:
     """The latest `most` discoveries of a span, newest first; those of one day by the age of the song in the catalogue.
 
     Costs a look at each song of each day of the user's whole history, because that is what makes a listen the first.
@@ -52,7 +52,7 @@ def discoveries(listening: OfUser, wanted: Span, *, most: int) -> Sequence[Disco
     return [Discovery(*row) for row in rows]
 
 
-def count_discoveries(listening: OfUser, period: Period, wanted: Span) -> Sequence[DiscoveryCount]:
+def count_discoveries(listening: UserListening, period: Period, wanted: Span) -> Sequence[DiscoveryCount]:
     """How many songs were discovered in each day, week, month or year of a span that has any, in order.
 
     Costs as much as `discoveries`.
@@ -67,7 +67,7 @@ def count_discoveries(listening: OfUser, period: Period, wanted: Span) -> Sequen
     return [DiscoveryCount(starts_on, songs) for starts_on, songs in sorted(counts.items())]
 
 
-def _first_listens(listening: OfUser) -> Subquery:
+def _first_listens(listening: UserListening) -> Subquery:
     listened = [
         select(song.c.song_id, song.c.day).where(song.c.listens > 0).subquery()
         for song in listening.heard(date.min, date.max).songs

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, Subquery, and_, select, union_all
 
 from worker.models import ListeningHour, SongDay
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.questions.backlog import Unswept
+from worker.statistics.questions.backlog import Backlog
 from worker.statistics.rollups.compute import Rollup, columns_of, computed, names_of
 from worker.statistics.rollups.pending import waiting_days
 from worker.statistics.sql import within
@@ -36,7 +36,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Swept:
+class RollupsOnly:
     """Everybody's listening as the rollups have it: what charts are drawn from, which follow what is computed."""
 
     connection: Connection
@@ -47,8 +47,8 @@ class Swept:
 
 
 @dataclass(frozen=True)
-class OfEveryone:
-    """Everybody's listening as it is at this moment, whether or not a sweep has been by, as `OfUser` is somebody's.
+class GlobalListening:
+    """Everyone's listening as it is at this moment, whether or not a sweep has run, as `UserListening` is one user's.
 
     Costs, beyond the rollups, a look at each play of the days that wait.
     """
@@ -58,9 +58,9 @@ class OfEveryone:
 
     def heard(self, first: date, last: date) -> Heard:
         """What was heard from the local day `first` to `last`, both included."""
-        unswept = Unswept.of(self.connection, first, last, self.rule)
+        unswept = Backlog.of(self.connection, first, last, self.rule)
         if unswept is None:
-            return Swept(self.connection).heard(first, last)
+            return RollupsOnly(self.connection).heard(first, last)
 
         def parts_of(rollup: Rollup) -> Sequence[Subquery]:
             waiting = unswept.days.c
@@ -72,7 +72,7 @@ class OfEveryone:
 
 
 @dataclass(frozen=True)
-class OfUser:
+class UserListening:
     """One user's listening as it is at this moment, whether or not a sweep has been by.
 
     Days that wait to be computed are computed for the question, by the words that a sweep would use; all others are
@@ -102,4 +102,4 @@ def _settled(rollup: Rollup, first: date, last: date) -> Select[*tuple[Any, ...]
     return select(*columns_of(rollup)).where(within(rollup.day, first, last))
 
 
-Listening = OfEveryone | OfUser
+Listening = GlobalListening | UserListening

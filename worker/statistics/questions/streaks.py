@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import select
 
 from worker.statistics.periods import Span
-from worker.statistics.questions.sources import OfUser
+from worker.statistics.questions.sources import UserListening
 
 _DAY: Final = timedelta(days=1)
 
@@ -33,7 +33,7 @@ class Streaks:
     longest: Streak | None
 
 
-def streaks(listening: OfUser, span: Span, *, today: date) -> Streaks:
+def streaks(listening: UserListening, span: Span, *, today: date) -> Streaks:
     """The longest streak of a span, and the one that is not broken yet.
 
     A streak is current if it reaches today or yesterday: today is not over, and may still get its listen. `today` is

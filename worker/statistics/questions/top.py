@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from worker.models import Song
 from worker.statistics.periods import Span
-from worker.statistics.questions.sources import Listening, OfUser, Swept
+from worker.statistics.questions.sources import Listening, RollupsOnly, UserListening
 from worker.statistics.sql import ARTIST, grouped
 
 
@@ -61,13 +61,13 @@ _TITLE: Final[Mapping[Subject, ColumnElement[Any]]] = {
 }
 
 
-def ranking(listening: Listening | Swept, subject: Subject, span: Span, *, most: int) -> Sequence[Place]:
+def ranking(listening: Listening | RollupsOnly, subject: Subject, span: Span, *, most: int) -> Sequence[Place]:
     """The first `most` places of a span, computed from the days.
 
     Costs a look at each song of each day of the span. Charts are drawn with it, and whoever asks for everyone reads
     those.
     """
-    if subject is Subject.SONG and isinstance(listening, OfUser):
+    if subject is Subject.SONG and isinstance(listening, UserListening):
         ranked = _ordered(grouped(listening.heard(span.first, span.last).songs, _songs), most)
     else:
         ranked = _ordered(_subjects(listening, subject, span), most)
@@ -106,13 +106,13 @@ def _sums(rows: Subquery) -> Sequence[ColumnElement[Any]]:
     )
 
 
-def _subjects(listening: Listening | Swept, subject: Subject, span: Span) -> _Sums:
+def _subjects(listening: Listening | RollupsOnly, subject: Subject, span: Span) -> _Sums:
     """The sums of each artist or album, and for everyone of each song.
 
     Songs are added up before they are joined, because a history has many more days of songs than songs. For everyone
     their listeners are then told apart again, since two songs of an artist may have the same ones.
     """
-    everyone = not isinstance(listening, OfUser)
+    everyone = not isinstance(listening, UserListening)
     add_up = _songs_of_listeners if everyone else _songs
     parts = (_filed(add_up(rows).subquery(), subject) for rows in listening.heard(span.first, span.last).songs)
     song = union_all(*parts).subquery().c

@@ -8,7 +8,7 @@ from sqlalchemy import Select, Subquery, func, select, true, union
 
 from worker.models import Song
 from worker.statistics.periods import Span
-from worker.statistics.questions.sources import Heard, Listening, OfEveryone
+from worker.statistics.questions.sources import GlobalListening, Heard, Listening
 from worker.statistics.sql import ARTIST, total
 
 
@@ -43,7 +43,7 @@ def totals(listening: Listening, span: Span) -> Totals:
     heard = listening.heard(span.first, span.last)
     days, songs = _days(heard), _catalogue(heard)
     answer = select(*days.c, *songs.c).join_from(days, songs, true())
-    if isinstance(listening, OfEveryone):
+    if isinstance(listening, GlobalListening):
         users = _listeners(heard)
         answer = answer.add_columns(users.c.listeners).join(users, true())
     told = listening.connection.execute(answer).mappings().one()

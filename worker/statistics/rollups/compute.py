@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Subquery
 
 from worker.database.statement import Statement
-from worker.failpoints import Point, pass_by
+from worker.failpoints import Point, hit
 from worker.models import ListeningHour, SongDay
 from worker.statistics.listen_rule import IS_LISTEN, ListenRule
 from worker.statistics.local_time import LOCAL_WORDS, WINDOW_COLUMNS, UserDay, windows, zones_of
@@ -106,7 +106,7 @@ def compute_days(connection: Connection, days: Collection[UserDay], rule: Listen
     parts = _windows(connection, days)
     for statement in _STATEMENTS[connection.dialect.name]:
         statement.run(connection, parts, **rule.as_parameters())
-    pass_by(Point.MID_AGGREGATION)
+    hit(Point.MID_AGGREGATION)
 
 
 def computed(

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from worker.database.engine import patient, transaction
+from worker.database.engine import transaction, without_statement_timeout
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups.compute import compute_days
@@ -64,7 +64,7 @@ def refresh(
     """
     deadline = time.monotonic() + budget_s
     done = Refreshed()
-    for _ in _steps(patient(engine), rule, done, days_at_once):
+    for _ in _steps(without_statement_timeout(engine), rule, done, days_at_once):
         progress(done)
         if time.monotonic() >= deadline:
             break
