@@ -1,12 +1,17 @@
 """The documents and files of the house: complete, linted without a network, and saying what the code says."""
 
+import importlib.util
+import os
 import re
+import shlex
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from tests.workers import ROOT
 from worker.settings import Settings, load_settings
@@ -17,6 +22,96 @@ PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_te
 VERSION: Final[str] = PROJECT["version"]
 CI: Final = (ROOT / ".ci" / "run").read_text()
 LINTERS: Final = [line for line in CI.splitlines() if line.startswith("uv run ") and "pytest" not in line]
+
+
+# --- the workflows and templates ------------------------------------------------------------------
+
+SCHEMAS: Final = {
+    "workflows/*.yml": ["vendor.github-workflows", "custom.github-workflows-require-timeout"],
+    "ISSUE_TEMPLATE/[!c]*.yml": ["vendor.github-issue-forms"],
+    "ISSUE_TEMPLATE/config.yml": ["vendor.github-issue-config"],
+}
+
+
+@pytest.mark.parametrize(("files", "schema"), [(files, schema) for files, each in SCHEMAS.items() for schema in each])
+def test_the_files_of_the_host_follow_its_schemas(files: str, schema: str) -> None:
+    paths = sorted(GITHUB.glob(files))
+    assert paths
+    subprocess.run([BIN / "check-jsonschema", "--builtin-schema", schema, *paths], check=True)
+
+
+def test_each_file_of_the_host_has_a_schema() -> None:
+    checked = {path for files in SCHEMAS for path in GITHUB.glob(files)}
+    assert checked == set(GITHUB.rglob("*.y*ml"))
+
+
+def test_workflows_and_hooks_please_the_linter_of_workflows() -> None:
+    subprocess.run(
+        [BIN / "zizmor", "--offline", "--strict-collection", "--no-progress", "--quiet", "."], cwd=ROOT, check=True
+    )
+
+
+def workflow(name: str) -> dict[str, Any]:
+    text: dict[str, Any] = yaml.safe_load((GITHUB / "workflows" / f"{name}.yml").read_text())
+    return text
+
+
+def test_the_ci_runs_on_every_python_that_the_project_names() -> None:
+    job = workflow("ci")["jobs"]["ci"]
+    named = [name.rpartition(" ")[2] for name in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d+$", name)]
+    assert job["strategy"]["matrix"]["python"] == named
+    assert PROJECT["requires-python"] == f">={named[0]}"
+    assert job["env"]["UV_PYTHON"] == "${{ matrix.python }}"
+    assert job["steps"][-1] == {"run": ".ci/run"}
+
+
+@pytest.mark.parametrize(("tag", "accepted"), [(f"v{VERSION}", True), (VERSION, False), ("v99.0.0", False)])
+def test_a_tag_that_is_not_the_version_is_not_released(tag: str, accepted: bool) -> None:  # noqa: FBT001 -- a column
+    (step,) = [
+        step for step in workflow("release")["jobs"]["build"]["steps"] if step.get("name") == "The tag is the version"
+    ]
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "GITHUB_REF_NAME": tag}
+    answer = subprocess.run(["bash", "-e", "-c", step["run"]], cwd=ROOT, env=environment, check=False)
+    assert (answer.returncode == 0) == accepted
+
+
+def test_only_what_has_passed_is_published_and_no_other_job_may_publish() -> None:
+    jobs = workflow("release")["jobs"]
+    assert set(jobs["publish"]["needs"]) == {"test", "build"}
+    assert jobs["publish"]["environment"]
+    assert [name for name, job in jobs.items() if "id-token" in job["permissions"]] == ["publish"]
+
+
+# --- the commands that everybody types ------------------------------------------------------------
+
+
+def recipes() -> dict[str, str]:
+    return dict(re.findall(r"^(\w+): ; (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_make_check_is_the_linters_of_the_ci() -> None:
+    assert recipes()["check"].split(" && ") == LINTERS
+
+
+def test_each_target_of_make_is_one_line_and_no_file() -> None:
+    first, *_ = (ROOT / "Makefile").read_text().splitlines()
+    assert recipes().keys() == set(first.removeprefix(".PHONY:").split())
+    assert [target for target in recipes() if (ROOT / target).exists()] == []
+
+
+def test_hooks_before_a_commit_are_local_and_linters_of_the_ci() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert [repo["repo"] for repo in config["repos"]] == ["local"]
+    for hook in config["repos"][0]["hooks"]:
+        assert hook["language"] == "system"
+        assert hook["entry"].removesuffix(" --force-exclude") in LINTERS
+
+
+def test_the_modules_of_the_api_reference_exist() -> None:
+    (command,) = re.findall(r"`uv run --group docs pdoc ([^`]+)`", (ROOT / "CONTRIBUTING.md").read_text())
+    modules = [word for word in shlex.split(command) if word.startswith("worker")]
+    assert "worker.client" in modules
+    assert [module for module in modules if importlib.util.find_spec(module) is None] == []
 
 
 # --- .env.example ---------------------------------------------------------------------------------
