@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -146,3 +147,42 @@ def test_the_example_uncommented_changes_nothing(tmp_path: Path, monkeypatch: py
     env_file.write_text(re.sub(r"^#([A-Z_]+=)", r"\1", EXAMPLE, flags=re.MULTILINE))
     monkeypatch.setattr("worker.settings.ENV_FILES", (env_file,))
     assert load_settings().model_dump() == defaults.model_dump()
+
+
+# --- the release ----------------------------------------------------------------------------------
+
+RELEASES: Final = re.findall(r"^## (\d\S+) — (\d{4}-\d\d-\d\d)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+
+def test_each_section_of_the_changelog_is_unreleased_or_has_a_date_newest_first() -> None:
+    sections = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert sections == ["Unreleased", *(f"{version} — {day}" for version, day in RELEASES)]
+    days = [date.fromisoformat(day) for _, day in RELEASES]
+    assert days == sorted(days, reverse=True)
+
+
+def test_the_version_is_the_newest_release_or_on_the_way_to_the_next() -> None:
+    released = [version for version, _ in RELEASES]
+    assert released[0] == VERSION or (VERSION.endswith(".dev0") and VERSION.removesuffix(".dev0") not in released)
+
+
+def test_the_table_of_tags_has_each_release_with_its_date() -> None:
+    rows = re.findall(r"^\| `v(\S+)` \| (\S+) \|", (ROOT / "RELEASING.md").read_text(), re.MULTILINE)
+    assert rows == RELEASES[::-1]
+
+
+def test_fixes_are_promised_for_the_newest_release() -> None:
+    minor = RELEASES[0][0].rpartition(".")[0]
+    assert f"| {minor}.x, the newest release | yes |" in (ROOT / "SECURITY.md").read_text()
+
+
+# --- the documents --------------------------------------------------------------------------------
+
+DOCUMENTS: Final = ["CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_stranger_finds_the_document_from_the_readme_and_its_links_lead_somewhere(name: str) -> None:
+    assert f"]({name})" in (ROOT / "README.md").read_text()
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / name).read_text())
+    assert [target for target in targets if not (ROOT / target).exists()] == []
