@@ -110,7 +110,7 @@ def revision(engine: Engine) -> str | None:
 def test_f17_behind_a_long_transaction_it_gives_up_says_what_to_do_and_has_stalled_no_recorder(
     last_schema: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Longer than a recorder waits for a lock.
+    # 7 s is longer than a recorder waits for a lock.
     with held(last_schema, "SELECT count(*) FROM songs"), recording(last_schema) as recorder:
         began = time.monotonic()
         with pytest.raises(DatabaseUnavailableError, match=r"pg_stat_activity.*zik init"):
