@@ -30,6 +30,9 @@ from worker.stream import EventStream
 # A shell that runs this in the background has Ctrl-C ignored, and so would every process that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# pytest-xdist sets it, and rich believes in it as soon as zik is imported.
+os.environ.pop("COLUMNS", None)
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 

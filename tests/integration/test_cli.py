@@ -38,17 +38,13 @@ def events(tmp_path: Path) -> Path:
     return file
 
 
-def test_publish_sends_the_good_lines_and_names_the_bad_ones(
-    zik: Zik, events: Path, stream: EventStream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # By its name alone: a terminal wraps the path of a deep folder.
-    monkeypatch.chdir(events.parent)
-    answer = zik("publish", events.name)
+def test_publish_sends_the_good_lines_and_names_the_bad_ones(zik: Zik, events: Path, stream: EventStream) -> None:
+    answer = zik("publish", str(events))
 
     assert answer.code == 1
     assert "published 2 events, refused 2" in answer.out
-    assert f"{events.name}:2: missing_field: time" in answer.err
-    assert f"{events.name}:4: invalid_json" in answer.err
+    assert f"{events}:2: missing_field: time" in answer.err
+    assert f"{events}:4: invalid_json" in answer.err
     assert stream.books().received == 2
 
 
