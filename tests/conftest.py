@@ -58,11 +58,10 @@ def pytest_xdist_setupnodes(specs: list[Any]) -> None:
             spec.python = f"{shlex.quote(sys.executable)} -{'b' * sys.flags.bytes_warning}"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for fixture in TOGETHER.keys() & set(getattr(item, "fixturenames", ())):
-            if group_of(item.nodeid) == item.nodeid:
-                raise pytest.UsageError(f"{item.nodeid} uses {fixture}: name its module in tests/distribution.py")
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for fixture in TOGETHER.keys() & set(getattr(item, "fixturenames", ())):
+        if group_of(item.nodeid) == item.nodeid:
+            pytest.fail(f"it uses {fixture}: name {item.path.name} in tests/distribution.py", pytrace=False)
 
 
 def pytest_collection_finish() -> None:
