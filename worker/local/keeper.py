@@ -5,6 +5,7 @@ server is left running. The command gets its own session: Ctrl-C in the terminal
 stops its processes in the right order.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-# Shorter than a Celery worker's hard time limit, because nobody waits that long; entries cut off here stay pending.
+# Shorter than a Celery worker's hard time limit, which is too long to wait for. Entries cut off here stay pending.
 STOP_TIMEOUT_S: Final = 20.0
 
 
@@ -24,7 +25,9 @@ def keep(command: Sequence[str]) -> int:
 
 
 def _stop_at_end_of_input(process: "subprocess.Popen[bytes]") -> None:
-    sys.stdin.buffer.read()
+    # Not by `sys.stdin`: its lock, held by this thread, would abort the interpreter if the command ends first.
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
     process.terminate()
     try:
         process.wait(STOP_TIMEOUT_S)
