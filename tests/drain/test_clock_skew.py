@@ -11,7 +11,7 @@ import redis
 from sqlalchemy import Engine, select
 
 from tests.support import oracle
-from tests.support.clients import NOWHERE, Heard
+from tests.support.clients import UNREACHABLE, ErrorRecorder
 from tests.support.strategies import Fields, entry_id_at, event_id, favorite, payload, play, preference, song
 from worker.books import Outcome
 from worker.client import Client
@@ -232,11 +232,11 @@ def test_a_player_that_has_lost_its_clock_is_recorded_when_it_played(
 
 
 def test_an_event_of_a_lost_clock_that_is_dropped_is_named() -> None:
-    heard = Heard()
-    client = Client(NOWHERE, max_queue=1, max_waiting=0, on_error=heard)
+    recorder = ErrorRecorder()
+    client = Client(UNREACHABLE, max_queue=1, max_waiting=0, on_error=recorder)
     client._delivery.put([encode(lost(id=event_id(number))) for number in range(3)])
     client.close(0)
-    dropped = [error.event_ids for error in heard.errors if isinstance(error, EventDroppedError)]
+    dropped = [error.event_ids for error in recorder.errors if isinstance(error, EventDroppedError)]
     assert dropped == [[event_id(1), event_id(2)], [event_id(0)]]
 
 

@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 
 from worker.errors import StreamFullError
-from worker.stream.producer import Producer
+from worker.stream.transport import Transport
 
 
 class Backpressure:
     """The limit as one publisher sees it.
 
     Args:
-        producer: where the events go.
+        transport: where the events go.
         max_waiting: nothing is added while the stream holds so many entries; 0 means no limit. The number comes back
             with each batch, so several publishers together may exceed it by one batch each.
     """
 
-    def __init__(self, producer: Producer, *, max_waiting: int) -> None:
-        self._producer = producer
+    def __init__(self, transport: Transport, *, max_waiting: int) -> None:
+        self._transport = transport
         self._max_waiting = max_waiting
         self._waiting: int | None = None
 
@@ -28,11 +28,11 @@ class Backpressure:
         """
         if not self._max_waiting or (self._waiting is not None and self._waiting < self._max_waiting):
             return
-        self._waiting = self._producer.waiting()
+        self._waiting = self._transport.waiting()
         if self._waiting >= self._max_waiting:
             limit = f"the limit is {self._max_waiting:,} (ZIK_MAX_WAITING)"
             raise StreamFullError(f"{self._waiting:,} events wait for workers, {limit}: start more workers")
 
     def append(self, payloads: Sequence[bytes], *, durable: bool = False) -> None:
-        """Add a batch, and note how many entries the stream holds after it. Raises as `Producer.append` does."""
-        self._waiting = self._producer.append(payloads, durable=durable, counted=bool(self._max_waiting)).waiting
+        """Add a batch, and note how many entries the stream holds after it. Raises as `Transport.append` does."""
+        self._waiting = self._transport.append(payloads, durable=durable, counted=bool(self._max_waiting)).waiting

@@ -1,23 +1,17 @@
 """Add events to the stream: in order, many in one round trip."""
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import redis
 
 from worker.errors import NotDurableError, StreamUnavailableError
 from worker.stream.connection import connect, translated
 from worker.stream.keys import FIELD, STREAM
+from worker.stream.transport import Appended
 
 # Below the socket timeout, and above the second after which Redis syncs its append-only file by default.
 _ON_DISK_WITHIN_MS: Final = 3_000
-
-
-class Appended(NamedTuple):
-    """The entry ids in order; and how many entries the stream holds now, if that was requested."""
-
-    entry_ids: list[str]
-    waiting: int | None
 
 
 class Producer:
