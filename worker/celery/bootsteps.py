@@ -16,6 +16,7 @@ from worker.drain.relief import drain_while_full
 from worker.errors import StreamUnavailableError
 from worker.settings import Settings
 from worker.stream.consumer import EventStream
+from worker.stream.consumer_names import slot_consumer
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class Relief(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Pool",)
 
     def start(self, worker: Any) -> None:
-        drain_while_full(worker.app.settings, consumer=f"{worker.hostname}:relief")
+        drain_while_full(worker.app.settings, consumer=slot_consumer(worker.hostname, "relief"))
 
 
 def drain_if_full(settings: Settings) -> None:

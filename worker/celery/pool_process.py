@@ -13,6 +13,7 @@ from worker.celery.application import app
 from worker.drain.drain import Drain
 from worker.drain.opening import open_drain
 from worker.outage import OutageRetry
+from worker.stream.consumer_names import slot_consumer
 
 # One byte that the pool's processes share with their parent, which alone hears that the worker is to stop.
 _closing = mmap.mmap(-1, 1)
@@ -33,7 +34,7 @@ def slot() -> str:
 
 def drain_of(nodename: str) -> tuple[Drain, OutageRetry]:
     """The drain of this process, or in a pool of threads, of this thread."""
-    return _kept(os.getpid(), f"{nodename}:{slot()}")
+    return _kept(os.getpid(), slot_consumer(nodename, slot()))
 
 
 @cache
