@@ -18,50 +18,51 @@ _Entry = MutableMapping[str, Any]
 def set_up_logs(level: int = logging.WARNING) -> None:
     """Log to standard error, for a command of zik's. Celery sets up its own handlers; see `write_lines`."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LateFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    write_lines(logging.getLogger())
 
 
 def write_lines(logger: logging.Logger) -> None:
     """Let this logger's handlers write zik's lines."""
     for handler in logger.handlers:
-        handler.setFormatter(_LineFormatter(getattr(handler, "stream", None)))
+        handler.setFormatter(_formatter(getattr(handler, "stream", None)))
 
 
-class _LineFormatter(logging.Formatter):
-    """Imports structlog at the first entry: most commands log nothing, and it takes longer than they do."""
-
-    def __init__(self, file: TextIO | None) -> None:
-        super().__init__()
-        self._is_terminal = file is not None and file.isatty()
+class _LateFormatter(logging.Formatter):
+    """Imports structlog at the first entry: most commands log nothing, and would wait for it longer than they run."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._structlog.format(record)
+        return self._formatter.format(record)
 
     @cached_property
-    def _structlog(self) -> logging.Formatter:
-        import structlog  # noqa: PLC0415 -- see the class
+    def _formatter(self) -> logging.Formatter:
+        return _formatter(sys.stderr)
 
-        renderer = (
-            [_on_one_line, structlog.dev.ConsoleRenderer(pad_event_to=0, sort_keys=False)]
-            if self._is_terminal
-            # Escapes everything that is not ASCII, and so everything that could split or forge a line.
-            else [structlog.processors.JSONRenderer(ensure_ascii=True, default=str)]
-        )
-        return structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[
-                _in_reading_order,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
-                structlog.stdlib.ExtraAdder(),
-                # As text, before a renderer shows the variables of its frames: they hold what users listen to.
-                structlog.processors.format_exc_info,
-                _without_arguments,
-                _with_process,
-            ],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
-        )
+
+def _formatter(file: TextIO | None) -> logging.Formatter:
+    import structlog  # noqa: PLC0415 -- see _LateFormatter
+
+    is_terminal = file is not None and file.isatty()
+    renderer = (
+        [_on_one_line, structlog.dev.ConsoleRenderer(pad_event_to=0, sort_keys=False)]
+        if is_terminal
+        # Escapes everything that is not ASCII, and so everything that could split or forge a line.
+        else [structlog.processors.JSONRenderer(ensure_ascii=True, default=str)]
+    )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            _in_reading_order,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.ExtraAdder(),
+            # As text, before a renderer shows the variables of its frames: they hold what users listen to.
+            structlog.processors.format_exc_info,
+            _without_arguments,
+            _with_process,
+        ],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+    )
 
 
 def _in_reading_order(logger: object, method: str, entry: _Entry) -> _Entry:

@@ -20,7 +20,7 @@ def forget(user: Name, *, yes: Yes = False, as_json: AsJson = False) -> None:
     Run `zik export` first to keep a copy. zik cannot erase backups, or what the player keeps.
     """
     if not yes:
-        typer.confirm(f"Erase everything about '{printable(user)}' for good?", abort=True)
+        typer.confirm(f"Erase everything about '{printable(user)}', for good?", abort=True)
     consumer = process_consumer("forget")
     with opened_drain(load_settings(), consumer=consumer) as drain:
         receipt = erase(drain, user)
