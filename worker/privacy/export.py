@@ -16,7 +16,7 @@ from worker.contract.wire import validate
 from worker.errors import UnknownUserError
 from worker.importers.json_lines import ACCOUNT, LETTER
 from worker.models import Favorite, PlayHistory, Preference, Song, User
-from worker.operations.dead_letters import holding
+from worker.operations.dead_letters import with_payload
 from worker.privacy.attribution import is_about
 
 _AT_ONCE: Final = 1_000
@@ -54,7 +54,7 @@ def _recorded(connection: Connection, username: str) -> Iterator[bytes]:
 
 
 def _letters(connection: Connection, username: str) -> Iterator[bytes]:
-    for letter in holding(connection, lambda payload: is_about(payload, username)):
+    for letter in with_payload(connection, lambda payload: is_about(payload, username)):
         kept_since = _time(letter.created_at, None)
         text = letter.payload.decode(errors="backslashreplace")
         told = {"reason": letter.reason, "detail": letter.detail, "kept_since": kept_since, "payload": text}
