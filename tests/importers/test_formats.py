@@ -22,7 +22,8 @@ from tests.support.exports import (
     Sample,
 )
 from tests.support.strategies import NOW
-from worker.importers.archive import Export, UnreadableFileError, open_exports
+from worker.errors import UnreadableFileError
+from worker.importers.archive import Export, open_exports
 from worker.importers.formats import recognise
 from worker.importers.importer import Importer, Summary, unexplained
 

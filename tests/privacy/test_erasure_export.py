@@ -23,7 +23,7 @@ from worker.books import Outcome
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.database.engine import snapshot, transaction
 from worker.drain.drain import Drain
-from worker.errors import ZikError
+from worker.errors import UnknownUserError, ZikError
 from worker.importers.json_lines import Published, publish_lines
 from worker.models import Base, ChartPlace, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
 from worker.privacy.erasure import _WHILE_LOCKED, _erase, _songs_locked, forget
@@ -31,7 +31,6 @@ from worker.privacy.export import export
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics.charts import refresh_charts
-from worker.statistics.questions.listener import UnknownUserError
 from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
 from worker.stream.consumer import EventStream

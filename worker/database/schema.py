@@ -10,19 +10,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential, wait_random
 
 from worker.database.engine import transaction, without_statement_timeout, write_ahead
+from worker.database.locks import AdvisoryLock, is_locked, take
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError
 from worker.failpoints import Point, hit
 from worker.models import Base
 
 logger = logging.getLogger(__name__)
-
-
-# Any constant will do, as long as every process of every release takes the same one.
-_ADVISORY_LOCK: Final = 0x7A696B01
 
 
 # Between two attempts to lock the tables the recorders catch up with what they were held up from.
@@ -84,7 +81,7 @@ def bring_up_schema(engine: Engine) -> Bootstrap:
     """
     _prepare_file(engine)
     attempts = Retrying(
-        retry=retry_if_exception(_is_locked),
+        retry=retry_if_exception(is_locked),
         stop=stop_after_delay(_GIVE_UP_S),
         wait=_PAUSE,
         before_sleep=_say_why,
@@ -105,10 +102,6 @@ _WHO_HOLDS_IT: Final = (
 )
 
 
-def _is_locked(error: BaseException) -> bool:
-    return isinstance(error, DatabaseUnavailableError) and error.is_locked
-
-
 def _say_why(state: RetryCallState) -> None:
     logger.warning("others hold a table of zik: nothing was changed, trying again in %.0f s", state.upcoming_sleep)
 
@@ -116,9 +109,8 @@ def _say_why(state: RetryCallState) -> None:
 def _attempt(engine: Engine) -> Bootstrap:
     with transaction(without_statement_timeout(engine)) as session:
         connection = session.connection()
-        if engine.dialect.name == "postgresql":
-            # Waited for patiently, because nobody but another bootstrap stands in this queue.
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        # Without a statement timeout, because only another bootstrap can be ahead in this queue.
+        take(connection, AdvisoryLock.BRING_UP_SCHEMA)
         return _bring_up(connection)
 
 

@@ -11,7 +11,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, cast
 
-from worker.errors import ZikError
+from worker.errors import UnreadableFileError
 from worker.escaping import printable
 from worker.importers.format import ACCOUNT, Recognised
 from worker.importers.formats import HEAD_BYTES, recognise
@@ -22,10 +22,6 @@ MAX_MEMBERS: Final = 10_000
 MAX_RATIO: Final = 250
 _ZIP_MAGIC: Final = b"PK\x03\x04"
 UNREADABLE: Final = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-
-
-class UnreadableFileError(ZikError):
-    """The file cannot be imported as things are. The text names it and says why."""
 
 
 class Part(NamedTuple):

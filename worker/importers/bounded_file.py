@@ -3,16 +3,12 @@
 import codecs
 from typing import BinaryIO, Final
 
-from worker.errors import ZikError
+from worker.errors import RowTooLargeError
 
 # The largest row seen in the wild is some 20 KiB; this leaves room for what stands between two of them.
 MAX_ROW_BYTES: Final = 4 * 2**20
 # Between two lines there is nothing, and an event has at most 16 KiB.
 MAX_LINE_BYTES: Final = 256 * 1024
-
-
-class RowTooLargeError(ZikError):
-    """No row ends within the bytes that one may take: this is no history."""
 
 
 class MeteredFile:

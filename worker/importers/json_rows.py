@@ -7,8 +7,8 @@ from typing import Any, BinaryIO, Final
 
 import ijson
 
-from worker.errors import Reason
-from worker.importers.bounded_file import MAX_LINE_BYTES, MeteredFile, RowTooLargeError
+from worker.errors import Reason, RowTooLargeError
+from worker.importers.bounded_file import MAX_LINE_BYTES, MeteredFile
 from worker.importers.rows import BROKEN_FILE, Converter, Notes, Reader, Refusal, Row, converted
 
 # Events of the wild nest 8 deep. Without a bound the parser's paths grow with the square of the depth.

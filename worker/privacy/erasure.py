@@ -5,22 +5,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NoReturn
 
-from sqlalchemy import Connection, Engine, delete, exists, func, or_, select, text, union
+from sqlalchemy import Connection, Engine, delete, exists, func, or_, select, union
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from worker.contract.identity import typed_user
 from worker.database.engine import LONG_LOCK_TIMEOUT_MS, transaction, without_statement_timeout
+from worker.database.locks import AdvisoryLock, is_locked, take
 from worker.database.statement import Statement
 from worker.drain.drain import ABANDONED_MS, Drain
-from worker.errors import DatabaseUnavailableError, ZikError
+from worker.errors import UnknownUserError, ZikError
 from worker.models import Favorite, ListeningHour, PlayHistory, Preference, Song, SongDay, User
 from worker.operations.dead_letters import holding, take_away
 from worker.privacy.attribution import may_be_about
 from worker.statistics.charts import refresh_charts
-from worker.statistics.questions.listener import UnknownUserError
 
 _LOOK_EVERY_S: Final = 0.2
-_ADVISORY_LOCK: Final = 0x7A696B03
 _OWNED: Final = {
     "plays": PlayHistory.user_id,
     "favorites": Favorite.user_id,
@@ -41,10 +40,6 @@ _ERASE_SONGS: Final = Statement(
 )
 
 
-def _is_locked(error: BaseException) -> bool:
-    return isinstance(error, DatabaseUnavailableError) and error.is_locked
-
-
 def _give_up(_: RetryCallState) -> NoReturn:
     raise ZikError(
         "others have held rows that are to go for a minute, and nothing is erased: try again. Who they are, PostgreSQL "
@@ -53,7 +48,7 @@ def _give_up(_: RetryCallState) -> NoReturn:
 
 
 _WHILE_LOCKED: Final = Retrying(
-    retry=retry_if_exception(_is_locked),
+    retry=retry_if_exception(is_locked),
     stop=stop_after_delay(LONG_LOCK_TIMEOUT_MS / 1000),
     wait=wait_random(0, 0.2),
     retry_error_callback=_give_up,
@@ -96,7 +91,7 @@ def _erase(engine: Engine, name: str) -> dict[str, int]:
     """Delete all that is the user's, in one transaction. Returns how much there was, by kind."""
     with transaction(without_statement_timeout(engine)) as session:
         connection = session.connection()
-        _one_at_a_time(connection)
+        take(connection, AdvisoryLock.ERASE_USER)
         # Locked before the user, as by whoever retries one. Of someone who was refused there may be nothing else.
         letters = [letter.id for letter in holding(connection, lambda payload: may_be_about(payload, name))]
         take_away(connection, letters)
@@ -109,12 +104,6 @@ def _erase(engine: Engine, name: str) -> dict[str, int]:
         connection.execute(delete(User).where(User.id == user_id))
         erased["songs that nobody else has"] = len(_ERASE_SONGS.run(connection, songs))
     return erased
-
-
-def _one_at_a_time(connection: Connection) -> None:
-    """Of two people who are erased at once each would leave the songs that both have to the other."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
 
 
 def _songs_locked(connection: Connection, user_id: int | None) -> list[dict[str, int]]:

@@ -13,11 +13,11 @@ from worker.contract.events import MAX_EVENT_BYTES
 from worker.contract.identity import typed_user
 from worker.contract.json_limits import as_told
 from worker.contract.wire import validate
+from worker.errors import UnknownUserError
 from worker.importers.json_lines import ACCOUNT, LETTER
 from worker.models import Favorite, PlayHistory, Preference, Song, User
 from worker.operations.dead_letters import holding
 from worker.privacy.attribution import is_about
-from worker.statistics.questions.listener import UnknownUserError
 
 _AT_ONCE: Final = 1_000
 _MOST_IDS: Final = 16

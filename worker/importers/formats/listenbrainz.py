@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from worker.errors import InvalidEventError, Reason
+from worker.errors import InvalidEventError, NoSongError, Reason
 from worker.importers.format import ACCOUNT, FEEDBACK, JsonFormat
-from worker.importers.rows import Fields, NoSongError, Notes, at, favorite, play, song_of
+from worker.importers.rows import Fields, Notes, at, favorite, play, song_of
 from worker.importers.times import from_epoch, whole
 
 _LOVE = 1

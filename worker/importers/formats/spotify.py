@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from worker.errors import NoSongError
 from worker.importers.format import JsonFormat
-from worker.importers.rows import Fields, NoSongError, Notes, favorite, play, song_of
+from worker.importers.rows import Fields, Notes, favorite, play, song_of
 from worker.importers.times import UNDATED, before, whole
 
 
