@@ -95,9 +95,9 @@ class Report:
         plt.close(figure)
 
     def _stated(self) -> str:
-        machine = self.machine
-        servers = f"PostgreSQL {machine['postgresql']}, Valkey {machine['valkey']}, " if "postgresql" in machine else ""
-        return f"{machine['processor']}, {machine['cores']} cores, {servers}Python {machine['python']}, load {machine['load']:.1f}"
+        host = self.machine
+        servers = f"PostgreSQL {host['postgresql']}, Valkey {host['valkey']}, " if "postgresql" in host else ""
+        return f"{host['processor']}, {host['cores']} cores, {servers}Python {host['python']}, load {host['load']:.1f}"
 
 
 def _figure(value: float) -> str:
