@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import redis
 
-from tests.support.clients import KEPT_S, SYNC, THREADED, Heard, opened, preference, say, taken, values
+from tests.support.clients import KEPT_S, SYNC, THREADED, Heard, opened, say, taken, values
+from tests.support.events import preference
 from tests.support.processes import eventually, full
 from worker.client import Client
 from worker.errors import StreamFullError
@@ -70,7 +71,7 @@ def test_above_max_waiting_events_stay_at_the_client_until_workers_have_caught_u
     kind: str, redis_url: str, valkey: "redis.Redis", tmp_path: Path, heard: Heard
 ) -> None:
     with opened(kind, redis_url, outbox=tmp_path / "o", max_waiting=600, on_error=heard, flush_interval_s=0) as client:
-        client.publish_many(map(preference, range(5_000)))
+        client.publish_many(preference(value=number) for number in range(5_000))
         eventually(lambda: heard.kinds == [StreamFullError], within_s=KEPT_S)
         # Beyond the limit by less than a batch.
         assert 600 <= valkey.xlen(STREAM) < 600 + 500
@@ -86,5 +87,5 @@ def test_room_is_asked_for_in_the_round_trip_of_the_batch(redis_url: str, valkey
     with Client(redis_url, sync=True) as client:
         say(client, 0)
         before = valkey.info("commandstats")["cmdstat_xlen"]["calls"]
-        client.publish_many(map(preference, range(1_500)))
+        client.publish_many(preference(value=number) for number in range(1_500))
         assert valkey.info("commandstats")["cmdstat_xlen"]["calls"] - before == 3

@@ -8,7 +8,8 @@ from typing import cast
 import pytest
 from sqlalchemy import Engine
 
-from tests.support.processes import count, plays
+from tests.support.events import play_payloads
+from tests.support.processes import count
 from worker.books import Outcome
 from worker.drain.drain import ABANDONED_MS, Drain
 from worker.errors import DatabaseMisusedError, StreamMisusedError, StreamUnavailableError, ZikError
@@ -106,7 +107,7 @@ class StreamInMemory:
 
 
 def entries(number: int, *, start: int) -> list[Entry]:
-    return [Entry(f"{start + i}-0", payload) for i, payload in enumerate(plays(number, start=start))]
+    return [Entry(f"{start + i}-0", payload) for i, payload in enumerate(play_payloads(number, start=start))]
 
 
 @pytest.fixture
