@@ -95,9 +95,9 @@ class Report:
         plt.close(figure)
 
     def _stated(self) -> str:
-        told = self.machine
-        servers = f"PostgreSQL {told['postgresql']}, Valkey {told['valkey']}, " if "postgresql" in told else ""
-        return f"{told['processor']}, {told['cores']} cores, {servers}Python {told['python']}, load {told['load']:.1f}"
+        machine = self.machine
+        servers = f"PostgreSQL {machine['postgresql']}, Valkey {machine['valkey']}, " if "postgresql" in machine else ""
+        return f"{machine['processor']}, {machine['cores']} cores, {servers}Python {machine['python']}, load {machine['load']:.1f}"
 
 
 def _figure(value: float) -> str:
