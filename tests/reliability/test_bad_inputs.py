@@ -126,7 +126,7 @@ def test_i47_the_doctor_knows_an_exhausted_stream_and_its_remedy_helps(
 
 _MEASURED: Final = """
 from pathlib import Path
-from worker.drain.drain import opened_drain
+from worker.drain.opening import opened_drain
 from worker.settings import load_settings
 # Not getrusage: its maximum survives exec, and would be that of the process that started this one.
 def most_kib():
