@@ -5,7 +5,8 @@ from typing import cast
 import pytest
 from sqlalchemy import Engine
 
-from tests.support.processes import count, plays
+from tests.support.events import play_payloads
+from tests.support.processes import count
 from tests.support.stream_in_memory import StreamInMemory
 from worker.books import Outcome
 from worker.drain.drain import Drain
@@ -15,7 +16,7 @@ from worker.stream.entries import Batch, Entry
 
 
 def entries(number: int, *, start: int) -> list[Entry]:
-    return [Entry(f"{start + i}-0", payload) for i, payload in enumerate(plays(number, start=start))]
+    return [Entry(f"{start + i}-0", payload) for i, payload in enumerate(play_payloads(number, start=start))]
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.support.events import NOW
 from tests.support.exports import (
     LISTENBRAINZ,
     LISTENBRAINZ_FEEDBACK,
@@ -21,7 +22,6 @@ from tests.support.exports import (
     TABLE,
     Sample,
 )
-from tests.support.strategies import NOW
 from worker.errors import UnreadableFileError
 from worker.importers.archive import Export, open_exports
 from worker.importers.formats import recognise

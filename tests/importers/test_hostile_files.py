@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.events import NOW
 from tests.support.exports import SPOTIFY_ACCOUNT
-from tests.support.strategies import CHEAP, NOW
+from tests.support.strategies import CHEAP
 from worker.importers.archive import open_exports
 from worker.importers.bounded_file import MAX_ROW_BYTES
 from worker.importers.format import JsonFormat

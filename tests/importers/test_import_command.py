@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
 from tests.support.commands import Zik, zik_at
+from tests.support.events import NOW
 from tests.support.exports import LASTFM_LOVED, ROCKBOX_LOCAL, SPOTIFY_ACCOUNT, SPOTIFY_EXTENDED
 from tests.support.processes import count, eventually, running, url_of
-from tests.support.strategies import NOW, ON_DATABASE
+from tests.support.strategies import ON_DATABASE
 from worker.contract.codec import decode
 from worker.database.engine import snapshot
 from worker.drain.drain import Drain
