@@ -1,4 +1,4 @@
-"""A small sample of each format, made up here in the exact shape that the named source writes."""
+"""A small invented sample of each format, in the exact structure that the named source writes."""
 
 import json
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ Fields = dict[str, Any]
 
 
 class Sample(NamedTuple):
-    """An export, and what it must become: events without user, source and version, and the refusals' reasons."""
+    """A file, and the expected events (without user, source and version) and reasons of refusals."""
 
     format: str
     content: bytes
@@ -28,9 +28,9 @@ def _lines(*values: Any) -> bytes:
 def _play(
     time: str, title: str, artist: str, /, *, ms_played: int | None = None, context: Any = None, **song: Any
 ) -> Fields:
-    told = {"ms_played": ms_played, "context": context}
+    optional = {"ms_played": ms_played, "context": context}
     return {"type": "play", "time": time, "song": {"title": title, "artist": artist, **song}} | {
-        name: value for name, value in told.items() if value is not None
+        name: value for name, value in optional.items() if value is not None
     }
 
 
