@@ -392,7 +392,7 @@ MALOJA = Sample(
     ("missing_field",),
     source="maloja-export",
 )
-# Maloja 2, whose scrobbles were flat.
+# Maloja 2: the scrobble itself has the track's fields.
 MALOJA_2 = Sample(
     "Maloja",
     _json({"scrobbles": [{"artists": ["A"], "title": "B", "album": "C", "duration": None, "time": 1746434410}]}),

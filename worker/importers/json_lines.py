@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import BinaryIO, Final
 
 from pydantic_core import from_json
@@ -72,28 +73,11 @@ def publish_lines(
         Exception: whatever `append` raises. Events sent before stay sent; sending them again adds nothing.
     """
     published = Published()
-    batch: list[bytes] = []
-
-    def flush() -> None:
+    payloads = _valid(lines, published, now)
+    while batch := list(islice(payloads, _BATCH_EVENTS)):
         append(batch)
         published.sent += len(batch)
         sent(len(batch))
-        batch.clear()
-
-    for number, raw in _readable(lines, published):
-        line = raw.strip()
-        try:
-            event = event_of(line, now=now)
-        except InvalidEventError as error:
-            published.bad.append(BadLine(number, error))
-            continue
-        if event is None:
-            continue
-        batch.append(line if event.sent_at is None else _without_sent_at(line))
-        if len(batch) == _BATCH_EVENTS:
-            flush()
-    if batch:
-        flush()
     return published
 
 
@@ -119,6 +103,19 @@ def lines_of(file: BinaryIO) -> Iterator[bytes]:
     if buffered.peek(2)[:2] == _GZIP_MAGIC:
         return iter(gzip.GzipFile(fileobj=buffered))
     return iter(buffered)
+
+
+def _valid(lines: Iterator[bytes], published: Published, now: datetime) -> Iterator[bytes]:
+    """The events of the valid lines; the others are added to `published.bad`."""
+    for number, raw in _readable(lines, published):
+        line = raw.strip()
+        try:
+            event = event_of(line, now=now)
+        except InvalidEventError as error:
+            published.bad.append(BadLine(number, error))
+            continue
+        if event is not None:
+            yield line if event.sent_at is None else _without_sent_at(line)
 
 
 def _is_account_or_letter(line: bytes) -> bool:
