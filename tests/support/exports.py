@@ -1,4 +1,4 @@
-"""A small sample of each format, made up here in the exact shape that the named source writes."""
+"""A small invented sample of each format, in the exact structure that the named source writes."""
 
 import json
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from tests.support.events import Fields, favorite, play, song
 
 
 class Sample(NamedTuple):
-    """An export, and what it must become: events without user, source and version, and the refusals' reasons."""
+    """A file, and the expected events (without user, source and version) and reasons of refusals."""
 
     format: str
     content: bytes
@@ -388,7 +388,7 @@ MALOJA = Sample(
     ("missing_field",),
     source="maloja-export",
 )
-# Maloja 2, whose scrobbles were flat.
+# Maloja 2: the scrobble itself has the track's fields.
 MALOJA_2 = Sample(
     "Maloja",
     _json({"scrobbles": [{"artists": ["A"], "title": "B", "album": "C", "duration": None, "time": 1746434410}]}),
