@@ -231,7 +231,7 @@ def test_a_wrong_setting_stops_the_start_with_one_line(redis_url: str, tmp_path:
     ) as process:
         assert process.wait() != 0
     assert process.log.splitlines() == [
-        "zik: ZIK_BATCH_SIZE: Input should be greater than or equal to 1",
+        "zik: ZIK_BATCH_SIZE: Input should be greater than or equal to 1; correct it, or unset it for the default",
     ]
 
 

@@ -27,7 +27,7 @@ from worker.errors import UnknownUserError, ZikError
 from worker.importers.json_lines import Published, publish_lines
 from worker.models import Base, ChartPlace, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
 from worker.privacy.erasure import _WHILE_LOCKED, _delete, _lock_songs, erase
-from worker.privacy.export import export
+from worker.privacy.export import export_lines
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics.charts import refresh_charts
@@ -68,7 +68,7 @@ def drain(stream: EventStream, engine: Engine) -> Drain:
 
 def lines(engine: Engine, name: str) -> list[bytes]:
     with snapshot(engine) as session:
-        return list(export(session.connection(), name))
+        return list(export_lines(session.connection(), name))
 
 
 def anywhere(engine: Engine, words: str) -> list[str]:
