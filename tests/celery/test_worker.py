@@ -117,7 +117,7 @@ def test_a_forged_message_does_no_harm(live: Running, body: object, headers: dic
 
 
 def _send(live: Running, body: object, *, headers: dict[str, object], serializer: str = "json") -> str:
-    """Send a message as somebody would who has access to the broker, and return its id."""
+    """Send a message as anyone with access to the broker could, and return its id."""
     message_id = uuid4().hex
     common = {"id": message_id, "lang": "py", "argsrepr": "", "kwargsrepr": "", "retries": 0}
     with Connection(live.redis_url) as connection, connection.Producer(serializer=serializer) as producer:
@@ -207,7 +207,7 @@ def test_a_worker_that_started_before_its_database_begins_by_itself(
 
 @contextmanager
 def moved_away(admin: Engine, name: str) -> Iterator[None]:
-    """A database that nobody finds meanwhile."""
+    """A database that no client finds meanwhile."""
     move(admin, name, f"{name}_away")
     try:
         yield

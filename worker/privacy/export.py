@@ -35,11 +35,11 @@ def export_lines(connection: Connection, username: str) -> Iterator[bytes]:
     Raises:
         UnknownUserError: there is no such user, nor any dead letter of that name.
     """
-    name, known = typed_user(username), False
+    name, found = typed_user(username), False
     for line in chain(_recorded(connection, name), _letters(connection, name)):
-        known = True
+        found = True
         yield line
-    if not known:
+    if not found:
         raise UnknownUserError(name)
 
 
@@ -67,9 +67,9 @@ def _events(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
 
 
 def _account(user: Any) -> dict[str, Any]:
-    known = {name: user[name] for name in ("email", "moods") if user[name] is not None}
+    optional = {name: user[name] for name in ("email", "moods") if user[name] is not None}
     since = _time(user["created_at"], None)
-    return {"user": user["username"], "since": since, "is_active": user["is_active"], **known}
+    return {"user": user["username"], "since": since, "is_active": user["is_active"], **optional}
 
 
 def _preferences(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
@@ -123,8 +123,8 @@ def _plays(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
 
 
 def _song(title: str, artist: str, album: str | None, duration_ms: int | None, ids: dict[str, Any] | None) -> Any:
-    known = {"album": album, "duration_ms": duration_ms, "ids": dict(list((ids or {}).items())[:_MOST_IDS]) or None}
-    return {"title": title, "artist": artist, **{name: value for name, value in known.items() if value is not None}}
+    optional = {"album": album, "duration_ms": duration_ms, "ids": dict(list((ids or {}).items())[:_MOST_IDS]) or None}
+    return {"title": title, "artist": artist, **{name: value for name, value in optional.items() if value is not None}}
 
 
 def _times(at: datetime, reported_at: datetime | None, offset_minutes: int | None) -> dict[str, str]:
