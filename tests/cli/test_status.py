@@ -8,7 +8,7 @@ from rich.console import Console
 from worker.books import Books
 from worker.cli.status import Pace, status_picture
 from worker.operations.status import Overview
-from worker.stream.consumer import Consumer
+from worker.stream.inspection import Consumer
 
 BOOKS = Books(received=1_000, recorded=700, duplicate=100, dead=50, waiting=150, pending=20, oldest_waiting_s=3.0)
 SEEN = Overview(

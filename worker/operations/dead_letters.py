@@ -15,7 +15,7 @@ from worker.database.engine import snapshot, transaction
 from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.models import DeadLetter
 from worker.recorders.batch import record_batch
-from worker.recorders.dead_letters import told
+from worker.recorders.dead_letters import short_detail
 from worker.recorders.known import Known
 from worker.stream.consumer import EventStream
 
@@ -137,7 +137,7 @@ class Desk:
                 return None
             letter.attempts += 1
             letter.reason = error.reason.value
-            letter.detail = told(error)
+            letter.detail = short_detail(error)
         return Outcome.DEAD
 
 

@@ -10,7 +10,8 @@ from worker.database.engine import snapshot
 from worker.database.schema import current_revision, newest_revision
 from worker.errors import DatabaseMisusedError, ZikError
 from worker.operations import dead_letters
-from worker.stream.consumer import Consumer, EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.inspection import Consumer
 
 
 @dataclass(frozen=True)

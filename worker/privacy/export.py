@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from worker.contract.codec import encode
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.contract.identity import typed_user
-from worker.contract.json_limits import as_told
+from worker.contract.json_limits import as_published
 from worker.contract.wire import validate
 from worker.errors import UnknownUserError
 from worker.importers.json_lines import ACCOUNT, LETTER
@@ -77,7 +77,7 @@ def _preferences(connection: Connection, user_id: int) -> Iterator[dict[str, Any
     rows = connection.execute(columns.where(Preference.user_id == user_id).order_by(Preference.said_at))
     for event_id, said_at, reported_at, key, value in rows:
         times = _times(said_at, reported_at, None)
-        yield {"type": "preference", "id": str(event_id), **times, "key": key, "value": as_told(value)}
+        yield {"type": "preference", "id": str(event_id), **times, "key": key, "value": as_published(value)}
 
 
 def _favorites(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
@@ -112,7 +112,7 @@ def _plays(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
         .execution_options(yield_per=_AT_ONCE)
     )  # fmt: skip
     for event_id, played_at, reported_at, offset, ms_played, source, context, *song in rows:
-        optional = {"ms_played": ms_played, "source": source, "context": as_told(context)}
+        optional = {"ms_played": ms_played, "source": source, "context": as_published(context)}
         yield {
             "type": "play",
             "id": str(event_id),

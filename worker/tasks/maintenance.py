@@ -10,7 +10,7 @@ from worker.stream.consumer import EventStream
 logger = logging.getLogger(__name__)
 
 IDLE_S = 3600.0
-MOST_LEFTOVERS = 10_000
+MAX_ORPHANS = 10_000
 
 
 @app.task(name=MAINTENANCE)
@@ -18,7 +18,7 @@ def maintenance() -> dict[str, int]:
     """Retire idle consumers, return lost entries to the group, delete old dead letters. Returns how many of each."""
     with EventStream.opened(app.settings.redis_url) as stream:
         done = {
-            "given back": stream.give_back(most=MOST_LEFTOVERS),
+            "given back": stream.give_back(limit=MAX_ORPHANS),
             "retired": sum(stream.retire(each.name) for each in stream.consumers() if each.idle_s > IDLE_S),
             "discarded": _discard_old(),
         }
