@@ -119,7 +119,7 @@ def test_a_forged_message_does_no_harm(live: Running, body: object, headers: dic
 
 
 def _send(live: Running, body: object, *, headers: dict[str, object], serializer: str = "json") -> str:
-    """Send a message as somebody would who has access to the broker, and return its id."""
+    """Send a message as anyone with access to the broker could, and return its id."""
     message_id = uuid4().hex
     common = {"id": message_id, "lang": "py", "argsrepr": "", "kwargsrepr": "", "retries": 0}
     with Connection(live.redis_url) as connection, connection.Producer(serializer=serializer) as producer:
@@ -209,7 +209,7 @@ def test_a_worker_that_started_before_its_database_begins_by_itself(
 
 @contextmanager
 def moved_away(admin: Engine, name: str) -> Iterator[None]:
-    """A database that nobody finds meanwhile."""
+    """A database that no client finds meanwhile."""
     move(admin, name, f"{name}_away")
     try:
         yield
@@ -233,7 +233,7 @@ def test_a_wrong_setting_stops_the_start_with_one_line(redis_url: str, tmp_path:
     ) as process:
         assert process.wait() != 0
     assert process.log.splitlines() == [
-        "zik: ZIK_BATCH_SIZE: Input should be greater than or equal to 1",
+        "zik: ZIK_BATCH_SIZE: Input should be greater than or equal to 1; correct it, or unset it for the default",
     ]
 
 

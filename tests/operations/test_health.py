@@ -93,9 +93,9 @@ def test_f35_a_worker_whose_main_process_hangs_is_found(
         eventually(lambda: probe("--here")[0] == 0, within_s=30, told=lambda: worker.log)
         frozen(worker)
         eventually(lambda: probe("--here", "--within", "3")[0] == 1, within_s=45, told=lambda: probe("--here"))
-        code, told = probe("--here", "--within", "3")
-    assert (code, told.count("\n")) == (1, 1)
-    assert "no drain has made progress" in told
+        code, line = probe("--here", "--within", "3")
+    assert (code, line.count("\n")) == (1, 1)
+    assert "no drain has made progress" in line
 
 
 def frozen(worker: Process) -> None:
@@ -127,8 +127,8 @@ def test_a_probe_loads_neither_celery_nor_the_database(
     monkeypatch.setenv("REDIS_URL", redis_url)
     script = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); sys.argv[1:] = ['health']"
     command = [sys.executable, "-c", f"{script}; from worker.__main__ import main; main()"]
-    said, loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert said.startswith("a drain made progress")
+    line, loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert line.startswith("a drain made progress")
     assert "worker.stream.consumer" in loaded.split()
     assert {"celery", "sqlalchemy", "alembic", "rich", "structlog"} & set(loaded.split()) == set()
 
