@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import typer
 from pydantic_core import PydanticUndefined
 
 from tests.support.processes import ROOT
-from worker.cli import app
+from worker.cli.commands import ENTRIES, load
 from worker.contract.events import EVENT_TYPES
 from worker.errors import Reason
 from worker.failpoints import Point
@@ -30,13 +29,10 @@ ALL_PAGES: Final = [
 ]
 
 
-def commands(of: typer.Typer = app, *, before: str = "zik") -> Iterator[str]:
-    for command in of.registered_commands:
-        name = command.name or command.callback.__name__  # type: ignore[union-attr]
-        yield f"{before} {name}"
-    for group in of.registered_groups:
-        assert group.typer_instance is not None
-        yield from commands(group.typer_instance, before=f"{before} {group.name}")
+def commands() -> Iterator[str]:
+    for name, entry in ENTRIES.items():
+        grouped = getattr(load(entry), "commands", None)
+        yield from [f"zik {name} {each}" for each in grouped] if grouped else [f"zik {name}"]
 
 
 @pytest.mark.parametrize("command", list(commands()))

@@ -32,7 +32,7 @@ from worker.database.engine import open_engine, snapshot, transaction
 from worker.drain.drain import Drain
 from worker.errors import InvalidEventError
 from worker.models import Base
-from worker.privacy.erasure import forget
+from worker.privacy.erasure import erase
 from worker.privacy.export import export
 from worker.stream.consumer import EventStream
 from worker.testing import MemoryClient
@@ -183,7 +183,7 @@ def test_an_export_has_the_event_and_can_be_published_again(kind: str, drain: Dr
 @each_type
 def test_erasing_the_user_deletes_the_event_and_counts_it(kind: str, drain: Drain) -> None:
     record(drain, kind)
-    receipt = forget(drain, USER, wait_s=1)
+    receipt = erase(drain, USER, wait_s=1)
     left = tables_with(drain.engine, ID)
     assert left == [], f"erasing a user leaves a `{kind}` in {left}: worker/privacy/erasure.py"
     assert receipt.erased.get(f"{kind}s") == 1, f"the receipt of worker/privacy/erasure.py counts no `{kind}s`"

@@ -1,14 +1,13 @@
 """Drain without Celery while Redis is full. `python -m worker.drain.relief` does it in a process of its own."""
 
 import logging
-import os
-import socket
 from typing import Final
 
 from worker.database.schema import bring_up_schema
 from worker.drain.opening import opened_drain
 from worker.errors import ZikError
 from worker.settings import Settings, load_settings
+from worker.stream.consumer_names import process_consumer
 
 logger = logging.getLogger(__name__)
 
@@ -41,4 +40,4 @@ def drain_while_full(settings: Settings, *, consumer: str) -> int:
 
 
 if __name__ == "__main__":
-    drain_while_full(load_settings(), consumer=f"{socket.gethostname()}:relief-{os.getpid()}")
+    drain_while_full(load_settings(), consumer=process_consumer("relief"))
