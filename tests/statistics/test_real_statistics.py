@@ -102,7 +102,7 @@ def plain(shared_data: Path) -> Plain:
 
 # In this order: what has been swept stays so.
 @pytest.mark.parametrize("swept", [False, True])
-def test_the_statistics_of_real_histories_are_those_of_the_raw_files(
+def test_statistics_of_real_histories_equal_a_count_of_the_files(
     recorded_once: Engine, plain: Plain, *, swept: bool
 ) -> None:
     assert count(recorded_once, "stale_days") > 0
