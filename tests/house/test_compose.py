@@ -270,7 +270,7 @@ def stop_in_time(name: str, process: Process) -> None:
 
 
 def says_nothing_but_json(process: Process, secrets: Path) -> None:
-    """A log on a pipe is JSON, line by line, without secrets. Celery prints one line to standard output, past the log."""
+    """A log on a pipe is JSON, line by line, without secrets. Celery prints one line past it, to standard output."""
     lines = [line for line in process.log.splitlines() if line not in {"", "worker: Warm shutdown (MainProcess)"}]
     assert {"timestamp", "level", "logger", "event", "pid"} <= set.intersection(
         *(set(json.loads(line)) for line in lines)
