@@ -78,7 +78,7 @@ def test_publish_of_a_file_that_is_cut_off_sends_what_there_is_and_says_how_far_
     sent = stream.books().received
     assert answer.code == 1
     assert 1_500 * kept * 0.8 < sent <= 1_500 + 1
-    assert f"{file}: cannot be read beyond line {sent - 1:,}: the file is cut off\n" in answer.err
+    assert f"{file}: cannot be read after line {sent - 1:,}: the file is cut off\n" in answer.err
     assert f"published {sent:,} events" in answer.out
 
 
@@ -91,9 +91,9 @@ def test_publish_of_a_damaged_file_says_so_without_its_bytes(
 
     answer = zik("publish", "--json", str(file))
 
-    told = answer.json[str(file)]
+    facts = answer.json[str(file)]
     assert answer.code == 1
-    assert told == {"published": 1_500, "bad": [], "broken": {"line": 1_500, "detail": "the file is damaged"}}
+    assert facts == {"published": 1_500, "bad": [], "broken": {"line": 1_500, "detail": "the file is damaged"}}
     assert "Traceback" not in answer.err
 
 
@@ -109,9 +109,9 @@ def test_publish_reads_standard_input(zik: Zik, stream: EventStream, monkeypatch
 def test_publish_tells_a_program_which_lines_were_bad(zik: Zik, events: Path) -> None:
     answer = zik("publish", "--json", str(events))
 
-    told = answer.json[str(events)]
-    assert told["published"] == 2
-    assert [(bad["line"], bad["reason"]) for bad in told["bad"]] == [(2, "missing_field"), (4, "invalid_json")]
+    facts = answer.json[str(events)]
+    assert facts["published"] == 2
+    assert [(bad["line"], bad["reason"]) for bad in facts["bad"]] == [(2, "missing_field"), (4, "invalid_json")]
 
 
 def test_publish_keeps_the_bytes_of_a_line(zik: Zik, tmp_path: Path, valkey: "redis.Redis") -> None:
@@ -168,7 +168,7 @@ def test_status_is_not_well_when_somebody_deletes_entries(zik: Zik, stream: Even
     answer = zik("status")
 
     assert answer.code == 1
-    assert "somebody else deleted entries" in answer.out
+    assert "another program deleted entries" in answer.out
 
 
 def test_status_without_redis_is_one_line_on_standard_error(zik: Zik, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def test_where_all_is_well_nothing_is_red() -> None:
 @pytest.mark.parametrize(
     ("seen", "words"),
     [
-        (changed(books=replace(BOOKS, received=1_001)), "somebody else deleted entries"),
+        (changed(books=replace(BOOKS, received=1_001)), "another program deleted entries"),
         (changed(books=replace(BOOKS, oldest_waiting_s=46.0)), "oldest waiting event: 46 s"),
         (changed(database_trouble="no connection"), "database: no connection"),
         (changed(schema=None), "run `zik init`"),

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 
 from tests.support import oracle
 from tests.support.clients import UNREACHABLE, ErrorRecorder
-from tests.support.strategies import Fields, entry_id_at, event_id, favorite, payload, play, preference, song
+from tests.support.events import Fields, entry_id_at, event_id, favorite, payload, play, preference, song
 from worker.books import Outcome
 from worker.client import Client
 from worker.client.events import checked_event
@@ -25,7 +25,7 @@ from worker.errors import EventDroppedError
 from worker.importers.json_lines import publish_lines
 from worker.models import Favorite, PlayHistory, Preference, StaleDay
 from worker.operations.dead_letters import Desk, count_by_reason, find
-from worker.privacy.export import export
+from worker.privacy.export import export_lines
 from worker.stream.consumer import EventStream
 from worker.stream.keys import FIELD, STREAM
 from worker.stream.producer import Producer
@@ -180,7 +180,7 @@ def test_a_lost_clock_that_nothing_can_correct_is_out_of_range(
 
 def exported(engine: Engine) -> list[bytes]:
     with snapshot(engine) as session:
-        return list(export(session.connection(), "ada"))
+        return list(export_lines(session.connection(), "ada"))
 
 
 def test_a_corrected_row_is_exported_at_its_corrected_time_and_keeps_its_id(

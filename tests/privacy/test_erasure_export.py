@@ -16,9 +16,9 @@ from tenacity import stop_after_attempt
 
 from tests.support import oracle
 from tests.support.commands import Zik, zik_at
+from tests.support.events import accepted, event_id, favorite, payload, play, preference, song
 from tests.support.processes import litter
 from tests.support.rollup_rows import RULE, assert_exact
-from tests.support.strategies import accepted, event_id, favorite, payload, play, preference, song
 from worker.books import Outcome
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.database.engine import snapshot, transaction
@@ -27,7 +27,7 @@ from worker.errors import UnknownUserError, ZikError
 from worker.importers.json_lines import Published, publish_lines
 from worker.models import Base, ChartPlace, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
 from worker.privacy.erasure import _WHILE_LOCKED, _delete, _lock_songs, erase
-from worker.privacy.export import export
+from worker.privacy.export import export_lines
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics.charts import refresh_charts
@@ -68,7 +68,7 @@ def drain(stream: EventStream, engine: Engine) -> Drain:
 
 def lines(engine: Engine, name: str) -> list[bytes]:
     with snapshot(engine) as session:
-        return list(export(session.connection(), name))
+        return list(export_lines(session.connection(), name))
 
 
 def anywhere(engine: Engine, words: str) -> list[str]:
@@ -88,21 +88,21 @@ def anywhere(engine: Engine, words: str) -> list[str]:
 
 def test_an_export_published_again_changes_nothing(drain: Drain) -> None:
     before = oracle.actual(drain.engine)
-    told = lines(drain.engine, "Zoe\u0308")
-    assert len(told) == 1 + len(HERS)
-    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    exported = lines(drain.engine, "Zoe\u0308")
+    assert len(exported) == 1 + len(HERS)
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
     assert drain.run().events == len(HERS)
     assert oracle.actual(drain.engine) == before
 
 
 def test_an_export_brings_everything_back(drain: Drain) -> None:
-    told = lines(drain.engine, "Zoë")
+    exported = lines(drain.engine, "Zoë")
     before = all_plays(drain.engine), oracle.actual(drain.engine)
     erase(drain, "Zoë")
-    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
     drain.run()
     assert (all_plays(drain.engine), oracle.actual(drain.engine)) == before
-    assert lines(drain.engine, "Zoë")[1:] == told[1:]
+    assert lines(drain.engine, "Zoë")[1:] == exported[1:]
 
 
 def all_plays(engine: Engine) -> list[tuple[object, ...]]:
@@ -129,10 +129,10 @@ def test_of_a_user_without_events_the_account_is_told_however_much_it_holds(
 ) -> None:
     with transaction(engine) as session:
         User(username="eve", email="eve@example.org", moods={"all": "m" * 20_000}).save(session)
-    told = lines(engine, "eve")
-    assert len(told) == 1
-    assert b"eve@example.org" in told[0]
-    assert publish_lines(stream.append, iter(told), now=NOW) == Published()
+    exported = lines(engine, "eve")
+    assert len(exported) == 1
+    assert b"eve@example.org" in exported[0]
+    assert publish_lines(stream.append, iter(exported), now=NOW) == Published()
 
 
 def test_dead_letters_are_told_as_far_as_they_are_the_users(drain: Drain) -> None:
@@ -141,20 +141,20 @@ def test_dead_letters_are_told_as_far_as_they_are_the_users(drain: Drain) -> Non
     unreadable = b'{"user": "ada", "song": {"title": "Zo\\u00eb"'
     drain.stream.append([hers, others, unreadable])
     drain.run()
-    told = lines(drain.engine, "Zoë")
-    assert len(told) == 1 + len(HERS) + 1
-    letter = json.loads(told[-1])["dead_letter"]
+    exported = lines(drain.engine, "Zoë")
+    assert len(exported) == 1 + len(HERS) + 1
+    letter = json.loads(exported[-1])["dead_letter"]
     assert datetime.fromisoformat(letter.pop("kept_since")) <= datetime.now(UTC)
     assert letter == {"reason": "invalid_value", "detail": letter["detail"], "payload": hers.decode()}
     assert letter["detail"].startswith("time: ")
-    assert publish_lines(drain.stream.append, iter(told), now=NOW) == Published(sent=len(HERS))
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW) == Published(sent=len(HERS))
 
 
 def test_of_one_who_was_only_ever_refused_the_letters_are_told(stream: EventStream, engine: Engine) -> None:
     stream.append([payload(play(user="Zoë"))])
     Drain(stream, engine, "test:1", create_users=False).run()
-    (told,) = lines(engine, "Zoë")
-    assert json.loads(told)["dead_letter"]["reason"] == "unknown_user"
+    (exported,) = lines(engine, "Zoë")
+    assert json.loads(exported)["dead_letter"]["reason"] == "unknown_user"
 
 
 @pytest.mark.parametrize("name", ["nobody", "zoë", "", " "])
@@ -198,11 +198,11 @@ def test_an_event_that_fills_its_room_can_be_published_again(drain: Drain, large
     assert len(largest) == MAX_EVENT_BYTES
     drain.stream.append([largest])
     drain.run()
-    before, told = oracle.actual(drain.engine), lines(drain.engine, "Zoë")
-    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    before, exported = oracle.actual(drain.engine), lines(drain.engine, "Zoë")
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
     assert drain.run().outcomes == {Outcome.DUPLICATE: 1 + len(HERS)}
     erase(drain, "Zoë")
-    publish_lines(drain.stream.append, iter(told), now=NOW)
+    publish_lines(drain.stream.append, iter(exported), now=NOW)
     drain.run()
     assert oracle.actual(drain.engine) == before
 
@@ -212,8 +212,8 @@ def test_what_a_wrong_clock_told_gives_way_to_what_the_user_told(drain: Drain) -
     drain.run()
     with transaction(drain.engine) as session:
         session.execute(update(Preference).where(Preference.key == "k").values(reported_at=NOW))
-    told = lines(drain.engine, "Zoë")
-    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    exported = lines(drain.engine, "Zoë")
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
 
 
 def test_a_play_fits_whatever_others_have_told_of_its_song(drain: Drain) -> None:
@@ -225,14 +225,14 @@ def test_a_play_fits_whatever_others_have_told_of_its_song(drain: Drain) -> None
     album, context = "\1" * 499 + "x", {"c": "c" * 4_000}
     drain.stream.append([payload(play(user="Zoë", song=song(**texts, album=album), context=context))])
     drain.run()
-    told = lines(drain.engine, "Zoë")
-    largest = json.loads(max(told, key=len))
+    exported = lines(drain.engine, "Zoë")
+    largest = json.loads(max(exported, key=len))
     assert (largest["song"]["album"], largest["context"]) == (album, context)
-    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
 
 
 def test_large_floats_come_back(drain: Drain) -> None:
-    """From jsonb they come as integers, which the contract refuses beyond 64 bits."""
+    """From jsonb they arrive as integers, which the contract refuses over 64 bits."""
     large = {
         "gain": 1e30,
         "more": [-1.5e300, 2.0**63, {"most": 1.7976931348623157e308}],
@@ -241,13 +241,13 @@ def test_large_floats_come_back(drain: Drain) -> None:
     drain.stream.append([payload(play(id=event_id(70), user="Zoë", time="2021-05-01T00:00:00Z", context=large))])
     drain.stream.append([payload(preference(id=event_id(71), user="Zoë", key="large", value=large))])
     drain.run()
-    before, told = all_plays(drain.engine), lines(drain.engine, "Zoë")
-    assert b"9223372036854775807,-9223372036854775808" in told[-1]
+    before, exported = all_plays(drain.engine), lines(drain.engine, "Zoë")
+    assert b"9223372036854775807,-9223372036854775808" in exported[-1]
     erase(drain, "Zoë")
-    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
     drain.run()
     assert all_plays(drain.engine) == before
-    assert set(lines(drain.engine, "Zoë")[1:]) == set(told[1:])
+    assert set(lines(drain.engine, "Zoë")[1:]) == set(exported[1:])
 
 
 @pytest.fixture
@@ -466,7 +466,7 @@ def test_a_song_that_somebody_else_has_stays(drain: Drain, demo: dict[str, Any],
 def test_a_play_that_is_being_recorded_keeps_its_song_and_is_not_waited_for(
     drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The recorder holds the song and will want the user: whoever waited for the one with the other would deadlock."""
+    """The recorder holds the song and will want the user: waiting for one while holding the other would deadlock."""
     with ExitStack() as recorder:
         connection = recorder.enter_context(transaction(drain.engine)).connection()
         record_batch(connection, accepted(play(id=event_id(90), user="ada", song=demo)), known=Known())

@@ -22,9 +22,9 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
         Entry(
             "demo",
             "demo:demo",
-            "See all of zik work in a minute: an embedded Valkey, a real worker, many listeners, and the books.",
+            "Watch zik at work for a minute: an embedded Valkey, a real worker, simulated listeners, and the books.",
         ),
-        Entry("up", "up:up", "Run zik on this machine until stopped: Redis, worker and beat."),
+        Entry("up", "up:up", "Run Redis, worker and beat on this machine until stopped."),
         Entry(
             "init",
             "init:init",
