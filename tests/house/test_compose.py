@@ -115,7 +115,7 @@ class Stack:
     metrics_port: int
 
     def mapped(self, command: list[str]) -> list[str]:
-        """A command of the container as the arguments of `python -m` here."""
+        """The container's command as arguments of `python -m` on this machine."""
         program, *rest = command
         module = {"zik": ["worker"], "celery": ["celery"]}[program]
         here = {METRICS_PORT: str(self.metrics_port), "/tmp/beat": str(self.folder / "beat")}  # noqa: S108 -- the container's
@@ -168,7 +168,7 @@ class Stack:
 
 @contextmanager
 def valkey_of_compose(folder: Path, secrets: Path) -> Iterator[Valkey]:
-    """With ops/valkey/valkey.conf and the users that ops/make-secrets.sh makes of docs/redis.acl."""
+    """A Valkey with ops/valkey/valkey.conf and the users that ops/make-secrets.sh generates from docs/redis.acl."""
     server = Valkey(folder / "valkey", password="any")  # noqa: S106 -- `probe` has none
     server.url = server.url_of("probe", "any")
     config = (ROOT / "ops" / "valkey" / "valkey.conf").read_text()
@@ -190,7 +190,7 @@ def valkey_of_compose(folder: Path, secrets: Path) -> Iterator[Valkey]:
 
 @contextmanager
 def postgres_of_compose(secrets: Path) -> Iterator[Postgres]:
-    """With the scripts that compose.yaml mounts, in their order, and with passwords asked for."""
+    """A PostgreSQL set up by the scripts that compose.yaml mounts, in their order, with password login."""
     with own_postgres() as postgres:
         postgres.run("CREATE DATABASE zik")
         environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PGHOST": str(postgres.socket.parent)}
@@ -223,10 +223,10 @@ def test_make_secrets_creates_each_secret_once_and_prints_none(tmp_path: Path) -
             [ROOT / "ops" / "make-secrets.sh", tmp_path / "secrets"], check=True, capture_output=True, text=True
         ).stdout
 
-    told = make()
+    printed = make()
     made = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
     assert {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()} <= made.keys()
-    assert [name for name, text in made.items() if name.endswith("password") and text in told] == []
+    assert [name for name, text in made.items() if name.endswith("password") and text in printed] == []
     assert "change-me" not in "".join(made.values())
     make()
     assert made == {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
@@ -271,7 +271,7 @@ def stop_in_time(name: str, process: Process) -> None:
 
 
 def says_nothing_but_json(process: Process, secrets: Path) -> None:
-    """A log on a pipe is JSON, line by line, and holds no secret. Celery says one thing to standard output, past it."""
+    """A log on a pipe is JSON, line by line, without secrets. Celery prints one line past it, to standard output."""
     lines = [line for line in process.log.splitlines() if line not in {"", "worker: Warm shutdown (MainProcess)"}]
     assert {"timestamp", "level", "logger", "event", "pid"} <= set.intersection(
         *(set(json.loads(line)) for line in lines)
@@ -280,7 +280,7 @@ def says_nothing_but_json(process: Process, secrets: Path) -> None:
 
 
 def test_a_worker_that_cannot_reach_its_database_is_unhealthy(stack: Stack) -> None:
-    """Though its process lives. Here the schema is missing, and its role may not create it."""
+    """Its process lives. The schema is missing, and its role may not create it."""
     publish_a_backlog(stack)
     with stack.service("worker") as worker:
         worker.wait_for("ready.")

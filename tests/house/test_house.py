@@ -1,4 +1,4 @@
-"""The documents and files of the house: complete, linted without a network, and saying what the code says."""
+"""The project's documents and files are complete, pass their linters without a network, and match the code."""
 
 import importlib.util
 import os

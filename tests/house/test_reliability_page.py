@@ -70,7 +70,7 @@ def test_a_test_that_the_page_names_exists(test: Reference) -> None:
 
 
 def test_every_test_on_the_page_is_named_with_its_file() -> None:
-    """Or it would be checked by nobody: a test stands in backquotes, with its file."""
+    """Only a name in backquotes with its file is checked above."""
     named = re.findall(r"\btest_\w+", re.sub(r"`[\w/]+(?:::\w+\*?|\.py)`", "", PAGE))
     assert named == []
 
