@@ -34,8 +34,8 @@ def measure(*, rounds: int, shape: Shape, setup: zik.Setup) -> Report:
     """Record plays with and without beat's tasks for statistics."""
     with running_servers() as servers:
         lines = _lines(Workload.of(servers, shape), setup, rounds)
-        hardware = machine(servers)
-    return Report("beside", f"Recording {shape.events:,} plays beside statistics", hardware, lines)
+        measured_on = machine(servers)
+    return Report("beside", f"Recording {shape.events:,} plays beside statistics", measured_on, lines)
 
 
 def _lines(workload: Workload, setup: zik.Setup, rounds: int) -> list[Line]:

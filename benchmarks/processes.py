@@ -46,7 +46,7 @@ def running(program: Program, *, folder: Path) -> Iterator[None]:
 
 
 def _has_logged(process: LocalProcess, words: str) -> bool:
-    return words in process.last_words(lines=1_000)
+    return words in process.log_tail(lines=1_000)
 
 
 def await_that(
@@ -60,5 +60,5 @@ def await_that(
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline or (running is not None and not running.running):
-            raise AssertionError(f"waited in vain:\n{running.last_words() if running else ''}")
+            raise AssertionError(f"timed out:\n{running.log_tail() if running else ''}")
         time.sleep(every_s)

@@ -75,10 +75,10 @@ def measure(*, rounds: int, plays: int) -> Report:
             }
             measured = alternate({name: _median_ms(ask) for name, (ask, _) in asked.items()}, rounds)
         engine.dispose()
-        hardware = machine(servers)
+        measured_on = machine(servers)
     lines = [Line(name, measured[name], "ms", goal=goal) for name, (_, goal) in asked.items()]
     title = f"Questions over {LISTENERS_PLAYS:,} plays of one user, among {plays:,} of {_USERS:,} users"
-    return Report("statistics", title, hardware, lines)
+    return Report("statistics", title, measured_on, lines)
 
 
 def _user(session: Session) -> UserListening:

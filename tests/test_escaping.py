@@ -50,9 +50,9 @@ def test_what_would_steer_a_terminal_is_an_escape(char: str, escape: str) -> Non
 @CHEAP
 @given(text=st.text() | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp", "Zs"])))
 def test_i26_any_text_is_one_line_that_steers_nothing(text: str) -> None:
-    told = printable(text)
-    assert len(told.splitlines()) <= 1
-    assert not any(map(steers, told))
+    shown = printable(text)
+    assert len(shown.splitlines()) <= 1
+    assert not any(map(steers, shown))
 
 
 def test_no_control_and_no_line_break_is_left() -> None:

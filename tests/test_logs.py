@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.celery.log_filters import _SameFailure, hide_noise
+from worker.celery.log_filters import _LimitSameFailure, hide_noise
 from worker.celery.names import BOOTSTRAP_SCHEMA, RECORD_EVENTS
 from worker.logs import write_lines
 
@@ -104,10 +104,10 @@ def raised(text: str) -> Any:
 def test_a_pipe_gets_one_json_object_a_line() -> None:
     line = written(io.StringIO(), record_of("batch of %d", 3, recorded=2, first_entry="1-0"))
     assert line.count("\n") == 1
-    told = json.loads(line)
-    assert (told["event"], told["recorded"], told["first_entry"]) == ("batch of 3", 2, "1-0")
-    assert (told["level"], told["logger"]) == ("warning", "worker.test")
-    assert told["timestamp"].endswith("Z")
+    entry = json.loads(line)
+    assert (entry["event"], entry["recorded"], entry["first_entry"]) == ("batch of 3", 2, "1-0")
+    assert (entry["level"], entry["logger"]) == ("warning", "worker.test")
+    assert entry["timestamp"].endswith("Z")
 
 
 def test_a_terminal_gets_words() -> None:
@@ -149,19 +149,19 @@ def test_what_celery_knows_of_a_task_is_told_without_its_arguments() -> None:
 
 def test_the_same_failure_is_told_once_a_minute_with_the_number_kept_back() -> None:
     now = [0.0]
-    same = _SameFailure(monotonic=lambda: now[0])
-    told = []
+    same = _LimitSameFailure(monotonic=lambda: now[0])
+    logged = []
     for second in range(121):
         now[0] = float(second)
         record = record_of("Task failed", exc_info=raised("x"), data={"name": RECORD_EVENTS})
         record.levelno = logging.ERROR
         if same.filter(record):
-            told.append((second, vars(record)["kept_back"]))
-    assert told == [(0, 0), (60, 59), (120, 59)]
+            logged.append((second, vars(record)["kept_back"]))
+    assert logged == [(0, 0), (60, 59), (120, 59)]
 
 
 def test_another_failure_is_told_at_once() -> None:
-    same = _SameFailure(monotonic=lambda: 0.0)
+    same = _LimitSameFailure(monotonic=lambda: 0.0)
     for name in (RECORD_EVENTS, BOOTSTRAP_SCHEMA):
         record = record_of("Task failed", exc_info=raised("x"), data={"name": name})
         record.levelno = logging.ERROR

@@ -14,7 +14,7 @@ from worker.settings import Settings, load_settings, variable_of, without_passwo
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
-def complaint(**given: object) -> str:
+def refusal(**given: object) -> str:
     with pytest.raises(SettingsError) as caught:
         load_settings(**given)
     return str(caught.value)
@@ -44,7 +44,7 @@ def test_the_default_database_is_one_file_whatever_the_working_directory(
 )
 def test_a_number_that_dates_and_integers_cannot_hold_is_refused_at_the_start(setting: str, most: int) -> None:
     assert getattr(load_settings(**{setting: most}), setting) == most
-    assert complaint(**{setting: most + 1}).startswith(f"{variable_of(setting)}: ")
+    assert refusal(**{setting: most + 1}).startswith(f"{variable_of(setting)}: ")
 
 
 def test_another_process_in_another_directory_opens_the_same_file(tmp_path: Path) -> None:
@@ -171,9 +171,9 @@ def test_the_environment_takes_precedence_over_a_file(secrets_folder: Path, monk
 
 def test_a_wrong_value_in_a_file_is_named_without_its_text(secrets_folder: Path) -> None:
     (secrets_folder / "database_url").write_text("mysql://ada:hush@db/zik")
-    told = complaint()
-    assert told.startswith("DATABASE_URL: ")
-    assert "hush" not in told
+    text = refusal()
+    assert text.startswith("DATABASE_URL: ")
+    assert "hush" not in text
 
 
 def test_a_folder_of_secrets_that_is_not_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,10 +257,10 @@ def test_a_wrong_value_is_named_on_one_line_without_its_text(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
-    told = complaint()
-    assert told.startswith(f"{variable}: ")
-    assert "\n" not in told
-    assert "hush" not in told
+    text = refusal()
+    assert text.startswith(f"{variable}: ")
+    assert "\n" not in text
+    assert "hush" not in text
 
 
 def test_a_default_is_checked_like_a_given_value() -> None:

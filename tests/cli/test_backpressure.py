@@ -9,8 +9,9 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
-from tests.support.clients import KEPT_S, preference
+from tests.support.clients import TIMEOUT_S
 from tests.support.commands import Zik, zik_at
+from tests.support.events import preference
 from tests.support.processes import eventually
 from worker.contract.codec import encode
 from worker.drain.drain import Drain
@@ -32,7 +33,7 @@ def drain(stream: EventStream, sqlite: Engine) -> Drain:
 
 
 def events(folder: Path) -> list[str]:
-    (folder / "events").write_bytes(b"\n".join(encode(preference(number)) for number in range(EVENTS)))
+    (folder / "events").write_bytes(b"\n".join(encode(preference(value=number)) for number in range(EVENTS)))
     return ["publish", str(folder / "events")]
 
 
@@ -51,9 +52,9 @@ def test_a_command_that_publishes_much_waits_until_workers_have_made_room(
 
     def work() -> list[int]:
         """Let the command find no room a few times, and then drain until it has sent everything."""
-        eventually(lambda: valkey.xlen(STREAM) == BATCH, within_s=KEPT_S)
+        eventually(lambda: valkey.xlen(STREAM) == BATCH, within_s=TIMEOUT_S)
         before = looks()
-        eventually(lambda: looks() >= before + 2, within_s=KEPT_S)
+        eventually(lambda: looks() >= before + 2, within_s=TIMEOUT_S)
         held = [valkey.xlen(STREAM)]
         while drain.stream.books().received < EVENTS:
             held.append(valkey.xlen(STREAM))
@@ -63,7 +64,7 @@ def test_a_command_that_publishes_much_waits_until_workers_have_made_room(
     with ThreadPoolExecutor(1) as pool:
         worker = pool.submit(work)
         answer = zik(*prepared(tmp_path))
-        held = worker.result(timeout=KEPT_S)
+        held = worker.result(timeout=TIMEOUT_S)
     assert held[0] == BATCH
     assert max(held) < 2 * BATCH
     assert answer.code == 0

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from tests.support.commands import Zik, zik_at
 from tests.support.processes import ROOT
 from worker.cli import main
+from worker.cli.commands import ENTRIES, PANELS, load
 from worker.database.engine import transaction
 from worker.drain.drain import Drain
 from worker.models import User
@@ -77,7 +78,7 @@ def test_publish_of_a_file_that_is_cut_off_sends_what_there_is_and_says_how_far_
     sent = stream.books().received
     assert answer.code == 1
     assert 1_500 * kept * 0.8 < sent <= 1_500 + 1
-    assert f"{file}: cannot be read beyond line {sent - 1:,}: the file is cut off\n" in answer.err
+    assert f"{file}: cannot be read after line {sent - 1:,}: the file is cut off\n" in answer.err
     assert f"published {sent:,} events" in answer.out
 
 
@@ -90,9 +91,9 @@ def test_publish_of_a_damaged_file_says_so_without_its_bytes(
 
     answer = zik("publish", "--json", str(file))
 
-    told = answer.json[str(file)]
+    facts = answer.json[str(file)]
     assert answer.code == 1
-    assert told == {"published": 1_500, "bad": [], "broken": {"line": 1_500, "detail": "the file is damaged"}}
+    assert facts == {"published": 1_500, "bad": [], "broken": {"line": 1_500, "detail": "the file is damaged"}}
     assert "Traceback" not in answer.err
 
 
@@ -108,9 +109,9 @@ def test_publish_reads_standard_input(zik: Zik, stream: EventStream, monkeypatch
 def test_publish_tells_a_program_which_lines_were_bad(zik: Zik, events: Path) -> None:
     answer = zik("publish", "--json", str(events))
 
-    told = answer.json[str(events)]
-    assert told["published"] == 2
-    assert [(bad["line"], bad["reason"]) for bad in told["bad"]] == [(2, "missing_field"), (4, "invalid_json")]
+    facts = answer.json[str(events)]
+    assert facts["published"] == 2
+    assert [(bad["line"], bad["reason"]) for bad in facts["bad"]] == [(2, "missing_field"), (4, "invalid_json")]
 
 
 def test_publish_keeps_the_bytes_of_a_line(zik: Zik, tmp_path: Path, valkey: "redis.Redis") -> None:
@@ -167,7 +168,7 @@ def test_status_is_not_well_when_somebody_deletes_entries(zik: Zik, stream: Even
     answer = zik("status")
 
     assert answer.code == 1
-    assert "somebody else deleted entries" in answer.out
+    assert "another program deleted entries" in answer.out
 
 
 def test_status_without_redis_is_one_line_on_standard_error(zik: Zik, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,9 +333,7 @@ def test_the_doctor_survives_servers_that_are_away(zik: Zik, monkeypatch: pytest
     assert "canary" not in answer.out + answer.err
 
 
-@pytest.mark.parametrize(
-    "command", ["demo", "up", "init", "publish", "drain", "status", "health", "doctor", "metrics", "dead", "dead list"]
-)
+@pytest.mark.parametrize("command", [*ENTRIES, "dead list"])
 def test_every_command_has_help(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -345,6 +344,30 @@ def test_every_command_has_help(
 
     assert end.value.code == 0
     assert "Usage: zik" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_the_list_of_commands_has_the_first_line_of_each_docstring(name: str) -> None:
+    assert load(ENTRIES[name]).help.splitlines()[0] == ENTRIES[name].summary
+
+
+def test_help_lists_every_command_and_imports_none() -> None:
+    script = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); sys.argv[1:] = ['--help']"
+    command = [sys.executable, "-c", f"{script}; from worker.__main__ import main; main()"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    *lines, modules = ended.stdout.splitlines()
+    for panel, entries in PANELS.items():
+        assert f"{panel}:" in lines
+        assert {entry.name for entry in entries} <= {line.split()[0] for line in lines if line.strip()}
+    ours = {module for module in modules.split() if module.startswith("worker.cli.")}
+    assert ours == {"worker.cli.commands", "worker.cli.messages"}
+    assert {"redis", "sqlalchemy", "pydantic", "rich", "structlog"} & set(modules.split()) == set()
+
+
+def test_a_command_that_does_not_exist_is_named_with_its_nearest_neighbour(zik: Zik) -> None:
+    answer = zik("heath")
+    assert answer.code == 2
+    assert "'health'" in answer.err
 
 
 def test_a_drain_beside_the_command_keeps_its_entries(zik: Zik, stream: EventStream, engine: Engine) -> None:
@@ -366,21 +389,22 @@ from importlib.metadata import entry_points
 
 class Impatient:
     def find_spec(self, name, *_):
-        if name == "worker.cli.top":
+        if name == MODULE:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Impatient())
+sys.argv = ["zik", "top"]
 """
 
 
+@pytest.mark.parametrize("module", ["typer", "worker.cli.commands", "worker.cli.top", "worker.statistics.charts"])
 @pytest.mark.parametrize(
     "call",
     ["runpy.run_module('worker', run_name='__main__')", "entry_points(group='console_scripts')['zik'].load()()"],
     ids=["python -m worker", "zik"],
 )
-def test_ctrl_c_while_zik_is_still_being_imported_ends_it_without_a_word(call: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED + call], capture_output=True, text=True, check=False, cwd=ROOT
-    )
+def test_ctrl_c_while_zik_is_still_being_imported_ends_it_without_a_word(call: str, module: str) -> None:
+    script = f"MODULE = {module!r}\n{INTERRUPTED}{call}"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")

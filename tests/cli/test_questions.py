@@ -12,9 +12,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, event, update
 
-from tests.support.clients import NOWHERE
+from tests.support.clients import UNREACHABLE
 from tests.support.commands import Zik, zik_at
-from tests.support.strategies import NOW, accepted, play, preference, song
+from tests.support.events import NOW, accepted, play, preference, song
 from worker.database.engine import STATEMENT_TIMEOUT_MS, transaction
 from worker.escaping import printable
 from worker.models import Song
@@ -29,7 +29,7 @@ HOSTILE = '=1+1</style><script>alert(1)</script>"\x1b[2J\u202e\U000e0041[red]&'
 @pytest.fixture
 def zik(engine: Engine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Zik:
     """The command, with a clean database. No question needs Redis."""
-    command = zik_at(engine, NOWHERE, monkeypatch, capfd)
+    command = zik_at(engine, UNREACHABLE, monkeypatch, capfd)
     # So narrow that long titles are wrapped.
     monkeypatch.setenv("COLUMNS", "120")
     return command
@@ -261,7 +261,7 @@ def test_a_question_about_everyone_may_take_its_time(
         begun.append(statement)
 
     try:
-        zik_at(postgres, NOWHERE, monkeypatch, capfd)(*asked)
+        zik_at(postgres, UNREACHABLE, monkeypatch, capfd)(*asked)
     finally:
         event.remove(Engine, "before_cursor_execute", hear)
 

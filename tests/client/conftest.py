@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clients import Heard
+from tests.support.clients import ErrorRecorder
 
 
 @pytest.fixture
-def heard() -> Heard:
-    return Heard()
+def recorder() -> ErrorRecorder:
+    return ErrorRecorder()
 
 
 @pytest.fixture(params=["in memory", "outbox"])

@@ -1,4 +1,4 @@
-"""A Redis that is full, or should not be filled: events wait at the client."""
+"""While Redis is full, or holds `max_waiting` entries, events wait at the client."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 import redis
 
-from tests.support.clients import KEPT_S, SYNC, THREADED, Heard, opened, preference, say, taken, values
+from tests.support.clients import (
+    SYNC,
+    THREADED,
+    TIMEOUT_S,
+    ErrorRecorder,
+    opened_client,
+    publish_value,
+    published_values,
+    take_values,
+)
+from tests.support.events import preference
 from tests.support.processes import eventually, full
 from worker.client import Client
 from worker.errors import StreamFullError
@@ -17,7 +27,7 @@ SONG = {"artist": "Tool", "title": "Parabola"}
 
 @SYNC
 def test_a_full_redis_is_told_to_a_sync_publisher(kind: str, redis_url: str, valkey: "redis.Redis") -> None:
-    with opened(kind, redis_url) as client:
+    with opened_client(kind, redis_url) as client:
         with full(valkey), pytest.raises(StreamFullError, match="maxmemory"):
             client.play(user="ada", artist="a secret band", title="Parabola")
         client.play(user="ada", **SONG)
@@ -26,29 +36,29 @@ def test_a_full_redis_is_told_to_a_sync_publisher(kind: str, redis_url: str, val
 
 @THREADED
 def test_events_wait_at_the_client_while_redis_is_full(
-    kind: str, redis_url: str, valkey: "redis.Redis", heard: Heard
+    kind: str, redis_url: str, valkey: "redis.Redis", recorder: ErrorRecorder
 ) -> None:
-    with opened(kind, redis_url, on_error=heard, flush_at=1) as client:
+    with opened_client(kind, redis_url, on_error=recorder, flush_at=1) as client:
         with full(valkey):
-            say(client, 1)
+            publish_value(client, 1)
             assert not client.flush(0.5)
-            assert heard.kinds == [StreamFullError]
-        assert client.flush(KEPT_S)
-    assert values(valkey) == [1]
+            assert recorder.types == [StreamFullError]
+        assert client.flush(TIMEOUT_S)
+    assert published_values(valkey) == [1]
 
 
 @SYNC
 def test_above_max_waiting_a_sync_publisher_is_told_and_redis_is_not_filled(
     kind: str, redis_url: str, valkey: "redis.Redis"
 ) -> None:
-    with opened(kind, redis_url, max_waiting=3) as client:
+    with opened_client(kind, redis_url, max_waiting=3) as client:
         for number in range(3):
-            say(client, number)
+            publish_value(client, number)
         with pytest.raises(StreamFullError, match="3 events wait for workers, of 3 that may"):
-            say(client, 3)
+            publish_value(client, 3)
         valkey.xtrim(STREAM, maxlen=2, approximate=False)
-        say(client, 4)
-    assert values(valkey) == [1, 2, 4]
+        publish_value(client, 4)
+    assert published_values(valkey) == [1, 2, 4]
 
 
 def test_a_new_client_asks_before_its_first_event_whether_there_is_room(
@@ -59,32 +69,34 @@ def test_a_new_client_asks_before_its_first_event_whether_there_is_room(
         with Client(redis_url, sync=True) as client:
             if number:
                 with pytest.raises(StreamFullError):
-                    say(client, number)
+                    publish_value(client, number)
             else:
-                say(client, number)
-    assert values(valkey) == [0]
+                publish_value(client, number)
+    assert published_values(valkey) == [0]
 
 
 @THREADED
 def test_above_max_waiting_events_stay_at_the_client_until_workers_have_caught_up(
-    kind: str, redis_url: str, valkey: "redis.Redis", tmp_path: Path, heard: Heard
+    kind: str, redis_url: str, valkey: "redis.Redis", tmp_path: Path, recorder: ErrorRecorder
 ) -> None:
-    with opened(kind, redis_url, outbox=tmp_path / "o", max_waiting=600, on_error=heard, flush_interval_s=0) as client:
-        client.publish_many(map(preference, range(5_000)))
-        eventually(lambda: heard.kinds == [StreamFullError], within_s=KEPT_S)
-        # Beyond the limit by less than a batch.
+    with opened_client(
+        kind, redis_url, outbox=tmp_path / "o", max_waiting=600, on_error=recorder, flush_interval_s=0
+    ) as client:
+        client.publish_many(preference(value=number) for number in range(5_000))
+        eventually(lambda: recorder.types == [StreamFullError], within_s=TIMEOUT_S)
+        # Above the limit by less than a batch.
         assert 600 <= valkey.xlen(STREAM) < 600 + 500
-        assert client.flush_outbox(KEPT_S)
+        assert client.flush_outbox(TIMEOUT_S)
         arrived: list[Any] = []
         while not client.flush(0.05):
-            arrived += taken(valkey)
-        arrived += taken(valkey)
+            arrived += take_values(valkey)
+        arrived += take_values(valkey)
     assert arrived == list(range(5_000))
 
 
 def test_room_is_asked_for_in_the_round_trip_of_the_batch(redis_url: str, valkey: "redis.Redis") -> None:
     with Client(redis_url, sync=True) as client:
-        say(client, 0)
+        publish_value(client, 0)
         before = valkey.info("commandstats")["cmdstat_xlen"]["calls"]
-        client.publish_many(map(preference, range(1_500)))
+        client.publish_many(preference(value=number) for number in range(1_500))
         assert valkey.info("commandstats")["cmdstat_xlen"]["calls"] - before == 3

@@ -1,4 +1,4 @@
-"""What every kind of client keeps to: with threads or without, for asyncio or not."""
+"""Every kind of client keeps these promises: with threads or without, for asyncio or not."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import pytest
 import redis
 from sqlalchemy import Engine, text
 
-from tests.support.clients import KINDS, opened
+from tests.support.clients import KINDS, opened_client
 from tests.support.processes import count
 from worker.client import Counters
 from worker.database.engine import snapshot
@@ -30,7 +30,7 @@ Open = Callable[..., AbstractContextManager[Any]]
 
 @pytest.fixture(params=KINDS)
 def open_client(request: pytest.FixtureRequest, redis_url: str) -> Open:
-    return partial(opened, request.param, redis_url)
+    return partial(opened_client, request.param, redis_url)
 
 
 def sent(valkey: "redis.Redis") -> list[Any]:
@@ -67,10 +67,10 @@ def test_the_id_that_is_told_for_a_derived_one_is_the_row_s(
     open_client: Open, stream: EventStream, sqlite: Engine
 ) -> None:
     with open_client() as client:
-        told = client.publish({"type": "play", "time": "2021-04-22T05:40:53Z", "user": "ada", "song": SONG})
+        event_id = client.publish({"type": "play", "time": "2021-04-22T05:40:53Z", "user": "ada", "song": SONG})
     Drain(stream, sqlite, "a").run()
     with snapshot(sqlite) as session:
-        assert UUID(session.scalar(text("SELECT CAST(id AS text) FROM play_history")) or "") == UUID(told)
+        assert UUID(session.scalar(text("SELECT CAST(id AS text) FROM play_history")) or "") == UUID(event_id)
 
 
 @pytest.mark.parametrize("outbox", [None, "plays.outbox"])
@@ -137,14 +137,14 @@ def test_a_disabled_client_validates_and_sends_nothing(
 
 def test_before_send_may_change_an_event_and_withhold_it(open_client: Open, valkey: "redis.Redis") -> None:
     def private(event: dict[str, Any]) -> dict[str, Any] | None:
-        return None if event["song"]["artist"] == "Secret" else {**event, "user": "somebody"}
+        return None if event["song"]["artist"] == "Secret" else {**event, "user": "anonymous"}
 
     with open_client(before_send=private) as client:
         assert UUID(client.play(user="ada", artist="Secret", title="x")).version == 7
-        told = client.play(user="ada", **SONG)
+        event_id = client.play(user="ada", **SONG)
         assert client.flush(30)
         assert client.counters == Counters(sent=1, dropped=1)
-    assert [(event["id"], event["user"]) for event in sent(valkey)] == [(told, "somebody")]
+    assert [(event["id"], event["user"]) for event in sent(valkey)] == [(event_id, "anonymous")]
 
 
 def test_what_before_send_spoils_is_refused(open_client: Open, valkey: "redis.Redis") -> None:

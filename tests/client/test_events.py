@@ -1,4 +1,4 @@
-"""What a client sends: the very payloads."""
+"""The payloads that a client sends."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -149,7 +149,7 @@ def test_an_event_against_the_contract_is_not_sent(
 
 
 def test_a_naive_datetime_is_refused(client: MemoryClient) -> None:
-    naive = datetime(2021, 4, 22, 5, 40, 53)  # noqa: DTZ001 -- the point of it
+    naive = datetime(2021, 4, 22, 5, 40, 53)  # noqa: DTZ001 -- A naive datetime is the input under test.
     with pytest.raises(InvalidEventError, match="timezone"):
         client.play(user="ada", artist="Tool", title="Parabola", time=naive)
     assert client.events == []

@@ -1,4 +1,4 @@
-"""Players that end, fork, or share an outbox."""
+"""Players that exit, fork, or share an outbox lose no event and send none twice."""
 
 import multiprocessing
 import os
@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.clients import KEPT_S, NOWHERE, quiet, say, values
+from tests.support.clients import TIMEOUT_S, UNREACHABLE, ignore_error, publish_value, published_values
 from tests.support.processes import ROOT
 from worker.client import Client
 from worker.client.lifecycle import EXIT_BUDGET_S
 from worker.client.outbox import Outbox
+from worker.stream.producer import Producer
 
-# Python 3.12 and later warn of a fork beside threads, which is what is tried here.
+# Python 3.12 and later warn about a fork with threads running, which these tests do on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
-_SPEAKER = """
+_PUBLISHER = """
 import sys
 from worker.client import Client
 url, path, who, number = sys.argv[1:]
@@ -43,17 +44,17 @@ def python(script: str, *arguments: object) -> "subprocess.Popen[str]":
 def test_processes_may_share_an_outbox_and_each_keeps_its_order(
     path: Path, redis_url: str, valkey: "redis.Redis"
 ) -> None:
-    speakers = [python(_SPEAKER, redis_url, path, number, 300) for number in range(3)]
-    for speaker in speakers:
-        output, _ = speaker.communicate(timeout=100)
-        assert speaker.returncode == 0, output
-    found = values(valkey)
+    publishers = [python(_PUBLISHER, redis_url, path, number, 300) for number in range(3)]
+    for publisher in publishers:
+        output, _ = publisher.communicate(timeout=100)
+        assert publisher.returncode == 0, output
+    found = published_values(valkey)
     assert len(found) == 900
     assert all([step for who, step in found if who == str(number)] == list(range(300)) for number in range(3))
 
 
 def test_of_two_clients_only_one_takes_events_out_and_the_other_follows_when_it_ends(path: Path) -> None:
-    first, second = Outbox(path, most=9), Outbox(path, most=9)
+    first, second = Outbox(path, max_events=9), Outbox(path, max_events=9)
     first.append([b"{}"])
     assert first.peek(9) is not None
     assert second.peek(9) is None
@@ -62,7 +63,7 @@ def test_of_two_clients_only_one_takes_events_out_and_the_other_follows_when_it_
     second.close()
 
 
-_ENDS = """
+_EXITS = """
 import sys
 from worker.client import Client
 client = Client(sys.argv[1], flush_interval_s=60)
@@ -71,20 +72,20 @@ client.preference(user="ada", key="n", value=1)
 
 
 def test_a_player_that_just_ends_has_sent_what_it_was_given(redis_url: str, valkey: "redis.Redis") -> None:
-    player = python(_ENDS, redis_url)
+    player = python(_EXITS, redis_url)
     output, _ = player.communicate(timeout=60)
     assert (player.returncode, output) == (0, "")
-    assert values(valkey) == [1]
+    assert published_values(valkey) == [1]
 
 
 def test_a_player_ends_within_its_budget_without_redis(path: Path) -> None:
-    script = _ENDS.replace("sys.argv[1]", "sys.argv[1], outbox=sys.argv[2], on_error=lambda error: None")
+    script = _EXITS.replace("sys.argv[1]", "sys.argv[1], outbox=sys.argv[2], on_error=lambda error: None")
     timed = f"import time, atexit\natexit.register(lambda: print(time.monotonic() - began))\n{script}"
-    player = python(f"{timed}\nbegan = time.monotonic()", NOWHERE, path)
+    player = python(f"{timed}\nbegan = time.monotonic()", UNREACHABLE, path)
     output, _ = player.communicate(timeout=60)
     assert player.returncode == 0, output
     assert float(output) < EXIT_BUDGET_S + 5
-    assert Outbox(path, most=9).count() == 1
+    assert Outbox(path, max_events=9).count() == 1
 
 
 _AS_ON_WINDOWS = """
@@ -104,11 +105,11 @@ try:
 except OutboxError as error:
     print(error)
 """
-    player = python(_AS_ON_WINDOWS + _ENDS + refused, redis_url, path)
+    player = python(_AS_ON_WINDOWS + _EXITS + refused, redis_url, path)
     output, _ = player.communicate(timeout=60)
     assert (player.returncode, "this system has no flock" in output) == (0, True), output
     assert str(path) in output
-    assert values(valkey) == [1]
+    assert published_values(valkey) == [1]
     assert not path.exists()
 
 
@@ -116,7 +117,7 @@ except OutboxError as error:
 
 
 def forked(work: Callable[[], None]) -> None:
-    """Run `work` in a forked child, and see that it went well."""
+    """Run `work` in a forked child, and check that it succeeds."""
     child = multiprocessing.get_context("fork").Process(target=work)
     child.start()
     child.join(60)
@@ -128,28 +129,44 @@ def test_a_forked_child_sends_its_own_events_and_none_of_its_parent_s(
     path: Path, redis_url: str, valkey: "redis.Redis", *, with_outbox: bool
 ) -> None:
     with Client(redis_url, outbox=path if with_outbox else None, flush_interval_s=1) as client:
-        say(client, "first")
-        assert client.flush(KEPT_S)
-        # Not sent yet when the child begins.
-        say(client, "parent")
+        publish_value(client, "first")
+        assert client.flush(TIMEOUT_S)
+        # Still unsent when the child begins.
+        publish_value(client, "parent")
 
         def child() -> None:
             assert client.counters.sent == 0
-            say(client, "child")
-            assert client.flush(KEPT_S)
+            publish_value(client, "child")
+            assert client.flush(TIMEOUT_S)
             client.close()
 
         forked(child)
-        say(client, "last")
-        assert client.flush(KEPT_S)
-    assert sorted(values(valkey)) == ["child", "first", "last", "parent"]
+        publish_value(client, "last")
+        assert client.flush(TIMEOUT_S)
+    assert sorted(published_values(valkey)) == ["child", "first", "last", "parent"]
+
+
+def test_a_forked_child_may_use_the_transport_that_its_parent_was_given(redis_url: str, valkey: "redis.Redis") -> None:
+    with Client(redis_url, transport=Producer.at(redis_url)) as client:
+        publish_value(client, "first")
+        assert client.flush(TIMEOUT_S)
+
+        def child() -> None:
+            publish_value(client, "child")
+            assert client.flush(TIMEOUT_S)
+            client.close()
+
+        forked(child)
+        publish_value(client, "last")
+        assert client.flush(TIMEOUT_S)
+    assert published_values(valkey) == ["first", "child", "last"]
 
 
 def test_a_child_leaves_the_sending_to_its_parent_and_a_successor_takes_over(
     path: Path, redis_url: str, valkey: "redis.Redis"
 ) -> None:
-    parent = Client(NOWHERE, outbox=path, on_error=quiet)
-    say(parent, 1)
+    parent = Client(UNREACHABLE, outbox=path, on_error=ignore_error)
+    publish_value(parent, 1)
     assert not parent.flush(1)
 
     def child() -> None:
@@ -158,9 +175,9 @@ def test_a_child_leaves_the_sending_to_its_parent_and_a_successor_takes_over(
             client.close(timeout_s=0)
 
     forked(child)
-    # The child has ended, and with it its copy of the lock's file: the parent still leads.
-    assert Outbox(path, most=9).peek(9) is None
+    # The child has exited, and its copy of the lock file with it. The parent still holds the lock.
+    assert Outbox(path, max_events=9).peek(9) is None
     parent.close(timeout_s=0.2)
     with Client(redis_url, outbox=path) as successor:
-        assert successor.flush(KEPT_S)
-    assert values(valkey) == [1]
+        assert successor.flush(TIMEOUT_S)
+    assert published_values(valkey) == [1]

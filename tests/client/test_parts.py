@@ -1,4 +1,4 @@
-"""The parts of a client by themselves: the queue, the flush_signal, the pump, the options."""
+"""The parts of a client in isolation: the queue, the flush signal, the pump, the sender, the options."""
 
 import threading
 import time
@@ -11,9 +11,9 @@ from worker.client.queue import MemoryQueue
 from worker.client.reporting import Counters, ErrorReporter
 from worker.client.sender import Sender
 from worker.errors import StreamUnavailableError
-from worker.stream.producer import Appended, Producer
+from worker.stream.transport import Appended
 
-KEPT_S = 30.0
+TIMEOUT_S = 30.0
 
 
 def test_what_was_peeked_at_stays_until_it_is_discarded() -> None:
@@ -27,7 +27,12 @@ def test_what_was_peeked_at_stays_until_it_is_discarded() -> None:
     memory.discard(batch)
     rest = memory.peek(9)
     assert rest is not None
-    assert (rest.payloads, memory.passed(2), memory.passed(3), memory.last()) == ([b"3", b"4"], True, False, 4)
+    assert (rest.payloads, memory.is_discarded(2), memory.is_discarded(3), memory.last_number()) == (
+        [b"3", b"4"],
+        True,
+        False,
+        4,
+    )
 
 
 def test_a_batch_discarded_twice_takes_nothing_else_with_it() -> None:
@@ -46,34 +51,34 @@ def test_a_memory_that_is_shut_takes_no_event_that_nobody_would_send() -> None:
     memory.put(b"1")
     batch = memory.peek(1)
     assert batch is not None
-    assert memory.shut() == [b"1"]
+    assert memory.close() == [b"1"]
     assert not memory.put(b"2")
-    # A thread that hung may come back with what it had.
+    # A thread that hung may return later with its batch.
     memory.discard(batch)
-    assert (memory.count(), memory.last()) == (0, 1)
+    assert (memory.count(), memory.last_number()) == (0, 1)
 
 
 def test_an_alarm_rings_at_once_for_enough_events() -> None:
-    flush_signal = FlushSignal(flush_at=2, flush_interval_s=KEPT_S)
+    flush_signal = FlushSignal(flush_at=2, flush_interval_s=TIMEOUT_S)
     waiting = threading.Thread(target=flush_signal.wait)
     waiting.start()
-    flush_signal.ring(1)
+    flush_signal.notify(1)
     waiting.join(0.2)
     assert waiting.is_alive()
-    flush_signal.ring(2)
-    waiting.join(KEPT_S)
+    flush_signal.notify(2)
+    waiting.join(TIMEOUT_S)
     assert not waiting.is_alive()
 
 
 def test_events_that_come_meanwhile_do_not_shorten_the_pause_after_a_fault() -> None:
     flush_signal = FlushSignal(flush_at=1, flush_interval_s=0)
-    pausing = threading.Thread(target=flush_signal.pause, args=[KEPT_S])
+    pausing = threading.Thread(target=flush_signal.pause, args=[TIMEOUT_S])
     pausing.start()
-    flush_signal.ring(1_000)
+    flush_signal.notify(1_000)
     pausing.join(0.2)
     assert pausing.is_alive()
     flush_signal.hurry()
-    pausing.join(KEPT_S)
+    pausing.join(TIMEOUT_S)
     assert not pausing.is_alive()
 
 
@@ -81,28 +86,28 @@ def test_a_defect_does_not_end_the_pump() -> None:
     memory = MemoryQueue(10)
     memory.put(b"1")
     delivered: list[list[bytes]] = []
-    heard: list[Exception] = []
+    errors: list[Exception] = []
 
     def deliver(payloads: list[bytes]) -> None:
-        if not heard:
+        if not errors:
             raise ZeroDivisionError
         delivered.append(payloads)
 
     pump = Pump(
-        memory, deliver, flush_signal=FlushSignal(flush_at=1, flush_interval_s=0), reporter=ErrorReporter(heard.append)
+        memory, deliver, flush_signal=FlushSignal(flush_at=1, flush_interval_s=0), reporter=ErrorReporter(errors.append)
     )
     thread = threading.Thread(target=pump.run)
     thread.start()
-    pump.flush_signal.ring(1)
-    # It ends the pause after the fault as well.
-    assert pump.wait_passed(1, deadline=time.monotonic() + KEPT_S)
+    pump.flush_signal.notify(1)
+    # Waiting also ends the pause after the fault.
+    assert pump.wait_delivered(1, deadline=time.monotonic() + TIMEOUT_S)
     pump.stop()
-    thread.join(KEPT_S)
-    assert (delivered, [type(error) for error in heard]) == ([[b"1"]], [ZeroDivisionError])
+    thread.join(TIMEOUT_S)
+    assert (delivered, [type(error) for error in errors]) == ([[b"1"]], [ZeroDivisionError])
 
 
-class _Lossy(Producer):
-    """Fails at each second attempt."""
+class _UnreliableTransport:
+    """Fails at every other attempt, beginning with the first."""
 
     def __init__(self) -> None:
         self._attempts = 0
@@ -113,10 +118,16 @@ class _Lossy(Producer):
             raise StreamUnavailableError("away")
         return Appended([], None)
 
+    def waiting(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        """Nothing to close."""
+
 
 def test_only_what_was_acknowledged_counts_as_sent() -> None:
     counters = Counters()
-    sender = Sender(_Lossy(), counters=counters, durable=False, max_waiting=0)
+    sender = Sender(_UnreliableTransport(), counters=counters, durable=False, max_waiting=0)
     with pytest.raises(StreamUnavailableError):
         sender.send([b"1", b"2"])
     assert counters == Counters()

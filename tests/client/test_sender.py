@@ -1,4 +1,4 @@
-"""The stamp of a sending: on each try, by the device's clock, and never at the price of the event."""
+"""Each try is stamped with the device's clock, and the stamp makes no event too large."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 from pydantic_core import from_json
 
-from tests.support.strategies import NOW, favorite, play, preference
+from tests.support.events import NOW, favorite, play, preference
 from worker.client.events import checked_event
 from worker.client.reporting import Counters
 from worker.client.sender import Sender, stamped
 from worker.contract.codec import decode, encode
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.errors import InvalidEventError, Reason, StreamUnavailableError
-from worker.stream.producer import Appended, Producer
+from worker.stream.transport import Appended
 from worker.testing import MemoryClient
 
 BOOT = datetime(1970, 1, 1, 0, 3, 20, tzinfo=UTC)
 
 
-class _Away(Producer):
-    """Keeps what was sent, and fails until it is told otherwise."""
+class _FailingTransport:
+    """Records what each try sent, and fails while `is_away`."""
 
     def __init__(self) -> None:
         self.tries: list[list[dict[str, Any]]] = []
@@ -34,6 +34,12 @@ class _Away(Producer):
             raise StreamUnavailableError("away")
         return Appended([], None)
 
+    def waiting(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        """Nothing to close."""
+
 
 def clock() -> Iterator[datetime]:
     at = NOW
@@ -43,16 +49,16 @@ def clock() -> Iterator[datetime]:
 
 
 def test_each_try_has_a_stamp_of_its_own_and_a_batch_has_one() -> None:
-    producer, ticks = _Away(), clock()
-    sender = Sender(producer, counters=Counters(), durable=False, max_waiting=0, now=lambda: next(ticks))
+    transport, ticks = _FailingTransport(), clock()
+    sender = Sender(transport, counters=Counters(), durable=False, max_waiting=0, now=lambda: next(ticks))
     batch = [encode(play()), encode(favorite()), encode(preference())]
     with pytest.raises(StreamUnavailableError):
         sender.send(batch)
-    producer.is_away = False
+    transport.is_away = False
     sender.send(batch)
-    stamps = [[event.pop("sent_at") for event in sent] for sent in producer.tries]
+    stamps = [[event.pop("sent_at") for event in sent] for sent in transport.tries]
     assert stamps == [["2026-11-23T12:00:00.000Z"] * 3, ["2026-11-23T13:00:00.000Z"] * 3]
-    assert producer.tries == [[play(), favorite(), preference()]] * 2
+    assert transport.tries == [[play(), favorite(), preference()]] * 2
 
 
 def test_the_stamp_is_utc_whatever_the_clocks_timezone() -> None:
@@ -61,7 +67,7 @@ def test_the_stamp_is_utc_whatever_the_clocks_timezone() -> None:
 
 
 def sized(size: int) -> bytes:
-    """A valid event of so many bytes."""
+    """A valid event of this many bytes."""
     fields = preference(value="")
     return encode(fields | {"value": "x" * (size - len(encode(fields)))})
 
@@ -91,8 +97,8 @@ def test_a_client_stamps_what_it_sends_and_leaves_out_what_it_was_given() -> Non
     client.publish(play(sent_at="nonsense"))
     ended = datetime.now(UTC)
     assert client.events == [play(), play()]
-    for payload in client._stream.payloads:
-        # With milliseconds.
+    for payload in client.transport.payloads:
+        # The stamp is cut to milliseconds.
         assert began - timedelta(milliseconds=1) <= datetime.fromisoformat(json.loads(payload)["sent_at"]) <= ended
         assert payload.count(b"sent_at") == 1
 

@@ -7,19 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.strategies import (
-    CANARY,
-    CHEAP,
-    NOW,
-    Fields,
-    event,
-    events,
-    favorite,
-    json_values,
-    payload,
-    play,
-    preference,
-)
+from tests.support.events import CANARY, NOW, Fields, event, favorite, payload, play, preference
+from tests.support.strategies import CHEAP, events, json_values
 from worker.contract.codec import decode, encode
 from worker.contract.events import MAX_EVENT_BYTES, PlayEvent, PreferenceEvent
 from worker.contract.json_limits import compact_json
@@ -319,7 +308,7 @@ def test_encode_lets_a_song_be_called_nan() -> None:
 def test_encode_names_the_place_and_the_type_of_what_json_cannot_hold() -> None:
     with pytest.raises(InvalidEventError) as caught:
         encode({"user": "ada", "context": {"a": [1, {2}, {"b": object()}]}})
-    assert caught.value.detail == "context.a.2.b: cannot be JSON (got object)"
+    assert caught.value.detail == "context.a.2.b: cannot be written as JSON (got object)"
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import redis
 from sqlalchemy import Engine, select
 
 from tests.support import oracle
-from tests.support.clients import NOWHERE, Heard
-from tests.support.strategies import Fields, entry_id_at, event_id, favorite, payload, play, preference, song
+from tests.support.clients import UNREACHABLE, ErrorRecorder
+from tests.support.events import Fields, entry_id_at, event_id, favorite, payload, play, preference, song
 from worker.books import Outcome
 from worker.client import Client
 from worker.client.events import checked_event
@@ -25,7 +25,7 @@ from worker.errors import EventDroppedError
 from worker.importers.json_lines import publish_lines
 from worker.models import Favorite, PlayHistory, Preference, StaleDay
 from worker.operations.dead_letters import Desk, count_by_reason, find
-from worker.privacy.export import export
+from worker.privacy.export import export_lines
 from worker.stream.consumer import EventStream
 from worker.stream.keys import FIELD, STREAM
 from worker.stream.producer import Producer
@@ -152,7 +152,9 @@ def test_a_letter_is_corrected_by_the_entry_it_came_as_whenever_it_is_retried(
 AHEAD: Final = max(NOW, datetime.now(UTC)) + 2 * HOUR
 
 
-@pytest.mark.parametrize("entry_id", ["7-0", entry_id_at(AHEAD), f"{2**64 - 2}-0"])
+@pytest.mark.parametrize(
+    "entry_id", ["7-0", entry_id_at(AHEAD), f"{2**64 - 2}-0"], ids=["long ago", "ahead", "nearly the last"]
+)
 def test_i47_made_up_ids_correct_nothing_nor_do_those_that_redis_counts_on_from_them(
     stream: EventStream, valkey: "redis.Redis", engine: Engine, entry_id: str
 ) -> None:
@@ -178,7 +180,7 @@ def test_a_lost_clock_that_nothing_can_correct_is_out_of_range(
 
 def exported(engine: Engine) -> list[bytes]:
     with snapshot(engine) as session:
-        return list(export(session.connection(), "ada"))
+        return list(export_lines(session.connection(), "ada"))
 
 
 def test_a_corrected_row_is_exported_at_its_corrected_time_and_keeps_its_id(
@@ -230,11 +232,11 @@ def test_a_player_that_has_lost_its_clock_is_recorded_when_it_played(
 
 
 def test_an_event_of_a_lost_clock_that_is_dropped_is_named() -> None:
-    heard = Heard()
-    client = Client(NOWHERE, max_queue=1, max_waiting=0, on_error=heard)
+    recorder = ErrorRecorder()
+    client = Client(UNREACHABLE, max_queue=1, max_waiting=0, on_error=recorder)
     client._delivery.put([encode(lost(id=event_id(number))) for number in range(3)])
     client.close(0)
-    dropped = [error.event_ids for error in heard.errors if isinstance(error, EventDroppedError)]
+    dropped = [error.event_ids for error in recorder.errors if isinstance(error, EventDroppedError)]
     assert dropped == [[event_id(1), event_id(2)], [event_id(0)]]
 
 

@@ -21,7 +21,8 @@ import pytest
 import redis
 import yaml
 
-from tests.support.processes import ROOT, Process, count, eventually, plays, running
+from tests.support.events import play_payloads
+from tests.support.processes import ROOT, Process, count, eventually, running
 from tests.support.servers import Postgres, Valkey, own_postgres
 from worker.celery.application import app
 from worker.client import Client
@@ -144,10 +145,10 @@ class Stack:
         """Run the service's health check as its container would."""
         kind, *command = SERVICES[name]["healthcheck"]["test"]
         assert kind == "CMD"
-        program = [sys.executable] if command[0] == "python" else [sys.executable, "-m", *self.mapped(command[:1])]
+        program = command if command[0] == "python" else ["python", "-m", *self.mapped(command)]
         return (
             subprocess.run(
-                [*program, *(part.replace(METRICS_PORT, str(self.metrics_port)) for part in command[1:])],
+                [sys.executable, *(part.replace(METRICS_PORT, str(self.metrics_port)) for part in program[1:])],
                 env={
                     **os.environ,
                     "PYTHONPATH": str(ROOT),
@@ -259,7 +260,7 @@ def test_what_compose_would_run_records_events_is_healthy_and_stops_in_time(stac
 
 def publish_a_backlog(stack: Stack) -> None:
     with redis.Redis.from_url(stack.url_of("publisher_url")) as publisher:
-        for payload in plays(2_000, start=100):
+        for payload in play_payloads(2_000, start=100):
             publisher.xadd("zik:{events}", {"event": payload})
 
 
@@ -279,7 +280,7 @@ def says_nothing_but_json(process: Process, secrets: Path) -> None:
 
 
 def test_a_worker_that_cannot_reach_its_database_is_unhealthy(stack: Stack) -> None:
-    """Though its process lives: alive is who gets through. Here the schema is missing, and its role may not make it."""
+    """Though its process lives. Here the schema is missing, and its role may not create it."""
     publish_a_backlog(stack)
     with stack.service("worker") as worker:
         worker.wait_for("ready.")

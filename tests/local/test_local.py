@@ -1,4 +1,4 @@
-"""`zik demo` and `zik up` as real processes: they work, and they leave nothing running."""
+"""`zik demo` and `zik up`, as real processes, work and leave no process running."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from worker.local.valkey import answers, free_port
+from worker.local.valkey import free_port, is_reachable
 from worker.stream.consumer import EventStream
 
 GOOD = b'{"type":"play","time":"2024-04-22T05:40:53Z","user":"ada","song":{"title":"Parabola","artist":"Tool"}}'
@@ -20,13 +20,13 @@ GOOD = b'{"type":"play","time":"2024-04-22T05:40:53Z","user":"ada","song":{"titl
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """An empty home. zik thinks that it is installed, because there is no pyproject.toml above it."""
+    """An empty home. zik behaves as installed, because no folder above has a pyproject.toml."""
     return tmp_path
 
 
 @contextmanager
 def running(home: Path, *command: str, **env: str) -> Iterator["subprocess.Popen[str]"]:
-    """`zik` in a session of its own, with everything it starts, ended for certain."""
+    """Run `zik` in its own session, and kill it and all its processes at the end."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
@@ -47,16 +47,16 @@ def running(home: Path, *command: str, **env: str) -> Iterator["subprocess.Popen
     try:
         yield process
     finally:
-        for left in relatives(home):
-            left.kill()
+        for process_of_home in processes_of(home):
+            process_of_home.kill()
         process.kill()
         process.wait()
         if process.stdout:
             process.stdout.close()
 
 
-def relatives(home: Path) -> list[psutil.Process]:
-    """All processes that work for the zik of this home. Valkey writes over its environment, and works in its folder."""
+def processes_of(home: Path) -> list[psutil.Process]:
+    """All processes of the zik in this home. Valkey overwrites its environment, so it is found by its folder."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -78,12 +78,12 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
 
 def read_until(process: "subprocess.Popen[str]", text: str) -> str:
     assert process.stdout
-    seen = ""
+    output = ""
     for line in process.stdout:
-        seen += line
+        output += line
         if text in line:
-            return seen
-    pytest.fail(f"{text!r} never came:\n{seen}")
+            return output
+    pytest.fail(f"{text!r} was never printed:\n{output}")
 
 
 def test_the_demo_balances_its_books_and_leaves_nothing_running(home: Path) -> None:
@@ -94,7 +94,7 @@ def test_the_demo_balances_its_books_and_leaves_nothing_running(home: Path) -> N
         assert "the books balance" in out
         assert "3,000" in out
         assert "Top songs of everyone" in out
-        assert relatives(home) == []
+        assert processes_of(home) == []
 
 
 def test_the_demo_plays_a_history_of_ones_own(home: Path) -> None:
@@ -104,7 +104,19 @@ def test_the_demo_plays_a_history_of_ones_own(home: Path) -> None:
 
         assert demo.returncode == 0, out
         assert "Parabola" in out
-        assert "1 lines were not valid" in out
+        assert "1 invalid lines were skipped" in out
+
+
+def test_the_demo_counts_listens_by_the_configured_rule(home: Path) -> None:
+    # 40 % of the song: a listen by the rule of this test, and none by the default one.
+    play = GOOD.replace(b'"artist":"Tool"}', b'"artist":"Tool","duration_ms":200000},"ms_played":80000')
+    (home / "mine.jsonl").write_bytes(play + b"\n")
+    with running(home, "demo", "--history", "mine.jsonl", ZIK_LISTEN_PERCENT="30") as demo:
+        out, _ = demo.communicate(timeout=60)
+
+    assert demo.returncode == 0, out
+    (row,) = [line for line in out.splitlines() if "Parabola" in line]
+    assert [cell for cell in row.split() if cell.isdigit()] == ["1", "1", "1"]
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
@@ -114,7 +126,7 @@ def test_an_interrupted_demo_leaves_nothing_running(home: Path, ending: signal.S
 
         demo.send_signal(ending)
 
-        assert within(30, lambda: relatives(home) == []), relatives(home)
+        assert within(30, lambda: processes_of(home) == []), processes_of(home)
         assert demo.wait() != 0
 
 
@@ -131,7 +143,7 @@ def test_up_serves_until_stopped_and_keeps_what_it_has(home: Path) -> None:
             stream.close()
             up.send_signal(signal.SIGTERM)
 
-            assert within(30, lambda: relatives(home) == []), relatives(home)
+            assert within(30, lambda: processes_of(home) == []), processes_of(home)
             # The embedded Valkey has kept the books of the first round in its append-only file.
             assert (books.received, books.recorded) == (round_number, 1)
 
@@ -145,17 +157,17 @@ def test_a_second_up_in_the_same_home_is_refused(home: Path) -> None:
             out, _ = second.communicate(timeout=30)
 
         assert second.returncode == 1
-        assert "running already" in out
+        assert "already running" in out
 
 
-def test_up_uses_the_redis_that_answers_and_leaves_it_running(home: Path, redis_url: str) -> None:
+def test_up_uses_the_redis_that_is_reachable_and_leaves_it_running(home: Path, redis_url: str) -> None:
     with running(home, "up", REDIS_URL=redis_url) as up:
-        seen = read_until(up, "Ctrl-C stops everything")
+        output = read_until(up, "Ctrl-C stops everything")
         up.send_signal(signal.SIGTERM)
 
-        assert f"using the one at {redis_url}" in seen
-        assert within(30, lambda: relatives(home) == []), relatives(home)
-    assert answers(redis_url)
+        assert f"using the server at {redis_url}" in output
+        assert within(30, lambda: processes_of(home) == []), processes_of(home)
+    assert is_reachable(redis_url)
 
 
 def test_up_says_so_when_a_redis_elsewhere_does_not_answer(home: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whose a letter is that could not be recorded: found in every form in which an event may be broken, and not beyond."""
+"""Which user a dead letter is about: found in every form of a broken event, and in no other."""
 
 import json
 from typing import Any
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.strategies import CHEAP, payload, play, preference
+from tests.support.events import payload, play, preference
+from tests.support.strategies import CHEAP
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.privacy.attribution import is_about, may_be_about
 
@@ -37,15 +38,15 @@ HERS = {
     "an event under another field": as_json({"data": TEXT}),
     "fields of an entry instead of an event": as_json({"user": "Zoë", "type": "play", "title": "Parabola"}),
     "a field that is JSON": as_json({"user": '"Zoë"', "type": "play"}),
-    "events that somebody else forwards": as_json({"type": "batch", "user": "gateway", "events": [EVENT]}),
+    "events that another user forwards": as_json({"type": "batch", "user": "gateway", "events": [EVENT]}),
     "an object for a user": as_json(play(user={"id": 7, "name": "Zoë"})),
     "an array for a user": as_json(play(user=["Zoë"])),
     "another spelling of the field": as_json({"type": "play", "userName": "Zoë"}),
     "a capital in the field, as Go writes it": as_json({"Type": "play", "User": "Zoë"}),
 }
-# Which nobody can read for certain.
+# Payloads that cannot be read for certain.
 SEEMINGLY_HERS = {
-    "an event beyond the size, of which the beginning is kept": RAW[:-10],
+    "the beginning of an event over the size limit": RAW[:-10],
     "an event encoded twice, cut off": as_json(TEXT)[:-10],
     "an event under another field, cut off": as_json({"data": RAW.decode()})[:-10],
     "an event, cut off by who sent it under another field": as_json({"data": TEXT[:-10]}),
@@ -59,7 +60,7 @@ SEEMINGLY_HERS = {
     "as Python writes it": repr(EVENT).encode(),
     "lone surrogates": RAW.replace(b"Parabola", b"\\ud800"),
     "too deep": b"[" * 5_000 + RAW,
-    "an event whose field for the user nobody knows": as_json({"type": "play", "listener": "Zoë", "v": 1}),
+    "an event with an unknown field for the user": as_json({"type": "play", "listener": "Zoë", "v": 1}),
     "the same, escaped": json.dumps({"type": "play", "name": "Zoë"}).encode(),
     "the same, encoded twice": as_json(json.dumps({"type": "play", "name": "Zoë"})),
     "an event whose user is blank": as_json(play(user=" ", context={"listener": "Zoë"})),
@@ -72,7 +73,7 @@ OTHERS = {
     "a song of the user's name, in an array": as_json([play(song={"title": "Zoë", "artist": "Zoë"})]),
     "a song of the user's name, under another field": as_json({"data": json.dumps(play(song={"title": "Zoë"}))}),
     "a song titled with a quotation": as_json(OF_ADA | {"song": {"title": '"Zoë" live'}}),
-    "another's event that tells of the user": as_json(play(time="yesterday", context={"with": {"user": "Zoë"}})),
+    "another's event that mentions the user": as_json(play(time="yesterday", context={"with": {"user": "Zoë"}})),
     "another's preference that is JSON": as_json(preference(time="yesterday", value='{"user": "Zoë"}')),
     "a longer name": as_json(play(user="Zoë2")),
     "other capitals": as_json(play(user="zoë")),
@@ -87,7 +88,7 @@ OTHERS = {
     "another field in a form": urlencode({"superuser": "Zoë", "user": "ada"}).encode(),
     "the user's name beside another's": as_json({"type": "play", "by": "Zoë", "meta": {"user_id": 17}}),
     "the user's name beside another's in a text": as_json({"by": "Zoë", "data": json.dumps({"user": "ada"})}),
-    "an event of nobody that holds one of another": as_json({"by": "Zoë", "user": "", "event": play()}),
+    "an event without a user that holds one of another": as_json({"by": "Zoë", "user": "", "event": play()}),
     "a longer name and no field": as_json({"type": "play", "listener": "Zoë2"}),
     "nothing": b"",
 }

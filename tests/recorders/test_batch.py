@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import Engine, delete, event, select, update
 
-from tests.support.strategies import CANARY, Fields, accepted, event_id, favorite, play, preference, song, undone
+from tests.support.events import CANARY, Fields, accepted, event_id, favorite, play, preference, song
+from tests.support.strategies import undone
 from worker.books import Outcome
 from worker.contract.events import local_days, parse_moment
 from worker.database.engine import snapshot, transaction
@@ -348,7 +349,7 @@ def test_a_memory_knows_only_what_it_was_told() -> None:
 
 
 def test_a_memory_over_its_bound_keeps_the_newer_half() -> None:
-    memory = BoundedCache[int, int](most=10)
+    memory = BoundedCache[int, int](max_entries=10)
     memory.remember({number: number for number in range(10)})
     assert memory.get(0) == 0
     memory.remember({10: 10})

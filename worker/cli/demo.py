@@ -19,9 +19,9 @@ from worker.database.engine import opened_engine, snapshot
 from worker.database.schema import bring_up_schema
 from worker.errors import ZikError
 from worker.importers.json_lines import lines_of, publish_lines
-from worker.local.services import claimed, worker_and_beat
+from worker.local.services import exclusive_folder, worker_and_beat
 from worker.local.simulator import simulate
-from worker.local.valkey import embedded_valkey, free_port, reclaim
+from worker.local.valkey import embedded_valkey, free_port, stop_leftover
 from worker.settings import Settings, load_settings
 from worker.statistics.charts import chart, refresh_charts
 from worker.statistics.listen_rule import ListenRule
@@ -30,67 +30,70 @@ from worker.statistics.questions.top import Subject
 from worker.statistics.rollups.sweep import refresh
 from worker.stream.consumer import EventStream
 
-_STALLED_S = 30.0
-_TOP = 10
-# So that the dead-letter desk has something to show.
-_BROKEN = [b'{"type":"play","user":"listener-001","song":{"title":"When was it?","artist":"Nobody Knows"}}']
+_STALL_TIMEOUT_S = 30.0
+_TOP_SONGS = 10
+# An event without a time, so that `zik dead` has a dead letter to show.
+_INVALID_LINES = [b'{"type":"play","user":"listener-001","song":{"title":"When was it?","artist":"Nobody Knows"}}']
 
 Events = Annotated[int, typer.Option("--events", "-n", min=1, help="How many events to simulate.")]
 History = Annotated[
     Path | None,
-    typer.Option("--history", exists=True, dir_okay=False, help="Events of your own instead: JSON Lines, or gzip."),
+    typer.Option("--history", exists=True, dir_okay=False, help="Your own events instead: JSON Lines, plain or gzip."),
 ]
 
 
 def demo(*, events: Events = 20_000, history: History = None) -> None:
-    """See all of zik work in a minute: an embedded Valkey, a real worker, many listeners, and the books.
+    """Watch zik at work for a minute: an embedded Valkey, a real worker, simulated listeners, and the books.
 
-    Everything is in a folder of its own and stops at the end. Exit code 1 if the books do not balance.
+    Uses its own folder, and stops everything at the end. Exit code 1 if the books do not balance.
     """
     with (
         stopped_by_signals(),
-        claimed(load_settings().home / ".zik" / "demo", by="zik demo") as folder,
+        exclusive_folder(load_settings().home / ".zik" / "demo", command="zik demo") as folder,
         embedded_valkey(_emptied(folder) / "valkey", port=free_port(), durable=False) as url,
     ):
         settings = load_settings(
             redis_url=url, celery_broker_url=url, database_url=f"sqlite:///{folder / 'demo.db'}", batch_size=1_000
         )
-        books = _show(settings, folder, events, history)
+        books = _run(settings, folder, events, history)
     raise typer.Exit(code=0 if books.balanced and not books.waiting else 1)
 
 
-def _show(settings: Settings, folder: Path, events: int, history: Path | None) -> Books:
+def _run(settings: Settings, folder: Path, events: int, history: Path | None) -> Books:
     with EventStream.opened(settings.redis_url) as stream, opened_engine(settings.database_url) as engine:
         console.print(f"[green]✓[/] embedded Valkey on {settings.redis_url}", highlight=False)
         console.print(f"[green]✓[/] SQLite: {bring_up_schema(engine)}", highlight=False)
         with worker_and_beat(folder, env=settings.as_environment(), concurrency=2):
             console.print("[green]✓[/] celery -A worker worker, and beat\n")
             started = time.monotonic()
-            books = _play(stream, _lines(events, history), None if history else events)
+            books = _publish(stream, _lines(events, history), None if history else events)
             seconds = time.monotonic() - started
+        # The worker does both too, but only every ten seconds and every hour.
+        refresh(engine, ListenRule.configured(settings))
+        refresh_charts(engine, today=datetime.now(UTC).date(), closed=False)
         _report(engine, books, seconds, folder)
     return books
 
 
 def _emptied(folder: Path) -> Path:
-    """Take away what the last demo left, and its server too, should it have been killed outright."""
-    reclaim(folder / "valkey" / "valkey.conf")
-    for left in folder.iterdir():
-        if left.is_dir():
-            shutil.rmtree(left)
-        elif left.name != "lock":
-            left.unlink()
+    """Delete what the last demo left, and stop its server if the demo was killed."""
+    stop_leftover(folder / "valkey" / "valkey.conf")
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
     return folder
 
 
 def _lines(events: int, history: Path | None) -> Iterator[bytes]:
     if history is not None:
         return lines_of(history.open("rb"))
-    return map(encode, simulate(events - len(_BROKEN), until=datetime.now(UTC)))
+    return map(encode, simulate(events - len(_INVALID_LINES), until=datetime.now(UTC)))
 
 
-def _play(stream: EventStream, lines: Iterator[bytes], total: int | None) -> Books:
-    """Publish, and watch the worker keep up. Returns the books when the stream is dry."""
+def _publish(stream: EventStream, lines: Iterator[bytes], total: int | None) -> Books:
+    """Publish, and show how the worker keeps up. Returns the books once the stream is drained."""
     with progress() as bars:
         published = bars.add_task("published", total=total)
         drained = bars.add_task("drained", total=total)
@@ -99,31 +102,29 @@ def _play(stream: EventStream, lines: Iterator[bytes], total: int | None) -> Boo
             bars.advance(published, sent)
             bars.update(drained, completed=_drained(stream.books()))
 
-        stream.append(_BROKEN)
-        show(len(_BROKEN))
+        stream.append(_INVALID_LINES)
+        show(len(_INVALID_LINES))
         done = publish_lines(stream.append, lines, now=datetime.now(UTC), sent=show)
         for bar in (published, drained):
-            bars.update(bar, total=done.sent + len(_BROKEN))
-        books = _await_dry(stream, bars, drained)
+            bars.update(bar, total=done.sent + len(_INVALID_LINES))
+        books = _wait_until_drained(stream, bars, drained)
     if done.bad:
-        console.print(f"{len(done.bad):,} lines were not valid and not sent; `zik publish` names them", style="yellow")
+        console.print(f"{len(done.bad):,} invalid lines were skipped; `zik publish` reports each", style="yellow")
     if done.broken:
-        console.print(
-            f"the history cannot be read beyond line {done.broken.after:,}: {done.broken.why}", style="yellow"
-        )
+        console.print(f"the history cannot be read after line {done.broken.after:,}: {done.broken.why}", style="yellow")
     return books
 
 
-def _await_dry(stream: EventStream, bars: Progress, drained: TaskID) -> Books:
+def _wait_until_drained(stream: EventStream, bars: Progress, drained: TaskID) -> Books:
     books = stream.books()
-    moved_at = time.monotonic()
+    progressed_at = time.monotonic()
     while books.waiting:
-        if time.monotonic() - moved_at > _STALLED_S:
-            raise ZikError(f"nothing has been drained for {_STALLED_S:.0f} s, and {books.waiting:,} events wait")
+        if time.monotonic() - progressed_at > _STALL_TIMEOUT_S:
+            raise ZikError(f"nothing was drained for {_STALL_TIMEOUT_S:.0f} s; {books.waiting:,} events wait")
         time.sleep(0.05)
-        before, books = books, stream.books()
-        if books.waiting < before.waiting:
-            moved_at = time.monotonic()
+        previous, books = books, stream.books()
+        if books.waiting < previous.waiting:
+            progressed_at = time.monotonic()
         bars.update(drained, completed=_drained(books))
     bars.update(drained, completed=_drained(books))
     return books
@@ -134,31 +135,28 @@ def _drained(books: Books) -> int:
 
 
 def _report(engine: Engine, books: Books, seconds: float, folder: Path) -> None:
-    console.print(f"\n{books.received:,} events in {seconds:.1f} s, published and recorded at the same time\n")
+    console.print(f"\n{books.received:,} events in {seconds:.1f} s, published and recorded concurrently\n")
     console.print(books_table(books))
     console.print(_top_songs(engine))
-    # Under `uv run` the command is on no other shell's path.
+    # With `uv run` no other shell has the command on its path.
     zik = "uv run zik" if "UV" in os.environ else "zik"
     say(
-        "Everything has stopped. What to try next:\n\n"
-        f"  {zik} up                 the same for real use, until you stop it\n"
-        f"  {zik} publish FILE…      your own events, one JSON object a line\n"
-        f"  {zik} status --watch     where every event is\n\n"
-        "and with what the demo has recorded:\n\n"
+        "Everything has stopped. Try next:\n\n"
+        f"  {zik} up                 the same for real use, until stopped\n"
+        f"  {zik} publish FILE…      your own events, one JSON object per line\n"
+        f"  {zik} status --watch     how many events are where\n\n"
+        "or, with what the demo has recorded:\n\n"
         f"  export DATABASE_URL=sqlite:///{folder / 'demo.db'}\n"
-        f"  {zik} clock --user listener-000                      when somebody listens\n"
-        f"  {zik} report --user listener-000 --year {datetime.now(UTC).year}         a year as a page\n"
-        f"  {zik} dead list                                      why one event was not recorded"
+        f"  {zik} clock --user listener-000                      when a user listens\n"
+        f"  {zik} report --user listener-000 --year {datetime.now(UTC).year}         a user's year as a page\n"
+        f"  {zik} dead list                                      why an event was not recorded"
     )
 
 
 def _top_songs(engine: Engine) -> Table:
-    """What the workers of `zik up` compute every ten seconds, and draw every hour."""
     today = datetime.now(UTC).date()
-    refresh(engine, ListenRule())
-    refresh_charts(engine, today=today, closed=False)
     with snapshot(engine) as session:
-        places = chart(session.connection(), Subject.SONG, span(Period.ALL, today), most=_TOP)
+        places = chart(session.connection(), Subject.SONG, span(Period.ALL, today), most=_TOP_SONGS)
     table = Table(title="Top songs of everyone", title_justify="left")
     table.add_column("title")
     table.add_column("artist")

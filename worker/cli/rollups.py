@@ -26,7 +26,7 @@ _MOST_SHOWN = 50
 
 
 def aggregate(*, as_json: AsJson = False) -> None:
-    """Compute the statistics of all days that have changed, and draw their charts. Workers do so every 10 seconds.
+    """Compute the statistics and charts of all days that have changed. Workers do so every 10 seconds.
 
     Safe while workers run. Safe to interrupt.
     """

@@ -20,7 +20,7 @@ class _Row:
 
 
 def streaks(*, user: OneUser, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
-    """Show the current and the longest run of days with a listen. A run that reaches yesterday is still current."""
+    """Show the current and the longest run of days with a listen. A run that reaches yesterday is current."""
     with open_question(user) as question:
         listening, listener = question.of_user()
         found = find_streaks(listening, question.span, today=question.today)

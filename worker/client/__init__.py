@@ -1,7 +1,8 @@
-"""Publish events from Python: the player's side. Needs neither Celery nor SQLAlchemy."""
+"""Publish events from a player: validated in the call, delivered by threads. Needs neither Celery nor SQLAlchemy."""
 
 from worker.client.async_client import AsyncClient
 from worker.client.client import Client
 from worker.client.reporting import Counters
+from worker.stream.transport import Appended, Transport
 
-__all__ = ["AsyncClient", "Client", "Counters"]
+__all__ = ["Appended", "AsyncClient", "Client", "Counters", "Transport"]

@@ -1,4 +1,4 @@
-"""The publisher for asyncio: the same client, whose waits do not hold up the event loop."""
+"""The client for asyncio: the same promises, and no call blocks the event loop."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
@@ -7,27 +7,25 @@ from typing import Any, Self, Unpack
 
 from worker.client.client import Client
 from worker.client.events import EventMethods
-from worker.client.options import Given
+from worker.client.options import ClientOptions
 from worker.client.reporting import Counters
+from worker.stream.transport import Transport
 
 
 class AsyncClient(EventMethods[Coroutine[Any, Any, str]]):
-    """As `Client`, with `await` before each call and `async with` around them.
+    """Like `Client`, with `await` before each call and `async with` around them.
 
     >>> async with AsyncClient("redis://127.0.0.1:6379/0") as client:          # doctest: +SKIP
     ...     await client.play(user="ada", artist="Tool", title="Parabola")
 
-    The client's threads speak to Redis and to the disk, so neither can hold up the event loop; `on_error` is called in
-    them. With `sync=True` a call is awaited until Redis has acknowledged the event.
+    Threads of the client talk to Redis and to the disk, so neither blocks the event loop. They also call `on_error`.
+    With `sync=True` a call returns when Redis has acknowledged the event.
     """
 
-    def __init__(self, url: str, **options: Unpack[Given]) -> None:
-        self._client = self._made(url, options)
+    def __init__(self, url: str, *, transport: Transport | None = None, **options: Unpack[ClientOptions]) -> None:
+        self._client = Client(url, transport=transport, **options)
         self._source = options.get("source")
         self._sync = options.get("sync", False)
-
-    def _made(self, url: str, options: Given) -> Client:
-        return Client(url, **options)
 
     @property
     def counters(self) -> Counters:

@@ -1,4 +1,4 @@
-"""The publisher for players written in Python."""
+"""Publish events from Python: a call validates, returns the event's id, and never waits for Redis unless `sync`."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -6,47 +6,50 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from worker.client import lifecycle as processes
-from worker.client.background import Background
-from worker.client.delivery import Delivery, Inline, Nowhere
+from worker.client import lifecycle
+from worker.client.background import BackgroundDelivery
+from worker.client.delivery import Delivery, InlineDelivery, NoDelivery
 from worker.client.events import BeforeSend, EventMethods, EventValidator
-from worker.client.options import Options
+from worker.client.options import DeliveryOptions
 from worker.client.outbox import Outbox
 from worker.client.reporting import Counters, OnError
 from worker.client.sender import Sender
 from worker.errors import ClientClosedError
 from worker.settings import load_settings
 from worker.stream.producer import Producer
+from worker.stream.transport import Transport
 
 
 class Client(EventMethods[str]):
-    """A publisher, for all threads of a process. Calls return the event's id at once; threads do the rest.
+    """A publisher for all threads of a process. Calls return the event's id at once; threads send it.
 
     >>> with Client("redis://127.0.0.1:6379/0", outbox="plays.outbox") as client:          # doctest: +SKIP
     ...     client.play(user="ada", artist="Tool", title="Parabola", ms_played=181_200)
 
-    Which option makes an event safe against what is in docs/clients.md.
+    docs/clients.md says which option protects an event against which fault.
 
     Args:
         url: of the Redis.
-        source: the player's name and version, for each event that it makes.
-        outbox: a file of the client's own, on a local disk. Events stay in it until Redis has acknowledged them.
-        max_queue: how many events may wait in memory. Of more, the new ones are dropped.
-        max_outbox: how many events may wait in the outbox. Of more, the new ones wait in memory.
-        flush_at: so many events are sent at once.
-        flush_interval_s: fewer are sent after this time.
-        on_error: called with each `ZikError` that no call raises, in whatever thread meets it: an
-            `EventDroppedError` each time, any other once until it is over. Without it they are logged.
-        before_send: called with each event before it is validated; returns what to send, or None to drop it.
+        source: the player's name and version, sent with each event.
+        outbox: a file that only clients use, on a local disk. Events stay in it until Redis has acknowledged them.
+        max_queue: how many events may wait in memory; further events are dropped.
+        max_outbox: how many events may wait in the outbox; further events wait in memory.
+        flush_at: this many events are sent at once.
+        flush_interval_s: fewer events are sent after this time.
+        on_error: called with each `ZikError` that no call raises, in the thread where it occurs: with every
+            `EventDroppedError`, with any other once until it is over. Without it they are logged.
+        before_send: called with each event before it is validated; returns the event to send, or None to drop it.
         durable: an event counts as sent only when Redis has it on its disk.
-        max_waiting: above so many entries in the stream nothing is sent; 0 is no limit, None is `ZIK_MAX_WAITING`.
+        max_waiting: while the stream holds this many entries nothing is sent; 0 is no limit, None is
+            `ZIK_MAX_WAITING`.
         disabled: validate, and send nothing.
-        sync: no threads; a call returns when Redis has acknowledged the event, and raises
-            `StreamUnavailableError` or `StreamFullError` when it has not and no outbox keeps it.
+        sync: no threads; a call returns when Redis has acknowledged the event. It raises `StreamUnavailableError` or
+            `StreamFullError` if Redis has not acknowledged the event and no outbox keeps it.
+        transport: sends the batches instead of a connection to `url`. The client closes it, and a forked child uses it.
 
     Raises:
         OutboxError: the outbox cannot be opened.
-        SettingsError: `ZIK_MAX_WAITING` was needed, and a setting is wrong.
+        SettingsError: `max_waiting` is None and a setting is wrong.
     """
 
     def __init__(  # noqa: PLR0913
@@ -65,12 +68,14 @@ class Client(EventMethods[str]):
         max_waiting: int | None = None,
         disabled: bool = False,
         sync: bool = False,
+        transport: Transport | None = None,
     ) -> None:
         self._url = url
+        self._transport = transport
         self._source = source
         self._before_send = before_send
         self._closed = False
-        self._options = Options(
+        self._options = DeliveryOptions(
             max_queue=max_queue,
             flush_at=flush_at,
             flush_interval_s=flush_interval_s,
@@ -80,30 +85,28 @@ class Client(EventMethods[str]):
             disabled=disabled,
             sync=sync,
         )
-        self._outbox = Outbox(Path(outbox).absolute(), most=max_outbox) if outbox is not None and not disabled else None
-        self._begin()
+        self._outbox = (
+            Outbox(Path(outbox).absolute(), max_events=max_outbox) if outbox is not None and not disabled else None
+        )
+        self._reset()
         if self._outbox is not None:
             self._delivery.start()
-        processes.watch(self)
+        lifecycle.register(self)
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._counters = Counters()
-        self._gate = EventValidator(self._before_send, self._counters)
+        self._validator = EventValidator(self._before_send, self._counters)
         self._delivery = self._new_delivery()
 
     def _new_delivery(self) -> Delivery:
         options = self._options
         if options.disabled:
-            return Nowhere()
-        sender = Sender(
-            self._producer(), counters=self._counters, durable=options.durable, max_waiting=options.max_waiting
-        )
+            return NoDelivery()
+        transport = Producer.at(self._url) if self._transport is None else self._transport
+        sender = Sender(transport, counters=self._counters, durable=options.durable, max_waiting=options.max_waiting)
         if options.sync:
-            return Inline(sender, self._outbox, on_error=options.on_error)
-        return Background(sender, self._outbox, options=options, counters=self._counters)
-
-    def _producer(self) -> Producer:
-        return Producer.at(self._url)
+            return InlineDelivery(sender, self._outbox, on_error=options.on_error)
+        return BackgroundDelivery(sender, self._outbox, options=options, counters=self._counters)
 
     @property
     def counters(self) -> Counters:
@@ -114,18 +117,18 @@ class Client(EventMethods[str]):
         return self.publish_many([event])[0]
 
     def publish_many(self, events: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Publish events in order and return their ids; an event without an id keeps the one derived from its content.
+        """Publish events in order and return their ids. An event without an id keeps the one derived from its content.
 
         All are validated before the first one is sent.
         """
         if self._closed:
             raise ClientClosedError("the client has been closed: make another one")
-        # Two flat lists: an object for each event would set the garbage collector to work, and take a third more time.
+        # Two flat lists: an object for each event would start the garbage collector, and take a third more time.
         ids: list[str] = []
         payloads: list[bytes] = []
         now = datetime.now(UTC)
         for event in events:
-            event_id, payload = self._gate.admit(event, now=now)
+            event_id, payload = self._validator.validate(event, now=now)
             ids.append(event_id)
             if payload is not None:
                 payloads.append(payload)
@@ -133,11 +136,11 @@ class Client(EventMethods[str]):
         return ids
 
     def flush(self, timeout_s: float = 5.0) -> bool:
-        """Whether Redis has acknowledged all events given before, waiting for it. False leaves them where they are."""
+        """Wait until Redis has acknowledged all events published before. False if time ran out; nothing is dropped."""
         return self._delivery.flush(timeout_s)
 
     def flush_outbox(self, timeout_s: float = 5.0) -> bool:
-        """Whether all events given before are on this machine's disk or at Redis, waiting for it.
+        """Wait until all events published before are on this machine's disk or at Redis. False if time ran out.
 
         From then on they survive a crash of the player and of its machine.
 
@@ -147,10 +150,10 @@ class Client(EventMethods[str]):
         return self._delivery.flush_outbox(timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Flush and stop. What is in the outbox stays there for the next client; what is only in memory is dropped."""
+        """Flush and stop. Events in the outbox stay there for the next client; events only in memory are dropped."""
         if not self._closed:
             self._closed = True
-            processes.forget(self)
+            lifecycle.unregister(self)
             self._delivery.close(timeout_s)
 
     def __enter__(self) -> Self:
@@ -161,7 +164,7 @@ class Client(EventMethods[str]):
     ) -> None:
         self.close()
 
-    # --- fork: a child begins with nothing to send; what its parent was given, its parent sends ----------
+    # --- fork: the parent sends what it was given, so a child begins with empty queues ------------------
 
     def before_fork(self) -> None:
         if self._outbox is not None:
@@ -174,4 +177,4 @@ class Client(EventMethods[str]):
     def after_fork_in_child(self) -> None:
         if self._outbox is not None:
             self._outbox.after_fork_in_child()
-        self._begin()
+        self._reset()

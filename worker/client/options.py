@@ -1,4 +1,4 @@
-"""How a client delivers; what each option means is told by `Client`."""
+"""The options of a client, checked; `Client` documents each."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +8,8 @@ from worker.client.events import BeforeSend
 from worker.client.reporting import OnError
 
 
-class Given(TypedDict, total=False):
-    """The keyword arguments of `Client`, for those who pass them on."""
+class ClientOptions(TypedDict, total=False):
+    """The keyword arguments of `Client` except `transport`, for code that passes them on."""
 
     source: str | None
     outbox: str | Path | None
@@ -26,7 +26,7 @@ class Given(TypedDict, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class DeliveryOptions:
     max_queue: int
     flush_at: int
     flush_interval_s: float

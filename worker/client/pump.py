@@ -1,4 +1,4 @@
-"""Move events on, batch by batch and in order, whatever the other side does: the loop of a client's thread."""
+"""Move events from a queue to their destination, batch by batch and in order, until the destination has them."""
 
 import random
 import time
@@ -10,42 +10,47 @@ from worker.client.queue import EventQueue, QueuedBatch
 from worker.client.reporting import ErrorReporter
 from worker.errors import OutboxError
 
+MAX_BATCH_EVENTS: Final = 500
+_FIRST_PAUSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 5.0
+_RECHECK_INTERVAL_S: Final = 0.05
+
 
 class FlushSignal:
-    """Rung from any thread; one pump waits.
+    """Wakes one pump when a batch is worth sending. Any thread may notify.
 
     Args:
-        flush_at: so many events are worth a batch at once.
-        flush_interval_s: fewer wait so long for company.
-        look_every_s: look also when nobody has rung; None where nobody else can put events there.
+        flush_at: this many events are sent at once.
+        flush_interval_s: fewer events wait this long for more.
+        poll_interval_s: look for events this often without a signal; None if every event comes with one.
     """
 
-    def __init__(self, *, flush_at: int, flush_interval_s: float, look_every_s: float | None = None) -> None:
+    def __init__(self, *, flush_at: int, flush_interval_s: float, poll_interval_s: float | None = None) -> None:
         self._flush_at = flush_at
         self._flush_interval_s = flush_interval_s
-        self._look_every_s = look_every_s
-        self._some = Event()
+        self._poll_interval_s = poll_interval_s
+        self._not_empty = Event()
         self._due = Event()
         self._hurried = Event()
 
-    def ring(self, waiting: int) -> None:
-        """Say that so many events wait. Cheap when it has been said already: each call of a player comes here."""
+    def notify(self, waiting: int) -> None:
+        """Signal how many events wait. Each call of a player comes here, so a repeated signal must be cheap."""
         if waiting >= self._flush_at and not self._due.is_set():
             self._due.set()
-        if not self._some.is_set():
-            self._some.set()
+        if not self._not_empty.is_set():
+            self._not_empty.set()
 
     def hurry(self) -> None:
-        """End every wait, a pause after a fault too."""
-        for event in (self._hurried, self._due, self._some):
+        """End every wait, also a pause after a fault."""
+        for event in (self._hurried, self._due, self._not_empty):
             event.set()
 
     def wait(self) -> None:
-        """Until there is something to do."""
-        self._some.wait(self._look_every_s)
+        """Wait until there is a batch to send."""
+        self._not_empty.wait(self._poll_interval_s)
         self._due.wait(self._flush_interval_s)
-        # Before the pump looks: what comes after that look rings anew.
-        for event in (self._some, self._due, self._hurried):
+        # Cleared before the pump looks at the queue: an event that comes later signals again.
+        for event in (self._not_empty, self._due, self._hurried):
             event.clear()
 
     def pause(self, seconds: float) -> None:
@@ -54,14 +59,8 @@ class FlushSignal:
         self._hurried.clear()
 
 
-MOST: Final = 500
-_FIRST_PAUSE_S: Final = 0.1
-_LONGEST_PAUSE_S: Final = 5.0
-_LOOK_AGAIN_S: Final = 0.05
-
-
 class Pump:
-    """Peeks at a batch, delivers it, and discards it only then: a crash in between delivers it twice, never not."""
+    """Delivers a batch, then discards it: after a crash in between it is delivered twice, so no event is lost."""
 
     def __init__(
         self,
@@ -77,22 +76,22 @@ class Pump:
         self._reporter = reporter
         self._faults = 0
         self._stopping = Event()
-        self._moved = Condition()
+        self._delivered = Condition()
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Deliver until `stop`."""
         while not self._stopping.is_set():
             self.flush_signal.wait()
-            while not self._stopping.is_set() and self._step():
+            while not self._stopping.is_set() and self._step_or_pause():
                 pass
 
     def stop(self) -> None:
-        """End after the step at hand, whatever still waits."""
+        """End after the current batch, even if more events wait."""
         self._stopping.set()
         self.flush_signal.hurry()
 
     @property
-    def is_in_trouble(self) -> bool:
+    def is_failing(self) -> bool:
         """Whether the last delivery failed."""
         return self._faults > 0
 
@@ -101,50 +100,50 @@ class Pump:
         return self._stopping.is_set()
 
     def step(self) -> bool:
-        """Move one batch; False where none waits. Raises what `deliver` raises; the batch then stays."""
-        batch = self.source.peek(MOST)
+        """Move one batch; False if none waits. Raises what `deliver` raises; the batch then stays in the queue."""
+        batch = self.source.peek(MAX_BATCH_EVENTS)
         if batch is None:
             return False
         self._move(batch)
         return True
 
-    def wait_passed(self, number: int, *, deadline: float) -> bool:
-        """Whether the events up to this number have moved on before the deadline, by the monotonic clock."""
+    def wait_delivered(self, number: int, *, deadline: float) -> bool:
+        """Whether all events up to this number are delivered before the deadline, by the monotonic clock."""
         self.flush_signal.hurry()
-        with self._moved:
-            while not self._passed(number):
-                left_s = deadline - time.monotonic()
-                if left_s <= 0:
+        with self._delivered:
+            while not self._is_delivered(number):
+                remaining_s = deadline - time.monotonic()
+                if remaining_s <= 0:
                     return False
-                # An outbox may also be emptied by another process, which cannot notify this one.
-                self._moved.wait(min(left_s, _LOOK_AGAIN_S))
+                # Another process may empty the outbox, and cannot notify this one.
+                self._delivered.wait(min(remaining_s, _RECHECK_INTERVAL_S))
         return True
 
-    def _passed(self, number: int) -> bool:
+    def _is_delivered(self, number: int) -> bool:
         try:
-            return self.source.passed(number)
+            return self.source.is_discarded(number)
         except OutboxError:
             return False
 
     def _move(self, batch: QueuedBatch) -> None:
         self._deliver(batch.payloads)
         self.source.discard(batch)
-        with self._moved:
-            self._moved.notify_all()
+        with self._delivered:
+            self._delivered.notify_all()
 
-    def _step(self) -> bool:
+    def _step_or_pause(self) -> bool:
         try:
             moved = self.step()
-        except Exception as error:  # noqa: BLE001 -- A defect must not end the thread, and with it all publishing.
+        except Exception as error:  # noqa: BLE001 -- A bug must not end the thread, and with it all publishing.
             self._faults += 1
-            self._reporter.tell(error)
+            self._reporter.report_once(error)
             self.flush_signal.pause(self._pause_s())
             return True
         if self._faults and moved:
             self._faults = 0
-            self._reporter.settle()
+            self._reporter.recovered()
         return moved
 
     def _pause_s(self) -> float:
-        longest: float = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(self._faults, 10))
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 -- jitter, no secret
+        longest_s: float = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(self._faults, 10))
+        return longest_s * random.uniform(0.5, 1.0)  # noqa: S311 -- jitter, no secret

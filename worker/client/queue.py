@@ -1,4 +1,4 @@
-"""A bounded queue of events in memory."""
+"""Keep events in order until they are delivered: the protocol of a queue, and a bounded one in memory."""
 
 import threading
 from collections import deque
@@ -7,51 +7,51 @@ from typing import NamedTuple, Protocol
 
 
 class QueuedBatch(NamedTuple):
-    """The oldest payloads, and the number of the last of them. Numbers grow by one with each event."""
+    """The oldest payloads, and the number of the last one. Numbers grow by one with each event."""
 
     payloads: list[bytes]
     last: int
 
 
 class EventQueue(Protocol):
-    """Events in the order in which they were given. What was peeked at stays until it is discarded."""
+    """Events in the order in which they were put. A batch stays in the queue until it is discarded."""
 
-    def peek(self, most: int) -> QueuedBatch | None:
-        """The oldest events, at most `most`; None where nothing waits for this process."""
+    def peek(self, limit: int) -> QueuedBatch | None:
+        """The oldest events, at most `limit`; None if no event waits for this process."""
 
     def discard(self, batch: QueuedBatch) -> None:
-        """Forget the batch and all before it: they have arrived."""
+        """Remove the batch and all events before it, because they are delivered."""
 
-    def last(self) -> int:
-        """The number of the latest event that was ever put here."""
+    def last_number(self) -> int:
+        """The number of the newest event that was ever put here."""
 
-    def passed(self, number: int) -> bool:
+    def is_discarded(self, number: int) -> bool:
         """Whether the event with this number, and all before it, have been discarded."""
 
     def count(self) -> int:
-        """How many wait. Not `__len__`: an empty outbox would be falsy."""
+        """How many events wait. Not `__len__`, because an empty outbox would be falsy."""
 
 
 class MemoryQueue:
-    """Holds at most `most` events. Full, it takes no more: what was told first is not thrown away for what is newer."""
+    """Holds at most `max_events`. A full queue refuses new events and keeps the old ones."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, max_events: int) -> None:
+        self.max_events = max_events
         self._payloads: deque[bytes] = deque()
         self._discarded = 0
-        self._shut = False
+        self._closed = False
         self._lock = threading.Lock()
 
     def put(self, payload: bytes) -> bool:
         with self._lock:
-            if self._shut or len(self._payloads) >= self.most:
+            if self._closed or len(self._payloads) >= self.max_events:
                 return False
             self._payloads.append(payload)
             return True
 
-    def peek(self, most: int) -> QueuedBatch | None:
+    def peek(self, limit: int) -> QueuedBatch | None:
         with self._lock:
-            payloads = list(islice(self._payloads, most))
+            payloads = list(islice(self._payloads, limit))
             return QueuedBatch(payloads, self._discarded + len(payloads)) if payloads else None
 
     def discard(self, batch: QueuedBatch) -> None:
@@ -60,20 +60,20 @@ class MemoryQueue:
                 self._payloads.popleft()
                 self._discarded += 1
 
-    def shut(self) -> list[bytes]:
-        """Take no more from now on, and give back what still waits."""
+    def close(self) -> list[bytes]:
+        """Refuse events from now on, and return those that still wait."""
         with self._lock:
-            self._shut = True
-            left = list(self._payloads)
+            self._closed = True
+            undelivered = list(self._payloads)
             self._payloads.clear()
-            self._discarded += len(left)
-            return left
+            self._discarded += len(undelivered)
+            return undelivered
 
-    def last(self) -> int:
+    def last_number(self) -> int:
         with self._lock:
             return self._discarded + len(self._payloads)
 
-    def passed(self, number: int) -> bool:
+    def is_discarded(self, number: int) -> bool:
         return self._discarded >= number
 
     def count(self) -> int:

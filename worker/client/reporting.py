@@ -1,4 +1,4 @@
-"""What went wrong, told once for each trouble: to the caller's `on_error`, or else to the log."""
+"""Count what became of events, and report each fault once: to `on_error`, or to the log without one."""
 
 import logging
 import threading
@@ -6,15 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+logger = logging.getLogger("worker.client")
+
+OnError = Callable[[Exception], Any]
+
 
 @dataclass
 class Counters:
-    """All since the client was made, or since its process was forked."""
+    """Events since the client was created, or since its process was forked."""
 
     sent: int = 0  # acknowledged by Redis
-    retried: int = 0  # sent once more, after a fault; an event may count often
-    dropped: int = 0  # no room, no time at the end, or withheld by before_send
-    refused: int = 0  # against the contract
+    retried: int = 0  # sent again after a fault; an event may count several times
+    dropped: int = 0  # the queue was full, time ran out in `close`, or `before_send` withheld the event
+    refused: int = 0  # the event breaks the contract
     _lock: Any = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self, *, sent: int = 0, retried: int = 0, dropped: int = 0, refused: int = 0) -> None:
@@ -29,26 +33,21 @@ class Counters:
             return replace(self)
 
 
-logger = logging.getLogger("worker.client")
-
-OnError = Callable[[Exception], Any]
-
-
 class ErrorReporter:
     def __init__(self, on_error: OnError | None) -> None:
         self._on_error = on_error
-        self._trouble: type[Exception] | None = None
+        self._reported: type[Exception] | None = None
 
-    def tell(self, error: Exception) -> None:
-        """Tell of a trouble that is tried again, unless it was the last one told of."""
-        if type(error) is not self._trouble:
-            self._trouble = type(error)
+    def report_once(self, error: Exception) -> None:
+        """Report an error that is retried, unless the last report was of the same type."""
+        if type(error) is not self._reported:
+            self._reported = type(error)
             self.report(error)
 
-    def settle(self) -> None:
-        """The trouble is over: its next occurrence is told again."""
-        if self._trouble is not None:
-            self._trouble = None
+    def recovered(self) -> None:
+        """Note that the fault is over, so that its next occurrence is reported again."""
+        if self._reported is not None:
+            self._reported = None
             logger.info("publishing again")
 
     def report(self, error: Exception) -> None:

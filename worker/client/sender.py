@@ -1,53 +1,39 @@
-"""Bring batches to Redis: no more than it should hold, and counted once it has acknowledged them."""
+"""Send batches to the stream, stamped with the device's clock, within the stream's limit, and count them."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from worker.client.reporting import Counters
+from worker.contract.clock_skew import utc_now
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.stream.backpressure import Backpressure
-from worker.stream.producer import Producer
-
-
-def stamped(payloads: Sequence[bytes], *, at: datetime) -> list[bytes]:
-    """The events with the stamp as their last field. One that would grow too large for the contract goes without.
-
-    Args:
-        payloads: JSON objects with at least one field, as `encode` writes them.
-        at: the device's clock, aware.
-    """
-    end = b',"sent_at":"%bZ"}' % at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds").encode()
-    most = MAX_EVENT_BYTES + 1 - len(end)
-    return [payload[:-1] + end if len(payload) <= most else payload for payload in payloads]
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+from worker.stream.transport import Transport
 
 
 class Sender:
-    """Send a batch again until it succeeds: the events keep their ids, so what Redis got twice is recorded once.
+    """Send a batch; after an error the caller sends it again. Events keep their ids, so a repetition is recorded once.
 
-    Each try has a stamp of its own: an event may have waited for days, and the clock been set meanwhile.
+    Each try is stamped again: an event may have waited for days, and the device's clock may have been set meanwhile.
 
     Args:
+        transport: closed by `close`.
         max_waiting: see `Backpressure`.
         now: the device's clock, aware.
     """
 
     def __init__(
         self,
-        producer: Producer,
+        transport: Transport,
         *,
         counters: Counters,
         durable: bool,
         max_waiting: int,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._producer = producer
+        self._transport = transport
         self._counters = counters
         self._durable = durable
-        self._backpressure = Backpressure(producer, max_waiting=max_waiting)
+        self._backpressure = Backpressure(transport, max_waiting=max_waiting)
         self._now = now
         self._failed = False
 
@@ -62,10 +48,21 @@ class Sender:
         if self._failed:
             self._counters.add(retried=len(payloads))
         self._failed = True
-        sent = stamped(payloads, at=self._now())
-        self._backpressure.append(sent, durable=self._durable)
+        self._backpressure.append(stamped(payloads, at=self._now()), durable=self._durable)
         self._failed = False
         self._counters.add(sent=len(payloads))
 
     def close(self) -> None:
-        self._producer.close()
+        self._transport.close()
+
+
+def stamped(payloads: Sequence[bytes], *, at: datetime) -> list[bytes]:
+    """The events with `sent_at` as their last field. An event that the stamp would make too large stays without it.
+
+    Args:
+        payloads: JSON objects with at least one field, as `encode` writes them.
+        at: the device's clock, aware.
+    """
+    ending = b',"sent_at":"%bZ"}' % at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds").encode()
+    max_bytes = MAX_EVENT_BYTES + 1 - len(ending)
+    return [payload[:-1] + ending if len(payload) <= max_bytes else payload for payload in payloads]

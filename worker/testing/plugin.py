@@ -1,4 +1,4 @@
-"""The fixture `zik_client`: in conftest.py say `pytest_plugins = ["worker.testing.plugin"]`."""
+"""The fixture `zik_client`. To load it, put `pytest_plugins = ["worker.testing.plugin"]` into conftest.py."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,6 @@ from worker.testing import MemoryClient
 
 @pytest.fixture
 def zik_client() -> Iterator[MemoryClient]:
-    """A client that keeps what it is given; look at `zik_client.events`."""
+    """A client that keeps in `zik_client.events` what a player publishes."""
     with MemoryClient() as client:
         yield client
