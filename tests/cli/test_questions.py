@@ -20,8 +20,7 @@ from worker.escaping import printable
 from worker.models import Song
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.statistics.charts import refresh_charts
-from worker.statistics.listen_rule import ListenRule
+from worker.statistics import ListenRule, refresh_charts
 from worker.statistics.rollups.sweep import refresh
 
 HOSTILE = '=1+1</style><script>alert(1)</script>"\x1b[2J\u202e\U000e0041[red]&'
@@ -462,7 +461,7 @@ def test_a_report_names_the_days_it_counts(zik: Zik, tmp_path: Path) -> None:
 def test_an_empty_top_list_has_no_first_place(zik: Zik, tmp_path: Path) -> None:
     html = report(zik, tmp_path)
 
-    assert html.count("None that is known.") == 3
+    assert html.count("None are known.") == 3
     assert '<ol class="top">' not in html
 
 
@@ -533,7 +532,7 @@ def test_a_report_without_plays_or_a_writable_path_fails(zik: Zik, tmp_path: Pat
     nowhere = zik("report", "-u", "ada", "-y", "2021", "-o", str(tmp_path / "absent" / "page.html"))
 
     assert (empty.code, nowhere.code) == (1, 1)
-    assert "no play of ada in 2019" in empty.err
+    assert "no plays of ada in 2019" in empty.err
     assert "--output" in nowhere.err
     assert list(tmp_path.glob("*.html")) == []
 

@@ -144,7 +144,7 @@ def test_a_forked_child_sends_only_its_own_events(
     assert sorted(published_values(valkey)) == ["child", "first", "last", "parent"]
 
 
-def test_a_forked_child_may_use_the_transport_that_its_parent_was_given(redis_url: str, valkey: "redis.Redis") -> None:
+def test_a_forked_child_may_use_the_transport_of_its_parent(redis_url: str, valkey: "redis.Redis") -> None:
     with Client(redis_url, transport=Producer.at(redis_url)) as client:
         publish_value(client, "first")
         assert client.flush(TIMEOUT_S)

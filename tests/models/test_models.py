@@ -16,7 +16,7 @@ from worker.models import Base, DeadLetter, Favorite, PlayHistory, Preference, S
 from worker.models.base import NAMING_CONVENTION
 
 AT = datetime(2021, 4, 22, 5, 40, 53, 123456, tzinfo=UTC)
-# Beyond what the databases number rows with by themselves.
+# Higher than any id that the databases assign in these tests.
 ADA, BOB, PARABOLA, SCHISM = range(101, 105)
 
 
@@ -152,7 +152,7 @@ def test_a_second_row_with_the_same_key_is_refused(with_user_and_song: Engine, n
 
 
 def _copy(row: Base) -> Base:
-    """A row belongs to one session in its life, and these tests run on two databases."""
+    """A copy, because a row belongs to one session, and these tests run on two databases."""
     given = {name: value for name, value in vars(row).items() if not name.startswith("_")}
     return type(row)(**given)
 
@@ -176,7 +176,7 @@ def everything(engine: Engine) -> None:
     ("owner", "owned", "left"),
     [
         (User, (PlayHistory, Favorite, Preference, StaleDay), (Song, DeadLetter)),
-        # Its plays' days become stale: see test_corrections.py.
+        # Deleting it marks the days of its plays as stale, see test_corrections.py.
         (Song, (PlayHistory, Favorite), (User, Preference, DeadLetter)),
     ],
     ids=["user", "song"],

@@ -15,13 +15,19 @@ from tests.support.rollup_rows import RULE
 from worker.database.engine import open_engine, snapshot, transaction, without_statement_timeout
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.statistics.charts import top
-from worker.statistics.periods import Period, span
+from worker.statistics import (
+    GlobalListening,
+    Period,
+    Subject,
+    Totals,
+    UserListening,
+    discoveries,
+    rank,
+    span,
+    top,
+    totals,
+)
 from worker.statistics.questions.backlog import Backlog
-from worker.statistics.questions.discoveries import discoveries
-from worker.statistics.questions.sources import GlobalListening, UserListening
-from worker.statistics.questions.top import Subject, ranking
-from worker.statistics.questions.totals import Totals, totals
 from worker.statistics.rollups.sweep import refresh
 
 SONGS = 500
@@ -166,7 +172,7 @@ def scattered(sqlite: Engine) -> Engine:
 OF_SCATTERED: dict[str, Callable[[Connection], object]] = {
     "totals of the user": lambda connection: totals(UserListening(connection, 1, RULE), EVER),
     "totals of everyone": lambda connection: totals(GlobalListening(connection, RULE), EVER),
-    "artists of everyone": lambda connection: ranking(GlobalListening(connection, RULE), Subject.ARTIST, EVER, most=10),
+    "artists of everyone": lambda connection: rank(GlobalListening(connection, RULE), Subject.ARTIST, EVER, most=10),
 }
 
 

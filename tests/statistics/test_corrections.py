@@ -1,4 +1,4 @@
-"""Whatever changes what statistics are computed from marks it, whoever does it."""
+"""Every change of an input of statistics marks what depends on it, no matter who makes the change."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -25,10 +25,7 @@ from worker.models import (
     StaleHistory,
 )
 from worker.models import User as Listener
-from worker.statistics.charts import chart, refresh_charts
-from worker.statistics.listen_rule import ListenRule
-from worker.statistics.periods import Period, span
-from worker.statistics.questions.top import Subject
+from worker.statistics import ListenRule, Period, Subject, chart, refresh_charts, span
 from worker.statistics.rollups.marks import mark_all
 from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
@@ -105,7 +102,7 @@ def test_after_a_correction_statistics_are_exact_again(computed: Engine, correct
         correction(session)
     assert brute_force.rollups(computed) != before
     assert stale(computed) > 0
-    # Not before the refresh, of course, and verify knows that this is no fault.
+    # The rollups are out of date until the refresh, and verify does not count that as a difference.
     assert verify(computed, RULE).exact
     refresh(computed, RULE)
     refresh_charts(computed, today=TODAY, closed=True)
@@ -121,7 +118,7 @@ def test_after_a_correction_statistics_are_exact_again(computed: Engine, correct
 
 
 Chart = set[tuple[str, str | None, int]]
-# What `Song 1` is called instead, and the artists and albums that are charted then, with their plays.
+# A new name for `Song 1`, and the artists and albums of the charts after it, with their plays.
 NAMES: dict[str, tuple[dict[str, str | None], Chart, Chart]] = {
     "a title": ({"title": "Parabol"}, {("Tool", None, 21)}, {("Tool", "Lateralus", 21)}),
     "an artist": (
@@ -169,7 +166,7 @@ def charted(engine: Engine, subject: Subject) -> Chart:
 
 
 def filed(engine: Engine, title: str) -> tuple[UUID | None, UUID | None]:
-    """What the song is filed under: an artist, and an album."""
+    """The artist and the album that the song is filed under."""
     with snapshot(engine) as session:
         identities = select(Song.artist_identity, Song.album_identity).where(Song.title == title)
         artist, album = session.execute(identities).one()
@@ -202,10 +199,10 @@ def test_a_correction_of_a_name_may_file_the_song_itself(computed: Engine) -> No
 
 
 def test_an_album_reported_later_is_filed_and_leaves_one_mark(engine: Engine) -> None:
-    """The recorder's way past the triggers, and as cheap as ever."""
+    """`zik_song_renamed` does not fire when the recorder fills in an album: one write, one mark."""
     record(engine, play(id=event_id(1)))
     with transaction(engine) as session:
-        # A mark that nobody has taken would hide the one that is looked for.
+        # An older mark would hide the one that this test looks for.
         session.execute(delete(StaleHistory))
     record(engine, play(id=event_id(2), song=song(album="Lateralus")))
     assert filed(engine, "Parabola") == (UUID(artist_identity("Tool")), UUID(album_identity("Tool", "Lateralus")))
@@ -266,8 +263,8 @@ def test_filing_a_song_elsewhere_makes_charts_stale_and_no_day(computed: Engine)
         session.execute(update(Song).where(Song.title == "Song 1").values(artist_identity=None))
     assert refresh(computed, RULE).days == 0
     with snapshot(computed) as session:
-        heard = select(SongDay.day).join(Song, Song.id == SongDay.song_id).where(Song.title == "Song 1")
-        assert set(session.scalars(select(StaleChart.day))) >= set(session.scalars(heard))
+        days_of_song = select(SongDay.day).join(Song, Song.id == SongDay.song_id).where(Song.title == "Song 1")
+        assert set(session.scalars(select(StaleChart.day))) >= set(session.scalars(days_of_song))
     refresh_charts(computed, today=TODAY, closed=True)
     assert stale(computed) == 0
     assert verify(computed, RULE).exact
@@ -289,7 +286,7 @@ def artists(engine: Engine) -> int:
 
 
 def test_songs_without_computed_days_are_filed_without_a_mark(engine: Engine) -> None:
-    """As the first sweep after an upgrade finds the songs of a release without statistics."""
+    """After an upgrade the first sweep finds songs without identities."""
     record(engine, play(time="2021-04-22T10:00:00Z"))
     with transaction(engine) as session:
         session.execute(update(Song).values(artist_identity=None))
@@ -328,10 +325,10 @@ DAMAGE: dict[str, Correction] = {
             user_id=session.scalar(user_id("ada")), day=TODAY, hour=23, plays=1, listens=0, ms_played=0
         )
     ),
-    "hours of nobody": lambda session: session.add(
+    "hours without a user": lambda session: session.add(
         ListeningHour(user_id=999, day=date(2020, 1, 1), hour=23, plays=1, listens=0, ms_played=0)
     ),
-    "songs of nobody": lambda session: session.add(
+    "songs without a user": lambda session: session.add(
         SongDay(user_id=999, day=date(2020, 1, 1), song_id=1, plays=1, listens=1, ms_played=0)
     ),
     "a chart": lambda session: session.execute(update(ChartPlace).values(listeners=99)),
