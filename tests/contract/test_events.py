@@ -131,7 +131,7 @@ def test_an_uppercase_id_is_normalised() -> None:
     assert decoded_play(id=UPPER).id == UPPER.lower()
 
 
-def test_two_spellings_of_a_username_decode_to_one_user() -> None:
+def test_a_username_in_nfd_is_decoded_to_nfc() -> None:
     assert decoded_play(user="Zoe\u0308").user == decoded_play(user="Zo\u00eb").user
 
 
