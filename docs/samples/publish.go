@@ -1,5 +1,5 @@
 // Publish a play from Go: go mod init sample && go get github.com/redis/go-redis/v9 github.com/google/uuid, then
-// go run publish.go. Not executed in the tests.
+// go run publish.go. The tests do not run it.
 package main
 
 import (
@@ -35,8 +35,8 @@ func main() {
 	defer client.Close()
 
 	msPlayed := int64(181200)
-	// The event keeps its id through every try, so that a lost reply never makes two plays of one.
-	// RFC3339 writes the listener's offset, as long as the time is local.
+	// Every try sends the same id, so that a lost reply does not create a second play.
+	// RFC3339 writes the listener's offset, because the time is local.
 	payload, err := json.Marshal(Play{
 		V: 1, ID: uuid.NewString(), Type: "play", Time: time.Now().Format(time.RFC3339), User: "ada",
 		Source:   "sample.go/1.0",

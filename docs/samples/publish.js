@@ -2,21 +2,21 @@
 const { randomUUID } = require("node:crypto");
 const { createClient } = require("redis");
 
-// RFC 3339 with the listener's offset: toISOString() would forget what the clock on the wall said.
+// RFC 3339 with the listener's offset, which toISOString() would lose.
 function localTime(date) {
   const minutes = -date.getTimezoneOffset();
   const offset = new Date(Math.abs(minutes) * 60_000).toISOString().slice(11, 16);
-  const wall = new Date(date.getTime() + minutes * 60_000).toISOString().slice(0, -1);
-  return wall + (minutes < 0 ? "-" : "+") + offset;
+  const local = new Date(date.getTime() + minutes * 60_000).toISOString().slice(0, -1);
+  return local + (minutes < 0 ? "-" : "+") + offset;
 }
 
-// The event keeps its id through every try, so that a lost reply never makes two plays of one. Only sent_at is new each
-// time: by it zik corrects the time of a device whose clock is wrong.
+// Every try sends the same id, so that a lost reply does not create a second play. Only sent_at is new on each try:
+// zik uses it to correct the times of a device with a wrong clock.
 async function publish(client, event, tries = 5) {
-  const told = { id: randomUUID(), ...event };
+  const identified = { id: randomUUID(), ...event };
   for (let attempt = 1; ; attempt++) {
     try {
-      const payload = JSON.stringify({ ...told, sent_at: new Date().toISOString() });
+      const payload = JSON.stringify({ ...identified, sent_at: new Date().toISOString() });
       return await client.xAdd("zik:{events}", "*", { event: payload });
     } catch (error) {
       if (attempt === tries) throw error;

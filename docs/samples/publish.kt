@@ -1,5 +1,5 @@
 // Publish a play from Kotlin, with redis.clients:jedis and org.jetbrains.kotlinx:kotlinx-serialization-json.
-// Not executed in the tests.
+// The tests do not run it.
 import java.time.OffsetDateTime
 import java.time.format.DateTimeFormatter
 import java.util.UUID
@@ -11,7 +11,7 @@ import redis.clients.jedis.StreamEntryID
 import redis.clients.jedis.exceptions.JedisException
 
 fun main() {
-    // The event keeps its id through every try, so that a lost reply never makes two plays of one.
+    // Every try sends the same id, so that a lost reply does not create a second play.
     val payload = buildJsonObject {
         put("v", 1)
         put("id", UUID.randomUUID().toString())

@@ -9,8 +9,8 @@ import redis
 from kombu import pools
 from sqlalchemy import Engine
 
+from tests.support.events import payload, play
 from tests.support.processes import eventually, full
-from tests.support.strategies import payload, play
 from worker.celery.application import ZikCelery, make_app
 from worker.celery.bootsteps import Bell, ring
 from worker.celery.names import (

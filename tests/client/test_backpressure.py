@@ -12,11 +12,11 @@ from tests.support.clients import (
     TIMEOUT_S,
     ErrorRecorder,
     opened_client,
-    preference,
     publish_value,
     published_values,
     take_values,
 )
+from tests.support.events import preference
 from tests.support.processes import eventually, full
 from worker.client import Client
 from worker.errors import StreamFullError
@@ -82,7 +82,7 @@ def test_above_max_waiting_events_stay_at_the_client_until_workers_have_caught_u
     with opened_client(
         kind, redis_url, outbox=tmp_path / "o", max_waiting=600, on_error=recorder, flush_interval_s=0
     ) as client:
-        client.publish_many(map(preference, range(5_000)))
+        client.publish_many(preference(value=number) for number in range(5_000))
         eventually(lambda: recorder.types == [StreamFullError], within_s=TIMEOUT_S)
         # Above the limit by less than a batch.
         assert 600 <= valkey.xlen(STREAM) < 600 + 500
@@ -98,5 +98,5 @@ def test_room_is_asked_for_in_the_round_trip_of_the_batch(redis_url: str, valkey
     with Client(redis_url, sync=True) as client:
         publish_value(client, 0)
         before = valkey.info("commandstats")["cmdstat_xlen"]["calls"]
-        client.publish_many(map(preference, range(1_500)))
+        client.publish_many(preference(value=number) for number in range(1_500))
         assert valkey.info("commandstats")["cmdstat_xlen"]["calls"] - before == 3

@@ -15,6 +15,7 @@ from tests.support.processes import ROOT
 from worker.client import Client
 from worker.client.lifecycle import EXIT_BUDGET_S
 from worker.client.outbox import Outbox
+from worker.stream.producer import Producer
 
 # Python 3.12 and later warn about a fork with threads running, which these tests do on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
@@ -143,6 +144,22 @@ def test_a_forked_child_sends_its_own_events_and_none_of_its_parent_s(
         publish_value(client, "last")
         assert client.flush(TIMEOUT_S)
     assert sorted(published_values(valkey)) == ["child", "first", "last", "parent"]
+
+
+def test_a_forked_child_may_use_the_transport_that_its_parent_was_given(redis_url: str, valkey: "redis.Redis") -> None:
+    with Client(redis_url, transport=Producer.at(redis_url)) as client:
+        publish_value(client, "first")
+        assert client.flush(TIMEOUT_S)
+
+        def child() -> None:
+            publish_value(client, "child")
+            assert client.flush(TIMEOUT_S)
+            client.close()
+
+        forked(child)
+        publish_value(client, "last")
+        assert client.flush(TIMEOUT_S)
+    assert published_values(valkey) == ["first", "child", "last"]
 
 
 def test_a_child_leaves_the_sending_to_its_parent_and_a_successor_takes_over(

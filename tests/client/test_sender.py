@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic_core import from_json
 
-from tests.support.strategies import NOW, favorite, play, preference
+from tests.support.events import NOW, favorite, play, preference
 from worker.client.events import checked_event
 from worker.client.reporting import Counters
 from worker.client.sender import Sender, stamped

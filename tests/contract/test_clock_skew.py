@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.strategies import CHEAP, NOW, Fields, entry_id_at, event, favorite, payload, play, preference
+from tests.support.events import NOW, Fields, entry_id_at, event, favorite, payload, play, preference
+from tests.support.strategies import CHEAP
 from worker.contract.clock_skew import TOLERATED, received_at
 from worker.contract.codec import decode
 from worker.contract.events import EARLIEST_TIME

@@ -7,19 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.strategies import (
-    CANARY,
-    CHEAP,
-    NOW,
-    Fields,
-    event,
-    events,
-    favorite,
-    json_values,
-    payload,
-    play,
-    preference,
-)
+from tests.support.events import CANARY, NOW, Fields, event, favorite, payload, play, preference
+from tests.support.strategies import CHEAP, events, json_values
 from worker.contract.codec import decode, encode
 from worker.contract.events import MAX_EVENT_BYTES, PlayEvent, PreferenceEvent
 from worker.contract.json_limits import compact_json

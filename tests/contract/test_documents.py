@@ -8,7 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from tests.support.strategies import NOW, Fields, entry_id_at
+from tests.support.events import NOW, Fields, entry_id_at
 from worker.contract.codec import decode, encode
 from worker.contract.events import EVENT_TYPES
 from worker.contract.wire import json_schema

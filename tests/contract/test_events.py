@@ -4,19 +4,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from tests.support.strategies import (
-    CHEAP,
-    NOW,
-    Fields,
-    event,
-    event_id,
-    far_apart,
-    favorite,
-    payload,
-    play,
-    preference,
-    song,
-)
+from tests.support.events import NOW, Fields, event, event_id, favorite, payload, play, preference, song
+from tests.support.strategies import CHEAP, far_apart
 from worker.contract.codec import decode
 from worker.contract.events import EARLIEST_TIME, MAX_DURATION_MS, Event, PlayEvent, PreferenceEvent, parse_moment
 from worker.errors import InvalidEventError, Reason

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from tests.contract.test_golden import ACCEPTED, REFUSED
 from tests.contract.test_golden import payload as golden_payload
-from tests.support.strategies import CHEAP, event_id, favorite, payload, play, preference, song
+from tests.support.events import event_id, favorite, payload, play, preference, song
+from tests.support.strategies import CHEAP
 from worker.contract.events import MAX_DURATION_MS, MAX_SONG_TEXT, MAX_SOURCE, MAX_USER
 from worker.contract.fast_path import decode_common_play
 from worker.contract.wire import validate

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.strategies import CHEAP, play
+from tests.support.events import play
+from tests.support.strategies import CHEAP
 from worker.contract.codec import encode
 from worker.contract.identity import canonical_title, canonical_user, derived_event_id, song_identity, typed_user
 from worker.contract.wire import validate

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
-from tests.support.strategies import CHEAP, Fields, events, favorite, play, preference, song
+from tests.support.events import Fields, favorite, play, preference, song
+from tests.support.strategies import CHEAP, events
 from worker.contract.wire import json_schema
 
 COMMITTED = Path(__file__).resolve().parents[2] / "docs" / "event.schema.json"

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from tests.support.strategies import CANARY
+from tests.support.events import CANARY
 from worker.database.engine import open_engine, snapshot, transaction
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, RowRefusedError, ZikError
 from worker.models import DeadLetter, User

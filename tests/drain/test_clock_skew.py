@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 
 from tests.support import oracle
 from tests.support.clients import UNREACHABLE, ErrorRecorder
-from tests.support.strategies import Fields, entry_id_at, event_id, favorite, payload, play, preference, song
+from tests.support.events import Fields, entry_id_at, event_id, favorite, payload, play, preference, song
 from worker.books import Outcome
 from worker.client import Client
 from worker.client.events import checked_event

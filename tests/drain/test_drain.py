@@ -9,7 +9,8 @@ import redis
 from sqlalchemy import Engine, event, text
 from sqlalchemy.orm import Session
 
-from tests.support.processes import count, play, plays
+from tests.support.events import play_payload, play_payloads
+from tests.support.processes import count
 from worker.books import Outcome
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.database.engine import open_engine, snapshot, transaction
@@ -25,7 +26,7 @@ from worker.stream.keys import STREAM
 
 
 def test_one_bad_event_among_a_thousand_stops_none_of_the_others(stream: EventStream, engine: Engine) -> None:
-    stream.append([*plays(500), b"{", *plays(499, start=500)])
+    stream.append([*play_payloads(500), b"{", *play_payloads(499, start=500)])
     tally = Drain(stream, engine, "a").run()
     assert tally.outcomes == {Outcome.RECORDED: 999, Outcome.DEAD: 1}
     assert count(engine, "play_history") == 999
@@ -36,9 +37,9 @@ def test_one_bad_event_among_a_thousand_stops_none_of_the_others(stream: EventSt
 
 def test_a_batch_of_good_and_bad_events_is_one_transaction(stream: EventStream, engine: Engine) -> None:
     drain = Drain(stream, engine, "a")
-    stream.append(plays(50))
+    stream.append(play_payloads(50))
     drain.run()
-    stream.append([*plays(50, source="another player"), b"{"])
+    stream.append([*play_payloads(50, source="another player"), b"{"])
     with counted(engine, "commit") as commits:
         drain.run()
     assert len(commits) == 1
@@ -51,7 +52,7 @@ def test_new_users_and_songs_are_there_for_others_before_the_plays_are(stream: E
         seen.append({table: count(postgres, table) for table in ("app_users", "songs", "play_history")})
         return record_batch(*arguments, **options)
 
-    stream.append([play(), play("another", user="bob")])
+    stream.append([play_payload(), play_payload("another", user="bob")])
     Drain(stream, postgres, "a", record=looking).run()
     assert seen == [{"app_users": 2, "songs": 2, "play_history": 0}]
 
@@ -70,12 +71,12 @@ def test_a_song_that_is_deleted_twice_while_a_batch_is_recorded_kills_none_of_it
                 session.execute(text("DELETE FROM songs"))
         return record_batch(*arguments, **options)
 
-    stream.append([play(), play("another"), play("a third one")])
+    stream.append([play_payload(), play_payload("another"), play_payload("a third one")])
     assert Drain(stream, postgres, "a", record=late).run().outcomes == {Outcome.RECORDED: 3}
 
 
 def test_the_song_of_a_user_who_is_refused_is_not_made(stream: EventStream, engine: Engine) -> None:
-    stream.append([play()])
+    stream.append([play_payload()])
     Drain(stream, engine, "a", create_users=False).run()
     assert (count(engine, "songs"), count(engine, "app_users")) == (0, 0)
     assert count_by_reason(engine) == {"unknown_user": 1}
@@ -103,7 +104,7 @@ def test_an_entry_without_an_event_is_buried_with_the_fields_it_has(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
     valkey.xadd(STREAM, {b"\xff": b"\x80\x00"})
-    stream.append([play()])
+    stream.append([play_payload()])
     Drain(stream, engine, "a").run()
     (letter,) = find(engine)
     assert (letter.reason, letter.payload) == ("missing_event", b'{"\\\\xff": "\\\\x80\\u0000"}')
@@ -111,8 +112,8 @@ def test_an_entry_without_an_event_is_buried_with_the_fields_it_has(
 
 
 def test_of_a_far_too_large_event_the_beginning_and_the_digest_are_kept(stream: EventStream, engine: Engine) -> None:
-    payload = play("x" * 1_000_000)
-    stream.append([payload, play()])
+    payload = play_payload("x" * 1_000_000)
+    stream.append([payload, play_payload()])
     Drain(stream, engine, "a").run()
     (letter,) = find(engine)
     assert letter.reason == "too_large"
@@ -123,9 +124,9 @@ def test_of_a_far_too_large_event_the_beginning_and_the_digest_are_kept(stream: 
 
 
 def test_strangers_are_refused_where_the_settings_say_so(stream: EventStream, engine: Engine) -> None:
-    stream.append([play(user="ada")])
+    stream.append([play_payload(user="ada")])
     Drain(stream, engine, "a").run()
-    stream.append([play("other", user="ada"), play(user="stranger")])
+    stream.append([play_payload("other", user="ada"), play_payload(user="stranger")])
     tally = Drain(stream, engine, "a", create_users=False).run()
     assert tally.outcomes == {Outcome.RECORDED: 1, Outcome.DEAD: 1}
     assert count_by_reason(engine) == {"unknown_user": 1}
@@ -133,9 +134,9 @@ def test_strangers_are_refused_where_the_settings_say_so(stream: EventStream, en
 
 
 def test_the_same_event_again_is_a_duplicate_and_changes_no_row(stream: EventStream, engine: Engine) -> None:
-    stream.append(plays(10) + plays(10))
+    stream.append(play_payloads(10) + play_payloads(10))
     Drain(stream, engine, "a", batch_size=15).run()
-    stream.append(plays(10))
+    stream.append(play_payloads(10))
     Drain(stream, engine, "b").run()
     assert count(engine, "play_history") == 10
     books = stream.books()
@@ -146,7 +147,7 @@ def test_an_entry_that_vanished_while_pending_is_unaccounted_and_stops_nothing(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
     stream.ensure_group()
-    gone, *_ = stream.append(plays(3))
+    gone, *_ = stream.append(play_payloads(3))
     stream.read_new("a", count=9, block_ms=0)
     valkey.xdel(STREAM, gone)
     Drain(stream, engine, "a").run()
@@ -159,7 +160,7 @@ def test_an_entry_that_vanished_while_pending_is_unaccounted_and_stops_nothing(
 
 
 def test_what_was_not_committed_is_not_acknowledged(stream: EventStream, engine: Engine) -> None:
-    stream.append([*plays(5), b"{"])
+    stream.append([*play_payloads(5), b"{"])
     with pytest.raises(DatabaseUnavailableError):
         Drain(stream, engine, "a", transaction=failing_to_commit).run()
     books = stream.books()
@@ -170,7 +171,7 @@ def test_what_was_not_committed_is_not_acknowledged(stream: EventStream, engine:
 
 
 def test_nothing_is_remembered_of_a_transaction_that_was_rolled_back(stream: EventStream, engine: Engine) -> None:
-    stream.append(plays(5))
+    stream.append(play_payloads(5))
     known = Known()
     with pytest.raises(DatabaseUnavailableError):
         Drain(stream, engine, "a", known=known, transaction=failing_to_commit).run()
@@ -183,7 +184,7 @@ def test_nothing_is_remembered_of_a_transaction_that_was_rolled_back(stream: Eve
 def test_a_crash_between_commit_and_acknowledgement_doubles_nothing(
     stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream.append([*plays(5), b"{"])
+    stream.append([*play_payloads(5), b"{"])
     with monkeypatch.context() as patch:
         patch.setattr(stream, "acknowledge", losing_redis)
         with pytest.raises(StreamUnavailableError):
@@ -198,7 +199,7 @@ def test_a_crash_between_commit_and_acknowledgement_doubles_nothing(
 
 def test_a_dead_letter_is_not_kept_when_its_batch_is_rolled_back(stream: EventStream, engine: Engine) -> None:
     """Kept in a transaction of its own, it would stand while its entry is still waiting."""
-    stream.append([b"{", *plays(5), b"{"])
+    stream.append([b"{", *play_payloads(5), b"{"])
 
     def losing_database(*arguments: Any, **options: Any) -> NoReturn:
         record_batch(*arguments, **options)
@@ -212,7 +213,7 @@ def test_a_dead_letter_is_not_kept_when_its_batch_is_rolled_back(stream: EventSt
 
 def test_a_database_that_nobody_serves_buries_nothing(stream: EventStream, engine: Engine) -> None:
     nowhere = open_engine("postgresql+psycopg://zik:geheim@127.0.0.1:1/zik")
-    stream.append([*plays(5), b"{"])
+    stream.append([*play_payloads(5), b"{"])
     with pytest.raises(DatabaseUnavailableError) as caught:
         Drain(stream, nowhere, "a").run()
     assert "geheim" not in str(caught.value)
@@ -227,7 +228,7 @@ def test_without_a_schema_every_entry_is_kept_until_there_is_one(
 ) -> None:
     url = request.getfixturevalue("empty_postgres_url") if kind == "postgres" else f"sqlite:///{tmp_path}/new.db"
     bare = open_engine(load_settings(database_url=url).database_url)
-    stream.append([*plays(5), b"{"])
+    stream.append([*play_payloads(5), b"{"])
     drain = Drain(stream, bare, "a")
     with pytest.raises(DatabaseMisusedError, match="zik init"):
         drain.run()
@@ -243,7 +244,7 @@ def test_behind_a_lock_the_drain_gives_up_and_keeps_every_entry(
 ) -> None:
     monkeypatch.setattr("worker.database.engine.LOCK_TIMEOUT_MS", 100)
     hurried = open_engine(engine.url.render_as_string(hide_password=False))
-    stream.append([*plays(5), b"{"])
+    stream.append([*play_payloads(5), b"{"])
     drain = Drain(stream, hurried, "a")
     with transaction(engine) as session:
         if engine.dialect.name == "postgresql":
@@ -260,7 +261,7 @@ def test_behind_a_lock_the_drain_gives_up_and_keeps_every_entry(
 def test_a_standby_that_only_reads_buries_nothing(stream: EventStream, postgres: Engine) -> None:
     url = postgres.url.update_query_dict({"options": "-c default_transaction_read_only=on"})
     standby = open_engine(url.render_as_string(hide_password=False))
-    stream.append([*plays(5), b"{"])
+    stream.append([*play_payloads(5), b"{"])
     with pytest.raises(DatabaseUnavailableError, match="25006"):
         Drain(stream, standby, "a").run()
     assert stream.books().pending == 6
@@ -273,11 +274,11 @@ def test_a_standby_that_only_reads_buries_nothing(stream: EventStream, postgres:
 @pytest.mark.parametrize("table", ["app_users", "songs"])
 def test_what_is_remembered_and_was_deleted_is_made_anew(stream: EventStream, engine: Engine, table: str) -> None:
     drain = Drain(stream, engine, "a")
-    stream.append([play()])
+    stream.append([play_payload()])
     drain.run()
     with transaction(engine) as session:
         session.execute(text(f"DELETE FROM {table}"))
-    stream.append([play(time="2021-04-23T05:40:53Z"), play("other")])
+    stream.append([play_payload(time="2021-04-23T05:40:53Z"), play_payload("other")])
     tally = drain.run()
     assert tally.outcomes == {Outcome.RECORDED: 2}
     assert count(engine, "play_history") == 2
@@ -286,13 +287,13 @@ def test_what_is_remembered_and_was_deleted_is_made_anew(stream: EventStream, en
 def test_a_play_of_a_deleted_user_is_never_given_to_the_next_user(stream: EventStream, engine: Engine) -> None:
     """A database that gave the deleted user's number to somebody else would deceive the memory of a process."""
     drain = Drain(stream, engine, "a")
-    stream.append([play(user="ada")])
+    stream.append([play_payload(user="ada")])
     drain.run()
     with transaction(engine) as session:
         session.execute(text("DELETE FROM app_users"))
-    stream.append([play(user="bob")])
+    stream.append([play_payload(user="bob")])
     Drain(stream, engine, "b").run()
-    stream.append([play(user="ada", time="2021-04-23T05:40:53Z")])
+    stream.append([play_payload(user="ada", time="2021-04-23T05:40:53Z")])
     drain.run()
     with snapshot(engine) as session:
         rows = session.execute(
@@ -303,13 +304,13 @@ def test_a_play_of_a_deleted_user_is_never_given_to_the_next_user(stream: EventS
 
 def test_a_play_of_a_deleted_song_is_never_given_to_the_next_song(stream: EventStream, engine: Engine) -> None:
     drain = Drain(stream, engine, "a")
-    stream.append([play("Schism")])
+    stream.append([play_payload("Schism")])
     drain.run()
     with transaction(engine) as session:
         session.execute(text("DELETE FROM songs"))
-    stream.append([play("Lateralus")])
+    stream.append([play_payload("Lateralus")])
     Drain(stream, engine, "b").run()
-    stream.append([play("Schism", time="2021-04-23T05:40:53Z")])
+    stream.append([play_payload("Schism", time="2021-04-23T05:40:53Z")])
     drain.run()
     with snapshot(engine) as session:
         titles = session.scalars(text("SELECT title FROM play_history JOIN songs ON song_id = songs.id ORDER BY 1"))

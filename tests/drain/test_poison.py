@@ -7,7 +7,8 @@ import pytest
 import redis
 from sqlalchemy import Connection, Engine
 
-from tests.support.processes import count, full, play, plays
+from tests.support.events import play_payload, play_payloads
+from tests.support.processes import count, full
 from worker.contract.events import Accepted
 from worker.drain.drain import Drain
 from worker.errors import DatabaseUnavailableError
@@ -17,7 +18,7 @@ from worker.recorders.batch import record_batch
 from worker.stream.consumer import EventStream
 from worker.stream.keys import ATTEMPTS
 
-POISONED = play("poison", source=POISON.decode())
+POISONED = play_payload("poison", source=POISON.decode())
 
 
 def hit_a_bug(connection: Connection, accepted: list[Accepted], /, *rest: Any, **options: Any) -> Any:
@@ -40,7 +41,7 @@ def runs_until_dry(drain: Drain, error: type[BaseException]) -> int:
 def test_a_payload_that_meets_a_bug_each_time_is_buried_and_its_neighbours_are_recorded(
     stream: EventStream, sqlite: Engine
 ) -> None:
-    stream.append([*plays(20), POISONED, *plays(20, start=20)])
+    stream.append([*play_payloads(20), POISONED, *play_payloads(20, start=20)])
     # Once when it was new, once with all of its batch, once among fifty, three times alone.
     assert runs_until_dry(Drain(stream, sqlite, "a", record=hit_a_bug), TypeError) == 6
     assert count(sqlite, "play_history") == 40
@@ -50,7 +51,7 @@ def test_a_payload_that_meets_a_bug_each_time_is_buried_and_its_neighbours_are_r
 
 
 def test_neighbours_are_recorded_before_the_suspect_is_tried_again(stream: EventStream, sqlite: Engine) -> None:
-    stream.append([POISONED, *plays(10)])
+    stream.append([POISONED, *play_payloads(10)])
     # It comes first, so they wait for its first lone attempt, and for no more.
     for _ in range(5):
         with pytest.raises(TypeError):
@@ -73,7 +74,7 @@ def test_a_database_that_is_away_again_and_again_buries_nothing(
     def away(*_: Any, **__: Any) -> NoReturn:
         raise DatabaseUnavailableError("away")
 
-    stream.append(plays(5))
+    stream.append(play_payloads(5))
     for number in range(12):
         # Each in a process of its own, which remembers nothing.
         with pytest.raises(DatabaseUnavailableError):
@@ -84,7 +85,7 @@ def test_a_database_that_is_away_again_and_again_buries_nothing(
 
 
 def test_what_was_survived_is_off_the_record(stream: EventStream, sqlite: Engine, valkey: "redis.Redis") -> None:
-    stream.append(plays(3))
+    stream.append(play_payloads(3))
     stream.ensure_group()
     stream.read_new("a", count=3, block_ms=0)
     Drain(stream, sqlite, "a").run()
@@ -95,7 +96,7 @@ def test_what_was_survived_is_off_the_record(stream: EventStream, sqlite: Engine
 def test_entries_read_for_the_first_time_cost_no_command_more(
     stream: EventStream, sqlite: Engine, valkey: "redis.Redis"
 ) -> None:
-    stream.append(plays(30))
+    stream.append(play_payloads(30))
     drain = Drain(stream, sqlite, "a", batch_size=10)
     valkey.config_resetstat()
     drain.run()
@@ -110,7 +111,7 @@ def test_a_full_redis_can_still_be_rid_of_what_kills_its_readers(
     def meet_a_bug(*_: Any, **__: Any) -> NoReturn:
         raise AssertionError
 
-    stream.append(plays(200))
+    stream.append(play_payloads(200))
     with full(valkey):
         for _ in range(3):
             with pytest.raises(AssertionError):

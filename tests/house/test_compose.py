@@ -21,7 +21,8 @@ import pytest
 import redis
 import yaml
 
-from tests.support.processes import ROOT, Process, count, eventually, plays, running
+from tests.support.events import play_payloads
+from tests.support.processes import ROOT, Process, count, eventually, running
 from tests.support.servers import Postgres, Valkey, own_postgres
 from worker.celery.application import app
 from worker.client import Client
@@ -259,7 +260,7 @@ def test_what_compose_would_run_records_events_is_healthy_and_stops_in_time(stac
 
 def publish_a_backlog(stack: Stack) -> None:
     with redis.Redis.from_url(stack.url_of("publisher_url")) as publisher:
-        for payload in plays(2_000, start=100):
+        for payload in play_payloads(2_000, start=100):
             publisher.xadd("zik:{events}", {"event": payload})
 
 

@@ -1,4 +1,4 @@
-"""What a user may type, set, read or meet stands in README.md or docs/: a name that does not is found here."""
+"""The README and docs/ name every command, setting, metric, reason and event type, and no name that the code lacks."""
 
 import importlib
 import importlib.util

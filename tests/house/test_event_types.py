@@ -22,8 +22,8 @@ from alembic.config import Config
 from sqlalchemy import Engine, text
 
 from tests.support import oracle
+from tests.support.events import NOW, Fields, event_id, payload
 from tests.support.processes import ROOT
-from tests.support.strategies import NOW, Fields, event_id, payload
 from worker.client import AsyncClient, Client
 from worker.contract.codec import decode
 from worker.contract.events import EVENT_TYPES, Event

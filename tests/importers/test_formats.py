@@ -1,4 +1,4 @@
-"""Each format as the wild writes it: recognised by content, and every row either an event or a refusal."""
+"""Each format is recognised by its content as real tools write it, and every row becomes an event or a refusal."""
 
 import io
 import json
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.support.events import NOW
 from tests.support.exports import (
     LISTENBRAINZ,
     LISTENBRAINZ_FEEDBACK,
@@ -21,11 +22,10 @@ from tests.support.exports import (
     TABLE,
     Sample,
 )
-from tests.support.strategies import NOW
 from worker.errors import UnreadableFileError
-from worker.importers.archive import Export, open_exports
-from worker.importers.formats import recognise
-from worker.importers.importer import Importer, Summary, unexplained
+from worker.importers.archive import Archive, open_archives
+from worker.importers.formats import FORMATS, READABLE, recognise
+from worker.importers.importer import Importer, Summary, unmatched_loves
 
 Imported = tuple[list[dict[str, Any]], list[Summary]]
 Import = Callable[..., Imported]
@@ -33,7 +33,7 @@ Import = Callable[..., Imported]
 
 @pytest.fixture
 def imported(tmp_path: Path) -> Import:
-    """Write files, import them as one command would, and return the events and the summaries."""
+    """Write files, import them like one command, and return the events and the summaries."""
 
     def run(**files: bytes) -> Imported:
         options = {"user": None, "timezone": None} | {k: files.pop(k) for k in ("user", "timezone") if k in files}
@@ -42,21 +42,21 @@ def imported(tmp_path: Path) -> Import:
             paths.append(tmp_path / name)
             paths[-1].write_bytes(content)
         with ExitStack() as opened:
-            exports, complaints = open_exports([str(path) for path in paths], opened)
-            assert complaints == []
-            return import_all(exports, **options)
+            archives, unread = open_archives([str(path) for path in paths], opened)
+            assert unread == []
+            return import_all(archives, **options)
 
     return run
 
 
-def import_all(exports: list[Export], *, user: Any, timezone: Any) -> Imported:
+def import_all(archives: list[Archive], *, user: Any, timezone: Any) -> Imported:
     batches: list[bytes] = []
     done = []
-    for export in exports:
-        export.prepare(user=user, timezone=timezone)
+    for archive in archives:
+        archive.prepare(user=user, timezone=timezone)
         importer = Importer(user=user, now=NOW, publish=batches.extend)
-        done += [list(importer.read(export, part))[-1] for part in export.parts]
-        done += filter(None, [unexplained(export)])
+        done += [list(importer.import_part(archive, part))[-1] for part in archive.parts]
+        done += filter(None, [unmatched_loves(archive)])
     return [json.loads(event) for event in batches], done
 
 
@@ -109,7 +109,7 @@ def test_a_byte_order_mark_changes_nothing(sample: Sample, imported: Import) -> 
     assert bare(events) == sample.events
 
 
-# Some are too short to be recognised by their first two thirds.
+# Some samples are too short to be recognised by their first two thirds.
 CUT_OFF = {name: cut_off(sample) for name, sample in SAMPLES.items() if recognise(cut_off(sample).content)}
 
 
@@ -117,7 +117,7 @@ CUT_OFF = {name: cut_off(sample) for name, sample in SAMPLES.items() if recognis
 def test_a_file_that_was_cut_off_gives_what_came_before(sample: Sample, imported: Import) -> None:
     events, _ = imported(export=sample.content, user="bob")
 
-    # A line that lost its end may still be a row, so the last event is not compared.
+    # A truncated line may still be a row, so the last event is not compared.
     assert bare(events)[:-1] == sample.events[: max(len(events) - 1, 0)]
 
 
@@ -139,6 +139,12 @@ def test_a_file_that_was_cut_off_gives_what_came_before(sample: Sample, imported
 )
 def test_what_is_no_history_is_not_recognised(content: bytes) -> None:
     assert recognise(content) is None
+
+
+def test_the_text_for_an_unrecognised_file_names_each_service() -> None:
+    names = [known.name for known in FORMATS if known.name != "flat JSON"]
+    assert len(names) > 10
+    assert [name for name in names if name.split()[0] not in READABLE] == []
 
 
 def test_the_places_of_refused_rows_count_from_one(imported: Import) -> None:
@@ -164,12 +170,12 @@ def test_a_player_without_a_time_zone_logs_local_times(imported: Import) -> None
 
 
 def test_a_player_without_a_time_zone_is_not_guessed(imported: Import) -> None:
-    with pytest.raises(UnreadableFileError, match=r"export: its times are local ones: .* --timezone"):
+    with pytest.raises(UnreadableFileError, match=r"export: has local times without an offset; add --timezone"):
         imported(export=ROCKBOX_LOCAL, user="bob")
 
 
 def test_a_file_that_does_not_say_whose_it_is_needs_a_user(imported: Import) -> None:
-    with pytest.raises(UnreadableFileError, match=r"export: does not say whose history it is: add --user NAME"):
+    with pytest.raises(UnreadableFileError, match=r"export: does not name its user; add --user NAME"):
         imported(export=SPOTIFY_ACCOUNT.content)
 
 

@@ -1,4 +1,4 @@
-"""Files made to do harm, or broken: bounded in memory, told with their place, and no row is lost to another."""
+"""Malicious and broken files are read in bounded memory, reported with their place, and cost no valid row."""
 
 import io
 import json
@@ -13,14 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.events import NOW
 from tests.support.exports import SPOTIFY_ACCOUNT
-from tests.support.strategies import CHEAP, NOW
-from worker.importers.archive import open_exports
+from tests.support.strategies import CHEAP
+from worker.importers.archive import open_archives
 from worker.importers.bounded_file import MAX_ROW_BYTES
 from worker.importers.format import JsonFormat
-from worker.importers.formats import FORMATS, recognise
-from worker.importers.importer import SHOWN_PLACES, Importer, Summary, unexplained
-from worker.importers.rows import Found, Notes, Refusal, converted
+from worker.importers.formats import FORMATS, READABLE, recognise
+from worker.importers.importer import MAX_SHOWN_PER_REASON, Importer, Summary, unmatched_loves
+from worker.importers.rows import Notes, ParsedEvent, Refusal, convert_row
 
 MIB = 2**20
 GOOD = {"endTime": "2021-04-22 05:41", "artistName": "Shindy", "trackName": "Dreams", "msPlayed": 6408}
@@ -39,26 +40,26 @@ def write(tmp_path: Path) -> Write:
 
 def summary_of(path: Path, *, publish: Callable[[list[bytes]], object] = lambda _: None) -> Summary:
     with ExitStack() as opened:
-        (export,), complaints = open_exports([str(path)], opened)
-        assert complaints == []
-        export.prepare(user="bob", timezone=None)
-        (part,) = export.parts
-        return list(Importer(user="bob", now=NOW, publish=publish).read(export, part))[-1]
+        (archive,), unread = open_archives([str(path)], opened)
+        assert unread == []
+        archive.prepare(user="bob", timezone=None)
+        (part,) = archive.parts
+        return list(Importer(user="bob", now=NOW, publish=publish).import_part(archive, part))[-1]
 
 
-def complaint_about(path: Path) -> str:
+def error_text_of(path: Path) -> str:
     with ExitStack() as opened:
-        exports, (complaint,) = open_exports([str(path)], opened)
-        assert exports == []
-        return complaint
+        archives, (error_text,) = open_archives([str(path)], opened)
+        assert archives == []
+        return error_text
 
 
 @contextmanager
-def memory_within(bytes_most: int) -> Iterator[None]:
+def memory_within(max_bytes: int) -> Iterator[None]:
     tracemalloc.start()
     try:
         yield
-        assert tracemalloc.get_traced_memory()[1] < bytes_most
+        assert tracemalloc.get_traced_memory()[1] < max_bytes
     finally:
         tracemalloc.stop()
 
@@ -151,7 +152,7 @@ def test_many_refusals_are_counted_and_only_the_first_kept(write: Write) -> None
     summary = summary_of(write(rows(GOOD, *[GOOD | {"endTime": None}] * 1_000)))
 
     assert dict(summary.refused) == {"invalid_value": 1_000}
-    assert len(summary.shown) == SHOWN_PLACES
+    assert len(summary.shown) == MAX_SHOWN_PER_REASON
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
         archive.writestr("StreamingHistory0.json", rows(GOOD)[:-1] + b" " * 20 * MIB + b"]")
 
     with memory_within(4 * MIB):
-        assert "looks made to fill a disk (1 files, 20,9" in complaint_about(tmp_path / "bomb")
+        assert "suspected zip bomb (1 files, 20,9" in error_text_of(tmp_path / "bomb")
 
 
 def test_a_zip_of_countless_files_is_refused(tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ def test_a_zip_of_countless_files_is_refused(tmp_path: Path) -> None:
         for number in range(10_001):
             archive.writestr(str(number), b"")
 
-    assert "looks made to fill a disk (10,001 files" in complaint_about(tmp_path / "many")
+    assert "suspected zip bomb (10,001 files" in error_text_of(tmp_path / "many")
 
 
 def test_a_damaged_zip_is_told_where_it_breaks(tmp_path: Path) -> None:
@@ -184,14 +185,16 @@ def test_a_damaged_zip_is_told_where_it_breaks(tmp_path: Path) -> None:
 
 
 def test_a_zip_that_is_none_is_told(write: Write) -> None:
-    assert "cannot be read: File is not a zip file" in complaint_about(write(b"PK\x03\x04 and no more"))
+    assert "cannot be read: File is not a zip file" in error_text_of(write(b"PK\x03\x04 and no more"))
 
 
 def test_a_zip_without_a_history_is_told(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "holiday.zip", "w") as archive:
         archive.writestr("beach.jpg", b"\xff\xd8")
 
-    assert complaint_about(tmp_path / "holiday.zip").endswith("holiday.zip: holds no listening history that zik knows")
+    assert error_text_of(tmp_path / "holiday.zip").endswith(
+        f"holiday.zip: contains no file of a recognised format; zik reads {READABLE}"
+    )
 
 
 def test_an_encrypted_zip_is_told(tmp_path: Path) -> None:
@@ -199,12 +202,12 @@ def test_an_encrypted_zip_is_told(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("StreamingHistory0.json", SPOTIFY_ACCOUNT.content)
     content = bytearray(path.read_bytes())
-    # The flag "encrypted", in the local header and in the directory.
+    # Set the flag "encrypted" in the local header and in the directory.
     content[6] |= 1
     content[content.rindex(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(content)
 
-    assert "is encrypted" in complaint_about(path)
+    assert "is encrypted" in error_text_of(path)
 
 
 def test_names_that_would_steer_a_terminal_are_made_printable(tmp_path: Path) -> None:
@@ -218,10 +221,10 @@ def test_ids_that_would_steer_a_terminal_are_made_printable(write: Write) -> Non
     feedback = {"recording_msid": "\x1b[2J", "recording_mbid": None, "score": 1, "created": 1700000050}
 
     with ExitStack() as opened:
-        (export,), _ = open_exports([str(write(rows(feedback)))], opened)
-        export.prepare(user="bob", timezone=None)
-        _ = list(Importer(user="bob", now=NOW, publish=lambda _: None).read(export, export.parts[0]))
-        summary = unexplained(export)
+        (archive,), _ = open_archives([str(write(rows(feedback)))], opened)
+        archive.prepare(user="bob", timezone=None)
+        _ = list(Importer(user="bob", now=NOW, publish=lambda _: None).import_part(archive, archive.parts[0]))
+        summary = unmatched_loves(archive)
 
     assert summary is not None
     assert summary.shown[0].place == "recording \\u001b[2J"
@@ -242,7 +245,7 @@ json_formats = [known for known in FORMATS if isinstance(known, JsonFormat)]
 
 @st.composite
 def distorted_rows(draw: st.DrawFn, known: JsonFormat) -> dict[str, Any]:
-    """A row with the format's keys, any of which may hold anything, or be gone."""
+    """A row with the format's keys, each of which may have any value, or be missing."""
     row: dict[str, Any] = {}
     for key in (*known.keys, *draw(st.lists(st.sampled_from(OPTIONAL_KEYS), max_size=4))):
         *above, last = key.split(".")
@@ -266,8 +269,8 @@ LIKELY_VALUES = ("1700000000", 1700000000, "2021-04-22 05:41", "2021-04-22T05:41
 def test_whatever_a_row_holds_it_is_an_event_or_a_refusal(known: JsonFormat, data: st.DataObject) -> None:
     row = data.draw(distorted_rows(known))
 
-    for found in converted("row 1", row, known.convert, Notes()):
-        assert isinstance(found, Refusal) or found.event["type"] in {"play", "favorite"}
+    for parsed in convert_row("row 1", row, known.convert, Notes()):
+        assert isinstance(parsed, Refusal) or parsed.event["type"] in {"play", "favorite"}
 
 
 # Any bytes, as text: hypothesis compares what it draws, and `python -b` forbids that for bytes.
@@ -285,4 +288,4 @@ def test_whatever_a_line_holds_the_next_one_is_read(head: str, lines: list[str])
     assert recognised is not None
 
     for row in recognised.read(io.BytesIO(content), Notes()):
-        assert isinstance(row, Refusal | Found)
+        assert isinstance(row, Refusal | ParsedEvent)

@@ -1,4 +1,4 @@
-"""The command `zik import`, as its user calls it, down to the rows."""
+"""`zik import`, called like its user does, through to the recorded rows."""
 
 import json
 from collections.abc import Callable
@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
 from tests.support.commands import Zik, zik_at
+from tests.support.events import NOW
 from tests.support.exports import LASTFM_LOVED, ROCKBOX_LOCAL, SPOTIFY_ACCOUNT, SPOTIFY_EXTENDED
 from tests.support.processes import count, eventually, running, url_of
-from tests.support.strategies import NOW, ON_DATABASE
+from tests.support.strategies import ON_DATABASE
 from worker.contract.codec import decode
 from worker.database.engine import snapshot
 from worker.drain.drain import Drain
 from worker.errors import StreamFullError
-from worker.importers.archive import open_exports
+from worker.importers.archive import open_archives
+from worker.importers.formats import READABLE
 from worker.importers.importer import Importer
 from worker.models import PlayHistory, Song, User
 from worker.stream.backpressure import Backpressure
@@ -83,8 +85,8 @@ def test_what_is_no_song_is_no_fault(zik: Zik, tmp_path: Path) -> None:
 def test_a_program_gets_json(zik: Zik, history: Path) -> None:
     answer = zik("import", "--json", "--user", "ada", str(history), "/absent")
 
-    told = json.loads(answer.out)
-    assert told["files"][0] | {"first_refusals": []} == {
+    printed = json.loads(answer.out)
+    assert printed["files"][0] | {"first_refusals": []} == {
         "file": str(history),
         "format": "Spotify account data",
         "published": 2,
@@ -95,8 +97,8 @@ def test_a_program_gets_json(zik: Zik, history: Path) -> None:
         "refused": {"missing_field": 1, "invalid_value": 2},
         "first_refusals": [],
     }
-    assert told["files"][0]["first_refusals"][0]["place"] == "row 2"
-    assert told["unread"] == ["/absent: cannot be read: No such file or directory"]
+    assert printed["files"][0]["first_refusals"][0]["place"] == "row 2"
+    assert printed["unread"] == ["/absent: cannot be read: No such file or directory"]
 
 
 def test_a_strange_file_is_named_with_what_was_looked_for_and_costs_no_other(
@@ -107,7 +109,7 @@ def test_a_strange_file_is_named_with_what_was_looked_for_and_costs_no_other(
     answer = zik("import", "--user", "ada", str(tmp_path / "photo.jpg"), str(history))
 
     assert answer.code == 1
-    assert "photo.jpg: is no listening history that zik knows" in answer.err
+    assert f"photo.jpg: unrecognised format; zik reads {READABLE}" in answer.err
     assert "Koito: JSON objects with listened_at, track.aliases, artists" in answer.err
     assert stream.books().received == 2
 
@@ -167,7 +169,7 @@ def test_ctrl_c_says_how_far_it_came(zik: Zik, tmp_path: Path, monkeypatch: pyte
 
     assert answer.code == 130
     assert "published 1,000 events" in answer.out
-    assert "the same command goes on" in answer.out
+    assert "run the same command again to continue" in answer.out
 
 
 def failing_at(turn: int, error: BaseException, append: Callable[..., Any]) -> Callable[..., Any]:
@@ -189,14 +191,14 @@ def test_an_interrupted_process_ends_cleanly_and_the_same_command_completes_it(
     command = ["worker", "import", "--user", "ada", str(tmp_path / "x")]
     environment = {"REDIS_URL": redis_url, "DATABASE_URL": url_of(sqlite)}
 
-    # With room for some of them only, so that it is not over before the interruption comes.
+    # The stream has room for some of them only, so that the command is still running when it is interrupted.
     with running(command, folder=tmp_path, **environment, ZIK_MAX_WAITING="5000") as first:
         eventually(lambda: stream.books().received > 0, within_s=60, told=lambda: first.log)
         first.interrupt()
         assert first.wait(within_s=60) == 130, first.log
     came_to = stream.books().received
     assert 0 < came_to < 20_000
-    assert "the same command goes on" in first.log
+    assert "run the same command again to continue" in first.log
 
     with running(command, folder=tmp_path, **environment) as second:
         assert second.wait(within_s=100) == 0, second.log
@@ -210,7 +212,7 @@ def test_an_interrupted_process_ends_cleanly_and_the_same_command_completes_it(
 def test_the_histories_imported_give_the_rows_of_the_events_published(
     zik: Zik, stream: EventStream, sqlite: Engine, postgres: Engine, shared_data: Path
 ) -> None:
-    # In one order, because a song keeps the spelling that came first.
+    # In a fixed order, because a song keeps the spelling that came first.
     users = sorted(path.name.removesuffix(".jsonl.gz") for path in (shared_data / "events").iterdir())
     for user in users:
         files = [str(path) for path in sorted((shared_data / "histories" / user).glob("*[0-9sn].*[vn]"))]
@@ -230,7 +232,7 @@ def test_the_histories_imported_give_the_rows_of_the_events_published(
 
 
 def history_rows(engine: Engine) -> list[Any]:
-    """All that is known of every play but its source."""
+    """All columns of every play except its source."""
     columns = (
         *(PlayHistory.id, User.username, PlayHistory.played_at, PlayHistory.utc_offset_minutes, PlayHistory.ms_played),
         *(PlayHistory.context, Song.title, Song.artist, Song.album, Song.duration_ms, Song.attributes),
@@ -267,13 +269,13 @@ def test_overlapping_exports_in_any_order_give_the_same_plays(
 
 
 def ids_of(folder: Path, *exports: list[Any]) -> set[str]:
-    """The ids under which the plays of some exports are recorded."""
+    """The ids that the plays of these exports are recorded with."""
     batches: list[bytes] = []
     for export in filter(None, exports):
         (folder / "export").write_text(json.dumps(export))
         with ExitStack() as opened:
-            ((found,), _) = open_exports([str(folder / "export")], opened)
-            found.prepare(user="ada", timezone=None)
-            (part,) = found.parts
-            _ = list(Importer(user="ada", now=NOW, publish=batches.extend).read(found, part))
+            ((archive,), _) = open_archives([str(folder / "export")], opened)
+            archive.prepare(user="ada", timezone=None)
+            (part,) = archive.parts
+            _ = list(Importer(user="ada", now=NOW, publish=batches.extend).import_part(archive, part))
     return {decode(payload, now=NOW).id for payload in batches}

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Engine, delete, func, inspect, select, text
 from sqlalchemy.orm import Session
 
-from tests.support.strategies import event as event_of
-from tests.support.strategies import event_id, play
+from tests.support.events import event as event_of
+from tests.support.events import event_id, play
 from worker.contract.events import PlayEvent
 from worker.database.engine import snapshot, transaction
 from worker.errors import RowRefusedError

@@ -9,7 +9,8 @@ import redis
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from tests.support.processes import eventually, play, url_of
+from tests.support.events import play_payload
+from tests.support.processes import eventually, url_of
 from worker.database.engine import open_engine, transaction
 from worker.drain.drain import Drain
 from worker.models import User
@@ -24,7 +25,7 @@ def found(stream: EventStream, engine: Engine) -> dict[str, Finding]:
 
 
 def test_all_is_well_where_a_drain_runs(stream: EventStream, postgres: Engine) -> None:
-    stream.append([play()])
+    stream.append([play_payload()])
     Drain(stream, postgres, "a").run()
     stream.report("", of_aggregation())
     # The tests' servers are not durable, on purpose.
@@ -49,14 +50,14 @@ def test_statistics_that_nobody_computes_are_a_finding(
 
 
 def test_an_old_event_is_a_finding(stream: EventStream, sqlite: Engine, valkey: "redis.Redis") -> None:
-    valkey.xadd(STREAM, {b"event": play()}, id="1600000000000-0")
+    valkey.xadd(STREAM, {b"event": play_payload()}, id="1600000000000-0")
     assert "more workers" in found(stream, sqlite)["Backlog"].advice
 
 
 def test_i47_an_id_from_the_future_is_a_finding(stream: EventStream, sqlite: Engine, valkey: "redis.Redis") -> None:
-    valkey.xadd(STREAM, {b"event": play()}, id="9999999999999-0")
+    valkey.xadd(STREAM, {b"event": play_payload()}, id="9999999999999-0")
     assert "ahead of the clock" in found(stream, sqlite)["Entry ids"].found
-    valkey.xadd(STREAM, {b"event": play()}, id=f"{2**64 - 1}-1")
+    valkey.xadd(STREAM, {b"event": play_payload()}, id=f"{2**64 - 1}-1")
     finding = found(stream, sqlite)["Entry ids"]
     assert finding.found == "exhausted"
     assert "DEL 'zik:{events}' 'zik:{events}:books'" in finding.advice
@@ -77,7 +78,7 @@ def test_missing_rights_to_measure_are_a_finding(
     valkey.execute_command("ACL", "SETUSER", "old", "on", "nopass", "+@all", f"~{STREAM}", f"~{STREAM}:books")  # type: ignore[no-untyped-call]
     old = EventStream.at(redis_url.replace("redis://", "redis://old:any@"))
     try:
-        stream.append([play()])
+        stream.append([play_payload()])
         assert Drain(old, sqlite, "a").run().events == 1
         assert "docs/redis.acl" in found(old, sqlite)["Measures"].advice
     finally:

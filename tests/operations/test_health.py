@@ -11,7 +11,8 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
-from tests.support.processes import ROOT, Process, eventually, play, running, running_worker, url_of
+from tests.support.events import play_payload
+from tests.support.processes import ROOT, Process, eventually, running, running_worker, url_of
 from worker.drain.drain import Drain
 from worker.operations.health import LATE_S, health
 from worker.operations.metrics import Name
@@ -52,7 +53,7 @@ def test_another_host_does_not_answer_for_this_one(stream: EventStream, valkey: 
 def test_a_drain_that_holds_events_and_does_not_get_through_is_told_though_its_neighbour_is_idle(
     stream: EventStream, valkey: "redis.Redis"
 ) -> None:
-    stream.append([play()])
+    stream.append([play_payload()])
     stream.ensure_group()
     stream.read_new("celery@here:0", count=1, block_ms=0)
     age(valkey, "celery@here:1", 1)
@@ -65,7 +66,7 @@ def test_a_drain_that_holds_events_and_does_not_get_through_is_told_though_its_n
 
 def test_f23_an_old_event_is_told_though_drains_run(stream: EventStream, valkey: "redis.Redis") -> None:
     age(valkey, "celery@here:0", 1)
-    valkey.xadd("zik:{events}", {b"event": play()}, id=f"{(int(valkey.time()[0]) - 50) * 1000}-0")
+    valkey.xadd("zik:{events}", {b"event": play_payload()}, id=f"{(int(valkey.time()[0]) - 50) * 1000}-0")
     assert "oldest event has waited for 5" in health(stream, within_s=45).detail
     assert health(stream, within_s=45, host="here").well
 

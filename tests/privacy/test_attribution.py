@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.strategies import CHEAP, payload, play, preference
+from tests.support.events import payload, play, preference
+from tests.support.strategies import CHEAP
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.privacy.attribution import is_about, may_be_about
 

@@ -16,9 +16,9 @@ from tenacity import stop_after_attempt
 
 from tests.support import oracle
 from tests.support.commands import Zik, zik_at
+from tests.support.events import accepted, event_id, favorite, payload, play, preference, song
 from tests.support.processes import litter
 from tests.support.rollup_rows import RULE, assert_exact
-from tests.support.strategies import accepted, event_id, favorite, payload, play, preference, song
 from worker.books import Outcome
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.database.engine import snapshot, transaction

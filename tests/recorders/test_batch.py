@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import Engine, delete, event, select, update
 
-from tests.support.strategies import CANARY, Fields, accepted, event_id, favorite, play, preference, song, undone
+from tests.support.events import CANARY, Fields, accepted, event_id, favorite, play, preference, song
+from tests.support.strategies import undone
 from worker.books import Outcome
 from worker.contract.events import local_days, parse_moment
 from worker.database.engine import snapshot, transaction

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, event, select
 
-from tests.support.strategies import CANARY, Fields, accepted, event_id, play, song
+from tests.support.events import CANARY, Fields, accepted, event_id, play, song
 from worker.books import Outcome
 from worker.database.engine import snapshot, transaction
 from worker.errors import RowRefusedError

@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.orm import Session
 
+from tests.support.events import Fields, received
 from tests.support.strategies import (
     ON_DATABASE,
-    Fields,
     favorites,
     many_users,
     plays,
     preferences,
-    received,
     skewed,
     skewed_plays,
     skewed_words,

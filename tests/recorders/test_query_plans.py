@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.pool import QueuePool
 
 from tests.support import rollup_rows as rows
+from tests.support.events import accepted, event_id, play, song
 from tests.support.processes import url_of
 from tests.support.rollup_rows import RULE
-from tests.support.strategies import accepted, event_id, play, song
 from worker.database.engine import open_engine, snapshot, transaction, without_statement_timeout
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known

@@ -13,7 +13,8 @@ from sqlalchemy import Engine, text
 
 from tests.support import oracle
 from tests.support.bad_inputs import CORPUS, DUPLICATE, STORED, STRAYS, Case
-from tests.support.processes import ROOT, count, plays, url_of
+from tests.support.events import play_payloads
+from tests.support.processes import ROOT, count, url_of
 from worker.books import Outcome
 from worker.database.engine import snapshot
 from worker.drain.drain import Drain
@@ -48,7 +49,7 @@ def test_i1_to_i45_each_input_has_the_same_outcome_on_both_databases(stream: Eve
 def test_i1_to_i45_bad_inputs_stop_none_of_their_neighbours(
     stream: EventStream, engine: Engine, batch_size: int
 ) -> None:
-    good = plays(len(CORPUS))
+    good = play_payloads(len(CORPUS))
     mixed = [payload for case, neighbour in zip(CORPUS, good, strict=True) for payload in (case.payload, neighbour)]
     stream.append(mixed)
     Drain(stream, engine, "a", batch_size=batch_size).run()
@@ -64,7 +65,7 @@ def test_i2_i7_entries_without_an_event_are_letters_and_further_fields_are_ignor
 ) -> None:
     for fields in STRAYS:
         valkey.xadd(STREAM, fields)  # type: ignore[arg-type] # Fields are invariant to the type checker.
-    (good,) = plays(1)
+    (good,) = play_payloads(1)
     valkey.xadd(STREAM, {FIELD: good, b"\xff": b"I3"})
     tally = Drain(stream, engine, "a").run()
     assert tally.outcomes == {Outcome.DEAD: len(STRAYS), Outcome.RECORDED: 1}
@@ -82,7 +83,7 @@ def test_i40_a_stream_of_nothing_but_bad_inputs_drains(stream: EventStream, engi
 def test_i47_an_entry_with_an_id_of_the_far_future_is_recorded(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
-    first, second = plays(2)
+    first, second = play_payloads(2)
     valkey.xadd(STREAM, {FIELD: first}, id="9999999999999-7")
     valkey.xadd(STREAM, {FIELD: second})
     Drain(stream, engine, "a").run()
@@ -92,7 +93,7 @@ def test_i47_an_entry_with_an_id_of_the_far_future_is_recorded(
 def test_i47_a_stream_whose_ids_are_exhausted_drains_and_its_publishers_are_told(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
-    payloads = plays(1)
+    payloads = play_payloads(1)
     valkey.xadd(STREAM, {FIELD: payloads[0]}, id=f"{2**64 - 1}-{2**64 - 1}")
     Drain(stream, engine, "a").run()
     oracle.check(payloads, stream, engine)
@@ -107,14 +108,14 @@ def test_i47_the_doctor_knows_an_exhausted_stream_and_its_remedy_helps(
         return [finding.advice for finding in examine(stream, sqlite) if finding.found == "exhausted"]
 
     assert advice() == []
-    valkey.xadd(STREAM, {FIELD: plays(1)[0]}, id=f"{2**64 - 2}-{2**64 - 1}")
+    valkey.xadd(STREAM, {FIELD: play_payloads(1)[0]}, id=f"{2**64 - 2}-{2**64 - 1}")
     assert advice() == []
-    valkey.xadd(STREAM, {FIELD: plays(1)[0]}, id=f"{2**64 - 1}-{2**64 - 1}")
+    valkey.xadd(STREAM, {FIELD: play_payloads(1)[0]}, id=f"{2**64 - 1}-{2**64 - 1}")
     (remedy,) = advice()
     assert f"DEL '{STREAM}' '{BOOKS}'" in remedy
     Drain(stream, sqlite, "a").run()
     valkey.delete(STREAM, BOOKS)
-    stream.append(plays(1, start=1))
+    stream.append(play_payloads(1, start=1))
     Drain(stream, sqlite, "a").run()
     assert advice() == []
     assert count(sqlite, "play_history") == 2
@@ -125,7 +126,7 @@ def test_i47_the_doctor_knows_an_exhausted_stream_and_its_remedy_helps(
 
 _MEASURED: Final = """
 from pathlib import Path
-from worker.drain.drain import opened_drain
+from worker.drain.opening import opened_drain
 from worker.settings import load_settings
 # Not getrusage: its maximum survives exec, and would be that of the process that started this one.
 def most_kib():
@@ -142,7 +143,7 @@ print(tally.events, (most_kib() - before) * 1024)
 def test_i16_an_event_of_50_mb_costs_little_more_than_itself_and_stops_nobody(
     stream: EventStream, redis_url: str, sqlite: Engine, tmp_path: Path
 ) -> None:
-    small = plays(2_000)
+    small = play_payloads(2_000)
     stream.append([*small[:1_000], b'{"type": "' + b"x" * (50 * MB), *small[1_000:]])
     events, grown = _memory_of_a_drain(redis_url, url_of(sqlite), tmp_path)
     assert events == 2_001

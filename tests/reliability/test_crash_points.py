@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import Engine, inspect
 
 from tests.support import oracle
+from tests.support.events import play_payload, play_payloads
 from tests.support.load import Load
-from tests.support.processes import Process, count, eventually, play, plays, running, running_worker, url_of
+from tests.support.processes import Process, count, eventually, running, running_worker, url_of
 from tests.support.rollup_rows import assert_exact
 from worker.database.engine import open_engine
 from worker.database.schema import BootstrapOutcome, bring_up_schema
@@ -128,7 +129,7 @@ def test_f1_to_f5_three_drains_killed_at_any_point_lose_and_double_nothing(
 def test_f3_what_a_drain_committed_before_it_was_killed_is_a_duplicate_in_the_books(
     stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path
 ) -> None:
-    scene = Scene(plays(BATCH), stream, redis_url, tmp_path)
+    scene = Scene(play_payloads(BATCH), stream, redis_url, tmp_path)
     stream.append(scene.load)
     scene.drained(1, Point.AFTER_COMMIT, postgres)
     assert stream.books().pending == BATCH
@@ -155,8 +156,8 @@ def test_f6_a_worker_whose_children_die_at_every_batch_harms_nothing(
 def test_f6_a_payload_that_kills_every_reader_is_buried_and_the_others_flow(
     slots: int, stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path
 ) -> None:
-    good = plays(200)
-    stream.append([*good[:70], play("poison", source=POISON.decode()), *good[70:]])
+    good = play_payloads(200)
+    stream.append([*good[:70], play_payload("poison", source=POISON.decode()), *good[70:]])
     with running_worker(
         redis_url=redis_url,
         database_url=url_of(postgres),
@@ -169,7 +170,7 @@ def test_f6_a_payload_that_kills_every_reader_is_buried_and_the_others_flow(
         eventually(lambda: stream.books().waiting == 0, within_s=60, told=lambda: worker.log[-5_000:])
         # Once when it was new, once with all of its batch, once among fifty, three times alone.
         assert worker.log.count("exited with 'signal 9 (SIGKILL)'") == 6
-        stream.append(plays(100, start=200))
+        stream.append(play_payloads(100, start=200))
         eventually(lambda: stream.books().waiting == 0, within_s=60, told=lambda: worker.log[-5_000:])
     assert count(postgres, "play_history") == 300
     assert count(postgres, "dead_letters", "reason = 'kills_reader'") == 1

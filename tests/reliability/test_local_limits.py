@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Engine
 
-from tests.support.processes import count, plays, url_of
+from tests.support.events import play_payloads
+from tests.support.processes import count, url_of
 from worker.database.engine import open_engine
 from worker.drain.drain import Drain
 from worker.errors import DatabaseUnavailableError, StreamUnavailableError
@@ -40,7 +41,7 @@ def test_f30_a_database_that_cannot_be_opened_for_want_of_descriptors_buries_not
     stream: EventStream, engine: Engine
 ) -> None:
     fresh = open_engine(url_of(engine))
-    stream.append(plays(5))
+    stream.append(play_payloads(5))
     drain = Drain(stream, fresh, "a")
     with no_more_files(), pytest.raises(DatabaseUnavailableError):
         drain.run()
@@ -57,7 +58,7 @@ def test_f31_a_name_that_cannot_be_resolved_is_waited_for(url: str) -> None:
 
 
 def test_f31_a_database_whose_name_cannot_be_resolved_is_waited_for(stream: EventStream) -> None:
-    stream.append(plays(1))
+    stream.append(play_payloads(1))
     with pytest.raises(DatabaseUnavailableError, match=r"nowhere\.invalid"):
         Drain(stream, open_engine("postgresql+psycopg://zik:pw@nowhere.invalid/zik"), "a").run()
     assert stream.books().dead == 0

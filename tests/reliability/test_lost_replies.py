@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from tests.support import oracle
+from tests.support.events import play_payload, play_payloads
 from tests.support.load import Load
-from tests.support.processes import count, play, plays
+from tests.support.processes import count
 from tests.support.proxy import Proxy, proxied
 from worker.books import Outcome
 from worker.database.engine import open_engine, transaction, without_statement_timeout
@@ -71,7 +72,7 @@ def proxied_postgres(
 def test_f13_an_event_published_again_because_the_reply_to_xadd_was_lost_is_one_row(
     stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy, engine: Engine
 ) -> None:
-    events = plays(30)
+    events = play_payloads(30)
     redis_proxy.lose_reply_to(b"XADD")
     with pytest.raises(StreamUnavailableError):
         proxied_stream.append(events)
@@ -102,7 +103,7 @@ def test_f13_an_acknowledgement_whose_reply_was_lost_counts_once(
     stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy, engine: Engine
 ) -> None:
     drain = Drain(proxied_stream, engine, "a")
-    events = plays(100)
+    events = play_payloads(100)
     stream.append(events[:50])
     drain.run()  # Now Redis knows the script, and the next EVALSHA is the acknowledgement itself.
     stream.append(events[50:])
@@ -120,7 +121,7 @@ def test_f13_acknowledging_again_because_the_reply_was_lost_counts_once(
 ) -> None:
     stream.ensure_group()
     proxied_stream.acknowledge({Outcome.RECORDED: ["1-1"]})
-    ids = stream.append(plays(5))
+    ids = stream.append(play_payloads(5))
     stream.read_new("a", count=9, block_ms=0)
     redis_proxy.lose_reply_to(proxied_stream._acknowledge.sha.encode())
     with pytest.raises(StreamUnavailableError):
@@ -133,10 +134,10 @@ def test_f15_a_batch_whose_commit_was_not_confirmed_is_stored_once(
     stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
     drain = Drain(stream, proxied_postgres, "a")
-    known = [play(f"song {number}") for number in range(10)]
+    known = [play_payload(f"song {number}") for number in range(10)]
     stream.append(known)
     drain.run()
-    events = [*plays(100), b"{"]
+    events = [*play_payloads(100), b"{"]
     stream.append(events)
     postgres_proxy.lose_reply_to(b"COMMIT")
     with pytest.raises(DatabaseUnavailableError):
@@ -151,7 +152,7 @@ def test_f15_a_batch_whose_commit_was_not_confirmed_is_stored_once(
 def test_f15_new_users_and_songs_whose_commit_was_not_confirmed_are_found_again(
     stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
-    events = [*plays(100), b"{"]
+    events = [*play_payloads(100), b"{"]
     stream.append(events)
     drain = Drain(stream, proxied_postgres, "a")
     postgres_proxy.lose_reply_to(b"COMMIT")
@@ -177,7 +178,7 @@ def writing_by(statement: bytes, drain: Drain) -> Drain:
 def test_f14_a_batch_whose_connection_broke_before_commit_is_stored_once(
     statement: bytes, stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
-    events = [*plays(100), b"{"]
+    events = [*play_payloads(100), b"{"]
     stream.append(events)
     drain = writing_by(statement, Drain(stream, proxied_postgres, "a"))
     postgres_proxy.lose_reply_to(statement)
@@ -204,7 +205,7 @@ def test_f12_a_slow_redis_delays_and_loses_nothing(
 
 
 CALLS: dict[str, Callable[[EventStream], object]] = {
-    "append": lambda stream: stream.append(plays(1)),
+    "append": lambda stream: stream.append(play_payloads(1)),
     "ensure_group": lambda stream: stream.ensure_group(),
     "read_pending": lambda stream: stream.read_pending("a", count=1),
     "read_new": lambda stream: stream.read_new("a", count=1, block_ms=200),
@@ -236,7 +237,7 @@ def test_f12_no_call_outlasts_its_timeout_whatever_the_network_does(
 def test_f12_a_connection_to_a_silent_database_is_given_up(
     stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
-    events = plays(10)
+    events = play_payloads(10)
     stream.append(events)
     postgres_proxy.silent = True
     began = time.monotonic()
@@ -252,7 +253,7 @@ def test_f12_a_connection_to_a_silent_database_is_given_up(
 def test_f12_a_database_that_falls_silent_in_the_middle_of_a_batch_is_given_up(
     statement: bytes, stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
-    events = plays(10)
+    events = play_payloads(10)
     stream.append(events)
     drain = writing_by(statement, Drain(stream, proxied_postgres, "a"))
     postgres_proxy.fall_silent_at(statement)

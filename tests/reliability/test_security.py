@@ -14,7 +14,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import Engine
 
-from tests.support.processes import ROOT, count, eventually, play, running, running_worker, url_of
+from tests.support.events import play_payload
+from tests.support.processes import ROOT, count, eventually, running, running_worker, url_of
 from tests.support.rig import LISTENING, ROLES, SECRETS, Rig
 from tests.support.servers import Valkey, own_valkey
 from worker.celery.names import MAINTENANCE_QUEUE
@@ -60,7 +61,7 @@ def test_no_trouble_puts_a_password_or_a_listener_into_the_log(log_of_troubles: 
 def test_a_row_that_the_database_refuses_is_not_quoted_in_the_log(rig: Rig) -> None:
     rig.postgres.run("ALTER TABLE play_history ADD CONSTRAINT no_beast CHECK (ms_played <> 666)", database="zik")
     try:
-        rig.stream.append([play(f"{LISTENING}{number}", user=LISTENING, ms_played=666) for number in range(3)])
+        rig.stream.append([play_payload(f"{LISTENING}{number}", user=LISTENING, ms_played=666) for number in range(3)])
         rig.received += 3
         eventually(rig.dry, within_s=15, told=lambda: rig.worker.log[-3_000:])
         assert count(rig.engine, "dead_letters", "reason = 'refused_by_database' AND detail LIKE '%no_beast%'") == 3
@@ -75,9 +76,9 @@ def test_a_row_that_the_database_refuses_is_not_quoted_in_the_log(rig: Rig) -> N
 def test_i26_no_text_of_a_client_can_split_a_line_of_the_log(rig: Rig) -> None:
     said = len(rig.worker.log)
     nasty = [
-        play(SPLITTING, user=SPLITTING, source=SPLITTING[:80]),
-        play(type=SPLITTING),
-        play(more={SPLITTING: 1}, ms_played=SPLITTING),
+        play_payload(SPLITTING, user=SPLITTING, source=SPLITTING[:80]),
+        play_payload(type=SPLITTING),
+        play_payload(more={SPLITTING: 1}, ms_played=SPLITTING),
         json.dumps({"type": "play", "song": {SPLITTING: SPLITTING}}).encode(),
         SPLITTING.encode(),
     ]
@@ -186,11 +187,11 @@ def test_a_worker_may_do_all_of_its_work(guarded: Valkey, sqlite: Engine, tmp_pa
         running_worker(redis_url=url, database_url=url_of(sqlite), folder=tmp_path) as worker,
     ):
         admin.acl_log_reset()
-        admin.xadd(STREAM, {FIELD: play("guarded"), b"more": b""})
+        admin.xadd(STREAM, {FIELD: play_payload("guarded"), b"more": b""})
         admin.xadd(STREAM, {FIELD: b"{"})
         eventually(lambda: stream.books().waiting == 0, within_s=20, told=lambda: worker.log)
         admin.xgroup_destroy(STREAM, "recorders")
-        admin.xadd(STREAM, {FIELD: play("again")})
+        admin.xadd(STREAM, {FIELD: play_payload("again")})
         eventually(lambda: stream.books().waiting == 0, within_s=20, told=lambda: worker.log)
         worker.stop()
         refused = [entry for entry in admin.acl_log() if entry["username"] == "worker"]
@@ -203,7 +204,7 @@ def test_a_worker_may_do_all_of_its_work(guarded: Valkey, sqlite: Engine, tmp_pa
 def test_a_worker_may_finish_what_was_left_unfinished(guarded: Valkey, sqlite: Engine) -> None:
     stream = EventStream.at(guarded.url_of("worker", "change-me-worker"))
     with guarded.client() as admin:
-        admin.xadd(STREAM, {FIELD: play("unfinished")})
+        admin.xadd(STREAM, {FIELD: play_payload("unfinished")})
     stream.ensure_group()
     stream.read_new("a", count=1, block_ms=0)
     Drain(stream, sqlite, "a").run()

@@ -20,8 +20,9 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from tests.support import oracle
+from tests.support.events import payload
 from tests.support.servers import Valkey, own_valkey
-from tests.support.strategies import events, payload
+from tests.support.strategies import events
 from worker.database.engine import transaction
 from worker.drain.drain import Drain, Tally
 from worker.drain.poison import WorkItem

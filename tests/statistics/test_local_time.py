@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
+from tests.support.events import preference
 from tests.support.rollup_rows import at, days
-from tests.support.strategies import CHEAP, preference
+from tests.support.strategies import CHEAP
 from worker.statistics.local_time import stretches, zone
 
 

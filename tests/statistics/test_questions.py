@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, select
 
+from tests.support.events import NOW, accepted, play, preference
 from tests.support.plain_statistics import Heard, Name, Plain, canonical, is_listen, local_time, per
-from tests.support.strategies import NOW, ON_DATABASE, accepted, play, preference, undone
+from tests.support.strategies import ON_DATABASE, undone
 from worker.database.engine import snapshot, transaction
 from worker.errors import UnknownUserError
 from worker.models import Song, User

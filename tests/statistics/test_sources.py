@@ -9,8 +9,8 @@ from sqlalchemy import Engine, delete, insert, select, text, update
 
 from tests.support import brute_force
 from tests.support import rollup_rows as rows
+from tests.support.events import event_id, play, preference, song
 from tests.support.rollup_rows import RULE, record
-from tests.support.strategies import event_id, play, preference, song
 from worker.database.engine import snapshot, transaction
 from worker.models import ListeningHour, PlayHistory, Song, StaleDay, StaleHistory, User
 from worker.statistics import local_time

@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Connection, Engine, event, func, select, update
 
+from tests.support.events import accepted, event_id, play, preference, song
 from tests.support.rollup_rows import RULE, assert_exact, record
-from tests.support.strategies import accepted, event_id, play, preference, song
 from worker.database.engine import snapshot, transaction
 from worker.models import Song, SongDay, StaleChart, StaleDay, StaleHistory, User
 from worker.recorders.batch import record_batch

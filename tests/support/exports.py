@@ -1,13 +1,13 @@
-"""A small sample of each format, made up here in the exact shape that the named source writes."""
+"""A small invented sample of each format, in the exact structure that the named source writes."""
 
 import json
 from typing import Any, NamedTuple
 
-Fields = dict[str, Any]
+from tests.support.events import Fields, favorite, play, song
 
 
 class Sample(NamedTuple):
-    """An export, and what it must become: events without user, source and version, and the refusals' reasons."""
+    """A file, and the expected events (without user, source and version) and reasons of refusals."""
 
     format: str
     content: bytes
@@ -25,17 +25,13 @@ def _lines(*values: Any) -> bytes:
     return b"".join(json.dumps(value).encode() + b"\n" for value in values)
 
 
-def _play(
-    time: str, title: str, artist: str, /, *, ms_played: int | None = None, context: Any = None, **song: Any
-) -> Fields:
-    told = {"ms_played": ms_played, "context": context}
-    return {"type": "play", "time": time, "song": {"title": title, "artist": artist, **song}} | {
-        name: value for name, value in told.items() if value is not None
-    }
+def _play(time: str, title: str, artist: str, /, *, ms_played: Any = ..., context: Any = ..., **more: Any) -> Fields:
+    heard = song(title=title, artist=artist, **more)
+    return play(time=time, user=..., song=heard, ms_played=ms_played, context=context)
 
 
-def _favorite(time: str, title: str, artist: str, /, **song: Any) -> Fields:
-    return {"type": "favorite", "time": time, "song": {"title": title, "artist": artist, **song}, "favorite": True}
+def _favorite(time: str, title: str, artist: str, /, **more: Any) -> Fields:
+    return favorite(time=time, user=..., song=song(title=title, artist=artist, **more))
 
 
 UNDATED = "2002-01-01T00:00:00Z"
@@ -392,7 +388,7 @@ MALOJA = Sample(
     ("missing_field",),
     source="maloja-export",
 )
-# Maloja 2, whose scrobbles were flat.
+# Maloja 2: the scrobble itself has the track's fields.
 MALOJA_2 = Sample(
     "Maloja",
     _json({"scrobbles": [{"artists": ["A"], "title": "B", "album": "C", "duration": None, "time": 1746434410}]}),

@@ -1,6 +1,5 @@
 """Real processes of zik for tests, and the helpers that such tests share."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import redis
 from sqlalchemy import Engine, text
@@ -139,27 +137,3 @@ def litter(engine: Engine, letters: int, payload: bytes) -> None:
             ),
             {"letters": letters, "payload": payload},
         )
-
-
-def play(title: str = "Parabola", **fields: Any) -> bytes:
-    """The payload of a valid play."""
-    event = {
-        "type": "play",
-        "time": "2021-04-22T05:40:53Z",
-        "user": "ada",
-        "song": {"title": title, "artist": "Tool"},
-        **fields,
-    }
-    return json.dumps(event).encode()
-
-
-def plays(number: int, *, start: int = 0, **fields: Any) -> list[bytes]:
-    """Payloads of different plays, a minute apart, ten of each song."""
-    return [
-        play(
-            f"song {i // 10}",
-            time=f"2021-04-{1 + i // 1440 % 28:02d}T{i // 60 % 24:02d}:{i % 60:02d}:00.{i // 40320:03d}Z",
-            **fields,
-        )
-        for i in range(start, start + number)
-    ]

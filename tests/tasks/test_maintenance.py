@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, func, select, update
 
+from tests.support.events import payload, play
 from tests.support.processes import url_of
-from tests.support.strategies import payload, play
 from worker.celery.application import app
 from worker.database.engine import snapshot, transaction
 from worker.drain.drain import Drain

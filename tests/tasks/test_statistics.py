@@ -8,9 +8,9 @@ import pytest
 import redis
 from sqlalchemy import Engine, func, select, text
 
+from tests.support.events import event_id, payload, play, song
 from tests.support.processes import count, eventually, running, running_worker, url_of
 from tests.support.rollup_rows import RULE, assert_exact, record
-from tests.support.strategies import event_id, payload, play, song
 from worker.celery.application import app, make_app
 from worker.celery.names import AGGREGATE_LISTENING, MAINTENANCE_QUEUE, RECORD_QUEUE, REFRESH_CHARTS, STATISTICS_QUEUE
 from worker.database.engine import snapshot, transaction

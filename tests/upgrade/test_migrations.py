@@ -14,10 +14,10 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Engine, text
 
 from tests.support import brute_force
+from tests.support.events import event_id, play, preference
 from tests.support.fleet import assert_statistics
 from tests.support.processes import ROOT
 from tests.support.rollup_rows import RULE, record
-from tests.support.strategies import event_id, play, preference
 from tests.support.year_of_listening import Listening
 from worker.database.engine import snapshot, transaction
 from worker.database.schema import _alembic, bring_up_schema

@@ -1,4 +1,4 @@
-"""Commands that publish much wait while the stream holds as many events as it may, and say so once."""
+"""Make commands that publish many events wait, with one line to the user, while the stream is full."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from worker.settings import Settings
 from worker.stream.backpressure import Backpressure
 from worker.stream.producer import Producer
 
-_LOOK_EVERY_S: Final = 0.5
+_POLL_INTERVAL_S: Final = 0.5
 
 Append = Callable[[list[bytes]], object]
 
@@ -20,20 +20,21 @@ Append = Callable[[list[bytes]], object]
 def append_when_room(settings: Settings) -> Iterator[Append]:
     """A function that adds a batch of events, in order, once the stream has room for it.
 
-    It raises what `Producer.append` does, also where Redis itself is full: that may be for another reason than events.
+    It raises what `Producer.append` raises. It does not wait while Redis itself is full, because the reason may be
+    something else than events.
     """
     with closing(Producer.at(settings.redis_url)) as producer:
         backpressure = Backpressure(producer, max_waiting=settings.max_waiting)
-        told = False
+        reported = False
 
         def append(payloads: list[bytes]) -> None:
-            nonlocal told
-            while why := _refusal(backpressure):
-                if not told:
-                    line = f"waiting for room: {why}. Ctrl-C ends this, and the same command goes on"
+            nonlocal reported
+            while error := _refusal(backpressure):
+                if not reported:
+                    line = f"waiting for room: {error}. Press Ctrl-C to stop; the same command continues later"
                     errors.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-                    told = True
-                time.sleep(_LOOK_EVERY_S)
+                    reported = True
+                time.sleep(_POLL_INTERVAL_S)
             backpressure.append(payloads)
 
         yield append

@@ -13,21 +13,92 @@ from rich.table import Table
 from worker.cli.backpressure import append_when_room
 from worker.cli.terminal import AsJson, complain, console, errors, print_json, say
 from worker.errors import StreamUnavailableError
-from worker.importers.archive import Export, open_exports
-from worker.importers.formats import known_formats
-from worker.importers.importer import Importer, Summary, unexplained
+from worker.importers import Archive, Importer, Summary, open_archives, unmatched_loves
+from worker.importers.formats import described_formats
 from worker.importers.rows import NO_SONG
 from worker.report.wording import amount
 from worker.settings import load_settings
 
+_INTERRUPTED = 130
 
-def tell(summaries: list[Summary], complaints: list[str], *, dry_run: bool, ended: bool) -> None:
-    for complaint in complaints:
-        complain(complaint)
-    if complaints:
-        errors.print(
-            f"zik knows a file by what it holds:\n{known_formats()}", markup=False, highlight=False, soft_wrap=True
-        )
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE...",
+        help="Exports of Spotify, Last.fm, ListenBrainz, Maloja, Koito or Rockbox, or a table; zipped or not.",
+    ),
+]
+User = Annotated[str | None, typer.Option(metavar="NAME", help="User of the history. Overrides the file.")]
+Timezone = Annotated[
+    str | None, typer.Option(metavar="ZONE", help="Where the listener was, for local times, such as Europe/Berlin.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be published, and publish nothing.")]
+
+
+def import_files(
+    files: Files, *, user: User = None, timezone: Timezone = None, dry_run: DryRun = False, as_json: AsJson = False
+) -> None:
+    """Publish listening histories. Importing the same or an overlapping history again adds nothing.
+
+    Waits while ZIK_MAX_WAITING events or more are in the stream. Exit code 1 if a file or a row was refused.
+    """
+    summaries: list[Summary] = []
+    stopped_by: BaseException | None = None
+    with ExitStack() as opened:
+        archives, unread = open_archives(files, opened)
+        zone = _zone(timezone)
+        for archive in archives:
+            archive.prepare(user=user, timezone=zone)
+        publishes_nothing = dry_run or not archives
+        publish = (lambda _: None) if publishes_nothing else opened.enter_context(append_when_room(load_settings()))
+        try:
+            _import_all(archives, summaries, Importer(user=user, now=datetime.now(UTC), publish=publish), quiet=as_json)
+        except (KeyboardInterrupt, StreamUnavailableError) as error:
+            stopped_by = error
+    if as_json:
+        print_json({"files": [_as_json(summary) for summary in summaries], "unread": unread})
+    else:
+        _report(summaries, unread, dry_run=dry_run, stopped=stopped_by is not None)
+    if isinstance(stopped_by, StreamUnavailableError):
+        raise stopped_by
+    refused = bool(unread) or any(summary.has_faults for summary in summaries)
+    raise typer.Exit(_INTERRUPTED if stopped_by else int(refused))
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    if name is None:
+        return None
+    if name not in available_timezones():
+        raise typer.BadParameter("no such time zone; use a name such as Europe/Berlin", param_hint="--timezone")
+    return ZoneInfo(name)
+
+
+def _import_all(archives: list[Archive], summaries: list[Summary], importer: Importer, *, quiet: bool) -> None:
+    """Import all parts. `summaries` is filled as they progress, so that it is complete after an exception too."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, disable=quiet) as progress:
+        bar = progress.add_task("importing", total=sum(part.size for archive in archives for part in archive.parts))
+        bytes_before = 0
+        for archive in archives:
+            for part in archive.parts:
+                on_progress = partial(_show_progress, progress, bar, bytes_before)
+                for summary in importer.import_part(archive, part, on_progress):
+                    if not summaries or summaries[-1] is not summary:
+                        summaries.append(summary)
+                bytes_before += part.size
+            summaries += filter(None, [unmatched_loves(archive)])
+
+
+def _show_progress(progress: Progress, bar: TaskID, bytes_before: int, part_bytes: int) -> None:
+    progress.update(bar, completed=bytes_before + part_bytes)
+
+
+def _report(summaries: list[Summary], unread: list[str], *, dry_run: bool, stopped: bool) -> None:
+    for message in unread:
+        complain(message)
+    if unread:
+        described = f"zik recognises files by their content:\n{described_formats()}"
+        errors.print(described, markup=False, highlight=False, soft_wrap=True)
     for summary in summaries:
         for place, reason, detail in summary.shown:
             line = f"{summary.name}:{place}: {reason}: {detail}"
@@ -37,13 +108,9 @@ def tell(summaries: list[Summary], complaints: list[str], *, dry_run: bool, ende
         console.print(_table(summaries))
     events = sum(summary.published for summary in summaries)
     say(f"{'would publish' if dry_run else 'published'} {amount(events, 'event')}")
-    if ended:
+    if stopped:
         where = f" in {summaries[-1].name}" if summaries else ""
-        say(f"stopped{where}; the same command goes on, and what is published already adds nothing")
-
-
-def tell_json(summaries: list[Summary], complaints: list[str]) -> None:
-    print_json({"files": [_as_json(summary) for summary in summaries], "unread": complaints})
+        say(f"stopped{where}; run the same command again to continue, nothing is recorded twice")
 
 
 def _table(summaries: list[Summary]) -> Table:
@@ -60,10 +127,10 @@ def _table(summaries: list[Summary]) -> Table:
 
 def _cells(summaries: list[Summary]) -> Iterable[str]:
     refused = sum((summary.refused for summary in summaries), Counter[str]())
-    days = [day for summary in summaries for day in (summary.first, summary.last) if day]
-    counts = (sum(s.plays for s in summaries), sum(s.favorites for s in summaries))
-    told = "\n".join(f"{count:,} {reason}" for reason, count in sorted(refused.items()))
-    return (*(f"{count:,}" for count in counts), f"{min(days)}\n{max(days)}" if days else "", told)
+    days = [day for summary in summaries for day in (summary.first_day, summary.last_day) if day]
+    counts = (sum(summary.plays for summary in summaries), sum(summary.favorites for summary in summaries))
+    reasons = "\n".join(f"{count:,} {reason}" for reason, count in sorted(refused.items()))
+    return (*(f"{count:,}" for count in counts), f"{min(days)}\n{max(days)}" if days else "", reasons)
 
 
 def _as_json(summary: Summary) -> dict[str, Any]:
@@ -73,87 +140,8 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         "published": summary.published,
         "plays": summary.plays,
         "favorites": summary.favorites,
-        "first_day": summary.first,
-        "last_day": summary.last,
+        "first_day": summary.first_day,
+        "last_day": summary.last_day,
         "refused": dict(summary.refused),
         "first_refusals": [refusal._asdict() for refusal in summary.shown],
     }
-
-
-_INTERRUPTED = 130
-
-Files = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="FILE...",
-        help="Exports of Spotify, Last.fm, ListenBrainz, Maloja, Koito or Rockbox, or a table; zipped or not.",
-    ),
-]
-User = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Whose history it is, whatever the file says of it."),
-]
-Timezone = Annotated[
-    str | None, typer.Option(metavar="ZONE", help="Where the listener was, for local times: Europe/Berlin.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Publish nothing; only tell what would be.")]
-
-
-def import_files(
-    files: Files, *, user: User = None, timezone: Timezone = None, dry_run: DryRun = False, as_json: AsJson = False
-) -> None:
-    """Publish listening histories. Importing one again, or one that overlaps, adds nothing.
-
-    Waits while ZIK_MAX_WAITING events or more are in the stream.
-    Exit code 1 if a file or a row of one was refused.
-    """
-    done: list[Summary] = []
-    ended: BaseException | None = None
-    with ExitStack() as opened:
-        exports, complaints = open_exports(files, opened)
-        zone = _zone(timezone)
-        for export in exports:
-            export.prepare(user=user, timezone=zone)
-        publish = (
-            (lambda _: None) if dry_run or not exports else opened.enter_context(append_when_room(load_settings()))
-        )
-        try:
-            _import_all(exports, done, Importer(user=user, now=datetime.now(UTC), publish=publish), quiet=as_json)
-        except (KeyboardInterrupt, StreamUnavailableError) as error:
-            ended = error
-    if as_json:
-        tell_json(done, complaints)
-    else:
-        tell(done, complaints, dry_run=dry_run, ended=ended is not None)
-    if isinstance(ended, StreamUnavailableError):
-        raise ended
-    refused = bool(complaints) or any(summary.has_faults for summary in done)
-    raise typer.Exit(_INTERRUPTED if ended else int(refused))
-
-
-def _zone(name: str | None) -> ZoneInfo | None:
-    if name is None:
-        return None
-    if name not in available_timezones():
-        raise typer.BadParameter("no such time zone; name one as in Europe/Berlin", param_hint="--timezone")
-    return ZoneInfo(name)
-
-
-def _import_all(exports: list[Export], done: list[Summary], importer: Importer, *, quiet: bool) -> None:
-    """Import part after part, and keep in `done` what each comes to, also where this ends half-way."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, disable=quiet) as progress:
-        bar = progress.add_task("importing", total=sum(part.size for export in exports for part in export.parts))
-        before = 0
-        for export in exports:
-            for part in export.parts:
-                moved = partial(_advance, progress, bar, before)
-                for summary in importer.read(export, part, moved):
-                    if not done or done[-1] is not summary:
-                        done.append(summary)
-                before += part.size
-            done += filter(None, [unexplained(export)])
-
-
-def _advance(progress: Progress, bar: TaskID, before: int, size: int) -> None:
-    progress.update(bar, completed=before + size)

@@ -16,10 +16,10 @@ Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON Lines,
 
 
 def publish(files: Files, *, as_json: AsJson = False) -> None:
-    """Publish events from files. A bad line is told and not sent; the others are. Exit code 1 if there was one.
+    """Publish events from files. Invalid lines are reported and skipped.
 
-    Of a file that is cut off or damaged the lines before are sent; how far they went is told, with exit code 1.
-    Waits while ZIK_MAX_WAITING events or more are in the stream.
+    The readable lines of a truncated or damaged file are published, and the place where it breaks is reported.
+    Exit code 1 after an invalid line or a broken file. Waits while ZIK_MAX_WAITING events or more are in the stream.
     """
     done: dict[str, Published] = {}
     with append_when_room(load_settings()) as append, _progress(quiet=as_json) as progress:
@@ -28,7 +28,7 @@ def publish(files: Files, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json({name: _as_json(published) for name, published in done.items()})
     else:
-        _tell(done)
+        _report(done)
     raise typer.Exit(code=0 if all(published.is_whole for published in done.values()) else 1)
 
 
@@ -60,13 +60,13 @@ def _progress(*, quiet: bool) -> Progress:
     return Progress(*columns, console=errors, disable=quiet)
 
 
-def _tell(done: dict[str, Published]) -> None:
+def _report(done: dict[str, Published]) -> None:
     for name, published in done.items():
         for line in published.bad:
             errors.print(f"{name}:{line.number}: {line.error}", style="red", markup=False, highlight=False)
         if broken := published.broken:
-            told = f"{name}: cannot be read beyond line {broken.after:,}: {broken.why}"
-            errors.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
+            message = f"{name}: cannot be read after line {broken.after:,}: {broken.why}"
+            errors.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
     sent, bad = sum(p.sent for p in done.values()), sum(len(p.bad) for p in done.values())
     console.print(f"published {amount(sent, 'event')}" + (f", refused {bad:,}" if bad else ""), highlight=False)
 

@@ -14,6 +14,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 
 
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 def received_at(entry_id: str, *, now: datetime) -> datetime | None:
     """When Redis received the entry: its id begins with milliseconds since 1970. None if the id is implausible.
 

@@ -5,12 +5,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Engine
 
 from worker.books import Outcome
+from worker.contract.clock_skew import utc_now
 from worker.database.engine import transaction
 from worker.drain.log import log_batch, log_events
 from worker.drain.poison import PoisonGuard, WorkItem
@@ -29,10 +30,6 @@ logger = logging.getLogger(__name__)
 ABANDONED_MS: Final = 60_000
 _CLAIM_EVERY_S: Final = 15.0
 _REPORT_EVERY_S: Final = 1.0
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass

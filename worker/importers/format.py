@@ -1,28 +1,32 @@
-"""How a format is told from the others: by what a file holds, never by its name."""
+"""Recognise a format by a file's content. Names are ignored, because users rename files."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cached_property
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from worker.importers.json_rows import in_document, in_lines, paths_of
+from worker.importers.json_rows import document_reader, key_paths, lines_reader
 from worker.importers.rows import Converter, Reader
 
-# Parts of one export are read in this order, because some explain others.
-ACCOUNT: Final = 0  # whose export it is; has no events
-FEEDBACK: Final = 1  # loves that name their songs by an id, which the listens explain
-LISTENS: Final = 2
+
+class ReadOrder(IntEnum):
+    """The order in which the files of one archive are read, because some refer to others."""
+
+    ACCOUNT = 0  # names the user; has no events
+    FEEDBACK = 1  # names loved songs by an id that the listens explain
+    LISTENS = 2
 
 
 class Head:
-    """A file's beginning, looked at in the ways that formats need."""
+    """The beginning of a file, in the views that formats need."""
 
-    def __init__(self, beginning: bytes) -> None:
-        self.bytes = beginning.removeprefix(b"\xef\xbb\xbf")
+    def __init__(self, head: bytes) -> None:
+        self.bytes = head.removeprefix(b"\xef\xbb\xbf")
 
     @cached_property
     def paths(self) -> dict[str, Any]:
-        """For JSON: the paths of its keys, with the first value of each."""
-        return paths_of(self.bytes) if self.bytes.lstrip()[:1] in {b"[", b"{"} else {}
+        """The paths of a JSON file's keys, with the first value of each; empty for another file."""
+        return key_paths(self.bytes) if self.bytes.lstrip()[:1] in {b"[", b"{"} else {}
 
     @cached_property
     def lines(self) -> list[str]:
@@ -30,24 +34,24 @@ class Head:
 
 
 class Recognised(NamedTuple):
-    """A file whose format is known.
+    """A file of a known format.
 
     Attributes:
         source: the `source` of its events.
-        user: whose it is, where the file says.
-        rank: `ACCOUNT`, `FEEDBACK` or `LISTENS`.
+        user: the user's name, if the file has it.
+        needs_timezone: its times are local ones.
     """
 
     format: str
     source: str
     read: Reader
     user: str | None = None
-    rank: int = LISTENS
+    order: ReadOrder = ReadOrder.LISTENS
     needs_timezone: bool = False
 
 
 class Format(Protocol):
-    """`name` is for people, and so is `looks_like`: what a file of the format is recognised by."""
+    """`name` and `looks_like`, by which a file is recognised, are shown to users."""
 
     @property
     def name(self) -> str: ...
@@ -63,8 +67,8 @@ class JsonFormat:
     """A format of JSON objects that have certain keys.
 
     Attributes:
-        prefixes: where the objects may stand, as in `scrobbles.item`; "" for JSON Lines.
-        keys: paths within the object that the beginning of the file must show.
+        prefixes: where the objects may stand, such as `scrobbles.item`; "" for JSON Lines.
+        keys: paths within the object. The beginning of the file must have all of them.
         user: paths within the file where the user's name may stand.
     """
 
@@ -74,7 +78,7 @@ class JsonFormat:
     keys: tuple[str, ...]
     convert: Converter
     user: tuple[str, ...] = ()
-    rank: int = LISTENS
+    order: ReadOrder = ReadOrder.LISTENS
 
     @property
     def looks_like(self) -> str:
@@ -83,9 +87,9 @@ class JsonFormat:
     def recognise(self, head: Head) -> Recognised | None:
         for prefix in self.prefixes:
             if all(_joined(prefix, key) in head.paths for key in self.keys):
-                read = in_document(prefix, self.convert) if prefix else in_lines(self.convert)
+                read = document_reader(prefix, self.convert) if prefix else lines_reader(self.convert)
                 names = (_name(head.paths.get(path)) for path in self.user)
-                return Recognised(self.name, self.source, read, next(filter(None, names), None), self.rank)
+                return Recognised(self.name, self.source, read, next(filter(None, names), None), self.order)
         return None
 
 

@@ -1,4 +1,4 @@
-"""Publish files of events, one JSON object a line: what is valid is sent, what is not is told."""
+"""Publish files of events, one JSON object per line. Invalid lines are reported and skipped."""
 
 import gzip
 import io
@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import BinaryIO, Final
 
 from pydantic_core import from_json
@@ -15,17 +16,17 @@ from worker.contract.events import Event
 from worker.errors import InvalidEventError
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-_CHUNK: Final = 1_000
-# What a line of an export has, alone, that is no event.
+_BATCH_EVENTS: Final = 1_000
+# The only key of a line that `zik export` writes and that is no event.
 ACCOUNT: Final = "listener"
 LETTER: Final = "dead_letter"
-# A gzipped file that is cut off ends with EOFError; BadGzipFile and a disk that fails are OSErrors.
-_UNREADABLE: Final = (OSError, EOFError, zlib.error)
+# A truncated gzip file raises EOFError; BadGzipFile and a failing disk raise an OSError.
+_READ_ERRORS: Final = (OSError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that was not sent, counted from 1."""
+    """A line that was not sent. Lines are counted from 1."""
 
     number: int
     error: InvalidEventError
@@ -33,7 +34,7 @@ class BadLine:
 
 @dataclass(frozen=True)
 class Break:
-    """Where a file could not be read on: after how many lines, and why."""
+    """The rest of a file cannot be read: after how many lines, and why."""
 
     after: int
     why: str
@@ -57,45 +58,31 @@ def publish_lines(
     now: datetime,
     sent: Callable[[int], None] = lambda _: None,
 ) -> Published:
-    """Check each line and send the valid ones, as they are and in order.
+    """Validate each line, and send the valid ones unchanged and in order.
 
-    Of a file that is cut off or damaged the lines before are sent, and `broken` tells how far they went.
+    A `sent_at` is removed, because it belongs to an earlier sending by another machine's clock. The readable lines of a
+    truncated or damaged file are sent, and `broken` says where it breaks.
 
-    Only a `sent_at` is taken out: it is of an earlier sending, by another clock than this machine's.
-
-    `append` takes a batch of events. `sent` is called after each round trip, with the number of lines that it carried.
+    Args:
+        append: called with each batch of events.
+        lines: JSON objects.
+        now: the time by which events are validated, aware.
+        sent: called after each batch with its number of events.
 
     Raises:
-        Exception: whatever `append` raises; what was sent stays sent, and sending it again adds nothing.
+        Exception: whatever `append` raises. Events sent before stay sent; sending them again adds nothing.
     """
     published = Published()
-    chunk: list[bytes] = []
-
-    def flush() -> None:
-        append(chunk)
-        published.sent += len(chunk)
-        sent(len(chunk))
-        chunk.clear()
-
-    for number, raw in _readable(lines, published):
-        line = raw.strip()
-        try:
-            event = event_of(line, now=now)
-        except InvalidEventError as error:
-            published.bad.append(BadLine(number, error))
-            continue
-        if event is None:
-            continue
-        chunk.append(line if event.sent_at is None else _without_sent_at(line))
-        if len(chunk) == _CHUNK:
-            flush()
-    if chunk:
-        flush()
+    payloads = _valid(lines, published, now)
+    while batch := list(islice(payloads, _BATCH_EVENTS)):
+        append(batch)
+        published.sent += len(batch)
+        sent(len(batch))
     return published
 
 
 def event_of(line: bytes, *, now: datetime) -> Event | None:
-    """The event of a line, or None for one that is passed over: a blank one, and what an export tells beside events.
+    """The event of a line; None for a blank line and for a line of `zik export` that is no event.
 
     Raises:
         InvalidEventError: the line is not sent.
@@ -105,12 +92,33 @@ def event_of(line: bytes, *, now: datetime) -> Event | None:
     try:
         return decode(line, now=now)
     except InvalidEventError:
-        if _is_told_beside(line):
+        if _is_account_or_letter(line):
             return None
         raise
 
 
-def _is_told_beside(line: bytes) -> bool:
+def lines_of(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a plain or gzipped file. Its first bytes say which it is."""
+    buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
+    if buffered.peek(2)[:2] == _GZIP_MAGIC:
+        return iter(gzip.GzipFile(fileobj=buffered))
+    return iter(buffered)
+
+
+def _valid(lines: Iterator[bytes], published: Published, now: datetime) -> Iterator[bytes]:
+    """The events of the valid lines; the others are added to `published.bad`."""
+    for number, raw in _readable(lines, published):
+        line = raw.strip()
+        try:
+            event = event_of(line, now=now)
+        except InvalidEventError as error:
+            published.bad.append(BadLine(number, error))
+            continue
+        if event is not None:
+            yield line if event.sent_at is None else _without_sent_at(line)
+
+
+def _is_account_or_letter(line: bytes) -> bool:
     try:
         value = from_json(line)
     except ValueError:
@@ -119,17 +127,17 @@ def _is_told_beside(line: bytes) -> bool:
 
 
 def _readable(lines: Iterator[bytes], published: Published) -> Iterator[tuple[int, bytes]]:
-    """The lines with their numbers, as far as they can be read. What becomes of them is beyond this."""
+    """The numbered lines up to the first that cannot be read. Errors while processing a line are not caught here."""
     number = 0
     try:
         for number, raw in enumerate(lines, start=1):
             yield number, raw
-    except _UNREADABLE as error:
+    except _READ_ERRORS as error:
         published.broken = Break(number, _reason(error))
 
 
 def _reason(error: Exception) -> str:
-    """In our own words: those of `gzip` quote the file."""
+    """Why the file cannot be read. The texts of `gzip` are not used, because they quote the file."""
     if isinstance(error, EOFError):
         return "the file is cut off"
     return (isinstance(error, OSError) and error.strerror) or "the file is damaged"
@@ -137,11 +145,3 @@ def _reason(error: Exception) -> str:
 
 def _without_sent_at(line: bytes) -> bytes:
     return encode({name: value for name, value in from_json(line).items() if name != "sent_at"})
-
-
-def lines_of(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a plain or gzipped file, told apart by how it begins."""
-    buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
-    if buffered.peek(2)[:2] == _GZIP_MAGIC:
-        return iter(gzip.GzipFile(fileobj=buffered))
-    return iter(buffered)

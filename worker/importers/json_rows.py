@@ -1,4 +1,4 @@
-"""The rows of a JSON file, one at a time, however long the file is."""
+"""Read a JSON file one row at a time, in bounded memory however long or deep it is."""
 
 import io
 import json
@@ -8,34 +8,34 @@ from typing import Any, BinaryIO, Final
 import ijson
 
 from worker.errors import Reason, RowTooLargeError
-from worker.importers.bounded_file import MAX_LINE_BYTES, MeteredFile
-from worker.importers.rows import BROKEN_FILE, Converter, Notes, Reader, Refusal, Row, converted
+from worker.importers.bounded_file import MAX_LINE_BYTES, BoundedFile
+from worker.importers.rows import BROKEN_FILE, Converter, Notes, Reader, Refusal, Row, convert_row
 
-# Events of the wild nest 8 deep. Without a bound the parser's paths grow with the square of the depth.
+# Real exports nest 8 deep. The paths that the parser keeps grow with the square of the depth.
 MAX_DEPTH: Final = 64
 
 
 class TooDeepError(ValueError):
-    """Nested deeper than any export is."""
+    """The file is nested deeper than any export."""
 
 
-def in_document(prefix: str, convert: Converter) -> Reader:
-    """A reader of the objects at `prefix`, as in `scrobbles.item`, of one or more JSON documents."""
+def document_reader(prefix: str, convert: Converter) -> Reader:
+    """A reader of the objects at `prefix`, such as `scrobbles.item`, in one or more JSON documents."""
 
     def read(file: BinaryIO, notes: Notes) -> Iterator[Row]:
-        metered = MeteredFile(file)
+        bounded = BoundedFile(file)
         number = 0
         try:
-            for number, row in enumerate(_items(metered, prefix), start=1):
-                metered.row_ended()
-                yield from converted(f"row {number}", row, convert, notes)
+            for number, row in enumerate(_items(bounded, prefix), start=1):
+                bounded.row_ended()
+                yield from convert_row(f"row {number}", row, convert, notes)
         except (ijson.JSONError, TooDeepError, UnicodeDecodeError, RowTooLargeError) as error:
-            yield Refusal(f"after row {number}", BROKEN_FILE, f"what follows is not read: {_first_line(error)}")
+            yield Refusal(f"after row {number}", BROKEN_FILE, f"the rest is not read: {_first_line(error)}")
 
     return read
 
 
-def in_lines(convert: Converter) -> Reader:
+def lines_reader(convert: Converter) -> Reader:
     """A reader of JSON Lines."""
 
     def read(file: BinaryIO, notes: Notes) -> Iterator[Row]:
@@ -48,47 +48,47 @@ def in_lines(convert: Converter) -> Reader:
             except (ValueError, RecursionError):
                 yield Refusal(place, Reason.INVALID_JSON, "must be one JSON object")
             else:
-                yield from converted(place, row, convert, notes)
+                yield from convert_row(place, row, convert, notes)
 
     return read
 
 
 def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, numbered from 1. One that is too long comes cut off, and is no row."""
-    metered = MeteredFile(file)
+    """The lines that are not blank, numbered from 1. A line that is too long is replaced by an invalid one."""
+    bounded = BoundedFile(file)
     number = 0
-    while line := metered.readline():
+    while line := bounded.readline():
         number += 1
         if line.strip():
             yield number, line.rstrip(b"\r\n") if len(line) < MAX_LINE_BYTES else b'"too long'
 
 
-def paths_of(head: bytes) -> dict[str, Any]:
-    """The keys of a JSON file's beginning by their paths, as in `item.artist.#text`, with the first value of each."""
+def key_paths(head: bytes) -> dict[str, Any]:
+    """The paths of the keys in a JSON file's head, such as `item.artist.#text`, with the first value of each."""
     paths: dict[str, Any] = {}
     try:
-        for prefix, kind, value in ijson.parse(_shallow(_parsed(io.BytesIO(head)))):
+        for prefix, kind, value in ijson.parse(_limit_depth(_parse(io.BytesIO(head)))):
             if kind == "map_key":
                 paths.setdefault(f"{prefix}.{value}" if prefix else value, None)
             elif paths.get(prefix, ...) is None:
                 paths[prefix] = value
     except (ijson.JSONError, TooDeepError, UnicodeDecodeError):
-        pass  # A beginning ends in the middle of something.
+        pass  # A head ends in the middle of a document.
     return paths
 
 
-def _items(file: MeteredFile, prefix: str) -> Iterator[Any]:
+def _items(file: BoundedFile, prefix: str) -> Iterator[Any]:
     items: Callable[..., Iterator[Any]] = ijson.items
-    return items(ijson.parse(_shallow(_parsed(file))), prefix)
+    return items(ijson.parse(_limit_depth(_parse(file))), prefix)
 
 
-def _parsed(file: Any) -> Iterable[tuple[str, Any]]:
-    # Several documents in one file are pages that somebody has put together.
+def _parse(file: Any) -> Iterable[tuple[str, Any]]:
+    # Some tools write the pages of an API one after another into one file.
     events: Iterable[tuple[str, Any]] = ijson.basic_parse(file, use_float=True, multiple_values=True)
     return events
 
 
-def _shallow(events: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+def _limit_depth(events: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     depth = 0
     for event in events:
         if event[0] in {"start_map", "start_array"}:
@@ -101,7 +101,7 @@ def _shallow(events: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 
 def _first_line(error: Exception) -> str:
-    """What is wrong. The parser's further lines quote the file, and with it what somebody listens to."""
+    """The parser's message. Its further lines quote the file, and so listening data."""
     argument = error.args[0] if error.args else ""
     text = argument.decode(errors="replace") if isinstance(argument, bytes) else str(argument)
     return text.strip().partition("\n")[0]

@@ -1,11 +1,11 @@
-"""Every format that zik reads. The first that recognises a file has it."""
+"""Every format that zik reads. The first that recognises a file reads it."""
 
 from typing import Final
 
 from worker.importers.format import Format, Head, Recognised
 from worker.importers.formats import koito, lastfm, listenbrainz, maloja, rockbox, spotify, table
 
-# Tables last, because they ask for least.
+# Tables come last, because they require the least.
 FORMATS: Final[tuple[Format, ...]] = (
     *spotify.FORMATS,
     *listenbrainz.FORMATS,
@@ -16,13 +16,16 @@ FORMATS: Final[tuple[Format, ...]] = (
     *table.FORMATS,
 )
 HEAD_BYTES: Final = 256 * 1024
+# For error texts; `described_formats` has the details.
+READABLE: Final = "exports of Spotify, ListenBrainz, Last.fm, Maloja, Koito and Rockbox, and tables of plays"
 
 
-def recognise(beginning: bytes) -> Recognised | None:
-    head = Head(beginning)
-    return next(filter(None, (known.recognise(head) for known in FORMATS)), None)
+def recognise(head: bytes) -> Recognised | None:
+    """The format of a file, given its first `HEAD_BYTES`; None if no format recognises it."""
+    views = Head(head)
+    return next(filter(None, (known.recognise(views) for known in FORMATS)), None)
 
 
-def known_formats() -> str:
-    """The formats and what each is recognised by, for somebody whose file is none of them."""
+def described_formats() -> str:
+    """A line for each format with what it is recognised by, for a user whose file was not recognised."""
     return "\n".join(dict.fromkeys(f"  {known.name}: {known.looks_like}" for known in FORMATS))

@@ -1,42 +1,49 @@
-"""ListenBrainz's exports: the zip with user, feedback and listens a month, and the older single arrays."""
+"""Read ListenBrainz's exports: the zip with user, feedback and monthly listens, and the older single arrays."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from worker.errors import InvalidEventError, NoSongError, Reason
-from worker.importers.format import ACCOUNT, FEEDBACK, JsonFormat
-from worker.importers.rows import Fields, Notes, at, favorite, play, song_of
-from worker.importers.times import from_epoch, whole
+from worker.importers.format import JsonFormat, ReadOrder
+from worker.importers.rows import (
+    Fields,
+    Notes,
+    favorite_event,
+    play_event,
+    song_fields,
+    value_at,
+)
+from worker.importers.times import from_epoch, whole_number
 
 _LOVE = 1
 
 
 def _listen(row: Fields, notes: Notes) -> Iterator[Fields]:
     track = row.get("track_metadata")
-    info = at(track, "additional_info")
-    mbid = at(info, "recording_mbid") or at(track, "mbid_mapping", "recording_mbid")
-    song = song_of(
-        at(track, "track_name"),
-        at(track, "artist_name"),
-        album=at(track, "release_name"),
+    info = value_at(track, "additional_info")
+    mbid = value_at(info, "recording_mbid") or value_at(track, "mbid_mapping", "recording_mbid")
+    song = song_fields(
+        value_at(track, "track_name"),
+        value_at(track, "artist_name"),
+        album=value_at(track, "release_name"),
         duration_ms=_ms(info, "duration"),
-        ids={"mbid": mbid, "isrc": _text(at(info, "isrc"))},
+        ids={"mbid": mbid, "isrc": _text(value_at(info, "isrc"))},
     )
-    client = at(info, "submission_client") or at(info, "media_player")
+    client = value_at(info, "submission_client") or value_at(info, "media_player")
     time = from_epoch("listened_at", row.get("listened_at"))
-    yield play(time, song, ms_played=_ms(info, "duration_played"), context={"client": _text(client)})
-    for recording in (at(track, "recording_msid"), row.get("recording_msid"), mbid):
+    yield play_event(time, song, ms_played=_ms(info, "duration_played"), context={"client": _text(client)})
+    for recording in (value_at(track, "recording_msid"), row.get("recording_msid"), mbid):
         since = notes.loved.pop(recording, None) if isinstance(recording, str) else None
         if since:
-            yield favorite(since, song)
+            yield favorite_event(since, song)
 
 
 def _ms(info: Any, field: str) -> int | None:
-    """A duration that is given in milliseconds or, under another name, in seconds."""
-    if (ms := at(info, f"{field}_ms")) is not None:
-        return whole(f"{field}_ms", ms)
-    seconds = at(info, field)
-    return None if seconds is None else whole(field, seconds) * 1000
+    """A duration in milliseconds, from `<field>_ms`, or from `<field>` in seconds."""
+    if (ms := value_at(info, f"{field}_ms")) is not None:
+        return whole_number(f"{field}_ms", ms)
+    seconds = value_at(info, field)
+    return None if seconds is None else whole_number(field, seconds) * 1000
 
 
 def _text(value: Any) -> str | None:
@@ -45,13 +52,13 @@ def _text(value: Any) -> str | None:
 
 def _feedback(row: Fields, notes: Notes) -> Iterator[Fields]:
     if row.get("score") != _LOVE:
-        raise NoSongError("a hate, or a love taken back: zik keeps loves")
+        raise NoSongError("a hate or a withdrawn love; zik imports loves only")
     time = from_epoch("created", row.get("created"))
     track = row.get("track_metadata")
-    if at(track, "track_name"):
-        yield favorite(time, song_of(at(track, "track_name"), at(track, "artist_name")))
+    if value_at(track, "track_name"):
+        yield favorite_event(time, song_fields(value_at(track, "track_name"), value_at(track, "artist_name")))
         return
-    # It names the song by an id that only the listens explain, and they are read after it.
+    # It has only an id of the song. The listens, which are read later, have the name.
     recording = row.get("recording_msid") or row.get("recording_mbid")
     if not isinstance(recording, str):
         raise InvalidEventError(Reason.MISSING_FIELD, "recording_msid: Field required")
@@ -70,7 +77,7 @@ FORMATS = (
         prefixes=("",),
         keys=("user_id", "username"),
         convert=_account,
-        rank=ACCOUNT,
+        order=ReadOrder.ACCOUNT,
     ),
     JsonFormat(
         name="ListenBrainz feedback",
@@ -79,7 +86,7 @@ FORMATS = (
         keys=("recording_msid", "score", "created"),
         user=("user_id", "item.user_id", "feedback.item.user_id"),
         convert=_feedback,
-        rank=FEEDBACK,
+        order=ReadOrder.FEEDBACK,
     ),
     JsonFormat(
         name="ListenBrainz listens",

@@ -1,25 +1,27 @@
-"""Maloja's export (`maloja export`) and the answer of its API."""
+"""Read Maloja's export (`maloja export`) and its API's answer."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from worker.importers.format import JsonFormat
-from worker.importers.rows import Fields, Notes, at, play, song_of
-from worker.importers.times import from_epoch, whole
+from worker.importers.rows import Fields, Notes, play_event, song_fields, value_at
+from worker.importers.times import from_epoch, whole_number
 
 
 def _scrobble(row: Fields, _: Notes) -> Iterator[Fields]:
-    # Until Maloja 3 the track's fields stood in the scrobble itself.
+    # Before Maloja 3 the scrobble itself had the track's fields.
     track = row.get("track") if "track" in row else row
-    album = at(track, "album")
-    song = song_of(
-        at(track, "title"),
-        _joined(at(track, "artists")),
-        album=at(album, "albumtitle") or at(album, "name") if isinstance(album, dict) else album,
-        duration_ms=_ms("length", at(track, "length")),
+    album = value_at(track, "album")
+    song = song_fields(
+        value_at(track, "title"),
+        _joined(value_at(track, "artists")),
+        album=value_at(album, "albumtitle") or value_at(album, "name") if isinstance(album, dict) else album,
+        duration_ms=_ms("length", value_at(track, "length")),
     )
     ms_played = _ms("duration", row.get("duration"))
-    yield play(from_epoch("time", row.get("time")), song, ms_played=ms_played, context={"client": row.get("origin")})
+    yield play_event(
+        from_epoch("time", row.get("time")), song, ms_played=ms_played, context={"client": row.get("origin")}
+    )
 
 
 def _joined(artists: Any) -> Any:
@@ -29,14 +31,14 @@ def _joined(artists: Any) -> Any:
 
 
 def _ms(field: str, seconds: Any) -> int | None:
-    return None if seconds is None else whole(field, seconds) * 1000
+    return None if seconds is None else whole_number(field, seconds) * 1000
 
 
-_SHAPES = (("time", "track.title", "track.artists"), ("time", "title", "artists"))
+_KEYS = (("time", "track.title", "track.artists"), ("time", "title", "artists"))
 
 FORMATS = tuple(
     JsonFormat(
         name="Maloja", source="maloja-export", prefixes=("scrobbles.item", "list.item"), keys=keys, convert=_scrobble
     )
-    for keys in _SHAPES
+    for keys in _KEYS
 )

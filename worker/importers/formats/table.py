@@ -1,4 +1,4 @@
-"""Plays as a table, one a row: Last.fm's CSV exporters, and CSV or flat JSON of anybody's own."""
+"""Read tables with one play per row: Last.fm's CSV exporters, and any CSV or flat JSON with known column names."""
 
 import csv
 import re
@@ -7,26 +7,36 @@ from typing import BinaryIO, Final, NamedTuple
 
 from worker.errors import Reason
 from worker.importers.format import Head, Recognised
-from worker.importers.json_rows import in_document, numbered_lines
-from worker.importers.rows import Converter, Fields, Notes, Refusal, Row, converted, favorite, play, song_of
+from worker.importers.json_rows import document_reader, numbered_lines
+from worker.importers.rows import (
+    Converter,
+    Fields,
+    Notes,
+    Refusal,
+    Row,
+    convert_row,
+    favorite_event,
+    play_event,
+    song_fields,
+)
 from worker.importers.times import from_text
 
-_NAMES: Final = {
+_COLUMN_NAMES: Final = {
     "title": ("track", "title", "track_name", "trackname", "name", "song"),
     "artist": ("artist", "artist_name", "artistname"),
     "album": ("album", "album_name", "albumname", "release"),
-    # An earlier one is more exact where a table has several.
+    # If a table has several, the earlier one here is more exact.
     "time": ("ts", "uts", "timestamp", "played_at", "listened_at", "listendate", "time", "date", "utc_time"),
     "mbid": ("track_mbid",),
 }
 _HEADERLESS: Final = {"artist": 0, "album": 1, "title": 2, "time": 3}
 _LASTFM_TIME: Final = re.compile(r"\d{1,2} [A-Z][a-z]{2} \d{4},? \d\d:\d\d")
-_LOOKED_AT: Final = 5
+_HEADERLESS_LINES: Final = 5
 _COLUMNS: Final = "columns or keys for title, artist and time"
 
 
-class _Shape(NamedTuple):
-    """Where a table has its cells. `is_loved`: its rows are loved tracks; Last.fm's exporter gives those no album."""
+class _Layout(NamedTuple):
+    """Where a table has its cells. `is_loved`: its rows are loved tracks, which have no album column."""
 
     delimiter: str
     columns: dict[str, int]
@@ -37,22 +47,24 @@ class _Shape(NamedTuple):
 
 def _columns(names: list[str]) -> dict[str, int]:
     places = {name.strip().lower(): place for place, name in reversed(list(enumerate(names)))}
-    known = {meaning: [places[name] for name in spellings if name in places] for meaning, spellings in _NAMES.items()}
+    known = {
+        meaning: [places[name] for name in spellings if name in places] for meaning, spellings in _COLUMN_NAMES.items()
+    }
     return {meaning: found[0] for meaning, found in known.items() if found}
 
 
-def _shape(head: Head) -> _Shape | None:
+def _layout(head: Head) -> _Layout | None:
     first = head.lines[0] if head.lines else ""
     for delimiter in (",", ";", "\t"):
-        # lastfmstats.com writes whose table it is into the header: `Date#ada`.
+        # lastfmstats.com appends the user to the header: `Date#ada`.
         names, _, user = first.partition("#")
         header = _cells(names, delimiter)
         columns = _columns(header)
         if {"title", "artist", "time"} <= columns.keys():
             is_loved = "utc_time" in header and "album" not in columns
-            return _Shape(delimiter, columns, has_header=True, is_loved=is_loved, user=user.strip(' "') or None)
-    if any(_is_headerless(line) for line in head.lines[:_LOOKED_AT]):
-        return _Shape(",", _HEADERLESS, has_header=False)
+            return _Layout(delimiter, columns, has_header=True, is_loved=is_loved, user=user.strip(' "') or None)
+    if any(_is_headerless(line) for line in head.lines[:_HEADERLESS_LINES]):
+        return _Layout(",", _HEADERLESS, has_header=False)
     return None
 
 
@@ -63,60 +75,58 @@ def _is_headerless(line: str) -> bool:
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    """One line as one row, so that a quote that is never closed costs the rows after it nothing."""
+    """Parse one line as one row, so that an unclosed quote does not swallow the rows after it."""
     try:
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
         return []
 
 
-def _row(place: str, raw: bytes, shape: _Shape, notes: Notes) -> Iterator[Row]:
+def _row(place: str, raw: bytes, layout: _Layout, notes: Notes) -> Iterator[Row]:
     try:
-        cells = _cells(raw.decode(), shape.delimiter)
+        cells = _cells(raw.decode(), layout.delimiter)
     except UnicodeDecodeError:
         yield Refusal(place, Reason.BAD_ENCODING, "must be UTF-8")
         return
-    if len(cells) <= max(shape.columns.values()):
-        yield Refusal(
-            place, Reason.INVALID_VALUE, "has fewer columns than the first line, or a quote that never closes"
-        )
+    if len(cells) <= max(layout.columns.values()):
+        yield Refusal(place, Reason.INVALID_VALUE, "has fewer columns than the header, or an unclosed quote")
         return
-    fields = {meaning: cells[column] for meaning, column in shape.columns.items()}
-    yield from converted(place, fields, _love if shape.is_loved else _play, notes)
+    fields = {meaning: cells[column] for meaning, column in layout.columns.items()}
+    yield from convert_row(place, fields, _love if layout.is_loved else _play, notes)
 
 
 def _play(row: Fields, notes: Notes) -> Iterator[Fields]:
-    yield play(from_text("time", row.get("time"), notes.timezone), _song(row))
+    yield play_event(from_text("time", row.get("time"), notes.timezone), _song(row))
 
 
 def _love(row: Fields, notes: Notes) -> Iterator[Fields]:
-    yield favorite(from_text("time", row.get("time"), notes.timezone), _song(row))
+    yield favorite_event(from_text("time", row.get("time"), notes.timezone), _song(row))
 
 
 def _song(row: Fields) -> Fields:
-    return song_of(row.get("title"), row.get("artist"), album=row.get("album"), ids={"mbid": row.get("mbid")})
+    return song_fields(row.get("title"), row.get("artist"), album=row.get("album"), ids={"mbid": row.get("mbid")})
 
 
 class CsvTable:
-    """Last.fm's exporters write one each; `ts,track,artist,album` and its like are anybody's."""
+    """A CSV of one of Last.fm's exporters, or any other such as `ts,track,artist,album`."""
 
     name = "Last.fm CSV, or a table of plays"
-    looks_like = f"{_COLUMNS}; or, without a first line of names, artist, album, title, `31 May 2016, 20:46`"
+    looks_like = f"{_COLUMNS}; or, without a header, artist, album, title, `31 May 2016, 20:46`"
 
     def recognise(self, head: Head) -> Recognised | None:
-        shape = None if head.paths else _shape(head)
-        if shape is None:
+        layout = None if head.paths else _layout(head)
+        if layout is None:
             return None
-        is_lastfm = not shape.has_header or shape.user or "utc_time" in head.lines[0]
+        is_lastfm = not layout.has_header or layout.user or "utc_time" in head.lines[0]
         name, source = ("Last.fm CSV", "lastfm-export") if is_lastfm else ("table of plays", "table")
 
         def read(file: BinaryIO, notes: Notes) -> Iterator[Row]:
             for number, raw in numbered_lines(file):
-                if number == 1 and shape.has_header:
+                if number == 1 and layout.has_header:
                     continue
-                yield from _row(f"line {number}", raw, shape, notes)
+                yield from _row(f"line {number}", raw, layout, notes)
 
-        return Recognised(name, source, read, shape.user)
+        return Recognised(name, source, read, layout.user)
 
 
 class FlatJson:
@@ -129,7 +139,7 @@ class FlatJson:
             columns = {meaning: keys[column] for meaning, column in _columns(keys).items()}
             if {"title", "artist", "time"} <= columns.keys():
                 user = head.paths.get("username")
-                read = in_document(prefix, _named(columns))
+                read = document_reader(prefix, _named(columns))
                 return Recognised("table of plays", "table", read, user if isinstance(user, str) else None)
         return None
 
