@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.celery.log_filters import _SameFailure, hide_noise
+from worker.celery.log_filters import _LimitSameFailure, hide_noise
 from worker.celery.names import BOOTSTRAP_SCHEMA, RECORD_EVENTS
 from worker.logs import write_lines
 
@@ -149,7 +149,7 @@ def test_what_celery_knows_of_a_task_is_told_without_its_arguments() -> None:
 
 def test_the_same_failure_is_told_once_a_minute_with_the_number_kept_back() -> None:
     now = [0.0]
-    same = _SameFailure(monotonic=lambda: now[0])
+    same = _LimitSameFailure(monotonic=lambda: now[0])
     told = []
     for second in range(121):
         now[0] = float(second)
@@ -161,7 +161,7 @@ def test_the_same_failure_is_told_once_a_minute_with_the_number_kept_back() -> N
 
 
 def test_another_failure_is_told_at_once() -> None:
-    same = _SameFailure(monotonic=lambda: 0.0)
+    same = _LimitSameFailure(monotonic=lambda: 0.0)
     for name in (RECORD_EVENTS, BOOTSTRAP_SCHEMA):
         record = record_of("Task failed", exc_info=raised("x"), data={"name": name})
         record.levelno = logging.ERROR

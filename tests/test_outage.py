@@ -96,9 +96,9 @@ def test_an_outage_over_several_attempts_is_told_once_and_so_is_its_end(
     patience.attempt(Work(DatabaseUnavailableError("the database is away")), within_s=10)
     patience.attempt(Work(), within_s=10)
     (first, second) = lines()
-    assert first == ("WARNING", "the database is away. Events stay in the stream, and work resumes by itself")
+    assert first == ("WARNING", "the database is away. Events stay in the stream; work resumes by itself")
     assert second[0] == "INFO"
-    assert second[1].startswith("back to work after")
+    assert second[1].startswith("recovered after")
     assert int(second[1].removesuffix(" failures").rpartition(" ")[2]) > 3
 
 

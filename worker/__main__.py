@@ -1,19 +1,11 @@
-"""The command `zik` from its first moment on: Ctrl-C ends it without a word, also before all of it is imported."""
+"""The command `zik`. Ctrl-C ends it silently, also while it is still being imported."""
 
 import sys
 
-_INTERRUPTED = 130
-
-
-def main() -> None:
-    try:
-        # Importing the commands takes long enough for somebody to change their mind.
-        from worker.cli import main as run  # noqa: PLC0415
-
-        run()
-    except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
-
+try:
+    from worker.cli import main
+except KeyboardInterrupt:
+    sys.exit(130)
 
 if __name__ == "__main__":
     main()

@@ -1,11 +1,11 @@
-"""The books: where every event is that Redis ever accepted. They balance, or say by how much they do not."""
+"""The books account for every event that Redis ever accepted. They balance, or show the difference."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What became of an accepted event. Every one has exactly one."""
+    """How an accepted event ended. Each event has exactly one outcome."""
 
     RECORDED = "recorded"
     DUPLICATE = "duplicate"
@@ -14,10 +14,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Books:
-    """Where every event that Redis ever accepted is now.
+    """Counts of events: received = recorded + duplicate + dead + waiting + unaccounted.
 
-    `received` counts entries added to the stream, `waiting` those not yet acknowledged (`pending` of them are in a
-    worker's hands). `unaccounted` is what has gone without an outcome: deleted or trimmed by somebody else.
+    `received` counts entries added to the stream, `waiting` those not yet acknowledged (a worker holds `pending` of
+    them). `unaccounted` entries were deleted or trimmed by someone other than zik.
     """
 
     received: int

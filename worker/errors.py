@@ -1,6 +1,30 @@
-"""What can go wrong, classed by what the caller does next: bury the event, wait, or stop."""
+"""Every error that zik raises on purpose, as a tree: its three bases say what the caller does next.
+
+ZikError
+├── RetryableError             wait, then try again: nothing is lost, and nothing is buried
+│   ├── StreamUnavailableError
+│   │   └── StreamFullError
+│   └── DatabaseUnavailableError
+├── OperatorError              stop until someone has changed something: every entry stays
+│   ├── SettingsError
+│   ├── StreamMisusedError
+│   ├── DatabaseMisusedError
+│   ├── NotDurableError
+│   ├── OutboxError
+│   └── UnreadableFileError
+└── RejectedError              this input fails however often it is tried: bury it, skip it or correct it
+    ├── InvalidEventError
+    ├── RowRefusedError
+    ├── NoSongError
+    ├── RowTooLargeError
+    ├── UnknownUserError
+    ├── EventDroppedError
+    └── ClientClosedError
+"""
 
 from enum import StrEnum, unique
+
+from worker.escaping import printable
 
 
 @unique
@@ -9,26 +33,90 @@ class Reason(StrEnum):
 
     MISSING_EVENT = "missing_event"  # the stream entry has no field `event`
     TOO_LARGE = "too_large"  # the event is over 16 KiB
-    BAD_ENCODING = "bad_encoding"  # not UTF-8 (UTF-16 and a byte order mark are not, either)
+    BAD_ENCODING = "bad_encoding"  # not UTF-8; a byte order mark is refused too
     INVALID_JSON = "invalid_json"  # not one JSON text, or one with lone surrogates
     UNSUPPORTED_VERSION = "unsupported_version"  # `v` is newer than this worker; retry after an upgrade
-    UNKNOWN_TYPE = "unknown_type"  # `type` is none that this worker knows; retry after an upgrade
+    UNKNOWN_TYPE = "unknown_type"  # this worker knows no such `type`; retry after an upgrade
     MISSING_FIELD = "missing_field"  # a required field is absent
     WRONG_TYPE = "wrong_type"  # a value has another JSON type than the contract's
-    INVALID_VALUE = "invalid_value"  # the right type, but not of the required form
+    INVALID_VALUE = "invalid_value"  # the right type, but not the required form
     OUT_OF_RANGE = "out_of_range"  # a number or a time outside its bounds
     OVER_LIMIT = "over_limit"  # text, free JSON or nesting beyond its limit
-    UNKNOWN_USER = "unknown_user"  # ZIK_UNKNOWN_USERS=reject, and the user was never seen
-    REFUSED_BY_DATABASE = "refused_by_database"  # the database refuses the row, also when it stands alone
-    KILLS_READER = "kills_reader"  # every process that tried to record it died of it, or met a bug of ours
+    UNKNOWN_USER = "unknown_user"  # ZIK_UNKNOWN_USERS=reject, and the user does not exist
+    REFUSED_BY_DATABASE = "refused_by_database"  # the database refuses the row, even alone in its transaction
+    KILLS_READER = "kills_reader"  # every process that tried to record it died or hit a bug
 
 
 class ZikError(Exception):
     """Any error that zik raises on purpose. Its text tells the reader what to do."""
 
 
-class InvalidEventError(ZikError):
-    """The event can never be recorded as it is: bury it (worker) or correct it (client).
+class RetryableError(ZikError):
+    """The surroundings cannot do it now: wait, then try again. Nothing is lost, and nothing may be buried."""
+
+
+class OperatorError(ZikError):
+    """No retry helps until someone has changed something: stop, and keep every entry."""
+
+
+class RejectedError(ZikError):
+    """The input itself is at fault: bury it, skip it or correct it. Its neighbours are not affected."""
+
+
+# --- Retry ---------------------------------------------------------------------------------------
+
+
+class StreamUnavailableError(RetryableError):
+    """Redis is away, loading, or refuses the command."""
+
+
+class StreamFullError(StreamUnavailableError):
+    """Redis has reached `maxmemory`, or the stream `ZIK_MAX_WAITING`: publish again when workers have drained it."""
+
+
+class DatabaseUnavailableError(RetryableError):
+    """The database cannot take the batch now, whatever is in it.
+
+    `is_locked` is true where the database is up, and only another transaction was in the way.
+    """
+
+    def __init__(self, text: str, *, is_locked: bool = False) -> None:
+        super().__init__(text)
+        self.is_locked = is_locked
+
+
+# --- Ask an operator -----------------------------------------------------------------------------
+
+
+class SettingsError(OperatorError):
+    """A setting has a wrong value. The text is one line, names the variable and shows no secret."""
+
+
+class StreamMisusedError(OperatorError):
+    """The stream's key holds something that is not a stream."""
+
+
+class DatabaseMisusedError(OperatorError):
+    """The schema or the permissions do not fit this version of zik."""
+
+
+class NotDurableError(OperatorError):
+    """Redis cannot promise that an event is on its disk: change the server, or publish without `durable`."""
+
+
+class OutboxError(OperatorError):
+    """The outbox cannot be opened, read or written. The text names the file and the way out."""
+
+
+class UnreadableFileError(OperatorError):
+    """The file cannot be imported as it is. The text names the file and the reason."""
+
+
+# --- Reject the input ----------------------------------------------------------------------------
+
+
+class InvalidEventError(RejectedError):
+    """The event can never be recorded as it is: a worker buries it, a client corrects it.
 
     `detail` names the field and the rule, never the value.
     """
@@ -39,55 +127,31 @@ class InvalidEventError(ZikError):
         self.detail = detail
 
 
-class SettingsError(ZikError):
-    """A setting has a wrong value: stop. The text is one line, names the variable and shows no secret."""
-
-
-class StreamUnavailableError(ZikError):
-    """Redis is away, loading, or refuses the command: wait, then try again. No entry is lost."""
-
-
-class StreamFullError(StreamUnavailableError):
-    """Redis has reached `maxmemory`: publishing must wait until the workers have drained the stream."""
-
-
-class StreamMisusedError(ZikError):
-    """The stream's key holds something that is not a stream: stop until an operator has looked."""
-
-
-class DatabaseUnavailableError(ZikError):
-    """The database cannot take the batch now, whatever is in it: wait, then try again. Bury nothing.
-
-    `is_locked` where it is there, and only another transaction was in the way.
-    """
-
-    def __init__(self, text: str, *, is_locked: bool = False) -> None:
-        super().__init__(text)
-        self.is_locked = is_locked
-
-
-class DatabaseMisusedError(ZikError):
-    """The schema or the permissions do not fit the code: stop draining and keep every entry."""
-
-
-class RowRefusedError(ZikError):
+class RowRefusedError(RejectedError):
     """The database refuses a row of the batch for its content: bisect until that row stands alone."""
 
 
-class NotDurableError(ZikError):
-    """Redis cannot promise that an event is on its disk: change the server, or publish without `durable`."""
+class NoSongError(RejectedError):
+    """A row of an export is about something other than a song, such as a podcast."""
 
 
-class OutboxError(ZikError):
-    """The outbox cannot be opened, read or written: the text names the file and the way out."""
+class RowTooLargeError(RejectedError):
+    """A row of an export is larger than any real one."""
 
 
-class ClientClosedError(ZikError):
-    """The client has been closed: make another one."""
+class UnknownUserError(RejectedError):
+    """zik has recorded no event of this user: correct the name, or wait until the user's events are recorded."""
+
+    def __init__(self, username: str) -> None:
+        super().__init__(
+            f"unknown user '{printable(username)}': names are case-sensitive, and a user exists from their first "
+            "recorded event on (`zik status` shows what is still waiting)"
+        )
+        self.username = username
 
 
-class EventDroppedError(ZikError):
-    """The client had no room for an event, or no time to send it. It is gone unless the caller has kept it.
+class EventDroppedError(RejectedError):
+    """The client had no room for an event, or no time to send it. It is lost unless the caller has kept it.
 
     `event_ids` are those of the dropped events.
     """
@@ -95,3 +159,7 @@ class EventDroppedError(ZikError):
     def __init__(self, event_ids: list[str], why: str) -> None:
         super().__init__(f"{len(event_ids):,} {'event' if len(event_ids) == 1 else 'events'} dropped: {why}")
         self.event_ids = event_ids
+
+
+class ClientClosedError(RejectedError):
+    """The client has been closed: make another one."""

@@ -1,6 +1,6 @@
-"""Named points at which a process can be told to kill itself, so that tests meet every crash that can happen.
+"""Named points at which tests kill a process, so that they cover every crash that can happen.
 
-Off, which is always but in tests, a point is one comparison with an empty name.
+Disarmed, which is always except in tests, a point costs one comparison.
 """
 
 import os
@@ -11,10 +11,10 @@ from typing import Final
 
 @unique
 class Point(StrEnum):
-    """Where a process may die, in the order in which a batch passes them."""
+    """Where a process may die, in the order in which a batch reaches them."""
 
     AFTER_READ = "after_read"
-    AT_POISON = "at_poison"  # only over a payload that holds `POISON`
+    AT_POISON = "at_poison"  # only with a payload that contains `POISON`
     AFTER_DECODE = "after_decode"
     MID_TRANSACTION = "mid_transaction"
     BEFORE_COMMIT = "before_commit"
@@ -32,8 +32,8 @@ _armed: Point | None = None
 
 
 def arm(point: Point | None) -> None:
-    """Let this process die when it passes `point` next; None disarms."""
-    global _armed  # noqa: PLW0603 -- a process has one life
+    """Make this process die when it next reaches `point`; None disarms."""
+    global _armed  # noqa: PLW0603 -- a process dies once
     _armed = point
 
 
@@ -42,6 +42,6 @@ def armed_for(point: Point) -> bool:
 
 
 def hit(point: Point) -> None:
-    """Die here, by SIGKILL, if that is the point this process is armed for."""
+    """Die here, by SIGKILL, if this process is armed for the point."""
     if point is _armed:
         os.kill(os.getpid(), signal.SIGKILL)

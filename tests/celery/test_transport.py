@@ -4,14 +4,14 @@ import pytest
 import redis
 from kombu import Connection, Consumer, Queue
 
-from worker.celery.transport import use_sieve
+from worker.celery.transport import use_filtering_transports
 
 
 def test_an_acknowledgement_that_redis_refuses_gives_the_slot_back(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker all of whose slots were held by such messages asked Redis for nothing more, for ever."""
-    use_sieve()
+    use_filtering_transports()
     received: list[Any] = []
     with Connection(redis_url) as connection:
         channel: Any = connection.channel()

@@ -19,6 +19,7 @@ from tests.support.processes import Process, count, eventually, play, plays, run
 from worker.celery.names import MAINTENANCE, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE
 from worker.database.engine import open_engine
 from worker.database.schema import newest_revision
+from worker.local.valkey import free_port
 from worker.stream.consumer import EventStream
 from worker.stream.keys import FIELD, STREAM
 
@@ -48,7 +49,7 @@ class Running(NamedTuple):
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("worker")
     database_url = f"sqlite:///{folder / 'zik.db'}"
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:
         redis_url = f"redis://127.0.0.1:{server.port}/0"
         stream, engine = EventStream.at(redis_url), open_engine(database_url)
         with (

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from tests.support.commands import Zik, zik_at
 from tests.support.processes import ROOT
 from worker.cli import main
+from worker.cli.commands import ENTRIES, PANELS, load
 from worker.database.engine import transaction
 from worker.drain.drain import Drain
 from worker.models import User
@@ -332,9 +333,7 @@ def test_the_doctor_survives_servers_that_are_away(zik: Zik, monkeypatch: pytest
     assert "canary" not in answer.out + answer.err
 
 
-@pytest.mark.parametrize(
-    "command", ["demo", "up", "init", "publish", "drain", "status", "health", "doctor", "metrics", "dead", "dead list"]
-)
+@pytest.mark.parametrize("command", [*ENTRIES, "dead list"])
 def test_every_command_has_help(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -345,6 +344,30 @@ def test_every_command_has_help(
 
     assert end.value.code == 0
     assert "Usage: zik" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_the_list_of_commands_has_the_first_line_of_each_docstring(name: str) -> None:
+    assert load(ENTRIES[name]).help.splitlines()[0] == ENTRIES[name].summary
+
+
+def test_help_lists_every_command_and_imports_none() -> None:
+    script = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); sys.argv[1:] = ['--help']"
+    command = [sys.executable, "-c", f"{script}; from worker.__main__ import main; main()"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    *lines, modules = ended.stdout.splitlines()
+    for panel, entries in PANELS.items():
+        assert f"{panel}:" in lines
+        assert {entry.name for entry in entries} <= {line.split()[0] for line in lines if line.strip()}
+    ours = {module for module in modules.split() if module.startswith("worker.cli.")}
+    assert ours == {"worker.cli.commands", "worker.cli.messages"}
+    assert {"redis", "sqlalchemy", "pydantic", "rich", "structlog"} & set(modules.split()) == set()
+
+
+def test_a_command_that_does_not_exist_is_named_with_its_nearest_neighbour(zik: Zik) -> None:
+    answer = zik("heath")
+    assert answer.code == 2
+    assert "'health'" in answer.err
 
 
 def test_a_drain_beside_the_command_keeps_its_entries(zik: Zik, stream: EventStream, engine: Engine) -> None:
@@ -366,21 +389,22 @@ from importlib.metadata import entry_points
 
 class Impatient:
     def find_spec(self, name, *_):
-        if name == "worker.cli.top":
+        if name == MODULE:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Impatient())
+sys.argv = ["zik", "top"]
 """
 
 
+@pytest.mark.parametrize("module", ["typer", "worker.cli.commands", "worker.cli.top", "worker.statistics.charts"])
 @pytest.mark.parametrize(
     "call",
     ["runpy.run_module('worker', run_name='__main__')", "entry_points(group='console_scripts')['zik'].load()()"],
     ids=["python -m worker", "zik"],
 )
-def test_ctrl_c_while_zik_is_still_being_imported_ends_it_without_a_word(call: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED + call], capture_output=True, text=True, check=False, cwd=ROOT
-    )
+def test_ctrl_c_while_zik_is_still_being_imported_ends_it_without_a_word(call: str, module: str) -> None:
+    script = f"MODULE = {module!r}\n{INTERRUPTED}{call}"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")

@@ -8,7 +8,7 @@ from rich.console import Console
 from worker.books import Books
 from worker.cli.status import Pace, status_picture
 from worker.operations.status import Overview
-from worker.stream.consumer import Consumer
+from worker.stream.inspection import Consumer
 
 BOOKS = Books(received=1_000, recorded=700, duplicate=100, dead=50, waiting=150, pending=20, oldest_waiting_s=3.0)
 SEEN = Overview(
@@ -44,8 +44,8 @@ def test_where_all_is_well_nothing_is_red() -> None:
         (changed(books=replace(BOOKS, oldest_waiting_s=46.0)), "oldest waiting event: 46 s"),
         (changed(database_trouble="no connection"), "database: no connection"),
         (changed(schema=None), "run `zik init`"),
-        (changed(schema="0000"), "written for 0001"),
-        (changed(last_progress_s={"celery@a:0": 99.0}), "no drain gets through"),
+        (changed(schema="0000"), "needs 0001"),
+        (changed(last_progress_s={"celery@a:0": 99.0}), "no drain makes progress"),
     ],
 )
 def test_each_trouble_is_red_and_says_what_to_do(seen: Overview, words: str) -> None:

@@ -319,7 +319,7 @@ def test_encode_lets_a_song_be_called_nan() -> None:
 def test_encode_names_the_place_and_the_type_of_what_json_cannot_hold() -> None:
     with pytest.raises(InvalidEventError) as caught:
         encode({"user": "ada", "context": {"a": [1, {2}, {"b": object()}]}})
-    assert caught.value.detail == "context.a.2.b: cannot be JSON (got object)"
+    assert caught.value.detail == "context.a.2.b: cannot be written as JSON (got object)"
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,9 @@ def test_a_letter_is_corrected_by_the_entry_it_came_as_whenever_it_is_retried(
 AHEAD: Final = max(NOW, datetime.now(UTC)) + 2 * HOUR
 
 
-@pytest.mark.parametrize("entry_id", ["7-0", entry_id_at(AHEAD), f"{2**64 - 2}-0"])
+@pytest.mark.parametrize(
+    "entry_id", ["7-0", entry_id_at(AHEAD), f"{2**64 - 2}-0"], ids=["long ago", "ahead", "nearly the last"]
+)
 def test_i47_made_up_ids_correct_nothing_nor_do_those_that_redis_counts_on_from_them(
     stream: EventStream, valkey: "redis.Redis", engine: Engine, entry_id: str
 ) -> None:

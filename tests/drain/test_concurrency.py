@@ -67,16 +67,21 @@ def slow(postgres: Engine) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def drains(redis_url: str, slow: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Drain]]:
+def drains(redis_url: str, slow: Engine) -> Iterator[list[Drain]]:
     """Drains whose transactions begin together, on a database that knows the songs and users common to all rounds."""
+    together = _together()
     drains = [
-        Drain(EventStream.at(redis_url), open_engine(url_of(slow)), f"drain {number}", batch_size=ROWS)
+        Drain(
+            EventStream.at(redis_url),
+            open_engine(url_of(slow)),
+            f"drain {number}",
+            batch_size=ROWS,
+            transaction=together,
+        )
         for number in range(DRAINS)
     ]
     drains[0].stream.append(_acquaintances())
-    drains[0].run()
-    drains[0].known.forget()
-    monkeypatch.setattr("worker.drain.drain.transaction", _together())
+    Drain(drains[0].stream, drains[0].engine, "first", batch_size=ROWS).run()
     yield drains
     for drain in drains:
         drain.stream.close()

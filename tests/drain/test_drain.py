@@ -2,7 +2,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import redis
@@ -18,6 +18,7 @@ from worker.drain.drain import Drain
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, StreamUnavailableError
 from worker.operations.dead_letters import count_by_reason, find
 from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream
 from worker.stream.keys import STREAM
@@ -43,23 +44,20 @@ def test_a_batch_of_good_and_bad_events_is_one_transaction(stream: EventStream, 
     assert len(commits) == 1
 
 
-def test_new_users_and_songs_are_there_for_others_before_the_plays_are(
-    stream: EventStream, postgres: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_new_users_and_songs_are_there_for_others_before_the_plays_are(stream: EventStream, postgres: Engine) -> None:
     seen = []
 
     def looking(*arguments: Any, **options: Any) -> Any:
         seen.append({table: count(postgres, table) for table in ("app_users", "songs", "play_history")})
         return record_batch(*arguments, **options)
 
-    monkeypatch.setattr("worker.drain.drain.record_batch", looking)
     stream.append([play(), play("another", user="bob")])
-    Drain(stream, postgres, "a").run()
+    Drain(stream, postgres, "a", record=looking).run()
     assert seen == [{"app_users": 2, "songs": 2, "play_history": 0}]
 
 
 def test_a_song_that_is_deleted_twice_while_a_batch_is_recorded_kills_none_of_its_plays(
-    stream: EventStream, postgres: Engine, monkeypatch: pytest.MonkeyPatch
+    stream: EventStream, postgres: Engine
 ) -> None:
     """As when several people are forgotten in a row. On SQLite nobody gets in between."""
     attempts = 0
@@ -72,9 +70,8 @@ def test_a_song_that_is_deleted_twice_while_a_batch_is_recorded_kills_none_of_it
                 session.execute(text("DELETE FROM songs"))
         return record_batch(*arguments, **options)
 
-    monkeypatch.setattr("worker.drain.drain.record_batch", late)
     stream.append([play(), play("another"), play("a third one")])
-    assert Drain(stream, postgres, "a").run().outcomes == {Outcome.RECORDED: 3}
+    assert Drain(stream, postgres, "a", record=late).run().outcomes == {Outcome.RECORDED: 3}
 
 
 def test_the_song_of_a_user_who_is_refused_is_not_made(stream: EventStream, engine: Engine) -> None:
@@ -161,14 +158,10 @@ def test_an_entry_that_vanished_while_pending_is_unaccounted_and_stops_nothing(
 # --- crashes and outages: nothing is lost, nothing buried, nothing counted twice -----------------
 
 
-def test_what_was_not_committed_is_not_acknowledged(
-    stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_not_committed_is_not_acknowledged(stream: EventStream, engine: Engine) -> None:
     stream.append([*plays(5), b"{"])
-    with monkeypatch.context() as patch:
-        patch.setattr("worker.drain.drain.transaction", failing_to_commit)
-        with pytest.raises(DatabaseUnavailableError):
-            Drain(stream, engine, "a").run()
+    with pytest.raises(DatabaseUnavailableError):
+        Drain(stream, engine, "a", transaction=failing_to_commit).run()
     books = stream.books()
     assert (books.waiting, books.pending, books.recorded, books.dead) == (6, 6, 0, 0)
     assert count(engine, "play_history") == count(engine, "dead_letters") == count(engine, "app_users") == 0
@@ -176,17 +169,13 @@ def test_what_was_not_committed_is_not_acknowledged(
     assert tally.outcomes == {Outcome.RECORDED: 5, Outcome.DEAD: 1}
 
 
-def test_nothing_is_remembered_of_a_transaction_that_was_rolled_back(
-    stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_remembered_of_a_transaction_that_was_rolled_back(stream: EventStream, engine: Engine) -> None:
     stream.append(plays(5))
-    drain = Drain(stream, engine, "a")
-    with monkeypatch.context() as patch:
-        patch.setattr("worker.drain.drain.transaction", failing_to_commit)
-        with pytest.raises(DatabaseUnavailableError):
-            drain.run()
+    known = Known()
+    with pytest.raises(DatabaseUnavailableError):
+        Drain(stream, engine, "a", known=known, transaction=failing_to_commit).run()
     with counted(engine, "rollback") as rollbacks:
-        drain.run()
+        Drain(stream, engine, "a", known=known).run()
     assert not rollbacks
     assert count(engine, "play_history") == 5
 
@@ -207,15 +196,16 @@ def test_a_crash_between_commit_and_acknowledgement_doubles_nothing(
     assert (books.recorded + books.duplicate, books.dead, books.waiting, books.balanced) == (5, 1, 0, True)
 
 
-def test_a_dead_letter_is_not_kept_when_its_batch_is_rolled_back(
-    stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dead_letter_is_not_kept_when_its_batch_is_rolled_back(stream: EventStream, engine: Engine) -> None:
     """Kept in a transaction of its own, it would stand while its entry is still waiting."""
     stream.append([b"{", *plays(5), b"{"])
-    with monkeypatch.context() as patch:
-        patch.setattr("worker.recorders.batch.record_plays", losing_database)
-        with pytest.raises(DatabaseUnavailableError):
-            Drain(stream, engine, "a").run()
+
+    def losing_database(*arguments: Any, **options: Any) -> NoReturn:
+        record_batch(*arguments, **options)
+        raise DatabaseUnavailableError("away")
+
+    with pytest.raises(DatabaseUnavailableError):
+        Drain(stream, engine, "a", record=losing_database).run()
     assert count(engine, "dead_letters") == 0
     assert stream.books().pending == 7
 
@@ -347,7 +337,3 @@ def failing_to_commit(engine: Engine) -> Iterator[Session]:
 
 def losing_redis(*_: object) -> int:
     raise StreamUnavailableError("the connection broke before the acknowledgement")
-
-
-def losing_database(*_: object) -> None:
-    raise DatabaseUnavailableError("the connection broke in the midst of the batch")

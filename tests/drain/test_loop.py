@@ -1,108 +1,17 @@
 """The drain's loop alone: an in-memory stream, and a clock that only the test moves."""
 
-from collections import Counter
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
 from sqlalchemy import Engine
 
 from tests.support.processes import count, plays
+from tests.support.stream_in_memory import StreamInMemory
 from worker.books import Outcome
-from worker.drain.drain import ABANDONED_MS, Drain
+from worker.drain.drain import Drain
 from worker.errors import DatabaseMisusedError, StreamMisusedError, StreamUnavailableError, ZikError
 from worker.stream.consumer import BLOCK_MS, EventStream
 from worker.stream.entries import Batch, Entry
-
-EMPTY = Batch([], [])
-
-
-@dataclass
-class Clock:
-    now_s: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@dataclass
-class StreamInMemory:
-    """What a drain asks of a stream, with a note of every question."""
-
-    clock: Clock
-    pending: list[Entry] = field(default_factory=list)
-    abandoned: list[Entry] = field(default_factory=list)
-    new: list[Entry] = field(default_factory=list)
-    vanished: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-    blocked_ms: list[int] = field(default_factory=list)
-    acknowledged: list[str] = field(default_factory=list)
-    forgotten: list[str] = field(default_factory=list)
-    on_record: Counter[str] = field(default_factory=Counter)
-    away: bool = False
-    read_takes_s: float = 0.0
-    reported: list[dict[str, int]] = field(default_factory=list)
-    on_acknowledge: Callable[[], None] = lambda: None
-
-    def ensure_group(self) -> None:
-        self.asked.append("group")
-
-    def light_enough(self, count: int) -> int:
-        return count
-
-    def read_pending(self, consumer: str, *, count: int, after: str = "0") -> Batch:
-        assert (consumer, after) == ("a", "0")
-        self.asked.append("pending")
-        vanished, self.vanished = self.vanished, []
-        return Batch([entry for entry in self.pending if entry.id not in self.acknowledged][:count], vanished)
-
-    def claim_abandoned(self, consumer: str, *, count: int, idle_ms: int) -> Batch:
-        assert (consumer, idle_ms) == ("a", ABANDONED_MS)
-        self.asked.append("abandoned")
-        return Batch(self._taken(self.abandoned, count), [])
-
-    def read_new(self, consumer: str, *, count: int, block_ms: int) -> Batch:
-        assert consumer == "a"
-        self.asked.append("new")
-        self.blocked_ms.append(block_ms)
-        self.clock.now_s += self.read_takes_s
-        entries = self._taken(self.new, count)
-        if not entries:
-            self.clock.now_s += block_ms / 1000
-        return Batch(entries, [])
-
-    def report(self, consumer: str, measured: dict[str, int]) -> None:
-        assert consumer == "a"
-        self.reported.append(measured)
-
-    def _taken(self, entries: list[Entry], count: int) -> list[Entry]:
-        taken = entries[:count]
-        del entries[:count]
-        return taken
-
-    def acknowledge(self, outcomes: dict[Outcome, list[str]]) -> int:
-        self.on_acknowledge()
-        if self.away:
-            raise StreamUnavailableError("away")
-        self.acknowledged += [entry_id for ids in outcomes.values() for entry_id in ids]
-        return 0
-
-    def forget_vanished(self, entry_ids: list[str]) -> None:
-        self.forgotten += entry_ids
-
-    def attempts(self, entry_ids: list[str]) -> list[int]:
-        return [self.on_record[entry_id] for entry_id in entry_ids]
-
-    def begin_attempt(self, entry_ids: list[str]) -> None:
-        self.asked.append("begin")
-        self.on_record.update(entry_ids)
-
-    def end_attempt(self, entry_ids: Collection[str]) -> None:
-        if entry_ids and self.away:
-            raise StreamUnavailableError("away")
-        for entry_id in entry_ids:
-            self.on_record.pop(entry_id, None)
 
 
 def entries(number: int, *, start: int) -> list[Entry]:
@@ -111,7 +20,7 @@ def entries(number: int, *, start: int) -> list[Entry]:
 
 @pytest.fixture
 def memory() -> StreamInMemory:
-    return StreamInMemory(Clock())
+    return StreamInMemory()
 
 
 @pytest.fixture
@@ -120,21 +29,23 @@ def drain(memory: StreamInMemory, sqlite: Engine) -> Drain:
 
 
 def test_own_entries_come_first_then_abandoned_ones_then_new_ones(drain: Drain, memory: StreamInMemory) -> None:
-    memory.pending, memory.abandoned, memory.new = entries(3, start=20), entries(3, start=10), entries(3, start=0)
+    memory.give("a", *entries(3, start=20))
+    memory.give("dead", *entries(3, start=10), idle_s=60)
+    memory.add(*entries(3, start=0))
     drain.run()
     assert memory.acknowledged == [f"{number}-0" for number in (20, 21, 22, 10, 11, 12, 0, 1, 2)]
-    assert memory.asked[0] == "group"
+    assert memory.calls[0] == "group"
 
 
 def test_a_dry_stream_is_left_at_once_when_no_waiting_is_asked_for(drain: Drain, memory: StreamInMemory) -> None:
     tally = drain.run()
     assert (tally.events, tally.batches) == (0, 0)
-    assert memory.asked == ["group", "pending", "abandoned", "new"]
+    assert memory.calls == ["group", "pending", "abandoned", "new"]
     assert memory.blocked_ms == [0]
 
 
 def test_everything_new_is_drained_in_batches_of_the_given_size(drain: Drain, memory: StreamInMemory) -> None:
-    memory.new = entries(5, start=0)
+    memory.add(*entries(5, start=0))
     tally = drain.run()
     assert (tally.events, tally.batches) == (5, 3)
     assert tally.outcomes == {Outcome.RECORDED: 5}
@@ -156,7 +67,7 @@ def test_an_event_that_comes_while_it_waits_is_drained_and_begins_the_wait_anew(
 
     def read_or_arrive(consumer: str, *, count: int, block_ms: int) -> Batch:
         if late and memory.clock.now_s >= arrival_s:
-            memory.new.append(late.pop())
+            memory.add(late.pop())
         return read_new(consumer, count=count, block_ms=block_ms)
 
     memory.read_new = read_or_arrive  # type: ignore[method-assign]
@@ -166,51 +77,54 @@ def test_an_event_that_comes_while_it_waits_is_drained_and_begins_the_wait_anew(
 
 
 def test_the_budget_ends_a_drain_that_never_runs_dry(drain: Drain, memory: StreamInMemory) -> None:
-    memory.new, memory.read_takes_s = entries(100, start=0), 1.0
+    memory.add(*entries(100, start=0))
+    memory.read_takes_s = 1.0
     tally = drain.run(budget_s=3.0, dry_s=1.2)
     assert tally.batches == 3
     assert len(memory.acknowledged) == 6
 
 
 def test_entries_that_nobody_has_read_before_put_nothing_on_record(drain: Drain, memory: StreamInMemory) -> None:
-    memory.new = entries(5, start=0)
+    memory.add(*entries(5, start=0))
     drain.run()
-    assert "begin" not in memory.asked
+    assert "begin" not in memory.calls
 
 
 def test_attempts_that_were_survived_while_redis_was_away_are_struck_off_later(
     drain: Drain, memory: StreamInMemory
 ) -> None:
-    memory.pending = entries(2, start=0)
+    memory.give("a", *entries(2, start=0))
     memory.away = True
     for _ in range(9):
         with pytest.raises(StreamUnavailableError):
             drain.run()
     memory.away = False
-    assert set(memory.on_record.values()) == {1}
+    assert set(memory.recorded_attempts.values()) == {1}
     drain.run()
-    assert memory.on_record == {}
+    assert memory.recorded_attempts == {}
 
 
 def test_the_budget_counts_for_pending_entries_too(drain: Drain, memory: StreamInMemory) -> None:
-    memory.pending = entries(100, start=0)
+    memory.give("a", *entries(100, start=0))
     memory.on_acknowledge = lambda: setattr(memory.clock, "now_s", memory.clock.now_s + 1.0)
     assert drain.run(budget_s=2.0).batches == 2
 
 
 def test_abandoned_entries_are_looked_for_again_while_a_drain_lasts(drain: Drain, memory: StreamInMemory) -> None:
-    memory.new, memory.read_takes_s = entries(40, start=0), 1.0
+    memory.add(*entries(40, start=0))
+    memory.read_takes_s = 1.0
     drain.run(dry_s=1.2)
-    looked = memory.asked.count("abandoned")
+    looked = memory.calls.count("abandoned")
     assert 2 <= looked <= 3
 
 
 def test_vanished_entries_are_forgotten_and_nothing_is_written_for_them(
     drain: Drain, memory: StreamInMemory, sqlite: Engine
 ) -> None:
-    memory.vanished = ["7-0"]
+    memory.give("a", *entries(1, start=7))
+    memory.delete("7-0")
     tally = drain.run()
-    assert memory.forgotten == ["7-0"]
+    assert memory.vanished == ["7-0"]
     assert memory.acknowledged == []
     assert tally.events == 0
     assert count(sqlite, "dead_letters") == 0
@@ -219,7 +133,7 @@ def test_vanished_entries_are_forgotten_and_nothing_is_written_for_them(
 def test_an_acknowledgement_finds_the_rows_committed(drain: Drain, memory: StreamInMemory, sqlite: Engine) -> None:
     seen: list[int] = []
     memory.on_acknowledge = lambda: seen.append(count(sqlite, "play_history"))
-    memory.new = entries(5, start=0)
+    memory.add(*entries(5, start=0))
     drain.run()
     assert seen == [2, 4, 5]
 
@@ -227,7 +141,7 @@ def test_an_acknowledgement_finds_the_rows_committed(drain: Drain, memory: Strea
 def test_each_batch_is_told_in_one_line_with_its_figures_and_entry_ids(
     drain: Drain, memory: StreamInMemory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    memory.new = [*entries(1, start=0), Entry("9-0", b"a secret song")]
+    memory.add(*entries(1, start=0), Entry("9-0", b"a secret song"))
     with caplog.at_level("INFO"):
         drain.run()
     (line,) = [vars(record) for record in caplog.records]
@@ -240,7 +154,7 @@ def test_each_batch_is_told_in_one_line_with_its_figures_and_entry_ids(
 def test_at_debug_each_event_is_told_with_its_entry_and_the_key_of_its_row(
     drain: Drain, memory: StreamInMemory, sqlite: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    memory.new = [*entries(1, start=0), Entry("9-0", b"a secret song")]
+    memory.add(*entries(1, start=0), Entry("9-0", b"a secret song"))
     with caplog.at_level("DEBUG", logger="worker.drain.log"):
         drain.run()
     play, letter = [vars(record) for record in caplog.records if record.message == "event"]
@@ -256,7 +170,7 @@ def test_a_drain_shows_life_once_a_second_and_at_its_end(drain: Drain, memory: S
 
 
 def test_what_small_batches_measured_is_reported_together_and_once(drain: Drain, memory: StreamInMemory) -> None:
-    memory.new = entries(40, start=0)
+    memory.add(*entries(40, start=0))
     drain.run(dry_s=5.0)
     assert len(memory.reported) <= 8
     assert sum(measured.get("batch_events//10", 0) for measured in memory.reported) == 20
@@ -266,7 +180,7 @@ def test_what_small_batches_measured_is_reported_together_and_once(drain: Drain,
 def test_a_drain_that_cannot_record_shows_no_life(drain: Drain, memory: StreamInMemory, sqlite: Engine) -> None:
     with sqlite.begin() as connection:
         connection.exec_driver_sql("DROP TABLE play_history")
-    memory.new = entries(2, start=0)
+    memory.add(*entries(2, start=0))
     with pytest.raises(DatabaseMisusedError):
         drain.run()
     assert memory.reported == []
@@ -280,7 +194,7 @@ def test_a_redis_that_takes_no_measures_stops_no_drain(
         raise trouble(f"no rights: {consumer} {measured}")
 
     monkeypatch.setattr(memory, "report", refuse)
-    memory.new = entries(5, start=0)
+    memory.add(*entries(5, start=0))
     assert drain.run().events == 5
 
 

@@ -22,13 +22,10 @@ def test_a_restarted_consumer_finishes_first_what_it_had_read(stream: EventStrea
     assert (books.recorded, books.pending, books.waiting) == (5, 0, 0)
 
 
-def test_entries_of_a_dead_consumer_are_taken_over(
-    stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("worker.drain.drain.ABANDONED_MS", 0)
+def test_entries_of_a_dead_consumer_are_taken_over(stream: EventStream, engine: Engine) -> None:
     stream.append(plays(5))
     read_and_die(stream, "dead", number=3)
-    tally = Drain(stream, engine, "heir", batch_size=2).run()
+    tally = Drain(stream, engine, "heir", batch_size=2, abandoned_ms=0).run()
     assert tally.outcomes == {Outcome.RECORDED: 5}
     assert stream.books().pending == 0
 
@@ -51,8 +48,7 @@ def test_a_consumer_that_was_taken_for_dead_does_no_harm_when_it_wakes_up(
     def robbed_first(outcomes: dict[Outcome, list[str]]) -> int:
         with monkeypatch.context() as patch:
             patch.setattr(stream, "acknowledge", acknowledge)
-            patch.setattr("worker.drain.drain.ABANDONED_MS", 0)
-            Drain(stream, engine, "heir").run()
+            Drain(stream, engine, "heir", abandoned_ms=0).run()
         return acknowledge(outcomes)
 
     monkeypatch.setattr(stream, "acknowledge", robbed_first)
@@ -62,14 +58,11 @@ def test_a_consumer_that_was_taken_for_dead_does_no_harm_when_it_wakes_up(
     assert (books.recorded + books.duplicate, books.waiting, books.balanced) == (5, 0, True)
 
 
-def test_a_taken_over_event_that_was_already_committed_is_not_stored_again(
-    stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_taken_over_event_that_was_already_committed_is_not_stored_again(stream: EventStream, engine: Engine) -> None:
     stream.append(plays(3))
     Drain(stream, engine, "other").run()
     stream.append(plays(3))
     read_and_die(stream, "dead", number=3)
-    monkeypatch.setattr("worker.drain.drain.ABANDONED_MS", 0)
-    tally = Drain(stream, engine, "heir").run()
+    tally = Drain(stream, engine, "heir", abandoned_ms=0).run()
     assert tally.outcomes == {Outcome.DUPLICATE: 3}
     assert count(engine, "play_history") == 3

@@ -144,10 +144,10 @@ class Stack:
         """Run the service's health check as its container would."""
         kind, *command = SERVICES[name]["healthcheck"]["test"]
         assert kind == "CMD"
-        program = [sys.executable] if command[0] == "python" else [sys.executable, "-m", *self.mapped(command[:1])]
+        program = command if command[0] == "python" else ["python", "-m", *self.mapped(command)]
         return (
             subprocess.run(
-                [*program, *(part.replace(METRICS_PORT, str(self.metrics_port)) for part in command[1:])],
+                [sys.executable, *(part.replace(METRICS_PORT, str(self.metrics_port)) for part in program[1:])],
                 env={
                     **os.environ,
                     "PYTHONPATH": str(ROOT),
@@ -279,7 +279,7 @@ def says_nothing_but_json(process: Process, secrets: Path) -> None:
 
 
 def test_a_worker_that_cannot_reach_its_database_is_unhealthy(stack: Stack) -> None:
-    """Though its process lives: alive is who gets through. Here the schema is missing, and its role may not make it."""
+    """Though its process lives. Here the schema is missing, and its role may not create it."""
     publish_a_backlog(stack)
     with stack.service("worker") as worker:
         worker.wait_for("ready.")

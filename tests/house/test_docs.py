@@ -1,16 +1,17 @@
 """What a user may type, set, read or meet stands in README.md or docs/: a name that does not is found here."""
 
+import importlib
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
-import typer
 from pydantic_core import PydanticUndefined
 
 from tests.support.processes import ROOT
-from worker.cli import app
+from worker.cli.commands import ENTRIES, load
 from worker.contract.events import EVENT_TYPES
 from worker.errors import Reason
 from worker.failpoints import Point
@@ -19,15 +20,19 @@ from worker.settings import Settings, variable_of
 
 PAGES: Final = [ROOT / "README.md", ROOT / "MIGRATIONS.md", *sorted((ROOT / "docs").glob("*.md"))]
 DOCS: Final = "\n".join(page.read_text() for page in PAGES)
+# What maintainers read; here, too, a name must be one of the code.
+ALL_PAGES: Final = [
+    *PAGES,
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs" / "decisions").glob("*.md")),
+    *sorted((ROOT / "tests").rglob("README.md")),
+]
 
 
-def commands(of: typer.Typer = app, *, before: str = "zik") -> Iterator[str]:
-    for command in of.registered_commands:
-        name = command.name or command.callback.__name__  # type: ignore[union-attr]
-        yield f"{before} {name}"
-    for group in of.registered_groups:
-        assert group.typer_instance is not None
-        yield from commands(group.typer_instance, before=f"{before} {group.name}")
+def commands() -> Iterator[str]:
+    for name, entry in ENTRIES.items():
+        grouped = getattr(load(entry), "commands", None)
+        yield from [f"zik {name} {each}" for each in grouped] if grouped else [f"zik {name}"]
 
 
 @pytest.mark.parametrize("command", list(commands()))
@@ -65,7 +70,7 @@ def test_each_metric_reason_event_type_and_crash_point_is_on_its_page(page: str,
     assert f"`{name}`" in (ROOT / "docs" / page).read_text()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_and_pictures_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
@@ -76,3 +81,44 @@ def test_no_command_in_the_docs_is_unknown() -> None:
     named = re.findall(r"(?:`(?:uv run )?|^uv run )zik ([a-z]+)", DOCS, re.MULTILINE)
     assert named
     assert set(named) <= known
+
+
+# --- names of the code ---------------------------------------------------------------------------
+
+
+def is_in_the_code(dotted: str) -> bool:
+    """Whether a dotted name such as `worker.errors.Reason` is a module, or an attribute of one."""
+    module, _, attribute = dotted.rpartition(".")
+    try:
+        return importlib.util.find_spec(dotted) is not None
+    except ModuleNotFoundError:
+        return hasattr(importlib.import_module(module), attribute)
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_file_and_module_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text()
+    files = re.findall(r"`((?:worker|tests|ops|docs|benchmarks)/[\w./-]*)`", text)
+    assert [file for file in files if not (ROOT / file).exists()] == []
+    assert [name for name in re.findall(r"`(worker(?:\.\w+)+)`", text) if not is_in_the_code(name)] == []
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_test_that_a_page_names_exists(page: Path) -> None:
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    code = "\n".join(file.read_text() for file in files)
+    known = {file.name for file in files} | set(re.findall(r"def (test_\w+)\(", code))
+    named = re.findall(r"`(?:[\w/]+/)?(test_\w+(?:\.py)?)`", page.read_text())
+    assert [name for name in named if name not in known] == []
+
+
+def test_the_map_has_each_package_and_each_module_beside_them() -> None:
+    page = (ROOT / "docs" / "how-it-works.md").read_text()
+    drawn = re.search(r"^worker/\n((?:  .+\n)+)", page, re.MULTILINE)
+    assert drawn
+    there = {
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in (ROOT / "worker").iterdir()
+        if (path / "__init__.py").exists() or (path.suffix == ".py" and path.name != "__init__.py")
+    }
+    assert sorted(re.findall(r"^  (\S+)", drawn[1], re.MULTILINE)) == sorted(there)

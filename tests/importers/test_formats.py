@@ -22,7 +22,8 @@ from tests.support.exports import (
     Sample,
 )
 from tests.support.strategies import NOW
-from worker.importers.archive import Archive, UnreadableFileError, open_archives
+from worker.errors import UnreadableFileError
+from worker.importers.archive import Archive, open_archives
 from worker.importers.formats import FORMATS, READABLE, recognise
 from worker.importers.importer import Importer, Summary, unmatched_loves
 

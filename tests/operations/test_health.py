@@ -1,6 +1,7 @@
 """`zik health`, as a probe asks."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from sqlalchemy import Engine
 
 from tests.support.processes import ROOT, Process, eventually, play, running, running_worker, url_of
 from worker.drain.drain import Drain
-from worker.operations.health import health
+from worker.operations.health import LATE_S, health
+from worker.operations.metrics import Name
 from worker.stream.consumer import EventStream
 from worker.stream.keys import DRAINS
 
@@ -29,12 +31,12 @@ def test_an_idle_stream_with_a_drain_is_healthy(stream: EventStream, sqlite: Eng
 
 
 def test_where_no_drain_ever_was_nothing_is_alive(stream: EventStream) -> None:
-    assert "no drain is known" in health(stream, within_s=45).trouble
+    assert "no drain is known" in health(stream, within_s=45).detail
 
 
 def test_a_drain_that_stopped_getting_through_is_told(stream: EventStream, valkey: "redis.Redis") -> None:
     age(valkey, "celery@here:0", 60)
-    assert "for 60 s" in health(stream, within_s=45).trouble
+    assert "for 60 s" in health(stream, within_s=45).detail
     assert health(stream, within_s=90).well
 
 
@@ -54,9 +56,9 @@ def test_a_drain_that_holds_events_and_does_not_get_through_is_told_though_its_n
     stream.ensure_group()
     stream.read_new("celery@here:0", count=1, block_ms=0)
     age(valkey, "celery@here:1", 1)
-    assert "celery@here:0 holds 1 events" in health(stream, within_s=45, host="here").trouble
+    assert "celery@here:0 holds 1 events" in health(stream, within_s=45, host="here").detail
     age(valkey, "celery@here:0", 60)
-    assert "celery@here:0 holds 1 events" in health(stream, within_s=45, host="here").trouble
+    assert "celery@here:0 holds 1 events" in health(stream, within_s=45, host="here").detail
     age(valkey, "celery@here:0", 5)
     assert health(stream, within_s=45, host="here").well
 
@@ -64,7 +66,7 @@ def test_a_drain_that_holds_events_and_does_not_get_through_is_told_though_its_n
 def test_f23_an_old_event_is_told_though_drains_run(stream: EventStream, valkey: "redis.Redis") -> None:
     age(valkey, "celery@here:0", 1)
     valkey.xadd("zik:{events}", {b"event": play()}, id=f"{(int(valkey.time()[0]) - 50) * 1000}-0")
-    assert "oldest event has waited for 5" in health(stream, within_s=45).trouble
+    assert "oldest event has waited for 5" in health(stream, within_s=45).detail
     assert health(stream, within_s=45, host="here").well
 
 
@@ -79,7 +81,7 @@ class Probe:
         self._folder = folder
 
     def __call__(self, *arguments: str) -> tuple[int, str]:
-        with running(["worker.operations.health", *arguments], folder=self._folder, **self._where) as process:
+        with running(["worker", "health", *arguments], folder=self._folder, **self._where) as process:
             return process.wait(), process.log
 
 
@@ -92,36 +94,46 @@ def test_f35_a_worker_whose_main_process_hangs_is_found(
         eventually(lambda: probe("--here", "--within", "3")[0] == 1, within_s=45, told=lambda: probe("--here"))
         code, told = probe("--here", "--within", "3")
     assert (code, told.count("\n")) == (1, 1)
-    assert "no drain has got through" in told
+    assert "no drain has made progress" in told
 
 
 def frozen(worker: Process) -> None:
     os.kill(worker.pid, signal.SIGSTOP)
 
 
-@pytest.mark.parametrize("command", [["worker", "health"], ["worker.operations.health"]])
-def test_without_redis_the_probe_fails_with_one_line(tmp_path: Path, command: list[str]) -> None:
-    with running(command, folder=tmp_path, REDIS_URL="redis://:canary@127.0.0.1:1/0") as process:
+def test_without_redis_the_probe_fails_with_one_line(tmp_path: Path) -> None:
+    with running(["worker", "health"], folder=tmp_path, REDIS_URL="redis://:canary@127.0.0.1:1/0") as process:
         assert process.wait() == 1
     assert process.log.startswith("zik: Redis is out of reach")
     assert process.log.count("\n") == 1
     assert "canary" not in process.log
 
 
-@pytest.mark.parametrize("command", [["worker", "health"], ["worker.operations.health"]])
-def test_both_ways_to_ask_answer_alike(
-    stream: EventStream, sqlite: Engine, redis_url: str, tmp_path: Path, command: list[str]
+def test_the_probe_answers_with_one_line_and_refuses_what_it_does_not_know(
+    stream: EventStream, sqlite: Engine, probe: "Probe"
 ) -> None:
     Drain(stream, sqlite, "celery@here:0").run()
-    with running([*command, "--within", "60"], folder=tmp_path, REDIS_URL=redis_url) as process:
-        assert process.wait() == 0
-    assert process.log.startswith("a drain got through")
-    with running([*command, "--nonsense"], folder=tmp_path, REDIS_URL=redis_url) as process:
-        assert process.wait() == 2
+    code, line = probe("--within", "60")
+    assert (code, line.count("\n")) == (0, 1)
+    assert line.startswith("a drain made progress")
+    assert probe("--nonsense")[0] == 2
 
 
-def test_a_probe_loads_neither_celery_nor_the_database() -> None:
-    script = "import sys, worker.operations.health; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def test_a_probe_loads_neither_celery_nor_the_database(
+    stream: EventStream, sqlite: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Drain(stream, sqlite, "celery@here:0").run()
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    script = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); sys.argv[1:] = ['health']"
+    command = [sys.executable, "-c", f"{script}; from worker.__main__ import main; main()"]
+    said, loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert said.startswith("a drain made progress")
     assert "worker.stream.consumer" in loaded.split()
-    assert {"celery", "sqlalchemy", "alembic"} & set(loaded.split()) == set()
+    assert {"celery", "sqlalchemy", "alembic", "rich", "structlog"} & set(loaded.split()) == set()
+
+
+def test_the_alerts_and_the_health_check_call_the_same_age_late() -> None:
+    alerts = (ROOT / "ops" / "prometheus" / "alerts.yml").read_text()
+    for metric in (Name.LAST_DRAIN_AGE, Name.OLDEST_WAITING):
+        assert re.findall(rf"{metric} > (\d+)", alerts) == [f"{LATE_S:.0f}"]
+    assert re.findall(r"for (\d+) s", alerts) == [f"{LATE_S:.0f}"]

@@ -348,7 +348,7 @@ def test_a_memory_knows_only_what_it_was_told() -> None:
 
 
 def test_a_memory_over_its_bound_keeps_the_newer_half() -> None:
-    memory = BoundedCache[int, int](most=10)
+    memory = BoundedCache[int, int](max_entries=10)
     memory.remember({number: number for number in range(10)})
     assert memory.get(0) == 0
     memory.remember({10: 10})

@@ -78,10 +78,10 @@ def test_after_a_duplicate_the_next_batches_are_written_with_care_and_later_ones
 
 
 def test_an_expectation_lasts_until_it_is_disappointed() -> None:
-    expectation = CopyPolicy()
-    assert all(expectation.only_new() for _ in range(100))
-    expectation.saw_duplicate()
-    assert not expectation.only_new()
+    policy = CopyPolicy()
+    assert all(policy.try_copy() for _ in range(100))
+    policy.saw_duplicate()
+    assert not policy.try_copy()
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_the_verdict_does_not_depend_on_the_order_of_arrival(said: list[Claim], 
     random.Random(seed).shuffle(shuffled)
     one, other = resolve(said, current={}), resolve(shuffled, current={})
     assert Counter(one.outcomes.values()) == Counter(other.outcomes.values())
-    ranks = {claim.entry_id: (claim.rank, claim.said) for claim in said}
+    ranks = {claim.entry_id: (claim.rank, claim.value) for claim in said}
     assert sorted(ranks[str(entry)] for entry in entries(one.winners)) == sorted(
         ranks[str(entry)] for entry in entries(other.winners)
     )

@@ -86,12 +86,6 @@ def scene(stream: EventStream, redis_url: str, tmp_path: Path) -> Scene:
     return Scene(payloads, stream, redis_url, tmp_path)
 
 
-@pytest.fixture
-def _nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a dead consumer holds is taken over at once instead of after a minute."""
-    monkeypatch.setattr("worker.drain.drain.ABANDONED_MS", 0)
-
-
 def rows(engine: Engine) -> int:
     return sum(count(engine, table) for table in ("play_history", "favorites", "preferences", "dead_letters"))
 
@@ -101,7 +95,6 @@ def test_every_point_at_which_a_process_can_die_is_tried_here() -> None:
     assert set(IN_A_DRAIN) | {Point.MID_BOOTSTRAP, Point.AT_POISON, Point.MID_AGGREGATION} == set(Point)
 
 
-@pytest.mark.usefixtures("_nobody_is_waited_for")
 @pytest.mark.parametrize(
     "point", [pytest.param(point, marks=[pytest.mark.full] * (point in NEXT_TO_ANOTHER)) for point in IN_A_DRAIN]
 )
@@ -111,11 +104,10 @@ def test_f1_to_f5_a_drain_killed_at_any_point_loses_and_doubles_nothing(
     scene.drained(1, point, engine)
     # The point does what its name says: rows are there only after COMMIT.
     assert (rows(engine) > 0) == (point in COMMITTED)
-    Drain(scene.stream, engine, "successor", batch_size=BATCH).run()
+    Drain(scene.stream, engine, "successor", batch_size=BATCH, abandoned_ms=0).run()
     oracle.check(scene.load, scene.stream, engine)
 
 
-@pytest.mark.usefixtures("_nobody_is_waited_for")
 @pytest.mark.parametrize(
     "point",
     [point if point is Point.AFTER_COMMIT else pytest.param(point, marks=pytest.mark.full) for point in IN_A_DRAIN],
@@ -124,14 +116,15 @@ def test_f1_to_f5_three_drains_killed_at_any_point_lose_and_double_nothing(
     point: Point, scene: Scene, postgres: Engine
 ) -> None:
     scene.drained(3, point, postgres)
-    successors = [Drain(scene.stream, postgres, f"successor {number}", batch_size=BATCH) for number in range(3)]
+    successors = [
+        Drain(scene.stream, postgres, f"successor {number}", batch_size=BATCH, abandoned_ms=0) for number in range(3)
+    ]
     for successor in successors:
         successor.run(budget_s=0)
     successors[0].run()
     oracle.check(scene.load, scene.stream, postgres)
 
 
-@pytest.mark.usefixtures("_nobody_is_waited_for")
 def test_f3_what_a_drain_committed_before_it_was_killed_is_a_duplicate_in_the_books(
     stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path
 ) -> None:
@@ -139,7 +132,7 @@ def test_f3_what_a_drain_committed_before_it_was_killed_is_a_duplicate_in_the_bo
     stream.append(scene.load)
     scene.drained(1, Point.AFTER_COMMIT, postgres)
     assert stream.books().pending == BATCH
-    Drain(stream, postgres, "successor").run()
+    Drain(stream, postgres, "successor", abandoned_ms=0).run()
     assert (stream.books().recorded, stream.books().duplicate) == (0, BATCH)
     oracle.check(scene.load, stream, postgres)
 

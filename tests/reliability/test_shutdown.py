@@ -33,16 +33,12 @@ class Busy(NamedTuple):
         os.kill(self.worker._popen.pid, number)
 
     def rest_is_drained(self) -> None:
-        Drain(self.stream, self.engine, "successor").run()
+        Drain(self.stream, self.engine, "successor", abandoned_ms=0).run()
         oracle.check(self.load, self.stream, self.engine)
 
 
 @pytest.fixture
-def busy(
-    stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Busy]:
-    # Of the successor in this process; the worker itself waits a minute before it calls somebody dead.
-    monkeypatch.setattr("worker.drain.drain.ABANDONED_MS", 0)
+def busy(stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path) -> Iterator[Busy]:
     load = Load(5).take(EVENTS)
     stream.append(load)
     with running_worker(

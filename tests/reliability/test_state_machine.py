@@ -69,8 +69,9 @@ class Crash(RuleBasedStateMachine):
         self.stream.ensure_group()
         self.publish(payloads)
 
-    def drain(self, consumer: str, *, batch_size: int = 3) -> Drain:
-        return Drain(self.stream, self.engine, consumer, batch_size=batch_size)
+    def drain(self, consumer: str, *, batch_size: int = 3, **options: Any) -> Drain:
+        # Every consumer that holds an entry is dead in the end.
+        return Drain(self.stream, self.engine, consumer, batch_size=batch_size, abandoned_ms=0, **options)
 
     # --- what the model learns -------------------------------------------------------------------
 
@@ -120,9 +121,8 @@ class Crash(RuleBasedStateMachine):
 
     @rule(consumer=consumers)
     def die_before_commit(self, consumer: str) -> None:
-        with pytest.MonkeyPatch.context() as patch, suppress(DatabaseUnavailableError):
-            patch.setattr("worker.drain.drain.transaction", _failing_to_commit)
-            self.drain(consumer).run(budget_s=0)
+        with suppress(DatabaseUnavailableError):
+            self.drain(consumer, transaction=_failing_to_commit).run(budget_s=0)
 
     @rule(robber=consumers)
     def rob(self, robber: str) -> None:
@@ -141,7 +141,7 @@ class Crash(RuleBasedStateMachine):
         consumer = data.draw(st.sampled_from(sorted(self.asleep)))
         batch = self.asleep.pop(consumer)
         pending = {row["message_id"].decode() for row in self.valkey.xpending_range(STREAM, GROUP, "-", "+", 10_000)}
-        self.drain(consumer)._finish(WorkItem(batch), Tally())
+        self.drain(consumer)._process(WorkItem(batch), Tally())
         ids = [entry.id for entry in batch.entries]
         self.is_committed(ids)
         for entry_id in pending.intersection(ids):
@@ -246,9 +246,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
         yield server
 
 
-def run(server: Valkey, engine: Engine, monkeypatch: pytest.MonkeyPatch, *, examples: int, steps: int) -> None:
-    # In the end everybody who holds an entry is dead.
-    monkeypatch.setattr("worker.drain.drain.ABANDONED_MS", 0)
+def run(server: Valkey, engine: Engine, *, examples: int, steps: int) -> None:
     machine = type("Crash", (Crash,), {"server": server, "engine": engine})
     run_state_machine_as_test(
         machine,
@@ -258,15 +256,11 @@ def run(server: Valkey, engine: Engine, monkeypatch: pytest.MonkeyPatch, *, exam
     )
 
 
-def test_any_sequence_of_faults_leaves_what_the_model_says(
-    server: Valkey, sqlite: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(server, sqlite, monkeypatch, examples=max(20, settings().max_examples // 2), steps=30)
+def test_any_sequence_of_faults_leaves_what_the_model_says(server: Valkey, sqlite: Engine) -> None:
+    run(server, sqlite, examples=max(20, settings().max_examples // 2), steps=30)
 
 
 @pytest.mark.full
 @pytest.mark.timeout(1800)
-def test_long_sequences_of_faults_leave_what_the_model_says(
-    server: Valkey, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(server, engine, monkeypatch, examples=max(60, settings().max_examples), steps=60)
+def test_long_sequences_of_faults_leave_what_the_model_says(server: Valkey, engine: Engine) -> None:
+    run(server, engine, examples=max(60, settings().max_examples), steps=60)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, select
 from tests.support.plain_statistics import Heard, Name, Plain, canonical, is_listen, local_time, per
 from tests.support.strategies import NOW, ON_DATABASE, accepted, play, preference, undone
 from worker.database.engine import snapshot, transaction
+from worker.errors import UnknownUserError
 from worker.models import Song, User
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
@@ -22,7 +23,7 @@ from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import Period, Span, span
 from worker.statistics.questions.days import days
 from worker.statistics.questions.discoveries import count_discoveries, discoveries
-from worker.statistics.questions.listener import UnknownUserError, listener
+from worker.statistics.questions.listener import listener
 from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.streaks import streaks
 from worker.statistics.questions.top import Place, Subject

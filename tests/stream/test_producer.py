@@ -36,7 +36,7 @@ def test_who_does_not_ask_is_not_told_how_many_wait(redis_url: str) -> None:
 def test_an_error_among_the_replies_spoils_none_of_the_next_ones(redis_url: str, valkey: "redis.Redis") -> None:
     producer = Producer.at(redis_url)
     valkey.set(STREAM, "something else")
-    with pytest.raises(StreamMisusedError, match="move it away"):
+    with pytest.raises(StreamMisusedError, match="is not a stream: rename it"):
         producer.append(plays(3), counted=True)
     valkey.delete(STREAM)
     done = producer.append(plays(2), counted=True)

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from functools import cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -61,7 +62,13 @@ def _offset(minutes: int | None) -> tzinfo | None:
 
 
 def _zone(value: Any) -> tzinfo:
-    return ZoneInfo(value) if isinstance(value, str) and value in available_timezones() else UTC
+    return ZoneInfo(value) if isinstance(value, str) and value in _known_zones() else UTC
+
+
+@cache
+def _known_zones() -> set[str]:
+    """It reads hundreds of files to know."""
+    return available_timezones()
 
 
 def counts(play: Heard, *, percent: int = 50, enough_s: int = 240, unknown_s: int = 30) -> bool:

@@ -18,6 +18,7 @@ from worker.cli.status import Pace, status_picture
 from worker.database.engine import open_engine
 from worker.database.schema import bring_up_schema
 from worker.drain.drain import Drain
+from worker.local.valkey import free_port
 from worker.operations.doctor import examine
 from worker.operations.status import overview
 from worker.stream.consumer import EventStream
@@ -37,7 +38,7 @@ def draw(name: str, title: str, picture: RenderableType) -> None:
 
 
 def main() -> None:
-    with TemporaryDirectory() as folder, ValkeyServer() as server, own_postgres() as postgres:
+    with TemporaryDirectory() as folder, ValkeyServer(port=free_port()) as server, own_postgres() as postgres:
         url = f"redis://127.0.0.1:{server.port}/0"
         stream, engine = EventStream.at(url), open_engine(postgres.url())
         bring_up_schema(engine)

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -39,19 +40,19 @@ class Heard:
     ms_played: int | None
     is_listen: bool
 
-    @property
+    @cached_property
     def day(self) -> date:
         return self.local.date()
 
-    @property
+    @cached_property
     def song(self) -> Name:
         return Name(canonical(self.artist), canonical(self.title))
 
-    @property
+    @cached_property
     def by(self) -> Name:
         return Name(canonical(self.artist), None)
 
-    @property
+    @cached_property
     def on(self) -> Name | None:
         return None if self.album is None else Name(canonical(self.artist), canonical(self.album))
 

@@ -14,9 +14,9 @@ from tests.support.strategies import event_id, payload, play, song
 from worker.celery.application import app, make_app
 from worker.celery.names import AGGREGATE_LISTENING, MAINTENANCE_QUEUE, RECORD_QUEUE, REFRESH_CHARTS, STATISTICS_QUEUE
 from worker.database.engine import snapshot, transaction
+from worker.database.locks import AdvisoryLock, take
 from worker.models import ChartPlace, ListeningHour, StaleDay
 from worker.settings import load_settings
-from worker.statistics import charts
 from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
 from worker.stream.consumer import EventStream
@@ -149,7 +149,7 @@ def test_a_worker_that_only_drains_does_not_wait_for_statistics_that_take_long(
         for worker in (statistics, recorder):
             worker.wait_for(" ready.")
         # Somebody else is drawing charts, and takes until the end of this test.
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": charts.ADVISORY_LOCK})
+        take(session.connection(), AdvisoryLock.DRAW_CHARTS)
         make_app(load_settings(redis_url=redis_url)).send_task(REFRESH_CHARTS)
         eventually(lambda: waiters(postgres) == 1, within_s=30, told=lambda: statistics.log)
         valkey.xadd(STREAM, {FIELD: payload(play())})

@@ -1,4 +1,4 @@
-"""All that knows Celery: the application, what it adds to a worker, and how a pool process keeps its drain."""
+"""Everything that knows Celery. docs/celery.md says why each piece exists, and what upstream change would remove it."""
 
 from worker.celery.application import app
 

@@ -21,7 +21,7 @@ from worker.celery.names import (
     REFRESH_CHARTS,
     STATISTICS_QUEUE,
 )
-from worker.celery.transport import use_sieve
+from worker.celery.transport import use_filtering_transports
 from worker.errors import SettingsError
 from worker.logs import write_lines
 from worker.settings import Settings, load_settings
@@ -34,15 +34,15 @@ _SCHEDULE = {
     "draw the closed charts": {"task": REFRESH_CHARTS, "schedule": 24 * _HOUR_S, "kwargs": {"closed": True}},
     "maintain": {"task": MAINTENANCE, "schedule": _HOUR_S},
 }
-# A queue without an exchange of its own name needs its routing key said, or every queue gets every message.
+# The queues share one exchange, so each needs its routing key, or every queue gets every message.
 _EXCHANGE = Exchange("zik", type="direct")
 
 
 class QuietWorker(Worker):
-    """A worker that does not talk to the others.
+    """A worker that exchanges no messages with other workers.
 
-    Nothing of zik needs gossip or heartbeats, and mingle hands every new worker the revoked tasks of all: only cost,
-    and a way for one worker's trouble to reach the next.
+    zik needs neither gossip nor heartbeats, and mingle copies every worker's revoked tasks to a new one: that costs
+    traffic, and spreads one worker's trouble to the next.
     """
 
     def prepare_args(self, **options: Any) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class QuietWorker(Worker):
 
 
 class ZikCelery(Celery):
-    """A Celery application that knows the settings of zik."""
+    """A Celery application that carries zik's settings."""
 
     task_cls = "worker.celery.task_class:ZikTask"
     settings: Settings
@@ -63,17 +63,17 @@ class ZikCelery(Celery):
 
 def make_app(settings: Settings) -> ZikCelery:
     """The application for these settings."""
-    use_sieve()
-    app = ZikCelery("worker", include=["worker.tasks"])
+    use_filtering_transports()
+    app = ZikCelery("worker", include=["worker.tasks", "worker.celery.task_metrics"])
     app.settings = settings
     app.conf.update(
         broker_url=settings.broker_url,
         broker_connection_retry_on_startup=True,
-        # Redis refuses commands when its disk is full or a replica took its place. That passes, too.
+        # Redis refuses commands while its disk is full, or after a failover to a replica: retry those too.
         broker_channel_error_retry=True,
-        # The default gives up, and ends the worker, after about an hour.
+        # The default gives up after about an hour, and ends the worker.
         broker_connection_max_retries=None,
-        # None of zik's messages is worth waiting for: the next ring replaces it.
+        # No message of zik's is worth waiting for: the next ring replaces it.
         broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 5, "socket_keepalive": True},
         task_serializer="json",
         accept_content=["json"],
@@ -106,7 +106,7 @@ def _settings() -> Settings:
     try:
         return load_settings()
     except SettingsError as error:
-        # Celery would wrap any other exception in a page of its own.
+        # Celery would wrap any other exception in a page of its own text.
         raise SystemExit(f"zik: {error}") from None
 
 
@@ -116,11 +116,11 @@ app = make_app(_settings())
 @after_setup_logger.connect
 @after_setup_task_logger.connect
 def _write_lines(logger: logging.Logger, **_: Any) -> None:
-    for written in filter(None, (logger, get_multiprocessing_logger())):
-        write_lines(written)
+    for each in filter(None, (logger, get_multiprocessing_logger())):
+        write_lines(each)
     hide_noise()
 
 
 @worker_ready.connect
-def _ask_for_schema(**_: Any) -> None:
+def _request_schema(**_: Any) -> None:
     app.send_task(BOOTSTRAP_SCHEMA, retry=False)

@@ -1,4 +1,4 @@
-"""Worker bootsteps: the bell that asks for drains, and the relief that empties a full Redis before Celery can start."""
+"""Worker bootsteps: the bell requests drains, and the relief drains a full Redis before Celery can start."""
 
 import logging
 import os
@@ -16,6 +16,7 @@ from worker.drain.relief import drain_while_full
 from worker.errors import StreamUnavailableError
 from worker.settings import Settings
 from worker.stream.consumer import EventStream
+from worker.stream.consumer_names import slot_consumer
 
 logger = logging.getLogger(__name__)
 
@@ -23,10 +24,10 @@ RING_S = 1.0
 
 
 class Bell(bootsteps.StartStopStep):
-    """Once a second, ask for a drain, unless a request already waits.
+    """Requests a drain once a second, unless a request already waits.
 
-    While there is a backlog every ring adds a drain, until the slots are full; when the stream is dry, they leave.
-    So the number of drains follows the backlog, and a request that gets lost costs a second.
+    In a backlog every ring adds a drain until the slots are full; when the stream is dry, the drains end. So the number
+    of drains follows the backlog, and a lost request costs a second.
     """
 
     requires = ("celery.worker.components:Pool",)
@@ -51,33 +52,33 @@ class Bell(bootsteps.StartStopStep):
         self.stop(worker)
 
     def _ring_until_stopped(self, app: Any) -> None:
-        # The jitter keeps many workers from ringing in step.
+        # The jitter keeps workers from ringing in step.
         while not self._stopped.wait(RING_S * random.uniform(0.8, 1.0)):  # noqa: S311 -- no secret
             try:
                 ring(app)
-            except Exception as error:  # noqa: BLE001 -- a bell that falls silent is a worker that does nothing
-                # Celery's consumer says that the broker is away; the bell rings again in a second.
+            except Exception as error:  # noqa: BLE001 -- without the bell the worker does nothing
+                # Celery's consumer logs that the broker is away; the bell rings again in a second.
                 logger.debug("the bell did not ring: %s", error)
                 drain_if_full(app.settings)
 
 
 class Relief(bootsteps.StartStopStep):
-    """Before the consumer starts, drain directly for as long as Redis is full.
+    """Drains directly while Redis is full, before the consumer starts.
 
-    A Celery worker needs to write to its broker before it can work, and a full Redis refuses writes. The drain only
-    acknowledges and deletes, which a full Redis allows, and so makes the room.
+    A Celery worker must write to its broker before it can work, and a full Redis refuses writes. The drain only
+    acknowledges and deletes, which a full Redis allows and which frees memory.
     """
 
     requires = ("celery.worker.components:Pool",)
 
     def start(self, worker: Any) -> None:
-        drain_while_full(worker.app.settings, consumer=f"{worker.hostname}:relief")
+        drain_while_full(worker.app.settings, consumer=slot_consumer(worker.hostname, "relief"))
 
 
 def drain_if_full(settings: Settings) -> None:
-    """Where the bell cannot ring because Redis is full, drain without it.
+    """Drain in a process of its own if Redis is full, so that the bell can ring again.
 
-    In a process of its own: connections made here, in the pool's parent, would be inherited by its next child.
+    A connection made here, in the pool's parent, would be inherited by its next child.
     """
     try:
         with EventStream.opened(settings.redis_url) as stream:
@@ -91,7 +92,7 @@ def drain_if_full(settings: Settings) -> None:
 
 
 def ring(app: Any) -> bool:
-    """Ask for a drain, if no request waits. Returns whether it asked."""
+    """Request a drain if no request waits. Returns whether it did."""
     with app.pool.acquire(block=True, timeout=RING_S) as connection:
         if _length(connection, RECORD_QUEUE):
             return False
@@ -100,7 +101,7 @@ def ring(app: Any) -> bool:
 
 
 def waiting(app: Any, queue: str) -> int:
-    """How many messages wait in a queue of the broker."""
+    """How many messages wait in this queue of the broker."""
     with app.pool.acquire(block=True, timeout=RING_S) as connection:
         return _length(connection, queue)
 

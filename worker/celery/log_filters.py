@@ -1,4 +1,4 @@
-"""Filters that keep the worker's log to what an operator wants to know."""
+"""Limit the worker's log to what an operator needs."""
 
 import logging
 import time
@@ -8,41 +8,39 @@ from typing import Any, Final
 from worker.celery.names import RECORD_EVENTS
 
 _TASK_LOGGERS: Final = ("celery.worker.strategy", "celery.app.trace")
-
-
 _SAME_FAILURE_S: Final = 60.0
 
 
-class _NoRings(logging.Filter):
-    """Drops Celery's lines on drains that were received and that succeeded: two a second from every idle worker.
+class _DropDrainNotices(logging.Filter):
+    """Drops Celery's lines about drains that were received or succeeded: two a second from every idle worker.
 
-    What a drain does, its batches say; that one failed, Celery still says.
+    Each batch logs what a drain did, and Celery's lines about failed drains pass.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not (_task_of(record) == RECORD_EVENTS and record.levelno <= logging.INFO)
 
 
-class _SameFailure(logging.Filter):
-    """Tells the same failure of the same task once a minute, with the number of those that it kept back.
+class _LimitSameFailure(logging.Filter):
+    """Logs the same failure of the same task once a minute, with the number of lines that were kept back.
 
-    A drain is asked for every second, so a fault that stays would fill the log with its traceback.
+    A drain is requested every second, so a lasting fault would fill the log with its traceback.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._monotonic = monotonic
-        self._told: dict[tuple[str | None, Any], tuple[float, int]] = {}
+        self._logged: dict[tuple[str | None, Any], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.ERROR or not record.exc_info:
             return True
         key, now = (_task_of(record), record.exc_info[0]), self._monotonic()
-        reported_at, kept_back = self._told.get(key, (float("-inf"), 0))
+        reported_at, kept_back = self._logged.get(key, (float("-inf"), 0))
         if now - reported_at < _SAME_FAILURE_S:
-            self._told[key] = (reported_at, kept_back + 1)
+            self._logged[key] = (reported_at, kept_back + 1)
             return False
-        self._told[key] = (now, 0)
+        self._logged[key] = (now, 0)
         record.kept_back = kept_back
         return True
 
@@ -53,10 +51,10 @@ def _task_of(record: logging.LogRecord) -> str | None:
 
 
 def hide_noise() -> None:
-    """Keep the log to what an operator wants to know. Call it after Celery has set up its logging."""
+    """Install the filters. Call it after Celery has set up its logging."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for name in _TASK_LOGGERS:
         logger = logging.getLogger(name)
-        if not any(isinstance(known, _NoRings) for known in logger.filters):
-            logger.addFilter(_NoRings())
-            logger.addFilter(_SameFailure())
+        if not any(isinstance(each, _DropDrainNotices) for each in logger.filters):
+            logger.addFilter(_DropDrainNotices())
+            logger.addFilter(_LimitSameFailure())

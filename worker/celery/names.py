@@ -3,28 +3,13 @@
 from typing import Final
 
 RECORD_EVENTS: Final = "worker.tasks.record_events"
-
-
 BOOTSTRAP_SCHEMA: Final = "worker.tasks.bootstrap_schema"
-
-
 AGGREGATE_LISTENING: Final = "worker.tasks.aggregate_listening"
-
-
 REFRESH_CHARTS: Final = "worker.tasks.refresh_charts"
-
-
 MAINTENANCE: Final = "worker.tasks.maintenance"
-
-
-# What a beat of 0.1 calls it. To go with the release after 0.2.
+# The name that a beat of 0.1 sends. Remove it with the release after 0.2.
 MAINTENANCE_OF_0_1: Final = "worker.tasks.tidy_stream"
 
-
 RECORD_QUEUE: Final = "zik.record"
-
-
 STATISTICS_QUEUE: Final = "zik.statistics"
-
-
 MAINTENANCE_QUEUE: Final = "zik.maintenance"

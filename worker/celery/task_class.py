@@ -1,4 +1,4 @@
-"""Refuse Celery messages that make no sense, where Celery's own strategy would end the worker over them."""
+"""Refuse malformed task messages, which would end the worker in Celery's own strategy."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,15 +9,15 @@ from celery.worker.strategy import default
 
 
 class ZikTask(Task):  # type: ignore[type-arg]  # Generic only to the type checker.
-    """A task whose messages are checked before the worker believes them."""
+    """A task whose messages are checked before the worker trusts them."""
 
-    Strategy = "worker.celery.task_class:refuse_nonsense"
+    Strategy = "worker.celery.task_class:refuse_malformed"
 
 
-def refuse_nonsense(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., None]:
-    """Celery's strategy for a task, wrapped: what it cannot read is logged and dropped.
+def refuse_malformed(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., None]:
+    """Celery's strategy for a task, except that Celery logs and drops a malformed message.
 
-    Without it such a message ends the worker, goes back to the queue as it does, and ends the next one.
+    Without it such a message ends the worker, returns to the queue, and ends the next worker.
     """
     start = default(task, app, consumer, **options)
 
@@ -26,13 +26,13 @@ def refuse_nonsense(task: Any, app: Any, consumer: Any, **options: Any) -> Calla
             _check_time_limits(message.headers)
             start(message, *rest, **more)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InvalidTaskError(f"the message makes no sense ({type(error).__name__})") from error
+            raise InvalidTaskError(f"malformed task message ({type(error).__name__})") from error
 
     return start_or_refuse
 
 
 def _check_time_limits(headers: dict[str, Any]) -> None:
-    # Celery looks at them only after it has taken a slot of the pool, which would then never be given back.
+    # Celery reads them only after it has taken a slot of the pool, which it would then never return.
     soft, hard = headers.get("timelimit") or (None, None)
     for limit in (soft, hard):
         if not isinstance(limit, int | float | None):

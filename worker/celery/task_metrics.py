@@ -1,4 +1,4 @@
-"""Every task's runtime and failures, added up in Redis."""
+"""Add up every task's runtime and failures in Redis."""
 
 import logging
 import os
@@ -32,11 +32,11 @@ def _end(task_id: str, task: Any, state: str | None = None, **_: Any) -> None:
 
 
 def report(measured: Mapping[str, int]) -> None:
-    """Add it up in Redis, or do without: no task fails for what is only measured."""
+    """Add the measurements up in Redis. A failure is only logged: no task fails over its metrics."""
     try:
         _stream(os.getpid()).report("", measured)
     except ZikError as error:
-        logger.debug("measured in vain: %s", error)
+        logger.debug("could not report metrics: %s", error)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Drop what is no message from Celery's queues in Redis, where kombu's transport would end the worker over it."""
+"""Drop malformed entries from Celery's queues in Redis, which would end the worker in kombu's own transport."""
 
 import logging
 from queue import Empty
@@ -8,13 +8,13 @@ from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 
 logger = logging.getLogger(__name__)
 
-# What kombu and Celery raise when they take junk for a message. A lost connection or a Redis that refuses a command
-# is none of these, and goes on to Celery, which connects again.
-_NONSENSE: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+# What kombu and Celery raise over a malformed message. A lost connection or a refused command raises other errors,
+# which Celery handles: it connects again.
+_MALFORMED: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class _Message(virtual.Message):
-    """A message that can be given back: kombu writes these texts to Redis before it looks any closer."""
+    """A message that can be requeued: kombu writes these texts to Redis before it checks them."""
 
     def __init__(self, payload: Any, channel: Any = None, **options: Any) -> None:
         super().__init__(payload, channel=channel, **options)
@@ -24,10 +24,10 @@ class _Message(virtual.Message):
 
 
 class _QoS(redis.QoS):
-    """A message whose acknowledgement Redis refuses gives its slot back all the same.
+    """Returns a message's slot even if Redis refuses its acknowledgement.
 
-    kombu would count it as in work for ever. Once each slot of the pool is taken by such a one, the worker asks Redis
-    for nothing more, so it never learns that its connection is gone, either.
+    kombu would count the message as running for ever. Once such messages fill every slot of the pool, the worker stops
+    reading from Redis, so it does not even notice that its connection is gone.
     """
 
     def ack(self, delivery_tag: str) -> None:
@@ -38,10 +38,10 @@ class _QoS(redis.QoS):
             raise
 
 
-class _Sieve(virtual.Channel):
-    """Mixed into a channel, it lets through what is a message, and drops the rest with a line in the log.
+class _FilteringChannel(virtual.Channel):
+    """Mixin for a channel: delivers messages, and drops everything else with a line in the log.
 
-    Nothing is lost with it: zik's messages only say that there is work, and the next ring says it again.
+    Dropping loses nothing: zik's messages only say that there is work, and the next ring says it again.
     """
 
     Message = _Message
@@ -49,17 +49,17 @@ class _Sieve(virtual.Channel):
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]
-        except _NONSENSE as error:
-            logger.warning("dropped something that is no Celery message (%s) from a queue", type(error).__name__)
-            # To kombu: nothing has come.
+        except _MALFORMED as error:
+            logger.warning("dropped a malformed Celery message from a queue (%s)", type(error).__name__)
+            # For kombu: the queue was empty.
             raise Empty from None
 
     def basic_consume(self, queue: str, no_ack: bool, callback: Any, consumer_tag: str | None, **options: Any) -> str:  # noqa: FBT001 -- kombu's signature
         def consume(message: Any) -> None:
             try:
                 callback(message)
-            except _NONSENSE:
-                # Or it would count as in work for ever, and keep a slot of the pool from being filled.
+            except _MALFORMED:
+                # Otherwise it counts as running for ever, and blocks a slot of the pool.
                 if not message.acknowledged:
                     message.reject()
                 raise
@@ -67,7 +67,7 @@ class _Sieve(virtual.Channel):
         return super().basic_consume(queue, no_ack, consume, consumer_tag, **options)
 
 
-class Channel(_Sieve, redis.Channel):
+class Channel(_FilteringChannel, redis.Channel):
     QoS = _QoS
 
 
@@ -75,7 +75,7 @@ class Transport(redis.Transport):
     Channel = Channel
 
 
-class SentinelChannel(_Sieve, redis.SentinelChannel):
+class SentinelChannel(_FilteringChannel, redis.SentinelChannel):
     QoS = _QoS
 
 
@@ -83,8 +83,8 @@ class SentinelTransport(redis.SentinelTransport):
     Channel = SentinelChannel
 
 
-def use_sieve() -> None:
-    """Let every connection that this process makes to a broker in Redis go through the sieve."""
+def use_filtering_transports() -> None:
+    """Make every later connection of this process to a broker in Redis drop malformed messages."""
     TRANSPORT_ALIASES.update(
         redis=f"{__name__}:Transport", rediss=f"{__name__}:Transport", sentinel=f"{__name__}:SentinelTransport"
     )

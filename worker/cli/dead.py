@@ -18,13 +18,17 @@ from worker.operations import dead_letters
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream
 
-desk = typer.Typer(no_args_is_help=True, help="The dead-letter desk: events that could not be recorded, and why.")
+desk = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="The dead-letter desk: events that could not be recorded, and why.",
+)
 
-Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Which letters, by their number.")]
+Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Numbers of letters.")]
 ByReason = Annotated[Reason | None, typer.Option("--reason", help="Only letters with this reason.")]
 All = Annotated[bool, typer.Option("--all", help="Every letter on the desk.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=MOST_ROWS, help="At most so many letters.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=MOST_ROWS, help="At most this many letters.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 def _database() -> AbstractContextManager[Engine]:
@@ -65,17 +69,17 @@ def show(letter_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json: As
 
 @desk.command()
 def retry(ids: Ids = None, *, every: All = False, reason: ByReason = None, as_json: AsJson = False) -> None:
-    """Try to record letters again, by the same rules. Exit code 1 if one stays on the desk."""
+    """Try to record letters again, by the same rules as the drain. Exit code 1 if one stays on the desk."""
     settings = load_settings()
     with EventStream.opened(settings.redis_url) as stream, opened_engine(settings.database_url) as engine:
-        bench = dead_letters.Desk(engine, stream, create_users=settings.unknown_users == "create")
-        outcomes = bench.retry(_chosen(engine, ids, every=every, reason=reason), now=datetime.now(UTC))
+        letters = dead_letters.Desk(engine, stream, create_users=settings.unknown_users == "create")
+        outcomes = letters.retry(_chosen(engine, ids, every=every, reason=reason), now=datetime.now(UTC))
     counts = {outcome.value: outcomes[outcome] for outcome in Outcome}
     if as_json:
         print_json(counts)
     else:
-        told = f"recorded {counts['recorded']:,}, duplicate {counts['duplicate']:,}, still dead {counts['dead']:,}"
-        console.print(told, highlight=False)
+        summary = f"recorded {counts['recorded']:,}, duplicate {counts['duplicate']:,}, still dead {counts['dead']:,}"
+        console.print(summary, highlight=False)
     raise typer.Exit(code=1 if outcomes[Outcome.DEAD] else 0)
 
 
@@ -83,25 +87,25 @@ def retry(ids: Ids = None, *, every: All = False, reason: ByReason = None, as_js
 def discard(
     ids: Ids = None, *, every: All = False, reason: ByReason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
-    """Delete letters for good. The books go on counting them as dead."""
+    """Delete letters for good. The books keep counting them as dead."""
     with _database() as engine:
         chosen = _chosen(engine, ids, every=every, reason=reason)
         if chosen and not yes:
             typer.confirm(f"Delete {len(chosen):,} dead letters for good?", abort=True)
-        gone = dead_letters.discard(engine, chosen)
+        deleted = dead_letters.discard(engine, chosen)
     if as_json:
-        print_json({"discarded": gone})
+        print_json({"discarded": deleted})
     else:
-        console.print(f"discarded {gone:,}", highlight=False)
+        console.print(f"discarded {deleted:,}", highlight=False)
 
 
 def _chosen(engine: Engine, ids: Sequence[int] | None, *, every: bool, reason: Reason | None) -> list[int]:
     if sum((bool(ids), every, reason is not None)) != 1:
-        raise typer.BadParameter("name the letters in one way: by their numbers, by --reason CODE or with --all")
-    there = dead_letters.numbers(engine, reason=reason)
+        raise typer.BadParameter("select the letters in one way: by number, by --reason CODE or with --all")
+    existing = dead_letters.numbers(engine, reason=reason)
     if not ids:
-        return list(there)
-    if unknown := sorted(set(ids).difference(there)):
+        return list(existing)
+    if unknown := sorted(set(ids).difference(existing)):
         raise ZikError(f"there is no dead letter {', '.join(map(str, unknown))}: see `zik dead list`")
     return list(dict.fromkeys(ids))
 

@@ -10,7 +10,7 @@ from worker.stream.consumer import EventStream
 
 
 def doctor(*, as_json: AsJson = False) -> None:
-    """Check Redis, the drains, the database, the schema and the clock. Exit code 1 if there is anything to change."""
+    """Check Redis, the drains, the database, the schema and the clock. Exit code 1 if something needs a change."""
     settings = load_settings()
     with EventStream.opened(settings.redis_url) as stream, opened_engine(settings.database_url) as engine:
         findings = list(examine(stream, engine))

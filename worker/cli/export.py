@@ -15,9 +15,9 @@ Name = Annotated[str, typer.Argument(metavar="USER")]
 
 
 def export(user: Name) -> None:
-    """Write all that is known of a user to standard output, as JSON Lines that `zik publish` accepts again.
+    """Write everything about a user to standard output, as JSON Lines that `zik publish` accepts again.
 
-    A line that it will not accept is written too, and told. Exit code 1 if there was one.
+    Lines that it would refuse are written too, and reported on standard error. Exit code 1 if there was one.
     """
     now, refused = datetime.now(UTC), 0
     with asking(load_settings()) as connection:
@@ -26,7 +26,7 @@ def export(user: Name) -> None:
             try:
                 event_of(line, now=now)
             except InvalidEventError as error:
-                complain(f"line {number:,} is written, but cannot be published again: {error}")
+                complain(f"line {number:,} is written, but `zik publish` would refuse it: {error}")
                 refused += 1
     sys.stdout.buffer.flush()
     raise typer.Exit(code=1 if refused else 0)

@@ -1,5 +1,3 @@
-import os
-import socket
 from typing import Annotated
 
 import typer
@@ -8,23 +6,24 @@ from rich.table import Table
 from worker.cli.terminal import AsJson, console, print_json
 from worker.drain.opening import opened_drain
 from worker.escaping import printable
-from worker.privacy.erasure import forget as forget_user
+from worker.privacy.erasure import erase
 from worker.settings import load_settings
+from worker.stream.consumer_names import process_consumer
 
 Name = Annotated[str, typer.Argument(metavar="USER")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 def forget(user: Name, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """Erase a person everywhere: account, history, statistics, dead letters, waiting events. Prints a receipt.
 
-    `zik export` first, if anything is to be kept. Backups, and what the player itself keeps, are not zik's to erase.
+    Run `zik export` first to keep a copy. zik cannot erase backups, or what the player keeps.
     """
     if not yes:
-        typer.confirm(f"Erase all that is known of '{printable(user)}', for good?", abort=True)
-    consumer = f"{socket.gethostname()}:forget-{os.getpid()}"
+        typer.confirm(f"Erase everything about '{printable(user)}', for good?", abort=True)
+    consumer = process_consumer("forget")
     with opened_drain(load_settings(), consumer=consumer) as drain:
-        receipt = forget_user(drain, user)
+        receipt = erase(drain, user)
         drain.stream.retire(consumer)
     if as_json:
         print_json({"user": receipt.username, "erased": receipt.erased, "charts": receipt.charts})
@@ -34,5 +33,5 @@ def forget(user: Name, *, yes: Yes = False, as_json: AsJson = False) -> None:
     table.add_column(justify="right")
     for kind, count in receipt.erased.items():
         table.add_row(kind, f"{count:,}")
-    table.add_row("charts drawn anew", f"{receipt.charts:,}", style="dim")
+    table.add_row("charts drawn again", f"{receipt.charts:,}", style="dim")
     console.print(table)

@@ -15,12 +15,12 @@ from worker.stream.consumer import EventStream
 
 logger = logging.getLogger(__name__)
 
-Host = Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 is every one.")]
+Host = Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 is all.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")]
 
 
 def metrics(*, host: Host = "127.0.0.1", port: Port = 9640) -> None:
-    """Serve metrics to Prometheus until stopped, at /metrics. One of these is enough for all workers."""
+    """Serve metrics to Prometheus at /metrics until stopped. One process is enough for all workers."""
     settings = load_settings()
     set_up_logs(logging.INFO)
     stopped = threading.Event()

@@ -1,45 +1,27 @@
-"""How commands speak: tables for people, JSON for programs, complaints on standard error."""
+"""What commands show on a terminal: tables and progress by rich, and the messages of `worker.cli.messages`."""
 
-import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from worker.books import Books
-from worker.escaping import printable, steers
+from worker.cli.messages import MOST_ROWS, AsJson, complain, print_json, say
+from worker.escaping import printable
+
+__all__ = [
+    "MOST_ROWS", "AsJson", "books_table", "complain", "console", "errors", "plain", "print_json", "progress", "say",
+]  # fmt: skip
 
 console = Console()
 errors = Console(stderr=True)
-
-# More rows than anybody has, and a number that both databases hold.
-MOST_ROWS: Final = 10**9
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-
-
-def say(message: str) -> None:
-    """Print text that is partly not ours: no markup is read into it, and the terminal breaks its lines."""
-    console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def plain(text: str) -> Text:
     """Text that is not ours, for a table: on one line, and no markup is read into it."""
     return Text(printable(text))
-
-
-def complain(message: str) -> None:
-    errors.print(f"zik: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
-
-
-def print_json(value: Any) -> None:
-    """Print it readably. What JSON leaves as it is and a terminal would obey is escaped, which means the same."""
-    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
-    typer.echo("".join(json.dumps(char)[1:-1] if steers(char) and char != "\n" else char for char in text))
 
 
 def progress() -> Progress:

@@ -4,13 +4,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from worker.client.reporting import Counters
+from worker.contract.clock_skew import utc_now
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.stream.backpressure import Backpressure
 from worker.stream.transport import Transport
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Sender:
@@ -31,7 +28,7 @@ class Sender:
         counters: Counters,
         durable: bool,
         max_waiting: int,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._transport = transport
         self._counters = counters

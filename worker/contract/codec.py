@@ -1,4 +1,4 @@
-"""From bytes to an event, or to the reason why they are none."""
+"""Decode bytes to an event, or to the reason why they are not one; encode events for publishing."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,7 +23,7 @@ _REASON_OF: Final = {
     "greater_than_equal": Reason.OUT_OF_RANGE,
     "less_than_equal": Reason.OUT_OF_RANGE,
     "int_parsing_size": Reason.OUT_OF_RANGE,
-    # Our own validators raise errors whose type is the reason.
+    # zik's own validators raise errors whose type is the reason.
     **{reason.value: reason for reason in Reason},
 }
 
@@ -34,16 +34,16 @@ def decode(payload: bytes, *, now: datetime, entry_id: str | None = None, earlie
     Args:
         payload: the bytes of the stream entry's `event` field.
         now: the worker's clock, aware; an event may be at most a day ahead of it.
-        entry_id: the stream entry's id, which tells when Redis received it: `sent_at` then corrects `time`. Without
-            it `time` stands as told.
-        earliest: an event may not be before it.
+        entry_id: the stream entry's id. It holds the time at which Redis received the entry, so `sent_at` can correct
+            `time`. Without it `time` stands as reported.
+        earliest: no event may be older.
 
     Raises:
-        InvalidEventError: the only exception for any input whatever.
+        InvalidEventError: the only exception, whatever the input.
     """
     if len(payload) > MAX_EVENT_BYTES:
         raise InvalidEventError(Reason.TOO_LARGE, f"{len(payload)} bytes; an event has at most {MAX_EVENT_BYTES}")
-    event = decode_common_play(payload) or _judged(payload)
+    event = decode_common_play(payload) or _validated(payload)
     if event.sent_at is not None and entry_id is not None:
         event = corrected(event, entry_id=entry_id, now=now)
     if not earliest <= event.time.at <= now + MAX_AHEAD:
@@ -53,7 +53,7 @@ def decode(payload: bytes, *, now: datetime, entry_id: str | None = None, earlie
     return event
 
 
-def _judged(payload: bytes) -> Event:
+def _validated(payload: bytes) -> Event:
     try:
         text = payload.decode()
     except UnicodeDecodeError as error:
@@ -62,17 +62,17 @@ def _judged(payload: bytes) -> Event:
         event = validate(text)
     except ValidationError as error:
         raise _diagnosis(text, error) from None
-    # A NUL can come only by its escape, and NaN only by its name: all but the suspects are spared a second parsing.
+    # JSON can hold NUL only as an escape, and NaN only by name, so few payloads need a second parse.
     if ("\\u0000" in text or "NaN" in text or "Infinity" in text) and _holds_nul(_parse(text)):
         raise InvalidEventError(Reason.INVALID_VALUE, "U+0000 is not allowed in any text")
     return event
 
 
 def encode(event: Mapping[str, Any]) -> bytes:
-    """Write an event as compact UTF-8 JSON. What JSON lacks and pydantic knows, such as datetimes, becomes text.
+    """Write an event as compact UTF-8 JSON. Types that pydantic knows and JSON lacks, such as datetimes, become text.
 
     Raises:
-        InvalidEventError: for values that JSON or UTF-8 cannot hold; names the field and the value's type.
+        InvalidEventError: a value does not fit JSON or UTF-8. The text names the field and the value's type.
     """
     try:
         payload = to_json(event, fallback=_as_object)
@@ -80,7 +80,7 @@ def encode(event: Mapping[str, Any]) -> bytes:
             from_json(payload, allow_inf_nan=False)
     except ValueError:
         place, value = _culprit(event)
-        rule = "holds a lone surrogate" if isinstance(value, str) else "cannot be JSON"
+        rule = "contains a lone surrogate" if isinstance(value, str) else "cannot be written as JSON"
         raise InvalidEventError(Reason.INVALID_JSON, f"{place}: {rule} (got {type(value).__name__})") from None
     return payload
 
@@ -92,7 +92,7 @@ def _as_object(value: Any) -> Any:
 
 
 def _culprit(value: Any, place: tuple[str, ...] = ()) -> tuple[str, Any]:
-    """The innermost value that cannot be written, and where it is. A value within itself is followed for a while."""
+    """Find the innermost value that cannot be written. A cycle is followed down to the depth limit."""
     named = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
     for name, item in named:
         if len(place) <= MAX_DEPTH and not _is_json(item):
@@ -109,7 +109,7 @@ def _is_json(value: Any) -> bool:
 
 
 def _diagnosis(text: str, error: ValidationError) -> InvalidEventError:
-    """Name the most useful of the reasons: what a reader must know first, stands first here."""
+    """Choose the most useful reason: the checks are in the order in which a reader needs to know."""
     if text.startswith("\ufeff"):
         return InvalidEventError(Reason.BAD_ENCODING, "begins with a byte order mark")
     fault = error.errors(include_url=False)[0]
@@ -133,10 +133,10 @@ def _field_fault(fault: ErrorDetails) -> InvalidEventError:
         return InvalidEventError(Reason.MISSING_FIELD, "type: Field required")
     if kind == "union_tag_invalid":
         return InvalidEventError(Reason.WRONG_TYPE, "type: Input should be a valid string")
-    # The first place is the union's tag, which names no field of the event.
+    # The first part is the union's tag, which is not a field of the event.
     place = ".".join(str(part) for part in fault["loc"][1:])
-    told = fault["msg"] if kind == "missing" else f"{fault['msg']} (got {_json_type(fault['input'])})"
-    return InvalidEventError(_reason_of(kind), f"{place}: {told}" if place else told)
+    rule = fault["msg"] if kind == "missing" else f"{fault['msg']} (got {_json_type(fault['input'])})"
+    return InvalidEventError(_reason_of(kind), f"{place}: {rule}" if place else rule)
 
 
 def _reason_of(kind: str) -> Reason:
@@ -148,7 +148,7 @@ def _reason_of(kind: str) -> Reason:
 
 
 def _parse(text: str) -> Any:
-    """Parse by pydantic's parser, but without NaN. The standard one stops at long integers and at Python's stack."""
+    """Parse without NaN. The standard library's parser fails on long integers and deep nesting."""
     try:
         return from_json(text, allow_inf_nan=False)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Events as zik works with them, once `worker.contract.wire` has accepted them; and the figures of that contract."""
+"""Events as zik uses them once the contract has accepted them, and the limits of the contract."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -20,14 +20,14 @@ MAX_USER: Final = 64
 MAX_SONG_TEXT: Final = 500
 MAX_SOURCE: Final = 100
 
-# Artist and title as they are spelled. Several names may be one song, see `song_identity`.
+# Artist and title as spelled by the client. Several names may be one song, see `song_identity`.
 SongName = tuple[str, str]
 
 
 class Moment(Struct, frozen=True, gc=False):
-    """An instant and the listener's offset. `Z` and `-00:00` say that the offset is unknown (RFC 9557, 2.2).
+    """An instant and the listener's offset. `Z` and `-00:00` mean that the offset is unknown (RFC 9557, 2.2).
 
-    `reported_at` is the instant that a device with a wrong clock told; None where it told `at`.
+    `reported_at` is the instant that a device with a wrong clock reported; None if `at` is as reported.
     """
 
     at: datetime
@@ -36,11 +36,11 @@ class Moment(Struct, frozen=True, gc=False):
 
 
 def parse_moment(text: str) -> Moment:
-    """Read a text that looks like an RFC 3339 timestamp with an offset.
+    """Parse a text that has the form of an RFC 3339 timestamp with an offset.
 
     Raises:
-        ValueError: there is no such date or time.
-        OverflowError: in UTC it is beyond the years 1 to 9999.
+        ValueError: the date or time does not exist.
+        OverflowError: in UTC it is outside the years 1 to 9999.
     """
     # fromisoformat() knows only the capital Z.
     at = datetime.fromisoformat(text if text[-1] != "z" else text.upper()).astimezone(UTC)
@@ -49,7 +49,7 @@ def parse_moment(text: str) -> Moment:
 
 @cache
 def _offset_minutes(end: str) -> int | None:
-    """What a timestamp ends with, such as `+02:00`, in minutes. There are a few dozen of them on Earth."""
+    """Parse the offset that ends a timestamp, such as `+02:00`, to minutes. Cached: only a few dozen are in use."""
     if end == "-00:00":
         return None
     minutes = int(end[1:3]) * 60 + int(end[4:])
@@ -57,7 +57,7 @@ def _offset_minutes(end: str) -> int | None:
 
 
 class SongRef(Struct, frozen=True, gc=False):
-    """A song as the client names it. Artist and title are its identity; the rest fills gaps."""
+    """A song as the client names it. Artist and title are its identity; the other fields fill gaps."""
 
     title: str
     artist: str
@@ -79,7 +79,7 @@ class _Event(Struct, frozen=True, kw_only=True, gc=False):
     time: Moment
     user: str
     source: str | None = None
-    # When the client sent the event, by the clock that also told `time`.
+    # When the client sent the event, by the same clock as `time`.
     sent_at: Moment | None = None
 
 
@@ -93,7 +93,7 @@ class PlayEvent(_Event, frozen=True, kw_only=True, gc=False):
 
 
 class FavoriteEvent(_Event, frozen=True, kw_only=True, gc=False):
-    """A song became a favorite, or ceased to be one."""
+    """A song became a favorite, or stopped being one."""
 
     type: ClassVar[Literal["favorite"]] = "favorite"
     song: SongRef
@@ -119,7 +119,7 @@ class Accepted(NamedTuple):
     event: Event
 
 
-# Somewhere on Earth clocks are 12 hours behind UTC, elsewhere 14 ahead.
+# Time zones range from 12 hours behind UTC to 14 ahead.
 _MOST_BEHIND: Final = timedelta(hours=12)
 
 
@@ -132,10 +132,10 @@ def _offset(minutes: int) -> timedelta:
 
 
 def local_days(at: datetime, offset_minutes: int | None) -> Sequence[date]:
-    """The local day of an instant; every day it may be, where the client gave no offset.
+    """The local day of an instant, or every possible one if the client gave no offset.
 
-    The user's `timezone` preference would narrow it down, but it may change between marking and computing, and a day
-    computed in vain costs less than a day forgotten.
+    The user's `timezone` preference would narrow it down, but it may change between marking and computing, and an extra
+    day to compute costs less than a missed one.
     """
     if offset_minutes is not None:
         return ((at + _offset(offset_minutes)).date(),)

@@ -1,4 +1,4 @@
-"""Limits of the free-form parts of an event: what any JSON reader and both databases can hold."""
+"""Limit the free-form JSON of an event to what any JSON reader and both databases can hold."""
 
 import json
 from collections.abc import Iterable
@@ -21,9 +21,9 @@ def _refuse(reason: Reason, rule: str) -> PydanticCustomError:
 
 
 def check_free_json(value: Any) -> Any:
-    """Return `value`, if no array or object nests deeper than 8 and every number is finite and within 64 bits.
+    """Return `value` if it nests at most 8 deep and every number is finite and fits 64 bits.
 
-    Walked level by level instead of by recursion: a hostile depth must not meet Python's stack.
+    Walks level by level instead of recursing, so that hostile nesting cannot exhaust Python's stack.
     """
     level = [value]
     for _ in range(MAX_DEPTH):
@@ -34,7 +34,7 @@ def check_free_json(value: Any) -> Any:
 
 
 def _containers(level: list[Any]) -> list[dict[str, Any] | list[Any]]:
-    """The objects and arrays of a level, whose numbers are checked in passing."""
+    """Return the objects and arrays of a level, and check its numbers."""
     found: list[dict[str, Any] | list[Any]] = []
     for item in level:
         if isinstance(item, dict | list):
@@ -50,34 +50,34 @@ def _items(container: dict[str, Any] | list[Any]) -> Iterable[Any]:
 
 def _check_number(item: Any) -> None:
     if isinstance(item, float) and not isfinite(item):
-        raise _refuse(Reason.OUT_OF_RANGE, "must hold no NaN and no infinite number")
+        raise _refuse(Reason.OUT_OF_RANGE, "must not contain NaN or an infinite number")
     if isinstance(item, int) and not -MAX_INTEGER <= item < MAX_INTEGER:
-        raise _refuse(Reason.OUT_OF_RANGE, "must hold no integer beyond 64 bits")
+        raise _refuse(Reason.OUT_OF_RANGE, "must not contain an integer beyond 64 bits")
 
 
 def check_free_object(value: dict[str, Any]) -> dict[str, Any]:
-    """As `check_free_json`, and at most 4 KiB as compact UTF-8 JSON."""
+    """Check as `check_free_json`, and that the object takes at most 4 KiB as compact UTF-8 JSON."""
     check_free_json(value)
     if len(compact_json(value)) > MAX_BYTES:
         raise _refuse(Reason.OVER_LIMIT, f"must not exceed {MAX_BYTES} bytes as JSON")
     return value
 
 
-def as_told(value: Any) -> Any:
-    """A stored value as it was told: an integer beyond 64 bits was a float, whose exponent PostgreSQL does not keep."""
+def as_published(value: Any) -> Any:
+    """Restore a stored value: an integer beyond 64 bits was a float, because PostgreSQL drops the exponent."""
     if isinstance(value, dict):
-        return {name: as_told(item) for name, item in value.items()}
+        return {name: as_published(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [as_told(item) for item in value]
+        return [as_published(item) for item in value]
     if isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER and abs(value) <= _MAX_FLOAT:
         return float(value)
     return value
 
 
 def compact_json(value: Any) -> bytes:
-    """The value as compact UTF-8 JSON with sorted keys: one text for one value.
+    """Write the value as compact UTF-8 JSON with sorted keys, so that equal values give equal bytes.
 
     Raises:
-        ValueError: for NaN, infinite numbers, lone surrogates, and what JSON cannot hold.
+        ValueError: for NaN, infinite numbers, lone surrogates, and types that JSON lacks.
     """
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode()

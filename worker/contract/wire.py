@@ -1,4 +1,4 @@
-"""The wire contract, version 1: what a player may publish, and what each field must be."""
+"""The wire contract, version 1: the fields of each event, and the rule of each field."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
@@ -75,12 +75,12 @@ EventId = Annotated[
 ]
 EventTime = Annotated[
     Moment,
-    # Anything looser, such as epoch numbers and naive times, is refused before Python sees it.
+    # Refuses looser forms, such as epoch numbers and naive times, before Python parses anything.
     GetPydanticSchema(lambda _, __: no_info_after_validator_function(_moment, str_schema(pattern=RFC_3339))),
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": RFC_3339}),
 ]
 DurationMs = Annotated[int, Field(ge=1, le=MAX_DURATION_MS)]
-# U+001C to U+001F are white space to Python's split(), which makes the song's identity, but not to JSON's trimming.
+# Python's split(), which makes the song's identity, treats U+001C to U+001F as white space; the trimming does not.
 Text = Annotated[str, _text(MAX_SONG_TEXT), StringConstraints(pattern=r"[^\s\x1c-\x1f]")]
 Ids = Annotated[dict[Annotated[str, _text(64)], Annotated[str, _text(200)]], Field(max_length=16)]
 
@@ -91,7 +91,7 @@ def _published_name(name: str) -> str:
 
 
 class _Wire(BaseModel):
-    """Frozen, strict about every type, and blind to unknown fields, so that clients may be newer than workers."""
+    """Frozen and strict about types. Unknown fields are ignored, so that clients may be newer than workers."""
 
     model_config = ConfigDict(
         strict=True, frozen=True, extra="ignore", model_title_generator=lambda model: _published_name(model.__name__)
@@ -99,7 +99,7 @@ class _Wire(BaseModel):
 
 
 class WireSongRef(_Wire):
-    """A song as the client names it. Artist and title are its identity; the rest fills gaps."""
+    """A song as the client names it. Artist and title are its identity; the other fields fill gaps."""
 
     title: Text
     artist: Text
@@ -113,12 +113,12 @@ class _WireEvent(_Wire):
     time: EventTime
     user: Annotated[str, _text(MAX_USER), AfterValidator(_user)]
     source: Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_SOURCE)] | None = None
-    # When the client sent the event, by the clock that also told `time`.
+    # When the client sent the event, by the same clock as `time`.
     sent_at: EventTime | None = None
 
 
 def song_event_id(kind: str, user: str, song: "WireSongRef | events.SongRef", time: Moment) -> str:
-    """The id of a play or a favorite that came without one."""
+    """Derive the id of a play or a favorite without one."""
     subject = f"{canonical_title(song.artist)}\0{canonical_title(song.title)}"
     return derived_event_id(kind, user, subject, time.at)
 
@@ -131,7 +131,7 @@ def _preference_id(fields: dict[str, Any]) -> str:
     return derived_event_id(fields["type"], fields["user"], fields["key"], fields["time"].at)
 
 
-# `id` stands last in each event: a derived id is made of the fields before it.
+# `id` is last in each event, because a derived id needs the fields before it.
 
 
 class WirePlay(_WireEvent):
@@ -145,7 +145,7 @@ class WirePlay(_WireEvent):
 
 
 class WireFavorite(_WireEvent):
-    """A song became a favorite, or ceased to be one."""
+    """A song became a favorite, or stopped being one."""
 
     type: Literal["favorite"]
     song: WireSongRef
@@ -170,17 +170,17 @@ _ONLY_ON_THE_WIRE: Final = frozenset({"v", "type"})
 
 
 def validate(text: str) -> Event:
-    """Read an event from JSON by all the rules that concern it alone.
+    """Read an event from JSON by all rules that need nothing but the event.
 
     Raises:
-        pydantic.ValidationError: for anything else.
+        pydantic.ValidationError: the text breaks a rule.
     """
-    # Past the adapter's own method, which reads its arguments for half a microsecond.
+    # Skips the adapter's own method, which spends half a microsecond on its arguments.
     return _accepted(_CONTRACT.validator.validate_json(text))
 
 
 def _accepted(event: WirePlay | WireFavorite | WirePreference) -> Event:
-    """The event as the rest of zik knows it, by fields of the same names."""
+    """Convert to the event that the rest of zik uses; its fields have the same names."""
     fields = {name: value for name, value in event if name not in _ONLY_ON_THE_WIRE}
     if not isinstance(event, WirePreference):
         fields["song"] = events.SongRef(**dict(event.song))
@@ -193,7 +193,7 @@ class _PublishedSchema(GenerateJsonSchema):
 
 
 def json_schema() -> Mapping[str, Any]:
-    """The contract as JSON Schema 2020-12. It cannot say everything: sizes in bytes and the clock are in the docs."""
+    """Return the contract as JSON Schema 2020-12. Sizes in bytes and rules about the clock are only in the docs."""
     schema = _CONTRACT.json_schema(schema_generator=_PublishedSchema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,4 +1,4 @@
-"""COPY, the fastest way into a table of PostgreSQL, for rows that meet none that is stored."""
+"""Write rows by COPY, the fastest way into a table of PostgreSQL, if none of them is stored yet."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,13 +9,13 @@ from sqlalchemy.exc import DBAPIError
 
 
 def copy_rows(connection: Connection, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
-    """Run PostgreSQL's COPY … FROM STDIN in its binary form, which SQLAlchemy does not know, with SQLAlchemy's errors.
+    """Run a binary COPY … FROM STDIN, which SQLAlchemy lacks, and raise SQLAlchemy's errors.
 
     Args:
-        connection: of PostgreSQL.
-        table: our own name, never a client's.
-        columns: likewise, with the type that each value is sent as; what is sent as `bytea`, such as the 16 bytes of a
-            UUID, arrives as it is.
+        connection: to PostgreSQL.
+        table: a constant of the code, never a client's text.
+        columns: constants too, with the type that each value is sent as. Bytes sent as `bytea`, such as the 16 bytes of
+            a UUID, arrive unchanged.
         rows: values in the order of the columns.
     """
     driver: Any = connection.connection.driver_connection
@@ -27,9 +27,9 @@ def copy_rows(connection: Connection, table: str, columns: Mapping[str, str], ro
                 copy.write_row(row)
     except psycopg.Error as error:
         if driver.closed:
-            # Or SQLAlchemy would try to roll back on it.
+            # Otherwise SQLAlchemy would try to roll back on it.
             connection.invalidate()
-        # Without the context: a driver's error quotes the row.
+        # `from None`, because the driver's error quotes the row.
         raise DBAPIError.instance(
             statement,
             None,
@@ -42,7 +42,7 @@ def copy_rows(connection: Connection, table: str, columns: Mapping[str, str], ro
 
 
 def _root_of(error: psycopg.Error) -> psycopg.Error:
-    """What went wrong, and not what followed from it, such as ending COPY on a connection that was given up."""
+    """Find the first error, not its consequences, such as ending COPY on a closed connection."""
     while isinstance(error.__context__, psycopg.Error) and not error.__suppress_context__:
         error = error.__context__
     return error

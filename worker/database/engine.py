@@ -1,4 +1,4 @@
-"""The database: how it is opened, the one function that commits, and what its errors mean."""
+"""Open the database, and commit: `transaction` is the only function in zik that does."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,33 +12,32 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from worker.database.connection import TimeoutConnection
 from worker.database.sqlstate import (
-    _sqlite_meaning,
     meaning_of,
+    sqlite_meaning_of,
 )
 from worker.errors import RowRefusedError
 
-# A batch takes tens of milliseconds. A statement that needs seconds is stuck behind a lock or a sick disk, and
-# giving up costs nothing: the entries stay pending. Both lie well below the time limit of a task.
+# A batch takes tens of milliseconds. A statement that needs seconds is stuck behind a lock or a failing disk, and
+# giving up costs nothing: the entries stay pending. Both limits are well below the time limit of a task.
 STATEMENT_TIMEOUT_MS: Final = 15_000
 LOCK_TIMEOUT_MS: Final = 5_000
 LONG_LOCK_TIMEOUT_MS: Final = 60_000
-# Whoever comes after a migration that waits for a table waits behind it. So it waits for less time than a batch does.
+# Queries queue behind a migration that is waiting for a table lock, so a migration waits for less time than a batch.
 MIGRATION_LOCK_TIMEOUT_MS: Final = 2_000
 CONNECT_TIMEOUT_S: Final = 5
-# A server that lives has answered by then, if only with an error.
+# A running server has answered by then, if only with an error.
 SILENCE_S: Final = STATEMENT_TIMEOUT_MS / 1000 + 5
 
-
-# What writes in a hurry finds rows by key. Left alone, PostgreSQL plans the checks of foreign keys while there are few
-# users and songs, by reading all of them, and keeps to it until autovacuum comes by, however many there are by then.
-# And no jit, which the cost of a plan that is thus forbidden would call for.
+# Recorders look rows up by key. PostgreSQL caches the plans of foreign-key checks; made while there are few users and
+# songs, they scan whole tables until autovacuum runs, however many rows there are by then. And no jit: the inflated
+# cost of a forbidden plan would trigger it.
 _BY_KEY: Final = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for one process; make it after fork. Connects only when first used.
+    """Make an engine for one process, after fork. It connects when first used.
 
-    Parameters never show in its errors or logs: they are what people listen to.
+    Its errors and logs never show parameters, because they are what people listen to.
     """
     if url.startswith("sqlite"):
         engine = create_engine(url, hide_parameters=True, connect_args={"timeout": LOCK_TIMEOUT_MS / 1000})
@@ -52,7 +51,7 @@ def open_engine(url: str) -> Engine:
         max_overflow=2,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_S,
-            # A transaction pooler hands each transaction to another server process, which knows no prepared statement.
+            # A transaction pooler may hand each transaction to another server process, without its prepared statements.
             "prepare_threshold": None,
             "application_name": "zik",
             "keepalives_idle": 10,
@@ -68,7 +67,7 @@ def open_engine(url: str) -> Engine:
 
 @contextmanager
 def opened_engine(url: str) -> Iterator[Engine]:
-    """An engine whose connections are closed at the end."""
+    """Open an engine, and close its connections at the end."""
     engine = open_engine(url)
     try:
         yield engine
@@ -78,25 +77,25 @@ def opened_engine(url: str) -> Iterator[Engine]:
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Session]:
-    """Open a session, commit when the block ends well, roll back otherwise. Nothing else in zik commits.
+    """Open a session; commit when the block succeeds, roll back otherwise. Nothing else in zik commits.
 
     Raises:
         DatabaseUnavailableError: wait, then try again.
-        DatabaseMisusedError: the schema or permissions need an operator.
-        RowRefusedError: a row's content was refused.
+        DatabaseMisusedError: an operator has to repair the schema or the permissions.
+        RowRefusedError: the database refuses the content of a row.
     """
     with _translated(), Session(engine) as session, session.begin():
         yield session
 
 
 def without_statement_timeout(engine: Engine) -> Engine:
-    """The same engine for work over whole tables: no limit for a statement, and a minute's wait for a lock."""
-    return engine.execution_options(zik_patient=True)
+    """The same engine for work over whole tables: statements may take any time, and a lock may take a minute."""
+    return engine.execution_options(zik_without_timeout=True)
 
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Session]:
-    """Open a session that only reads, and sees one moment. On SQLite it waits for no writer and stops none."""
+    """Open a read-only session on one snapshot. On SQLite it neither waits for the writer nor blocks it."""
     options: dict[str, Any] = {"zik_reads_only": True}
     if engine.dialect.name == "postgresql":
         options["isolation_level"] = "REPEATABLE READ"
@@ -105,10 +104,10 @@ def snapshot(engine: Engine) -> Iterator[Session]:
 
 
 def write_ahead(engine: Engine) -> None:
-    """Let the readers and the writer of a SQLite file not wait for each other.
+    """Switch a SQLite file to write-ahead logging, so that readers and the writer do not wait for each other.
 
-    The journal mode stays with the file and cannot change inside a transaction, so it is set once, at bootstrap.
-    Of two who change it at once SQLite refuses one without waiting, however long its timeout is.
+    The file keeps the mode, and it cannot change inside a transaction, so it is set once, at bootstrap. If two
+    processes change it at once, SQLite refuses one without waiting, whatever the timeout: hence the retries.
     """
     with _translated(), engine.connect() as connection:
         driver = connection.connection.driver_connection
@@ -116,7 +115,7 @@ def write_ahead(engine: Engine) -> None:
             if driver is not None:
                 _while_busy(driver.execute, "PRAGMA journal_mode = WAL")
         except sqlite3.Error as error:
-            raise _sqlite_meaning(error) from None
+            raise sqlite_meaning_of(error) from None
 
 
 def _is_busy(error: BaseException) -> bool:
@@ -139,13 +138,13 @@ def _translated() -> Iterator[None]:
         # `from None`: PostgreSQL's own messages quote the row, and tracebacks reach logs.
         raise meaning_of(error) from None
     except (StatementError, OverflowError, UnicodeEncodeError) as error:
-        # The driver could not even write the row down.
+        # The driver could not encode the row.
         raise RowRefusedError(f"the driver refused a value ({type(error).__name__})") from None
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, record: object) -> None:
     del record
-    # The driver's own transactions begin too late, at the first write; ours begin with BEGIN, see below.
+    # The driver's own transactions begin too late, at the first write. Ours begin in `_begin_sqlite`.
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
     # The stream entry is deleted after COMMIT, so COMMIT must have reached the disk.
@@ -153,10 +152,10 @@ def _set_up_sqlite(connection: sqlite3.Connection, record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and writes later fails at once when another has written in between, however
-    # long its timeout is. So a writer takes its lock at the start.
+    # A transaction that reads first and writes later fails at once if another has written in between, whatever the
+    # timeout. So a writer takes its lock at the start.
     options: Any = connection.get_execution_options()
-    lock_ms = LONG_LOCK_TIMEOUT_MS if options.get("zik_patient") else LOCK_TIMEOUT_MS
+    lock_ms = LONG_LOCK_TIMEOUT_MS if options.get("zik_without_timeout") else LOCK_TIMEOUT_MS
     connection.exec_driver_sql(f"PRAGMA busy_timeout = {lock_ms}")
     connection.exec_driver_sql("BEGIN" if options.get("zik_reads_only") else "BEGIN IMMEDIATE")
 
@@ -167,12 +166,12 @@ def _connect_postgresql(_dialect: object, _record: object, cargs: Any, cparams: 
 
 def _begin_postgresql(connection: Connection) -> None:
     options = connection.get_execution_options()
-    patient = options.get("zik_patient")
-    statement_ms, lock_ms = (0, LONG_LOCK_TIMEOUT_MS) if patient else (STATEMENT_TIMEOUT_MS, LOCK_TIMEOUT_MS)
+    unlimited = options.get("zik_without_timeout")
+    statement_ms, lock_ms = (0, LONG_LOCK_TIMEOUT_MS) if unlimited else (STATEMENT_TIMEOUT_MS, LOCK_TIMEOUT_MS)
     driver: Any = connection.connection.driver_connection
-    driver.silent_for_s = None if patient else SILENCE_S
-    # Per transaction, not per session: sessions are not ours behind a transaction pooler.
+    driver.silent_for_s = None if unlimited else SILENCE_S
+    # Per transaction, because behind a transaction pooler a session is shared.
     begun = (
         f"SET LOCAL statement_timeout = {statement_ms}; SET LOCAL lock_timeout = {lock_ms}; SET LOCAL TimeZone = 'UTC'"
     )
-    connection.exec_driver_sql(begun if patient or options.get("zik_reads_only") else f"{begun}; {_BY_KEY}")
+    connection.exec_driver_sql(begun if unlimited or options.get("zik_reads_only") else f"{begun}; {_BY_KEY}")

@@ -10,25 +10,19 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential, wait_random
 
 from worker.database.engine import transaction, without_statement_timeout, write_ahead
+from worker.database.locks import AdvisoryLock, is_locked, take
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError
 from worker.failpoints import Point, hit
 from worker.models import Base
 
 logger = logging.getLogger(__name__)
 
-
-# Any constant will do, as long as every process of every release takes the same one.
-_ADVISORY_LOCK: Final = 0x7A696B01
-
-
-# Between two attempts to lock the tables the recorders catch up with what they were held up from.
 _GIVE_UP_S: Final = 60.0
-
-
+# Between two attempts at the table locks, recorders catch up on what they had to wait with.
 _PAUSE: Final = wait_exponential(multiplier=1, max=8) + wait_random(0, 1)
 
 
@@ -40,7 +34,7 @@ class BootstrapOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """What bringing the schema up came to. `revision` is the schema's version now."""
+    """The result of bringing the schema up. `revision` is the schema's version now, `was` the one before."""
 
     outcome: BootstrapOutcome
     revision: str
@@ -58,7 +52,7 @@ class Bootstrap:
 
 
 def newest_revision() -> str:
-    """The schema that this code is written for."""
+    """The schema revision that this code needs."""
     return ScriptDirectory.from_config(_alembic()).get_current_head() or ""
 
 
@@ -67,16 +61,16 @@ def _known_revisions() -> set[str]:
 
 
 def current_revision(connection: Connection) -> str | None:
-    """The schema that the database has, or None where zik has never been set up."""
+    """The schema revision of the database; None if zik has never been set up in it."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def bring_up_schema(engine: Engine) -> Bootstrap:
+def bring_up_schema(engine: Engine, *, give_up_s: float = _GIVE_UP_S) -> Bootstrap:
     """Create or upgrade the schema in one transaction, under a lock that makes other bootstraps wait.
 
-    Existing tables and rows are left alone. Killed midway, it leaves the database as it was. Where others hold the
-    tables, it lets go of everything after two seconds, so that nobody queues up behind it for longer, and tries again
-    for a minute.
+    Existing tables and rows are left alone. Killed midway, it leaves the database as it was. If another transaction
+    holds a table, it releases everything after two seconds, so that no query queues behind it for longer, and retries
+    for `give_up_s`.
 
     Raises:
         DatabaseUnavailableError: try again later; another transaction or bootstrap may hold the lock.
@@ -84,41 +78,38 @@ def bring_up_schema(engine: Engine) -> Bootstrap:
     """
     _prepare_file(engine)
     attempts = Retrying(
-        retry=retry_if_exception(_is_locked),
-        stop=stop_after_delay(_GIVE_UP_S),
+        retry=retry_if_exception(is_locked),
+        stop=stop_after_delay(give_up_s),
         wait=_PAUSE,
-        before_sleep=_say_why,
+        before_sleep=_log_retry,
         reraise=True,
     )
     try:
         return attempts(_attempt, engine)
     except DatabaseUnavailableError as error:
         if engine.dialect.name == "postgresql" and error.is_locked:
-            raise DatabaseUnavailableError(f"{error}: {_WHO_HOLDS_IT}", is_locked=True) from None
+            raise DatabaseUnavailableError(f"{error}: {_HOW_TO_UNLOCK}", is_locked=True) from None
         raise
 
 
-_WHO_HOLDS_IT: Final = (
-    "others have held tables of zik for a minute, and nothing was changed. Look who: `SELECT pid, usename, xact_start, "
-    "query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start`; let that end, or end it with "
-    "`SELECT pg_terminate_backend(pid)`; then run `zik init` again"
+_HOW_TO_UNLOCK: Final = (
+    "other transactions have locked zik's tables for over a minute, and nothing was changed. Find them with "
+    "`SELECT pid, usename, xact_start, query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start`; "
+    "wait for them, or end them with `SELECT pg_terminate_backend(pid)`; then run `zik init` again"
 )
 
 
-def _is_locked(error: BaseException) -> bool:
-    return isinstance(error, DatabaseUnavailableError) and error.is_locked
-
-
-def _say_why(state: RetryCallState) -> None:
-    logger.warning("others hold a table of zik: nothing was changed, trying again in %.0f s", state.upcoming_sleep)
+def _log_retry(state: RetryCallState) -> None:
+    logger.warning(
+        "another transaction locks a table of zik: nothing was changed, retrying in %.0f s", state.upcoming_sleep
+    )
 
 
 def _attempt(engine: Engine) -> Bootstrap:
     with transaction(without_statement_timeout(engine)) as session:
         connection = session.connection()
-        if engine.dialect.name == "postgresql":
-            # Waited for patiently, because nobody but another bootstrap stands in this queue.
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        # Without a statement timeout, because only another bootstrap can be ahead in this queue.
+        take(connection, AdvisoryLock.BRING_UP_SCHEMA)
         return _bring_up(connection)
 
 
@@ -127,7 +118,7 @@ def _bring_up(connection: Connection) -> Bootstrap:
     before = set(inspect(connection).get_table_names())
     if was is not None and was not in _known_revisions():
         raise DatabaseMisusedError(
-            f"the database has schema {was}, which this version of zik (schema {newest}) does not know: upgrade zik"
+            f"the database has schema {was}, newer than this version of zik (schema {newest}): upgrade zik"
         )
     if was == newest:
         return Bootstrap(BootstrapOutcome.UNCHANGED, newest, was, 0)
@@ -137,8 +128,8 @@ def _bring_up(connection: Connection) -> Bootstrap:
         command.stamp(config, "head")
     elif was is None and (unknown := before & set(Base.metadata.tables)):
         raise DatabaseMisusedError(
-            f"the tables {', '.join(sorted(unknown))} are there, but no schema version: if zik made them, say which "
-            "with `alembic stamp REVISION`, else give zik a database of its own"
+            f"the tables {', '.join(sorted(unknown))} exist, but no schema version: if zik made them, record the "
+            "version with `alembic stamp REVISION`, else give zik a database of its own"
         )
     else:
         command.upgrade(config, "head")
@@ -155,11 +146,11 @@ def _alembic(connection: Connection | None = None) -> Config:
 
 
 def _prepare_file(engine: Engine) -> None:
-    """Make the folder of a SQLite file, and set what stays with the file."""
+    """Create the folder of a SQLite file, and set the options that the file keeps."""
     if engine.dialect.name != "sqlite":
         return
     try:
         Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DatabaseUnavailableError(f"cannot make the folder of {engine.url.database}: {error.strerror}") from None
+        raise DatabaseUnavailableError(f"cannot create the folder of {engine.url.database}: {error.strerror}") from None
     write_ahead(engine)

@@ -1,4 +1,4 @@
-"""What a database error means to zik: retry, ask an operator, or refuse the row."""
+"""Class a database error by what to do next: retry, ask an operator, or refuse the row."""
 
 import sqlite3
 from typing import Final
@@ -7,42 +7,30 @@ from sqlalchemy.exc import DataError, DBAPIError
 
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, RowRefusedError, ZikError
 
-# SQLSTATE classes and codes, after PostgreSQL's appendix A. A code counts before its class.
+# SQLSTATE classes and codes from PostgreSQL's appendix A. A code takes precedence over its class.
 _UNAVAILABLE: Final = {
     "08", "40", "53", "57", "58", "XX",
     "25006", "25P02", "25P03", "25P04", "28000", "28P01", "3D000", "55P03", "55006",
 }  # fmt: skip
-
-
 _LOCKED: Final = {"40001", "40P01", "55P03", "SQLITE_BUSY"}
-
-
 _MISUSED: Final = {"42", "3F"}
-
-
 _ROW_REFUSED: Final = {"22", "23"}
-
-
 _SQLITE_UNAVAILABLE: Final = {
     "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN",
     "SQLITE_PROTOCOL", "SQLITE_NOMEM", "SQLITE_INTERRUPT", "SQLITE_SCHEMA",
 }  # fmt: skip
-
-
 _SQLITE_MISUSED: Final = {"SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_PERM", "SQLITE_AUTH"}
-
-
 _SQLITE_ROW_REFUSED: Final = {"SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH", "SQLITE_RANGE"}
 
 
 def meaning_of(error: DBAPIError) -> ZikError:
     """Class an error by SQLSTATE and by whether the connection was lost, never by the driver's exception class.
 
-    An error that fits nowhere, such as too many parameters, is a bug of ours: `DatabaseMisusedError`, never retried
-    without an operator seeing it.
+    An error without a class, such as too many parameters, is a bug in zik: `DatabaseMisusedError`, so that an operator
+    sees it before it is retried.
     """
     if isinstance(error.orig, sqlite3.Error):
-        return _sqlite_meaning(error.orig)
+        return sqlite_meaning_of(error.orig)
     code = getattr(error.orig, "sqlstate", None) or ""
     if not code and (error.connection_invalidated or error.statement is None):
         return DatabaseUnavailableError(f"no connection to the database: {_first_line(error.orig)}")
@@ -52,7 +40,7 @@ def meaning_of(error: DBAPIError) -> ZikError:
     return _classed(code, code if code in _UNAVAILABLE else code[:2], f"constraint {constraint}" if constraint else "")
 
 
-def _sqlite_meaning(error: sqlite3.Error) -> ZikError:
+def sqlite_meaning_of(error: sqlite3.Error) -> ZikError:
     code = getattr(error, "sqlite_errorname", "") or type(error).__name__
     # Extended codes begin with the primary one: SQLITE_BUSY_SNAPSHOT, SQLITE_CONSTRAINT_UNIQUE.
     return _classed(code, "_".join(code.split("_")[:2]), str(error))
@@ -68,7 +56,7 @@ def _classed(code: str, family: str, detail: str) -> ZikError:
         return DatabaseMisusedError(
             f"the schema or the permissions do not fit this version of zik ({text}): run `zik init`, then `zik doctor`"
         )
-    return DatabaseMisusedError(f"an error that zik does not know ({text}): please report it")
+    return DatabaseMisusedError(f"unknown database error ({text}): please report it")
 
 
 def _first_line(error: object) -> str:

@@ -1,7 +1,7 @@
-"""Many rows in one statement and one parameter, on both databases alike.
+"""Send many rows in one statement and one parameter, with the same SQL for both databases.
 
-The rows travel as one JSON text, and the database unfolds it into a table: a handful of statements whatever the batch
-size, no limit of 65,535 parameters, and the same SQL for PostgreSQL and SQLite.
+The rows travel as one JSON text, which the database unfolds into a table: a handful of statements whatever the batch
+size, and no limit of 65,535 parameters.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 from sqlalchemy import Connection, TextClause, text
 
-# The names are PostgreSQL's types. SQLite needs only to know what must stay JSON.
+# Types are PostgreSQL's. SQLite only needs to know which columns stay JSON.
 Columns = Mapping[str, str]
 
 _WORDS: Final = {
@@ -36,12 +36,12 @@ class Statement:
         self._compiled = cache(self._for)
 
     def run(self, connection: Connection, rows: Iterable[Mapping[str, Any]], **parameters: Any) -> Sequence[Any]:
-        """Execute with `rows`, whose absent keys are nulls. Returns what the statement returns, if anything."""
+        """Execute with `rows`; absent keys are null. Returns the rows that the statement returns, if any."""
         result = connection.execute(self._compiled(connection.dialect.name), {**self._given(rows), **parameters})
         return result.all() if result.returns_rows else []
 
     def bound(self, connection: Connection, rows: Iterable[Mapping[str, Any]] = (), **parameters: Any) -> TextClause:
-        """The statement with its rows, as a part of another one."""
+        """The statement with its rows bound, for use inside another one."""
         return self._compiled(connection.dialect.name).bindparams(**self._given(rows), **parameters)
 
     def _given(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -56,7 +56,7 @@ class Statement:
         return f"json_to_recordset(CAST(:rows AS json)) AS incoming ({columns})"
 
     def _sqlite_source(self) -> str:
-        # `->>` makes an SQL value of a JSON one; `->` keeps it JSON, and nullif() makes its null an SQL null.
+        # `->>` converts a JSON value to an SQL one; `->` keeps it JSON, and nullif() turns JSON null into SQL null.
         columns = ", ".join(
             f"nullif(value -> '$.{name}', 'null') AS {name}" if kind == "jsonb" else f"value ->> '$.{name}' AS {name}"
             for name, kind in self._columns.items()
@@ -69,16 +69,16 @@ def _as_text(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def instant(at: datetime) -> str:
-    """An aware UTC datetime as both databases read it; PostgreSQL's session timezone is UTC."""
+    """Write an aware UTC datetime as both databases read it; PostgreSQL's session timezone is UTC."""
     return at.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
-def told(at: datetime) -> dict[str, str]:
-    """What a row has in addition where the time was corrected. Most rows have not, and do without its null."""
+def reported(at: datetime) -> dict[str, str]:
+    """The extra column of a row with a corrected time. Most rows have none and omit it."""
     return {"reported_at": instant(at)}
 
 
 def read_instant(value: datetime | str) -> datetime:
-    """What a plain SELECT gives for an instant: SQLite a text, PostgreSQL a datetime."""
+    """Convert a raw SELECT value to an aware datetime: SQLite returns text, PostgreSQL a datetime."""
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -3,13 +3,13 @@
 import gc
 from typing import Final
 
-# A batch makes some ten thousand objects and drops them by reference count. At the default of 700 the collector would
-# walk them, and every library behind them, dozens of times a batch: a third of the drain's time.
+# A batch makes some ten thousand objects and frees them by reference count. At the default threshold of 700 the
+# collector would walk them, and every library behind them, dozens of times a batch: a third of the drain's time.
 _THRESHOLD: Final = 100_000
 
 
 def tune_gc() -> None:
-    """Take what is loaded now out of every later collection, and collect seldom. Call it once a process, after fork."""
+    """Exclude everything loaded so far from collections, and collect rarely. Call it once a process, after fork."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_THRESHOLD, 20, 20)

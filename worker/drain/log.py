@@ -1,4 +1,4 @@
-"""What a drain says in the log: a line a batch, and at DEBUG one an event. Never what somebody listens to."""
+"""Log what a drain does: a line for each batch, and at DEBUG one for each event. Never what anyone listens to."""
 
 import logging
 from collections import Counter
@@ -13,8 +13,8 @@ from worker.stream.measurements import Phase
 logger = logging.getLogger(__name__)
 
 
-def tell_batch(consumer: str, batch: Batch, outcomes: Mapping[str, Outcome], seconds: Mapping[Phase, float]) -> None:
-    """With the first and last entry id, which XADD gave to the publisher."""
+def log_batch(consumer: str, batch: Batch, outcomes: Mapping[str, Outcome], seconds: Mapping[Phase, float]) -> None:
+    """Log one batch, with its first and last entry id: publishers know the ids from their XADD."""
     counts = Counter(outcomes.values())
     logger.info(
         "batch",
@@ -30,12 +30,12 @@ def tell_batch(consumer: str, batch: Batch, outcomes: Mapping[str, Outcome], sec
     )
 
 
-def tell_events(accepted: Sequence[Accepted], letters: Sequence[Letter], outcomes: Mapping[str, Outcome]) -> None:
-    """At DEBUG only: which entry of the stream became which row. `event_id` is the key of a play in `play_history`."""
+def log_events(accepted: Sequence[Accepted], letters: Sequence[Letter], outcomes: Mapping[str, Outcome]) -> None:
+    """Log at DEBUG which entry became which row. `event_id` is the key of a play in `play_history`."""
     if not logger.isEnabledFor(logging.DEBUG):
         return
     for entry_id, _, event in accepted:
-        known = {"entry": entry_id, "event_id": str(event.id), "type": event.type, "outcome": outcomes[entry_id].value}
-        logger.debug("event", extra=known)
+        ids = {"entry": entry_id, "event_id": str(event.id), "type": event.type, "outcome": outcomes[entry_id].value}
+        logger.debug("event", extra=ids)
     for letter in letters:
         logger.debug("event", extra={"entry": letter.entry_id, "outcome": "dead", "reason": letter.error.reason.value})

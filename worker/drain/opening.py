@@ -12,7 +12,7 @@ from worker.stream.consumer import EventStream
 
 
 def open_drain(settings: Settings, *, consumer: str, closing: Callable[[], bool] = lambda: False) -> Drain:
-    """A drain with connections of its own; make it after fork."""
+    """Make a drain by these settings. Call it after fork: a process must not use its parent's connections."""
     arm(settings.crash_at)
     tune_gc()
     return Drain(
@@ -27,7 +27,7 @@ def open_drain(settings: Settings, *, consumer: str, closing: Callable[[], bool]
 
 @contextmanager
 def opened_drain(settings: Settings, *, consumer: str) -> Iterator[Drain]:
-    """A drain whose connections are closed at the end."""
+    """Open a drain, and close its connections at the end."""
     drain = open_drain(settings, consumer=consumer)
     try:
         yield drain

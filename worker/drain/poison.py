@@ -1,4 +1,4 @@
-"""Find the entry that ends its readers: an attempt at what was left unfinished is on record until it is survived."""
+"""Find the entry that kills its readers: an attempt at an unfinished entry stays on record until it is survived."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,11 +9,11 @@ from worker.errors import ZikError
 from worker.stream.consumer import EventStream
 from worker.stream.entries import Batch, Entry
 
-# What ended its readers is looked for among fifty, then alone: two thousand lone transactions would take half a minute.
-_SOME: Final = 50
-# A machine that loses power may end one; three in a row at one entry alone is no accident.
+# The suspects are tried fifty at a time, then one by one: two thousand single transactions would take half a minute.
+_GROUP_SIZE: Final = 50
+# A power cut can end one attempt; three in a row at one entry alone are no accident.
 _LONE_ATTEMPTS: Final = 3
-# What our own code raises over a payload it was not written for. Whatever else ends an attempt says nothing of the
+# What zik's own code raises over a payload it was not written for. Any other end of an attempt says nothing about the
 # payload: a database that is away, a time limit, the end of the process.
 _BUGS: Final = (
     ArithmeticError,
@@ -28,7 +28,7 @@ _BUGS: Final = (
 
 
 class WorkItem(NamedTuple):
-    """What to finish in one transaction. `unsurvived` counts the attempts at it on record; None: nobody has read it."""
+    """What to record in one transaction. `unsurvived` counts failed attempts on record; None: never read before."""
 
     batch: Batch
     unsurvived: int | None = None
@@ -39,38 +39,38 @@ class WorkItem(NamedTuple):
 
 
 class PoisonGuard:
-    """The attempts of one consumer. Entries that are read for the first time cost it nothing."""
+    """Keeps the attempts of one consumer on record. Entries that are read for the first time cost it nothing."""
 
     def __init__(self, stream: EventStream) -> None:
         self._stream = stream
         self._survived: set[str] = set()
 
-    def turns(self, batch: Batch) -> Iterator[WorkItem]:
-        """The parts of a batch that was left unfinished: all of it, then fifty at a time, then one by one.
+    def split(self, batch: Batch) -> Iterator[WorkItem]:
+        """Split an unfinished batch by its attempts on record: all at once, then fifty at a time, then one by one.
 
         The most suspect come last, so that their neighbours are recorded before they can do more harm.
         """
-        self._settle()
+        self._strike_off()
         unsurvived = self._stream.attempts([entry.id for entry in batch.entries])
         rated = sorted(zip(unsurvived, batch.entries, strict=True), key=_attempts)
         if batch.vanished:
             yield WorkItem(Batch([], batch.vanished), 0)
         for attempts, alike in groupby(rated, key=_attempts):
             entries = [entry for _, entry in alike]
-            size = {0: len(entries), 1: _SOME}.get(attempts, 1)
+            size = {0: len(entries), 1: _GROUP_SIZE}.get(attempts, 1)
             for start in range(0, len(entries), size):
                 yield WorkItem(Batch(entries[start : start + size], []), attempts)
 
     @contextmanager
-    def attempt(self, turn: WorkItem) -> Iterator[None]:
-        """Finish the turn in this block. Only what ends the process in it, or a bug of ours, stays on record."""
-        if turn.unsurvived is None:
+    def attempt(self, item: WorkItem) -> Iterator[None]:
+        """Process the item inside this block. Only the end of the process, or a bug, leaves the attempt on record."""
+        if item.unsurvived is None:
             yield
             return
-        self._settle()
-        ids = [entry.id for entry in turn.batch.entries]
+        self._strike_off()
+        ids = [entry.id for entry in item.batch.entries]
         self._stream.begin_attempt(ids)
-        ids += turn.batch.vanished
+        ids += item.batch.vanished
         try:
             yield
         except _BUGS:
@@ -78,13 +78,13 @@ class PoisonGuard:
         except BaseException:
             self._survived.update(ids)
             with suppress(ZikError):
-                self._settle()
+                self._strike_off()
             raise
         self._survived.update(ids)
-        self._settle()
+        self._strike_off()
 
-    def _settle(self) -> None:
-        """Strike off what was survived. Remembered until Redis has heard it: its outage must count against no entry."""
+    def _strike_off(self) -> None:
+        """Remove survived attempts from the record, again until Redis confirms: its outage counts against no entry."""
         self._stream.end_attempt(self._survived)
         self._survived.clear()
 

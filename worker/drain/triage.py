@@ -1,4 +1,4 @@
-"""What of a batch is an event to record, and what becomes a dead letter."""
+"""Sort a batch into events to record and dead letters."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ class Triaged(NamedTuple):
 
 
 def triage(entries: Sequence[Entry], now: datetime) -> Triaged:
-    """Decode each entry by itself: what cannot be an event does not stop its neighbours."""
+    """Decode each entry by itself: one that is no event does not stop its neighbours."""
     if armed_for(Point.AT_POISON) and any(POISON in (entry.payload or b"") for entry in entries):
         hit(Point.AT_POISON)
     accepted: list[Accepted] = []
@@ -30,19 +30,21 @@ def triage(entries: Sequence[Entry], now: datetime) -> Triaged:
             else:
                 accepted.append(Accepted(entry_id, payload, decode(payload, now=now, entry_id=entry_id)))
         except InvalidEventError as error:
-            # A copy: an error that was raised holds on to its frames, and they to this list and its payloads.
+            # A copy: a raised error holds on to its frames, and they to this list and its payloads.
             letters.append(Letter(entry_id, payload or b"", InvalidEventError(error.reason, error.detail)))
     return Triaged(accepted, letters)
 
 
 def poisoned_letters(batch: Batch) -> Triaged:
-    """Entries that nobody has survived reading, as letters."""
-    error = InvalidEventError(Reason.KILLS_READER, "nobody survived recording it, among its neighbours or alone")
+    """Dead letters for entries that killed every reader."""
+    error = InvalidEventError(
+        Reason.KILLS_READER, "every process that tried to record it, among its neighbours and alone, died or hit a bug"
+    )
     return Triaged([], [Letter(entry.id, entry.payload or entry.stray, error) for entry in batch.entries])
 
 
 def refused(entry: Accepted, refusal: RowRefusedError) -> Letter:
-    """The letter of an event whose row the database refuses."""
+    """The dead letter for an event whose row the database refuses."""
     return Letter(entry.entry_id, entry.payload, InvalidEventError(Reason.REFUSED_BY_DATABASE, str(refusal)))
 
 

@@ -1,6 +1,6 @@
 """Turn listening histories downloaded from other services into events; `json_lines` publishes files of events."""
 
-from worker.importers.archive import Archive, UnreadableFileError, open_archives
+from worker.importers.archive import Archive, open_archives
 from worker.importers.formats import FORMATS, recognise
 from worker.importers.importer import Importer, Summary, unmatched_loves
 
@@ -9,7 +9,6 @@ __all__ = [
     "Archive",
     "Importer",
     "Summary",
-    "UnreadableFileError",
     "open_archives",
     "recognise",
     "unmatched_loves",

@@ -11,7 +11,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, cast
 
-from worker.errors import ZikError
+from worker.errors import UnreadableFileError
 from worker.escaping import printable
 from worker.importers.format import ReadOrder, Recognised
 from worker.importers.formats import HEAD_BYTES, READABLE, recognise
@@ -22,10 +22,6 @@ MAX_FILES: Final = 10_000
 MAX_COMPRESSION_RATIO: Final = 250
 _ZIP_MAGIC: Final = b"PK\x03\x04"
 READ_ERRORS: Final = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-
-
-class UnreadableFileError(ZikError):
-    """The file cannot be imported. The text names it, the reason and the way out."""
 
 
 class Part(NamedTuple):

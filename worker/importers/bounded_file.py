@@ -3,16 +3,12 @@
 import codecs
 from typing import BinaryIO, Final
 
-from worker.errors import ZikError
+from worker.errors import RowTooLargeError
 
 # The largest row found in a real export has some 20 KiB. The limit also covers what stands between two rows.
 MAX_ROW_BYTES: Final = 4 * 2**20
 # Nothing stands between two lines, and an event has at most 16 KiB.
 MAX_LINE_BYTES: Final = 256 * 1024
-
-
-class RowTooLargeError(ZikError):
-    """No row ends within `MAX_ROW_BYTES`, so the file is not a history."""
 
 
 class BoundedFile:

@@ -7,8 +7,8 @@ from typing import Any, BinaryIO, Final
 
 import ijson
 
-from worker.errors import Reason
-from worker.importers.bounded_file import MAX_LINE_BYTES, BoundedFile, RowTooLargeError
+from worker.errors import Reason, RowTooLargeError
+from worker.importers.bounded_file import MAX_LINE_BYTES, BoundedFile
 from worker.importers.rows import BROKEN_FILE, Converter, Notes, Reader, Refusal, Row, convert_row
 
 # Real exports nest 8 deep. The paths that the parser keeps grow with the square of the depth.

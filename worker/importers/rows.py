@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, BinaryIO, Final, NamedTuple
 
-from worker.errors import InvalidEventError, Reason, ZikError
+from worker.errors import InvalidEventError, NoSongError, Reason
 
 Fields = dict[str, Any]
 
@@ -31,10 +31,6 @@ class Refusal(NamedTuple):
 
 
 Row = ParsedEvent | Refusal
-
-
-class NoSongError(ZikError):
-    """The row is of a kind that zik does not record: skip it."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: over the connection that `worker.db_init` hands it, else by DATABASE_URL."""
+"""Run migrations on the connection that the bootstrap passes, else on the database of DATABASE_URL."""
 
 from alembic import context
 from sqlalchemy import Connection
@@ -12,7 +12,7 @@ def _run(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
-        # SQLite changes a column only by copying the table.
+        # SQLite can change a column only by copying the table.
         render_as_batch=connection.dialect.name == "sqlite",
         compare_server_default=True,
     )
@@ -27,7 +27,7 @@ def _run_offline() -> None:
 def _migrate() -> None:
     with context.begin_transaction():
         if context.get_context().dialect.name == "postgresql":
-            # It may take its time once it has the tables; what it must not do is queue up for them.
+            # A statement may take long once it holds the lock. Waiting for a lock may not: queries queue behind it.
             context.execute("SET LOCAL statement_timeout = 0")
             context.execute(f"SET LOCAL lock_timeout = {MIGRATION_LOCK_TIMEOUT_MS}")
         context.run_migrations()

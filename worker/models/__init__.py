@@ -1,6 +1,6 @@
-"""The tables, shared with every reader: importing them needs neither Celery nor Redis."""
+"""zik's tables as SQLAlchemy classes. Any reader may import them: they need neither Celery nor Redis."""
 
-from worker.models import triggers  # noqa: F401 -- its triggers belong to the tables
+from worker.models import triggers  # noqa: F401 -- creating the tables creates their triggers
 from worker.models.base import Base, TimestampMixin
 from worker.models.dead_letter import DeadLetter
 from worker.models.favorite import Favorite

@@ -1,13 +1,13 @@
-"""What every table shares: naming, column types that mean the same on both databases, `save()`."""
+"""What all tables share: constraint names, recurring columns with one meaning on both databases, `save()`."""
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, TypeDecorator, func
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, Integer, MetaData, TypeDecorator, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-# Constraints need names of their own making, or no migration can ever drop them.
+# A migration can only drop a constraint whose name it knows.
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -16,14 +16,19 @@ NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
 }
 
-# SQLite numbers rows by itself only in a column of the type INTEGER.
+# SQLite numbers rows only in a column of type INTEGER.
 BigIntegerKey = BigInteger().with_variant(Integer, "sqlite")
-# A JSON null and an absent value would be two kinds of nothing; `none_as_null` makes them one.
+# `none_as_null`: otherwise a JSON null and an SQL null would be two kinds of "no value".
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+Id = Annotated[int, mapped_column(BigIntegerKey, primary_key=True)]
+UserFk = Annotated[int, mapped_column(BigIntegerKey, ForeignKey("app_users.id", ondelete="CASCADE"))]
+SongFk = Annotated[int, mapped_column(BigIntegerKey, ForeignKey("songs.id", ondelete="CASCADE"))]
+BigCount = Annotated[int, mapped_column(BigInteger)]
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware UTC datetime, with microseconds, on both databases. A naive one is refused."""
+    """An aware UTC datetime with microseconds, on both databases. Refuses a naive one."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -32,9 +37,9 @@ class Instant(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a naive datetime has no place in the database: give it a timezone")
+            raise ValueError("naive datetime; pass a timezone-aware one")
         value = value.astimezone(UTC)
-        # SQLite has no timezones: the text stands for UTC.
+        # SQLite stores text without a timezone. It is UTC.
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -49,14 +54,14 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: Instant, dict[str, Any]: Json, Any: Json}
 
     def save(self, session: Session) -> Self:
-        """Add this row and flush, so that its key is known and the database has accepted it. Never commits."""
+        """Add this row and flush: the row has its id, and the database has accepted it. Does not commit."""
         session.add(self)
         session.flush()
         return self
 
 
 class TimestampMixin:
-    """When a row was written and last changed, by the database's clock."""
+    """When a row was inserted and last updated, by the database's clock."""
 
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())

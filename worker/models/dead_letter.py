@@ -1,19 +1,19 @@
 from sqlalchemy import LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from worker.models.base import Base, BigIntegerKey, TimestampMixin
+from worker.models.base import Base, Id, TimestampMixin
 
 
 class DeadLetter(TimestampMixin, Base):
-    """An event that could not be recorded, with its reason, until somebody retries or discards it.
+    """An event that could not be recorded, kept until an operator retries or discards it.
 
-    `payload` is the event as it came (of one that is too large, the beginning); `reason` a `worker.errors.Reason`;
-    `attempts` how often recording it was tried.
+    `payload` is the event as received, cut off if it is too large. `reason` is a `worker.errors.Reason`.
+    `attempts` counts how often zik tried to record the event.
     """
 
     __tablename__ = "dead_letters"
 
-    id: Mapped[int] = mapped_column(BigIntegerKey, primary_key=True)
+    id: Mapped[Id]
     entry_id: Mapped[str] = mapped_column(String(41), unique=True)
     attempts: Mapped[int] = mapped_column(server_default="1", default=1)
     reason: Mapped[str] = mapped_column(String(32), index=True)

@@ -1,28 +1,24 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from worker.models.base import Base, BigIntegerKey, TimestampMixin
+from worker.models.base import Base, SongFk, TimestampMixin, UserFk
 from worker.models.song import Song
 from worker.models.user import User
 
 
 class Favorite(TimestampMixin, Base):
-    """The newest word on whether a song is a user's favorite, by (`said_at`, `event_id`).
+    """Whether a song is a user's favorite, by the newest event: the one with the greatest (`said_at`, `event_id`).
 
-    `is_favorite` false is a tombstone: it stays, so that a late old event cannot bring the favorite back. `reported_at`
-    is
-    what a device with a wrong clock told instead of `said_at`, null where it was right.
+    `is_favorite` false is a tombstone. It stays, so that an older event that arrives late changes nothing.
+    `reported_at` is the time that a device with a wrong clock sent; null if `said_at` is the time sent.
     """
 
     __tablename__ = "favorites"
 
-    user_id: Mapped[int] = mapped_column(BigIntegerKey, ForeignKey(User.id, ondelete="CASCADE"), primary_key=True)
-    song_id: Mapped[int] = mapped_column(
-        BigIntegerKey, ForeignKey(Song.id, ondelete="CASCADE"), primary_key=True, index=True
-    )
+    user_id: Mapped[UserFk] = mapped_column(primary_key=True)
+    song_id: Mapped[SongFk] = mapped_column(primary_key=True, index=True)
     said_at: Mapped[datetime]
     reported_at: Mapped[datetime | None]
     event_id: Mapped[UUID]

@@ -2,22 +2,23 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from worker.models.base import Base, BigIntegerKey, TimestampMixin
+from worker.models.base import Base, TimestampMixin, UserFk
 from worker.models.user import User
 
 
 class Preference(TimestampMixin, Base):
-    """The newest word on one of a user's preferences, by (`said_at`, `event_id`). A null value is a tombstone.
+    """One of a user's preferences, by the newest event: the one with the greatest (`said_at`, `event_id`).
 
-    `reported_at` is what a device with a wrong clock told instead of `said_at`, null where it was right.
+    A null value is a tombstone. `reported_at` is the time that a device with a wrong clock sent; null if `said_at` is
+    the time sent.
     """
 
     __tablename__ = "preferences"
 
-    user_id: Mapped[int] = mapped_column(BigIntegerKey, ForeignKey(User.id, ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UserFk] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     said_at: Mapped[datetime]
     reported_at: Mapped[datetime | None]

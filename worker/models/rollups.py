@@ -1,35 +1,35 @@
 from datetime import date
 
-from sqlalchemy import BigInteger, Index, SmallInteger, String, Text
+from sqlalchemy import Index, SmallInteger, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from worker.models.base import Base, BigIntegerKey, TimestampMixin
+from worker.models.base import Base, BigCount, Id, TimestampMixin
 
 
 class ListeningHour(TimestampMixin, Base):
-    """A rollup: what a user played within one hour of a local day. Computed from the history, never added to.
+    """A rollup: what a user played in one hour of a local day. A sweep computes the whole day, and never adds to it.
 
-    `listens` are the plays that count by the listen rule; `ms_played` the sum of what is known. When clocks are set
-    back, both hours of one name are this one.
+    `listens` counts the plays that satisfy the listen rule; `ms_played` sums the known lengths. When clocks are set
+    back, the hour that occurs twice is one row.
 
-    No foreign key: a sweep writes rows only of a user whom it has locked, and the trigger `zik_user_leaves` deletes
-    them. Checking each row again would cost a third of writing it.
+    No foreign key: checking it would make writing a row a third slower. A sweep locks the user before it writes, and
+    the trigger `zik_user_leaves` deletes the rows of a deleted user.
     """
 
     __tablename__ = "listening_hours"
 
-    user_id: Mapped[int] = mapped_column(BigIntegerKey, primary_key=True)
+    user_id: Mapped[Id]
     day: Mapped[date] = mapped_column(primary_key=True)
     hour: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     plays: Mapped[int]
     listens: Mapped[int]
-    ms_played: Mapped[int] = mapped_column(BigInteger)
+    ms_played: Mapped[BigCount]
 
 
 class ChartPlace(TimestampMixin, Base):
     """One place of a chart for everyone: `subject` song, artist or album, in the `period` that begins on `starts_on`.
 
-    `title` is the song's or the album's, and null for an artist; `listeners` counts users.
+    `title` is the song's or the album's, null for an artist. `listeners` counts users.
     """
 
     __tablename__ = "charts"
@@ -40,28 +40,28 @@ class ChartPlace(TimestampMixin, Base):
     place: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     artist: Mapped[str] = mapped_column(Text)
     title: Mapped[str | None] = mapped_column(Text)
-    plays: Mapped[int] = mapped_column(BigInteger)
-    listens: Mapped[int] = mapped_column(BigInteger)
-    ms_played: Mapped[int] = mapped_column(BigInteger)
+    plays: Mapped[BigCount]
+    listens: Mapped[BigCount]
+    ms_played: Mapped[BigCount]
     listeners: Mapped[int]
 
 
 class SongDay(TimestampMixin, Base):
-    """A rollup: what a user played of one song on a local day. Computed from the history, never added to.
+    """A rollup: what a user played of one song on a local day. A sweep computes the whole day, and never adds to it.
 
-    No foreign keys, see `ListeningHour`. Whoever deletes a song deletes its plays, which marks their days; until these
-    are computed, a row whose song is gone joins to nothing.
+    No foreign keys, see `ListeningHour`. Deleting a song deletes its plays, which marks their days as stale. Until a
+    sweep computes those, a row of the deleted song joins to nothing.
     """
 
     __tablename__ = "song_days"
-    # A user's days of one song lie together in it, with all that a question reads. Adding up a whole history from it
-    # takes half as long as from the table, where the songs of each day lie together.
+    # Holds a user's days song by song, with every column that a question reads. The table holds them day by day: adding
+    # up a whole history from it takes twice as long.
     __table_args__ = (Index("ix_song_days_by_song", "user_id", "song_id", "day", "plays", "listens", "ms_played"),)
 
-    user_id: Mapped[int] = mapped_column(BigIntegerKey, primary_key=True)
-    # The charts for everyone read whole days.
+    user_id: Mapped[Id]
+    # Charts for everyone read whole days.
     day: Mapped[date] = mapped_column(primary_key=True, index=True)
-    song_id: Mapped[int] = mapped_column(BigIntegerKey, primary_key=True)
+    song_id: Mapped[Id]
     plays: Mapped[int]
     listens: Mapped[int]
-    ms_played: Mapped[int] = mapped_column(BigInteger)
+    ms_played: Mapped[BigCount]

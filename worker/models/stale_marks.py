@@ -1,33 +1,30 @@
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from worker.models.base import Base, BigIntegerKey, TimestampMixin
-from worker.models.song import Song
-from worker.models.user import User
+from worker.models.base import Base, Id, SongFk, TimestampMixin, UserFk
 
 
 class StaleHistory(TimestampMixin, Base):
-    """A user, or a song, all of whose days must be computed anew: something they are computed with has changed.
+    """A user or a song whose days must all be computed again, because a value that they depend on has changed.
 
-    Only whoever reads this mark, after its transaction, looks for the days. The writer itself could not see the plays
-    that others are about to commit, and these would keep the old value.
+    A later transaction looks up the days. The writer of the mark cannot: it does not see plays that other transactions
+    are about to commit, and their days would keep the old value.
 
-    `charts_only`: what has changed is what a song is filed under. The days do not depend on it, only the charts do.
+    `charts_only`: the song is filed under another artist or album. Only charts depend on that, the days do not.
     """
 
     __tablename__ = "stale_histories"
 
     mark: Mapped[UUID] = mapped_column(primary_key=True)
-    user_id: Mapped[int | None] = mapped_column(BigIntegerKey, ForeignKey(User.id, ondelete="CASCADE"))
-    song_id: Mapped[int | None] = mapped_column(BigIntegerKey, ForeignKey(Song.id, ondelete="CASCADE"))
+    user_id: Mapped[UserFk | None]
+    song_id: Mapped[SongFk | None]
     charts_only: Mapped[bool | None]
 
 
 class StaleChart(TimestampMixin, Base):
-    """A local day whose charts for everyone must be drawn anew, marked in the transaction that computed the day."""
+    """A local day whose charts for everyone must be drawn again. The transaction that computes the day marks it."""
 
     __tablename__ = "stale_charts"
 
@@ -36,17 +33,17 @@ class StaleChart(TimestampMixin, Base):
 
 
 class StaleDay(TimestampMixin, Base):
-    """A user's local day whose statistics must be computed anew.
+    """A user's local day whose rollups must be computed again.
 
-    Each transaction that stores plays adds marks of its own (`mark`) instead of sharing one row a day: a mark that
-    is still uncommitted while the day is recomputed then stands afterwards, and no writer waits for another.
+    Each transaction that stores plays adds marks of its own (`mark`), and transactions do not share a row per day. So a
+    mark that is uncommitted while a sweep computes the day stays afterwards, and no writer waits for another.
 
-    No foreign key: a play that is stored has one, and checking the same user again would cost a recorder a third of
-    the mark. The trigger `zik_user_leaves` deletes a user's marks, and a sweep those that slipped through.
+    No foreign key: the play has one, and checking the user twice would make marking a third slower. The trigger
+    `zik_user_leaves` deletes a deleted user's marks, and a sweep deletes those that a concurrent writer adds.
     """
 
     __tablename__ = "stale_days"
 
-    user_id: Mapped[int] = mapped_column(BigIntegerKey, primary_key=True)
+    user_id: Mapped[Id]
     day: Mapped[date] = mapped_column(primary_key=True)
     mark: Mapped[UUID] = mapped_column(primary_key=True)

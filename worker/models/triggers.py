@@ -1,14 +1,14 @@
-"""Triggers that mark what a correction makes stale, whoever corrects: zik, an API with these models, or psql.
+"""Triggers that mark what a correction makes stale, no matter who corrects: zik, an API with these models, or psql.
 
-The recorder marks the days of the plays it adds, because it knows them best. What else statistics are computed from
-is marked here: a play that is changed or deleted (also by the deletion of its song), a song's duration or names, a
-user's timezone; and a user who is deleted leaves rollups and charts. Only TRUNCATE passes triggers by, and a play that
-somebody adds without the recorder: `zik recompute` sees those.
+The recorder marks the days of the plays that it adds, because it knows them best. Triggers mark the other inputs of
+statistics: a play that is changed or deleted (also by the deletion of its song), a song's duration or names, a user's
+timezone, and a user who is deleted and leaves rollups and charts. Triggers miss two things: TRUNCATE, and a play that
+someone inserts without the recorder. `zik recompute` finds both.
 
-A song whose artist or album is corrected loses what it was filed under, unless whoever corrects it files it too:
-SQL cannot tell what the new names come to, and `worker.statistics.rollups.filing` files every song that is not.
+A song whose artist or album is corrected loses its `artist_identity` and `album_identity`, unless the same UPDATE sets
+them. SQL cannot compute them from the new names; `worker.statistics.rollups.filing` does.
 
-Every mark is new. One that two changes share could be cleared by a computation that has seen only the first.
+Every mark is new. If two changes shared one, a computation that has seen only the first change could clear it.
 """
 
 from typing import Any, Final
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, event
 
 from worker.models.base import Base
 
-# A local day is never more than one day away from the UTC day.
+# A local day is at most one day away from the UTC day.
 _POSTGRESQL: Final = (
     """
     CREATE OR REPLACE FUNCTION zik_mark_days(whose bigint, played_at timestamptz) RETURNS void LANGUAGE sql AS $$
@@ -85,7 +85,7 @@ _POSTGRESQL: Final = (
             (NEW.title, NEW.artist, NEW.album, NEW.duration_ms, NEW.artist_identity, NEW.album_identity))
     EXECUTE FUNCTION zik_song_corrected()
     """,
-    # A recorder that fills in an album is not asked for more: where nothing was filed, nothing is equal.
+    # Does not fire when a recorder fills in an album: the identity was null, and null equals nothing.
     """
     CREATE OR REPLACE TRIGGER zik_song_renamed BEFORE UPDATE ON songs FOR EACH ROW
       WHEN ((OLD.artist <> NEW.artist AND OLD.artist_identity = NEW.artist_identity)
@@ -155,7 +155,7 @@ _SQLITE: Final = (
         VALUES ({_NEW_MARK}, NEW.id, NEW.duration_ms IS OLD.duration_ms);
     END
     """,
-    # SQLite changes no row on its way, so this is a second write, and a second mark. Only a correction pays for it.
+    # SQLite's BEFORE triggers cannot change the row, so this is a second write and a second mark. Only corrections pay.
     """
     CREATE TRIGGER IF NOT EXISTS zik_song_renamed AFTER UPDATE ON songs
       WHEN (OLD.artist <> NEW.artist AND OLD.artist_identity = NEW.artist_identity)
@@ -204,7 +204,7 @@ def _create(target: Any, connection: Connection, **_: Any) -> None:
 @event.listens_for(Base.metadata, "after_drop")
 def _drop(target: Any, connection: Connection, **_: Any) -> None:
     del target
-    # SQLite's triggers, and PostgreSQL's, went with their tables; the functions stand on their own.
+    # Triggers were dropped with their tables. PostgreSQL's functions were not.
     if connection.dialect.name == "postgresql":
         for function in _POSTGRESQL_FUNCTIONS:
             connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS {function}")

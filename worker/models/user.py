@@ -3,17 +3,17 @@ from typing import Any
 from sqlalchemy import String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from worker.models.base import Base, BigIntegerKey, TimestampMixin
+from worker.models.base import Base, Id, TimestampMixin
 
 
 class User(TimestampMixin, Base):
-    """A listener, made on first sight. `user` is a reserved word in SQL, hence the table's name."""
+    """A listener, created with the first event. The table is `app_users` because `user` is a reserved word in SQL."""
 
     __tablename__ = "app_users"
-    # SQLite would give a deleted user's id to the next one, and with it the plays of whoever remembers the old one.
+    # Otherwise SQLite reuses a deleted user's id, and a worker that still knows the id stores plays for the wrong user.
     __table_args__ = ({"sqlite_autoincrement": True},)
 
-    id: Mapped[int] = mapped_column(BigIntegerKey, primary_key=True)
+    id: Mapped[Id]
     username: Mapped[str] = mapped_column(String(64), unique=True)
     email: Mapped[str | None] = mapped_column(String(320), unique=True)
     is_active: Mapped[bool] = mapped_column(server_default=true(), default=True)

@@ -15,7 +15,7 @@ from worker.database.engine import snapshot, transaction
 from worker.errors import InvalidEventError, Reason, RowRefusedError
 from worker.models import DeadLetter
 from worker.recorders.batch import record_batch
-from worker.recorders.dead_letters import told
+from worker.recorders.dead_letters import short_detail
 from worker.recorders.known import Known
 from worker.stream.consumer import EventStream
 
@@ -48,7 +48,7 @@ def get(engine: Engine, letter_id: int) -> DeadLetter | None:
         return session.get(DeadLetter, letter_id)
 
 
-def holding(connection: Connection, wanted: Callable[[bytes], bool]) -> Iterator[Row[Any]]:
+def with_payload(connection: Connection, wanted: Callable[[bytes], bool]) -> Iterator[Row[Any]]:
     """The letters whose payload is wanted, in order of arrival. Costs a look into every letter on the desk."""
     letters = select(DeadLetter.__table__).order_by(DeadLetter.id).execution_options(yield_per=_AT_ONCE)
     return (letter for letter in connection.execute(letters) if wanted(letter.payload))
@@ -57,10 +57,10 @@ def holding(connection: Connection, wanted: Callable[[bytes], bool]) -> Iterator
 def discard(engine: Engine, letter_ids: Iterable[int]) -> int:
     """Delete letters for good. The books keep counting them as dead. Returns how many there were."""
     with transaction(engine) as session:
-        return take_away(session.connection(), list(letter_ids))
+        return delete_letters(session.connection(), list(letter_ids))
 
 
-def take_away(connection: Connection, letter_ids: Sequence[int]) -> int:
+def delete_letters(connection: Connection, letter_ids: Sequence[int]) -> int:
     """Delete letters in the caller's transaction. Returns how many there were.
 
     In portions: a statement takes 65,535 parameters on PostgreSQL, and on SQLite, as it is mostly built, 32,766.
@@ -137,7 +137,7 @@ class Desk:
                 return None
             letter.attempts += 1
             letter.reason = error.reason.value
-            letter.detail = told(error)
+            letter.detail = short_detail(error)
         return Outcome.DEAD
 
 

@@ -1,4 +1,4 @@
-"""What Prometheus may ask: read from Redis and the database at each scrape, so that a restart loses no count."""
+"""Prometheus collector: reads Redis and the database at each scrape, so that a restart loses no count."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from worker.database.schema import current_revision, newest_revision
 from worker.errors import DatabaseUnavailableError, ZikError
 from worker.models import StaleDay
 from worker.operations import dead_letters
-from worker.operations.health import RUNNING_S
+from worker.operations.health import RUNNING_S, running_drains
 from worker.stream.consumer import EventStream
 from worker.stream.measurements import BATCH_EVENTS, PHASE_SECONDS, TASK_SECONDS, Series, failures, last_aggregation_at
 
@@ -50,38 +50,38 @@ HELP: Final[Mapping[Name, str]] = {
     Name.RECEIVED: "Events that Redis accepted.",
     Name.RECORDED: "Events that were stored, once.",
     Name.DUPLICATE: "Events that were recognised as already stored.",
-    Name.DEAD: "Events whose outcome is a dead letter; a letter that is retried with success is no longer one.",
+    Name.DEAD: "Events with a dead letter as outcome; a letter that is retried with success no longer counts.",
     Name.WAITING: "Events in the stream that are not yet acknowledged.",
     Name.PENDING: "Waiting events that a drain has read.",
-    Name.UNACCOUNTED: "Events that left without an outcome: somebody else deleted or trimmed them. Should be 0.",
+    Name.UNACCOUNTED: "Events that left without an outcome: another program deleted or trimmed them. Should be 0.",
     Name.OLDEST_WAITING: "Age of the oldest waiting event, 0 when none waits.",
-    Name.DRAINS_RUNNING: f"Drains that got through within {RUNNING_S:.0f} s.",
-    Name.LAST_DRAIN_AGE: "How long ago any drain got through: committed a batch, or found none.",
+    Name.DRAINS_RUNNING: f"Drains that made progress within {RUNNING_S:.0f} s.",
+    Name.LAST_DRAIN_AGE: "How long ago any drain made progress: committed a batch, or found none.",
     Name.BATCH_EVENTS: "Entries in a batch.",
     Name.BATCH_SECONDS: "Time of a batch by phase: decode, record (the transaction), acknowledge.",
     Name.TASK_SECONDS: "Runtime of a Celery task.",
     Name.TASK_FAILURES: "Celery tasks that ended with an error.",
-    Name.LAST_AGGREGATION: "When a sweep over the stale days last came to its end, in Unix time.",
+    Name.LAST_AGGREGATION: "When a sweep over the stale days last finished, in Unix time.",
     Name.DATABASE_UP: "Whether the database answered this scrape.",
-    Name.SCHEMA_CURRENT: "Whether the schema is the one that this zik is written for.",
+    Name.SCHEMA_CURRENT: "Whether the schema is the one that this zik needs.",
     Name.DEAD_LETTERS: "Dead letters on the desk, by reason.",
-    Name.STALE_STATISTICS: "Days of users whose statistics wait to be computed anew.",
+    Name.STALE_STATISTICS: "Days of users with statistics to recompute.",
 }
 
 
 @dataclass(frozen=True)
 class ZikCollector(Collector):
-    """Asks Redis four times and the database four times a scrape, whatever the size of the history."""
+    """Queries Redis and the database four times each a scrape, whatever the size of the history."""
 
     stream: EventStream
     engine: Engine
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing, so that to be registered it need not ask anybody."""
+        """Nothing, so that registering the collector queries no server."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """What can be read; of a server that is away only that it is."""
+        """Everything that can be read. A server that is away shows only as down."""
         for up, read in ((Name.REDIS_UP, self._of_redis), (Name.DATABASE_UP, self._of_database)):
             try:
                 metrics = list(read())
@@ -101,7 +101,7 @@ class ZikCollector(Collector):
         yield _gauge(Name.PENDING, books.pending)
         yield _gauge(Name.UNACCOUNTED, books.unaccounted)
         yield _gauge(Name.OLDEST_WAITING, books.oldest_waiting_s)
-        yield _gauge(Name.DRAINS_RUNNING, sum(age_s <= RUNNING_S for age_s in last_progress_s.values()))
+        yield _gauge(Name.DRAINS_RUNNING, len(running_drains(last_progress_s)))
         if last_progress_s:
             yield _gauge(Name.LAST_DRAIN_AGE, min(last_progress_s.values()))
         yield _histogram(Name.BATCH_EVENTS, BATCH_EVENTS, measured)
@@ -124,7 +124,7 @@ class ZikCollector(Collector):
         except DatabaseUnavailableError:
             raise
         except ZikError:
-            return  # Without the tables there is nothing to count; the schema's own metric tells of it.
+            return  # Without the tables there is nothing to count; SCHEMA_CURRENT shows it.
 
     def _dead_letters(self) -> Metric:
         letters = GaugeMetricFamily(Name.DEAD_LETTERS, HELP[Name.DEAD_LETTERS], labels=["reason"])

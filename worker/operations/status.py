@@ -1,4 +1,4 @@
-"""The state of zik at one glance: the books, who drains, what lies on the desk, which schema."""
+"""The state of zik at a glance: books, drains, dead letters and schema."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +10,13 @@ from worker.database.engine import snapshot
 from worker.database.schema import current_revision, newest_revision
 from worker.errors import DatabaseMisusedError, ZikError
 from worker.operations import dead_letters
-from worker.stream.consumer import Consumer, EventStream
+from worker.stream.consumer import EventStream
+from worker.stream.inspection import Consumer
 
 
 @dataclass(frozen=True)
 class Overview:
-    """`schema` is None where the database has none, `database_trouble` tells why it could not be asked."""
+    """`schema` is None if the database has none; `database_trouble` is why the database could not be read."""
 
     books: Books
     consumers: list[Consumer]
@@ -56,9 +57,9 @@ def overview(stream: EventStream, engine: Engine) -> Overview:
     """Look at everything once.
 
     Raises:
-        StreamUnavailableError: Redis is away, and with it the books. A database that is away is told in the overview.
+        StreamUnavailableError: Redis is away, and with it the books. A database that is away is `database_trouble`.
     """
-    books, consumers, through_s = stream.books(), stream.consumers(), stream.last_progress_s()
+    books, consumers, last_progress_s = stream.books(), stream.consumers(), stream.last_progress_s()
     schema, letters, trouble = None, {}, None
     try:
         with snapshot(engine) as session:
@@ -68,4 +69,4 @@ def overview(stream: EventStream, engine: Engine) -> Overview:
         pass  # No schema yet: `schema` says so.
     except ZikError as error:
         trouble = str(error)
-    return Overview(books, consumers, through_s, schema, newest_revision(), letters, trouble)
+    return Overview(books, consumers, last_progress_s, schema, newest_revision(), letters, trouble)

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, select
 from worker.contract.codec import encode
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.contract.identity import typed_user
-from worker.contract.json_limits import as_told
+from worker.contract.json_limits import as_published
 from worker.contract.wire import validate
+from worker.errors import UnknownUserError
 from worker.importers.json_lines import ACCOUNT, LETTER
 from worker.models import Favorite, PlayHistory, Preference, Song, User
-from worker.operations.dead_letters import holding
+from worker.operations.dead_letters import with_payload
 from worker.privacy.attribution import is_about
-from worker.statistics.questions.listener import UnknownUserError
 
 _AT_ONCE: Final = 1_000
 _MOST_IDS: Final = 16
@@ -54,7 +54,7 @@ def _recorded(connection: Connection, username: str) -> Iterator[bytes]:
 
 
 def _letters(connection: Connection, username: str) -> Iterator[bytes]:
-    for letter in holding(connection, lambda payload: is_about(payload, username)):
+    for letter in with_payload(connection, lambda payload: is_about(payload, username)):
         kept_since = _time(letter.created_at, None)
         text = letter.payload.decode(errors="backslashreplace")
         told = {"reason": letter.reason, "detail": letter.detail, "kept_since": kept_since, "payload": text}
@@ -78,7 +78,7 @@ def _preferences(connection: Connection, user_id: int) -> Iterator[dict[str, Any
     rows = connection.execute(columns.where(Preference.user_id == user_id).order_by(Preference.said_at))
     for event_id, said_at, reported_at, key, value in rows:
         times = _times(said_at, reported_at, None)
-        yield {"type": "preference", "id": str(event_id), **times, "key": key, "value": as_told(value)}
+        yield {"type": "preference", "id": str(event_id), **times, "key": key, "value": as_published(value)}
 
 
 def _favorites(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
@@ -113,7 +113,7 @@ def _plays(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
         .execution_options(yield_per=_AT_ONCE)
     )  # fmt: skip
     for event_id, played_at, reported_at, offset, ms_played, source, context, *song in rows:
-        told = {"ms_played": ms_played, "source": source, "context": as_told(context)}
+        told = {"ms_played": ms_played, "source": source, "context": as_published(context)}
         yield {
             "type": "play",
             "id": str(event_id),

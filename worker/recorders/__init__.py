@@ -1,1 +1,6 @@
-"""Set-based writes, one file per kind of row. They take a connection, never commit, and do not import each other."""
+"""Batched writes, one file for each kind of row. Recorders take a connection and never commit."""
+
+from worker.recorders.batch import Recorded, record_batch, resolve_new
+from worker.recorders.known import Known
+
+__all__ = ["Known", "Recorded", "record_batch", "resolve_new"]

@@ -1,4 +1,8 @@
-"""Record one batch: users, songs, plays, favorites, preferences, stale days, dead letters, always in this order."""
+"""Record one batch: users, songs, plays, favorites, preferences, stale days, dead letters, always in this order.
+
+Every transaction locks rows in the same order, so two that record the same things wait for each other and never
+deadlock.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +15,7 @@ from worker.errors import InvalidEventError, Reason
 from worker.failpoints import Point, hit
 from worker.recorders.dead_letters import Letter, bury
 from worker.recorders.favorites import FavoriteToRecord, record_favorites
-from worker.recorders.known import BoundedCache, Known, Resolved, _well_known
+from worker.recorders.known import Known, Resolved
 from worker.recorders.plays import PlayToRecord, record_plays
 from worker.recorders.preferences import PreferenceToRecord, record_preferences
 from worker.recorders.songs import KnownSong, resolve_songs
@@ -21,7 +25,7 @@ from worker.recorders.users import resolve_users
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded(Resolved):
-    """What became of each entry."""
+    """The outcome of each entry, and the dead letters among them."""
 
     outcomes: dict[str, Outcome]
     dead: list[Letter]
@@ -30,13 +34,13 @@ class Recorded(Resolved):
 def resolve_new(
     connection: Connection, accepted: Sequence[Accepted], *, known: Known, create_users: bool = True
 ) -> Resolved:
-    """Make the users and songs that are new, or fill a song's gaps, in the caller's transaction.
+    """Create new users and songs, and fill gaps of known songs, in the caller's transaction.
 
-    `record_batch` does it, too. But whoever needs the same song waits until that transaction has committed, so where
-    several record at once, a short one before it is worth its while (docs/decisions/0012).
+    `record_batch` does this too. But another transaction that needs the same song waits until this one has committed,
+    so with several drains a short transaction before the long one is faster (docs/decisions/0012).
     """
-    users, new_users = _users(connection, accepted, known.users, create=create_users)
-    _, new_songs = _song_ids(connection, [entry for entry in accepted if entry.event.user in users], known.songs)
+    users, new_users = _resolve_users(connection, accepted, known, create=create_users)
+    _, new_songs = _resolve_songs(connection, [entry for entry in accepted if entry.event.user in users], known)
     return Resolved(users=new_users, songs=new_songs)
 
 
@@ -48,11 +52,11 @@ def record_batch(
     known: Known,
     create_users: bool = True,
 ) -> Recorded:
-    """Write a batch in the caller's transaction. Replaying it, reordering it or splitting it gives the same rows."""
-    users, new_users = _users(connection, accepted, known.users, create=create_users)
-    ours = [entry for entry in accepted if entry.event.user in users]
-    song_ids, new_songs = _song_ids(connection, ours, known.songs)
-    plays, favorites, preferences = _sorted_out(ours, users, song_ids)
+    """Write a batch in the caller's transaction. Replaying, reordering or splitting it gives the same rows."""
+    users, new_users = _resolve_users(connection, accepted, known, create=create_users)
+    recordable = [entry for entry in accepted if entry.event.user in users]
+    song_ids, new_songs = _resolve_songs(connection, recordable, known)
+    plays, favorites, preferences = _by_type(recordable, users, song_ids)
 
     recorded_plays = record_plays(connection, plays, known.plays)
     outcomes = recorded_plays.outcomes
@@ -67,36 +71,36 @@ def record_batch(
     return Recorded(outcomes=outcomes, dead=dead, users=new_users, songs=new_songs)
 
 
-def _users(
-    connection: Connection, accepted: Sequence[Accepted], memory: BoundedCache[str, int], *, create: bool
+def _resolve_users(
+    connection: Connection, accepted: Sequence[Accepted], known: Known, *, create: bool
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """The ids of the batch's users, and those of them that the memory lacked."""
+    """Return the ids of the batch's users by name, and those of them that were not cached."""
     names = {entry.event.user for entry in accepted}
-    met = {name: user_id for name in names if (user_id := memory.get(name)) is not None}
-    new = resolve_users(connection, names - met.keys(), create=create)
-    return met | new, new
+    cached = {name: user_id for name in names if (user_id := known.users.get(name)) is not None}
+    new = resolve_users(connection, names - cached.keys(), create=create)
+    return cached | new, new
 
 
-def _song_ids(
-    connection: Connection, accepted: Sequence[Accepted], memory: BoundedCache[SongName, KnownSong]
+def _resolve_songs(
+    connection: Connection, accepted: Sequence[Accepted], known: Known
 ) -> tuple[list[int], dict[SongName, KnownSong]]:
-    """The id of each entry's song, 0 where it is about none; and the songs that the memory lacked, or knew less of."""
+    """Return the song id of each entry, 0 for one without a song, and the songs that were not cached or have gaps."""
     song_ids: list[int] = []
-    news: dict[int, SongRef] = {}
+    to_resolve: dict[int, SongRef] = {}
     for position, (_, _, event) in enumerate(accepted):
-        known = None
+        cached = None
         if not isinstance(event, PreferenceEvent):
-            known = _well_known(event.song, memory)
-            if known is None:
-                news[position] = event.song
-        song_ids.append(known.id if known else 0)
-    new = resolve_songs(connection, news.values())
-    for position, song in news.items():
-        song_ids[position] = new[song.name].id
-    return song_ids, new
+            cached = known.song(event.song)
+            if cached is None:
+                to_resolve[position] = event.song
+        song_ids.append(cached.id if cached else 0)
+    resolved = resolve_songs(connection, to_resolve.values())
+    for position, song in to_resolve.items():
+        song_ids[position] = resolved[song.name].id
+    return song_ids, resolved
 
 
-def _sorted_out(
+def _by_type(
     accepted: Sequence[Accepted], users: dict[str, int], song_ids: Sequence[int]
 ) -> tuple[list[PlayToRecord], list[FavoriteToRecord], list[PreferenceToRecord]]:
     plays: list[PlayToRecord] = []
@@ -114,5 +118,5 @@ def _sorted_out(
 
 
 def _unknown_user(entry: Accepted) -> Letter:
-    error = InvalidEventError(Reason.UNKNOWN_USER, "user: was never seen, and ZIK_UNKNOWN_USERS is reject")
+    error = InvalidEventError(Reason.UNKNOWN_USER, "user: does not exist, and ZIK_UNKNOWN_USERS is reject")
     return Letter(entry.entry_id, entry.payload, error)

@@ -1,4 +1,4 @@
-"""Dead letters: what cannot be recorded is kept with its reason, in the transaction of its batch."""
+"""Keep what cannot be recorded as dead letters, each with its reason, in the transaction of its batch."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _INSERT: Final = text(
     ON CONFLICT (entry_id) DO NOTHING
     """
 )
-_MOST_DETAIL: Final = 500
+_MAX_DETAIL: Final = 500
 
 
 class Letter(NamedTuple):
@@ -27,15 +27,15 @@ class Letter(NamedTuple):
 
 
 def bury(connection: Connection, letters: Sequence[Letter]) -> None:
-    """Keep the letters. One whose entry is already kept, because a worker died before acknowledging it, stays one."""
+    """Store the letters, once for each entry: a worker may have died between storing and acknowledging it."""
     if letters:
         connection.execute(_INSERT, [_row(letter) for letter in sorted(letters, key=lambda letter: letter.entry_id)])
 
 
 def _row(letter: Letter) -> dict[str, object]:
-    detail = told(letter.error)
+    detail = short_detail(letter.error)
     if len(letter.payload) > MAX_EVENT_BYTES:
-        # The beginning is kept; the digest tells whether a copy found elsewhere is the same.
+        # Only the beginning is kept. The digest identifies a full copy found elsewhere.
         detail = f"{detail}; sha256 {hashlib.sha256(letter.payload).hexdigest()}"
     return {
         "entry_id": letter.entry_id,
@@ -45,6 +45,6 @@ def _row(letter: Letter) -> dict[str, object]:
     }
 
 
-def told(error: InvalidEventError) -> str:
-    """The detail on one short line, whatever a client put into a field's name. PostgreSQL refuses U+0000 in text."""
-    return printable(error.detail)[:_MOST_DETAIL]
+def short_detail(error: InvalidEventError) -> str:
+    """The detail on one short line, whatever the client named its fields. PostgreSQL refuses U+0000 in text."""
+    return printable(error.detail)[:_MAX_DETAIL]

@@ -1,14 +1,14 @@
-"""Favorites: the newest claim on each song of each user, tombstones included."""
+"""Record favorites: the newest claim on each song of each user wins, tombstones included."""
 
-from collections.abc import Hashable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
 from worker.books import Outcome
 from worker.contract.events import FavoriteEvent
-from worker.database.statement import Statement, instant, read_instant, told
-from worker.recorders.last_write_wins import Claim, Rank, one_row_per_key, resolve
+from worker.database.statement import Statement
+from worker.recorders.last_write_wins import make_claim, record_claims
 
 _CURRENT: Final = Statement(
     """
@@ -44,42 +44,21 @@ _UPSERT: Final = Statement(
 
 class FavoriteToRecord(NamedTuple):
     entry_id: str
-    favorite: FavoriteEvent
+    event: FavoriteEvent
     user_id: int
     song_id: int
 
 
 def record_favorites(connection: Connection, favorites: Sequence[FavoriteToRecord]) -> dict[str, Outcome]:
-    """Write the newest claim on each song, and tell what became of each entry."""
-    if not favorites:
-        return {}
-    claims = [_claim(favorite) for favorite in favorites]
-    current: dict[Hashable, Rank] = {
-        (user_id, song_id): Rank(read_instant(said_at), event_id)
-        for user_id, song_id, said_at, event_id in _CURRENT.run(connection, one_row_per_key(claims))
-    }
-    resolution = resolve(claims, current=current)
-    if resolution.winners:
-        _UPSERT.run(connection, resolution.winners)
-    return resolution.outcomes
-
-
-def _claim(recorded: FavoriteToRecord) -> Claim:
-    favorite = recorded.favorite
-    event_id = favorite.id.replace("-", "")
-    row: dict[str, Any] = {
-        "user_id": recorded.user_id,
-        "song_id": recorded.song_id,
-        "said_at": instant(favorite.time.at),
-        "event_id": event_id,
-        "is_favorite": favorite.favorite,
-    }
-    if favorite.time.reported_at is not None:
-        row |= told(favorite.time.reported_at)
-    return Claim(
-        recorded.entry_id,
-        (recorded.user_id, recorded.song_id),
-        Rank(favorite.time.at, event_id),
-        favorite.favorite,
-        row,
-    )
+    """Write the newest claim on each song, and return the outcome of each entry."""
+    claims = [
+        make_claim(
+            entry_id,
+            event,
+            key={"user_id": user_id, "song_id": song_id},
+            value={"is_favorite": event.favorite},
+            order=event.favorite,
+        )
+        for entry_id, event, user_id, song_id in favorites
+    ]
+    return record_claims(connection, claims, current=_CURRENT, upsert=_UPSERT)

@@ -1,4 +1,4 @@
-"""Plays: insert-only, each recognised by its event id and by who heard what when."""
+"""Record plays: insert-only, each recognised by its event id and by (user, moment, song)."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -51,7 +51,7 @@ _UNIQUE_VIOLATION: Final = "23505"
 
 
 class PlayToRecord(NamedTuple):
-    """A row of `play_history`, in the order of its key, and the stream entry that it comes from."""
+    """A row of `play_history`, its natural key first, and the stream entry that it comes from."""
 
     user_id: int
     played_at: datetime
@@ -76,48 +76,48 @@ class PlayToRecord(NamedTuple):
 
 
 class RecordedPlays(NamedTuple):
-    """What became of each entry, and the plays that were new."""
+    """The outcome of each entry, and the plays that were new."""
 
     outcomes: dict[str, Outcome]
     new: list[PlayToRecord]
 
 
 class CopyPolicy:
-    """Whether a batch is expected to hold only plays that are not stored yet, as nearly all batches do.
+    """Whether to try COPY: nearly all batches hold only new plays, and COPY costs two thirds of INSERT … ON CONFLICT.
 
-    COPY then writes it for two thirds of what INSERT with ON CONFLICT costs the database. But a single play that is
-    stored already undoes the whole COPY, and where there is one, as when a history is published again, there are more.
+    A single stored play undoes the whole COPY. Duplicates come in runs, as when a history is published again, so after
+    one the next batches are inserted.
     """
 
-    _CAREFUL_BATCHES: Final = 20
+    _INSERTED_BATCHES: Final = 20
 
     def __init__(self) -> None:
-        self._careful = 0
+        self._batches_to_insert = 0
 
-    def only_new(self) -> bool:
-        self._careful = max(0, self._careful - 1)
-        return not self._careful
+    def try_copy(self) -> bool:
+        self._batches_to_insert = max(0, self._batches_to_insert - 1)
+        return not self._batches_to_insert
 
     def saw_duplicate(self) -> None:
-        self._careful = self._CAREFUL_BATCHES
+        self._batches_to_insert = self._INSERTED_BATCHES
 
 
-def record_plays(connection: Connection, plays: Sequence[PlayToRecord], expectation: CopyPolicy) -> RecordedPlays:
-    """Store what is new. The first one stored stands: no later event with the same id or the same moment changes it."""
+def record_plays(connection: Connection, plays: Sequence[PlayToRecord], policy: CopyPolicy) -> RecordedPlays:
+    """Store the new plays. The first one stored stands: no later event with the same id or moment changes it."""
     if not plays:
         return RecordedPlays({}, [])
-    # Two transactions that write the same plays in different orders deadlock.
+    # In key order: two transactions that write the same plays in different orders deadlock.
     ordered = sorted(plays, key=itemgetter(0, 1, 2, 3))
-    new = _copied(connection, ordered, expectation) or _inserted(connection, ordered)
+    new = _copied(connection, ordered, policy) or _inserted(connection, ordered)
     outcomes = dict.fromkeys([play.entry_id for play in new], Outcome.RECORDED)
     for play in plays if len(new) < len(plays) else ():
         outcomes.setdefault(play.entry_id, Outcome.DUPLICATE)
     return RecordedPlays(outcomes, new)
 
 
-def _copied(connection: Connection, plays: list[PlayToRecord], expectation: CopyPolicy) -> list[PlayToRecord]:
-    """The new ones, if none of the plays was stored before; else none at all, and nothing is stored."""
-    if connection.dialect.name != "postgresql" or not expectation.only_new():
+def _copied(connection: Connection, plays: list[PlayToRecord], policy: CopyPolicy) -> list[PlayToRecord]:
+    """Copy the plays and return them. If one of them is stored already, store nothing and return nothing."""
+    if connection.dialect.name != "postgresql" or not policy.try_copy():
         return []
     first = _first_of_equals(plays)
     try:
@@ -126,13 +126,13 @@ def _copied(connection: Connection, plays: list[PlayToRecord], expectation: Copy
     except IntegrityError as error:
         if getattr(error.orig, "sqlstate", None) != _UNIQUE_VIOLATION:
             raise
-        expectation.saw_duplicate()
+        policy.saw_duplicate()
         return []
     return first
 
 
 def _first_of_equals(plays: Iterable[PlayToRecord]) -> list[PlayToRecord]:
-    """Of plays with one id or one key, the first, which the others will find stored."""
+    """Keep the first of plays with the same id or key; the others are duplicates of it."""
     kept: list[PlayToRecord] = []
     ids: set[str] = set()
     key = None
@@ -152,7 +152,7 @@ def _copy_row(play: PlayToRecord) -> Sequence[Any]:
 
 
 def _inserted(connection: Connection, plays: list[PlayToRecord]) -> list[PlayToRecord]:
-    """The new ones."""
+    """Insert the plays that are not stored yet, and return those."""
     stored = {
         (user_id, read_instant(played_at), song_id, play_id)
         for user_id, played_at, song_id, play_id in _INSERT.run(connection, map(_json_row, plays))
@@ -161,7 +161,7 @@ def _inserted(connection: Connection, plays: list[PlayToRecord]) -> list[PlayToR
     for play in plays:
         row = (*play[:3], _hex(play.id))
         if row in stored:
-            # The same again, later in this batch, meets this one.
+            # An equal play later in this batch is a duplicate of this one.
             stored.remove(row)
             new.append(play)
     return new

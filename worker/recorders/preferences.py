@@ -1,15 +1,15 @@
-"""Preferences: the newest claim on each key of each user, tombstones included."""
+"""Record preferences: the newest claim on each key of each user wins, tombstones included."""
 
-from collections.abc import Hashable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
 from worker.books import Outcome
 from worker.contract.events import PreferenceEvent
 from worker.contract.json_limits import compact_json
-from worker.database.statement import Statement, instant, read_instant, told
-from worker.recorders.last_write_wins import Claim, Rank, one_row_per_key, resolve
+from worker.database.statement import Statement
+from worker.recorders.last_write_wins import make_claim, record_claims
 
 _CURRENT: Final = Statement(
     """
@@ -44,41 +44,20 @@ _UPSERT: Final = Statement(
 
 class PreferenceToRecord(NamedTuple):
     entry_id: str
-    preference: PreferenceEvent
+    event: PreferenceEvent
     user_id: int
 
 
 def record_preferences(connection: Connection, preferences: Sequence[PreferenceToRecord]) -> dict[str, Outcome]:
-    """Write the newest claim on each key, and tell what became of each entry."""
-    if not preferences:
-        return {}
-    claims = [_claim(preference) for preference in preferences]
-    current: dict[Hashable, Rank] = {
-        (user_id, key): Rank(read_instant(said_at), event_id)
-        for user_id, key, said_at, event_id in _CURRENT.run(connection, one_row_per_key(claims))
-    }
-    resolution = resolve(claims, current=current)
-    if resolution.winners:
-        _UPSERT.run(connection, resolution.winners)
-    return resolution.outcomes
-
-
-def _claim(recorded: PreferenceToRecord) -> Claim:
-    preference = recorded.preference
-    event_id = preference.id.replace("-", "")
-    row: dict[str, Any] = {
-        "user_id": recorded.user_id,
-        "key": preference.key,
-        "said_at": instant(preference.time.at),
-        "event_id": event_id,
-        "value": preference.value,
-    }
-    if preference.time.reported_at is not None:
-        row |= told(preference.time.reported_at)
-    return Claim(
-        recorded.entry_id,
-        (recorded.user_id, preference.key),
-        Rank(preference.time.at, event_id),
-        compact_json(preference.value),
-        row,
-    )
+    """Write the newest claim on each key, and return the outcome of each entry."""
+    claims = [
+        make_claim(
+            entry_id,
+            event,
+            key={"user_id": user_id, "key": event.key},
+            value={"value": event.value},
+            order=compact_json(event.value),
+        )
+        for entry_id, event, user_id in preferences
+    ]
+    return record_claims(connection, claims, current=_CURRENT, upsert=_UPSERT)

@@ -1,4 +1,4 @@
-"""From songs as clients name them to song ids; what is known of a song fills gaps and never overwrites."""
+"""Resolve songs as clients name them to song ids. New metadata fills gaps and never overwrites."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -28,8 +28,9 @@ _FIND: Final = Statement(
     """,
     {"identity": "uuid"},
 )
-# An album is filed under the artist, whom somebody may have corrected: then a sweep files it, by the names that stand.
-# Without a condition, so that RETURNING names every song, also one that another transaction has created meanwhile.
+# An album is filed under its artist. If someone has corrected the artist by hand, the next sweep files the album by the
+# corrected name. The update has no condition, so RETURNING covers every song, even one created meanwhile by another
+# transaction.
 _UPSERT: Final = Statement(
     """
     INSERT INTO songs (identity, artist, title, album, artist_identity, album_identity, duration_ms, attributes)
@@ -49,7 +50,7 @@ _UPSERT: Final = Statement(
 
 
 class KnownSong(NamedTuple):
-    """A song's id, and which of its gaps are filled."""
+    """A song's id, and which of its optional fields the database holds."""
 
     id: int
     has_album: bool
@@ -57,7 +58,7 @@ class KnownSong(NamedTuple):
     attributes: frozenset[str]
 
     def learns_from(self, song: SongRef) -> bool:
-        """Whether the client knows something of the song that the database does not."""
+        """Whether the client sends something that the database lacks: the one rule of which gaps get filled."""
         return (
             (not self.has_album and bool(song.album))
             or (not self.has_duration and song.duration_ms is not None)
@@ -66,41 +67,49 @@ class KnownSong(NamedTuple):
 
 
 def resolve_songs(connection: Connection, songs: Collection[SongRef]) -> dict[SongName, KnownSong]:
-    """The songs by name; new ones are made, and gaps filled. Of several spellings the first one given stands."""
+    """Return the songs by name; create new ones and fill gaps. Of several spellings the first one stands."""
     if not songs:
         return {}
     identities = {song.name: song.identity for song in songs}
-    wanted = _folded((identities[song.name], song) for song in songs)
-    found = _known(_FIND.run(connection, [{"identity": identity} for identity in wanted]))
-    news = [row for identity, row in wanted.items() if identity not in found or _fills(row, found[identity])]
-    if news:
-        found |= _known(_UPSERT.run(connection, news))
-    return {name: found[identity] for name, identity in identities.items()}
+    merged = _merged((identities[song.name], song) for song in songs)
+    resolved = _known(_FIND.run(connection, [{"identity": identity} for identity in merged]))
+    to_write = [
+        _row(identity, song)
+        for identity, song in merged.items()
+        if identity not in resolved or resolved[identity].learns_from(song)
+    ]
+    if to_write:
+        resolved |= _known(_UPSERT.run(connection, to_write))
+    return {name: resolved[identity] for name, identity in identities.items()}
 
 
-def _folded(songs: Iterable[tuple[str, SongRef]]) -> dict[str, dict[str, Any]]:
-    """One row a song, each field as it was given first: a statement may not meet the same key twice."""
-    rows: dict[str, dict[str, Any]] = {}
+def _merged(songs: Iterable[tuple[str, SongRef]]) -> dict[str, SongRef]:
+    """Merge the mentions of each song, the first value of each field winning: an upsert may not meet a key twice."""
+    merged: dict[str, SongRef] = {}
     for identity, song in songs:
-        row = rows.setdefault(identity, {"identity": identity, "artist": song.artist, "title": song.title})
-        if song.album:
-            row.setdefault("album", song.album)
-        if song.duration_ms:
-            row.setdefault("duration_ms", song.duration_ms)
-        if song.ids:
-            row["attributes"] = song.ids | row.get("attributes", {})
-    for row in rows.values():
-        row["artist_identity"] = artist_identity(row["artist"])
-        row["album_identity"] = album_identity(row["artist"], row["album"]) if "album" in row else None
-    return rows
+        first = merged.setdefault(identity, song)
+        if first is not song:
+            merged[identity] = SongRef(
+                title=first.title,
+                artist=first.artist,
+                album=first.album or song.album,
+                duration_ms=first.duration_ms or song.duration_ms,
+                ids={**(song.ids or {}), **(first.ids or {})},
+            )
+    return merged
 
 
-def _fills(row: dict[str, Any], known: KnownSong) -> bool:
-    return (
-        ("album" in row and not known.has_album)
-        or ("duration_ms" in row and not known.has_duration)
-        or not known.attributes.issuperset(row.get("attributes", ()))
-    )
+def _row(identity: str, song: SongRef) -> dict[str, Any]:
+    return {
+        "identity": identity,
+        "artist": song.artist,
+        "title": song.title,
+        "album": song.album or None,
+        "artist_identity": artist_identity(song.artist),
+        "album_identity": album_identity(song.artist, song.album) if song.album else None,
+        "duration_ms": song.duration_ms,
+        "attributes": song.ids or None,
+    }
 
 
 def _known(rows: Iterable[Any]) -> dict[str, KnownSong]:

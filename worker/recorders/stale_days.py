@@ -1,4 +1,4 @@
-"""Mark the days whose statistics a new play has made stale, in the transaction that stores the play."""
+"""Mark the days whose statistics a new play makes stale, in the transaction that stores the play."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -27,7 +27,7 @@ def mark_stale_days(connection: Connection, played: Iterable[tuple[int, datetime
     if not days:
         return
     mark = uuid7()
-    # No two transactions write one mark, so COPY meets no duplicate.
+    # Every transaction has a mark of its own, so COPY cannot meet a duplicate.
     if connection.dialect.name == "postgresql":
         copy_rows(connection, "stale_days", _COPIED, ((*user_day, mark.bytes) for user_day in sorted(days)))
     else:

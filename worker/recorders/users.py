@@ -1,4 +1,4 @@
-"""From usernames to user ids."""
+"""Resolve usernames to user ids."""
 
 from collections.abc import Collection
 from typing import Final
@@ -21,12 +21,12 @@ _FIND: Final = Statement("SELECT username, id FROM {rows} JOIN app_users USING (
 
 
 def resolve_users(connection: Connection, usernames: Collection[str], *, create: bool) -> dict[str, int]:
-    """The ids of these users, who are made if they are new and `create` allows it; else they are absent."""
+    """Return the ids by username. A new user is created if `create` is true, else left out."""
     rows = [{"username": username} for username in usernames]
     found: dict[str, int] = dict(_FIND.run(connection, rows)) if rows else {}
     missing = [row for row in rows if row["username"] not in found]
     if missing and create:
         _CREATE.run(connection, missing)
-        # Asked again instead of RETURNING, which leaves out what another transaction has created meanwhile.
+        # Selected again, because RETURNING leaves out rows that another transaction has created meanwhile.
         found.update(_FIND.run(connection, missing))
     return found

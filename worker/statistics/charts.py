@@ -6,9 +6,10 @@ from datetime import date, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, delete, insert, literal, select, text, tuple_
+from sqlalchemy import Connection, Engine, delete, insert, literal, select, tuple_
 
 from worker.database.engine import snapshot, transaction, without_statement_timeout
+from worker.database.locks import AdvisoryLock, take
 from worker.models import ChartPlace, StaleChart
 from worker.statistics.periods import Period, Span, spans_of
 from worker.statistics.questions.sources import GlobalListening, Listening, RollupsOnly
@@ -31,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 # A chart is kept to this place.
 LENGTH: Final = 500
-ADVISORY_LOCK: Final = 0x7A696B02
 _DAY: Final = timedelta(days=1)
 _MARKS_AT_ONCE: Final = 1_000
 
@@ -85,7 +85,7 @@ def _leave_one_mark_a_day(connection: Connection) -> None:
 
     Whoever reads the new marks sees all that the old ones stood for, also of those that are deleted and not counted.
     """
-    _alone(connection)
+    take(connection, AdvisoryLock.DRAW_CHARTS)
     mark = new_mark()
     days = select(StaleChart.day, literal(mark)).distinct()
     connection.execute(insert(StaleChart).from_select(["day", "mark"], days))
@@ -93,14 +93,8 @@ def _leave_one_mark_a_day(connection: Connection) -> None:
     connection.execute(delete(StaleChart).where(StaleChart.mark != mark, StaleChart.day.in_(kept)))
 
 
-def _alone(connection: Connection) -> None:
-    """Two who draw the same chart, or clear its marks, would meet in the rows. The second waits, and then sees more."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-
-
 def _draw(connection: Connection, span: Span) -> None:
-    _alone(connection)
+    take(connection, AdvisoryLock.DRAW_CHARTS)
     connection.execute(delete(ChartPlace).where(ChartPlace.period == span.period, ChartPlace.starts_on == span.first))
     places = [
         {"subject": subject.value, "period": span.period.value, "starts_on": span.first, **vars(place)}
@@ -112,7 +106,7 @@ def _draw(connection: Connection, span: Span) -> None:
 
 
 def _forget(connection: Connection, marks: Sequence[_Mark]) -> None:
-    _alone(connection)
+    take(connection, AdvisoryLock.DRAW_CHARTS)
     for start in range(0, len(marks), _MARKS_AT_ONCE):
         some = marks[start : start + _MARKS_AT_ONCE]
         connection.execute(delete(StaleChart).where(tuple_(StaleChart.day, StaleChart.mark).in_(some)))

@@ -1,4 +1,4 @@
-"""Backpressure in the stream: publishers add events while it holds fewer than it may, instead of filling Redis."""
+"""Stop publishers before they fill Redis: the stream may hold only so many waiting entries."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ from worker.stream.transport import Transport
 
 
 class Backpressure:
-    """What one publisher knows of it.
+    """The limit as one publisher sees it.
 
     Args:
         transport: where the events go.
-        max_waiting: with so many entries in the stream nothing is added; 0 means no limit. The server is asked with
-            each batch, in its round trip, so several publishers may go beyond it by one batch each.
+        max_waiting: nothing is added while the stream holds so many entries; 0 means no limit. The number comes back
+            with each batch, so several publishers together may exceed it by one batch each.
     """
 
     def __init__(self, transport: Transport, *, max_waiting: int) -> None:
@@ -21,7 +21,7 @@ class Backpressure:
         self._waiting: int | None = None
 
     def check(self) -> None:
-        """Return where a batch may be added.
+        """Return if a batch may be added.
 
         Raises:
             StreamFullError: the stream holds `max_waiting` entries.
@@ -30,9 +30,9 @@ class Backpressure:
             return
         self._waiting = self._transport.waiting()
         if self._waiting >= self._max_waiting:
-            limit = f"of {self._max_waiting:,} that may (ZIK_MAX_WAITING)"
+            limit = f"the limit is {self._max_waiting:,} (ZIK_MAX_WAITING)"
             raise StreamFullError(f"{self._waiting:,} events wait for workers, {limit}: start more workers")
 
     def append(self, payloads: Sequence[bytes], *, durable: bool = False) -> None:
-        """Add a batch, and learn how much room there is after it. Errors are those of `Transport.append`."""
+        """Add a batch, and note how many entries the stream holds after it. Raises as `Transport.append` does."""
         self._waiting = self._transport.append(payloads, durable=durable, counted=bool(self._max_waiting)).waiting

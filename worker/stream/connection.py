@@ -1,4 +1,4 @@
-"""The connection to Redis: how it is made, and what redis-py's errors mean to zik."""
+"""Connect to Redis, and translate redis-py's errors into zik's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +15,9 @@ SOCKET_TIMEOUT_S: Final = 5.0
 
 
 def connect(url: str) -> "redis.Redis":
-    """A client of the Redis at `url` that connects when first used.
+    """Make a client of the Redis at `url`; it connects when first used.
 
-    Without redis-py's retries: it would repeat an XREADGROUP whose reply was lost, and hide what that one read.
+    Without redis-py's retries: they would repeat an XREADGROUP whose reply was lost, and hide what it read.
     """
     return redis.Redis.from_url(
         url,
@@ -33,14 +33,16 @@ def connect(url: str) -> "redis.Redis":
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise zik's errors in place of redis-py's."""
+    """Raise zik's errors instead of redis-py's."""
     try:
         yield
     except redis.OutOfMemoryError as error:
         raise StreamFullError("Redis is full (maxmemory): start workers, or give it more memory") from error
     except redis.ResponseError as error:
         if str(error).startswith("WRONGTYPE"):
-            raise StreamMisusedError(f"the key {STREAM} holds something else than a stream: move it away") from error
+            raise StreamMisusedError(
+                f"the key {STREAM} is not a stream: rename it, and zik creates the stream"
+            ) from error
         raise StreamUnavailableError(f"Redis refuses the command: {error}") from error
     except (redis.RedisError, OSError) as error:
         raise StreamUnavailableError(f"Redis is out of reach: {error}") from error

@@ -1,4 +1,4 @@
-"""Stream entries, narrowed from the replies in which Redis sends them."""
+"""Turn Redis' replies into stream entries."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ _ONE_FIELD: Final = 2
 
 
 class Entry(NamedTuple):
-    """One stream entry. `payload` is None where it has no event field; `stray` then shows the fields it has."""
+    """One stream entry. `payload` is None if it has no event field; `stray` then shows the fields that it has."""
 
     id: str
     payload: bytes | None
@@ -19,14 +19,14 @@ class Entry(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Entries to record, and the ids of those that somebody deleted while they were pending."""
+    """Entries to record, and the ids of those that were deleted while they were pending."""
 
     entries: list[Entry]
     vanished: list[str]
 
 
 def _shown(fields: Mapping[bytes, bytes]) -> bytes:
-    """The fields of an entry that is no event as JSON, so that whoever looks at the dead letter sees what came."""
+    """Show the fields of an entry without an event as JSON, for the reader of the dead letter."""
     readable = {_readable(name): _readable(value) for name, value in fields.items()}
     return json.dumps(readable, ensure_ascii=False).encode()
 
@@ -36,7 +36,7 @@ def _readable(raw: bytes) -> str:
 
 
 def rows_of(reply: Any) -> Iterator[Any]:
-    """The entries of an XREADGROUP reply: RESP2 gives pairs of stream and entries, RESP3 a map."""
+    """Yield the entries of an XREADGROUP reply: RESP2 sends pairs of stream and entries, RESP3 a map."""
     pairs = reply.items() if isinstance(reply, dict) else reply or []
     for _, entries in pairs:
         yield from entries
@@ -45,7 +45,7 @@ def rows_of(reply: Any) -> Iterator[Any]:
 def batch_of(rows: Iterable[Any]) -> Batch:
     entries, vanished = [], []
     for entry_id, fields in rows:
-        # An entry has at least one field. Of one that was deleted while pending, only the id is left.
+        # An entry has at least one field; one that was deleted while pending has only its id.
         if not fields:
             vanished.append(entry_id.decode())
         elif len(fields) == _ONE_FIELD and fields[0] == FIELD:
@@ -56,7 +56,7 @@ def batch_of(rows: Iterable[Any]) -> Batch:
 
 
 def _unusual(entry_id: str, fields: list[bytes]) -> Entry:
-    """An entry with other fields than `event` alone, as a flat list of names and values."""
+    """Read an entry with fields other than `event`, given as a flat list of names and values."""
     named = dict(zip(fields[::2], fields[1::2], strict=True))
     payload = named.get(FIELD)
     return Entry(entry_id, payload, _shown(named) if payload is None else b"")

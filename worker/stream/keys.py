@@ -1,6 +1,6 @@
-"""Every Redis key, task and queue name, spelled once.
+"""Every Redis key, spelled once.
 
-The braces are a Redis Cluster hash tag: the keys lie in one slot, so that one script may touch them all.
+The braces are a Redis Cluster hash tag: all keys lie in one slot, so one script may use them together.
 """
 
 from typing import Final
@@ -11,6 +11,6 @@ ATTEMPTS: Final = "zik:{events}:attempts"
 DRAINS: Final = "zik:{events}:drains"
 MEASURES: Final = "zik:{events}:measures"
 GROUP: Final = "recorders"
-# The consumer that entries are given back to which were nobody's; it never reads.
-LEFTOVERS: Final = "leftovers"
+# Placeholder consumer that owns orphaned entries; it never reads.
+ORPHANS: Final = "leftovers"
 FIELD: Final = b"event"

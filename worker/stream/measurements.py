@@ -1,8 +1,8 @@
-"""What drains and tasks measure, as whole numbers to be added up in one hash in Redis.
+"""Measure drains and tasks, in whole numbers that add up in one Redis hash.
 
-There they outlive every worker, and all workers' are one. A field is `series/label/bound` for the observations between
-the bound before and this one, and `series/label/sum` for their sum in millionths.
-In `series/label/at` Redis puts the time of the report, in seconds since 1970, whatever the number.
+There they outlive every worker, and the numbers of all workers are one. The field `series/label/bound` counts the
+observations between the previous bound and this one, `series/label/sum` holds their sum in millionths. In
+`series/label/at` Redis stores the time of the report, in seconds since 1970, whatever number is sent.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ _MILLION: Final = 1_000_000
 
 
 class Phase(StrEnum):
-    """What a drain does with a batch that it has read."""
+    """The steps of a drain after it has read a batch."""
 
     DECODE = "decode"
     RECORD = "record"
@@ -29,12 +29,12 @@ class Series(NamedTuple):
     bounds: tuple[float, ...]
 
     def observe(self, value: float, label: str = "") -> dict[str, int]:
-        """What to add to the hash."""
+        """Return what to add to the hash."""
         bound = next((bound for bound in self.bounds if value <= bound), inf)
         return {f"{self.name}/{label}/{bound:g}": 1, f"{self.name}/{label}/sum": round(value * _MILLION)}
 
     def read(self, hash_: Mapping[str, int]) -> "dict[str, Distribution]":
-        """The hash's observations of this series, by label."""
+        """Read this series from the hash, by label."""
         labels = sorted({label for name, label, _ in _split(hash_) if name == self.name})
         return {label: self._of(label, hash_) for label in labels}
 
@@ -47,7 +47,7 @@ class Series(NamedTuple):
 
 
 class Distribution(NamedTuple):
-    """How many observations were at most as large as each bound, as Prometheus counts them, and their sum."""
+    """Cumulative counts by upper bound, as Prometheus expects them, and the sum of the observations."""
 
     buckets: list[tuple[str, int]]
     sum: float
@@ -61,7 +61,7 @@ _AGGREGATION: Final = "aggregation//at"
 
 
 class Stopwatch:
-    """The seconds that each phase took, in all its laps."""
+    """Add up the seconds of each phase over all its laps."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -90,17 +90,17 @@ def failures(hash_: Mapping[str, int]) -> Counter[str]:
 
 
 def of_aggregation() -> dict[str, int]:
-    """What to report when a sweep over the stale days has come to its end."""
+    """Return what to report when a sweep has finished."""
     return {_AGGREGATION: 0}
 
 
 def last_aggregation_at(hash_: Mapping[str, int]) -> int | None:
-    """When a sweep last came to its end, in seconds since 1970 by the clock of Redis; None where none ever has."""
+    """When a sweep last finished, in seconds since 1970 by the clock of Redis; None if none ever has."""
     return hash_.get(_AGGREGATION)
 
 
 def _split(fields: Iterable[str]) -> Iterable[tuple[str, str, str]]:
-    """A field that is not ours is passed over: whoever may write to the hash must not be able to stop a scrape."""
+    """Split fields into series, label and bound. Foreign fields are skipped: they must not stop a scrape."""
     for field in fields:
         parts = field.split("/")
         if len(parts) == 3:  # noqa: PLR2004 -- series, label, bound

@@ -1,4 +1,4 @@
-"""Add events to the stream: in order, many in one round trip. All the Redis that a publisher needs."""
+"""Add events to the stream: in order, many in one round trip."""
 
 from collections.abc import Iterable
 from typing import Any, Final, Self
@@ -15,7 +15,10 @@ _ON_DISK_WITHIN_MS: Final = 3_000
 
 
 class Producer:
-    """Every method raises `StreamUnavailableError` where waiting helps, and `StreamMisusedError` where it does not."""
+    """All the Redis that a publisher needs.
+
+    Every method raises `StreamUnavailableError` where waiting helps, and `StreamMisusedError` where it does not.
+    """
 
     def __init__(self, client: "redis.Redis") -> None:
         self._redis: Any = client
@@ -28,7 +31,7 @@ class Producer:
         self._redis.close()
 
     def waiting(self) -> int:
-        """How many entries the stream holds: those that no worker has recorded yet."""
+        """How many entries the stream holds, that is, how many no worker has recorded yet."""
         with translated():
             return int(self._redis.xlen(STREAM))
 
@@ -38,10 +41,10 @@ class Producer:
         Args:
             payloads: encoded events.
             durable: return only when Redis has them on its disk (WAITAOF; Redis ≥ 7.2, any Valkey).
-            counted: ask how many entries the stream holds, in the same round trip.
+            counted: request the number of entries in the stream, in the same round trip.
 
         Raises:
-            StreamFullError: Redis has reached `maxmemory`. Some of the events may have been accepted; ids make it
+            StreamFullError: Redis has reached `maxmemory`. It may have accepted some of the events; their ids make it
                 harmless to publish all of them again.
             NotDurableError: the server cannot promise what `durable` asks for. It may have accepted the events.
         """
@@ -61,10 +64,10 @@ class Producer:
         return Appended([entry_id.decode() for entry_id in replies], waiting)
 
     def _round_trip(self, payloads: list[bytes], more: list[tuple[str | int, ...]]) -> list[Any]:
-        """The reply to each XADD and to each further command, where an error is a reply too.
+        """Return the reply to each XADD and to each further command; an error is a reply too.
 
-        By redis-py's connection instead of its pipeline, which takes twice the time, and whose errors quote the command
-        and with it what somebody listens to.
+        Uses redis-py's connection, not its pipeline: a pipeline takes twice the time, and its errors quote the command
+        and with it the event.
         """
         pool = self._redis.connection_pool
         connection = pool.get_connection()
@@ -72,7 +75,7 @@ class Producer:
             connection.send_packed_command([_packed(connection, payloads), *connection.pack_commands(more)])
             return [_reply(connection) for _ in range(len(payloads) + len(more))]
         except BaseException:
-            # Replies that nobody has read would answer the next caller's commands.
+            # Unread replies would answer the next caller's commands.
             connection.disconnect()
             raise
         finally:
@@ -80,7 +83,7 @@ class Producer:
 
 
 def _packed(connection: Any, payloads: list[bytes]) -> bytes:
-    """An XADD for each payload. All begin alike, so the beginning is packed once."""
+    """Pack an XADD for each payload. All begin alike, so the beginning is packed once."""
     (empty,) = connection.pack_command("XADD", STREAM, "*", FIELD, b"")
     beginning = empty.removesuffix(b"$0\r\n\r\n")
     return b"".join([b"%b$%d\r\n%b\r\n" % (beginning, len(payload), payload) for payload in payloads])
@@ -97,7 +100,7 @@ def _check_on_disk(reply: Any) -> None:
     """Raise unless the reply to WAITAOF says that this server has synced its append-only file."""
     if not isinstance(reply, redis.RedisError):
         if not reply[0]:
-            raise StreamUnavailableError(f"Redis has not written to its disk within {_ON_DISK_WITHIN_MS} ms")
+            raise StreamUnavailableError(f"Redis did not sync to disk within {_ON_DISK_WITHIN_MS} ms")
         return
     if "appendonly is disabled" in str(reply):
         raise NotDurableError("durable=True needs a Redis with `appendonly yes`: set it, or leave out durable")

@@ -12,9 +12,9 @@ from worker.statistics.rollups.sweep import refresh
 from worker.stream.consumer import EventStream
 from worker.stream.measurements import of_aggregation
 
-# Half the time between two calls, so that a worker with one slot still drains while a long history is computed.
+# Half the time between two calls, so that a worker with one slot still drains during a long history.
 BUDGET_S = 5.0
-# While more waits than a batch, recording comes first: the days can wait, since a user's answers do not wait for them.
+# While more than a batch waits, recording comes first: answers about a user do not wait for these days.
 BUDGET_IN_A_BACKLOG_S = 0.2
 DAYS_AT_ONCE_IN_A_BACKLOG = 250
 _outage = OutageRetry()
@@ -22,7 +22,7 @@ _outage = OutageRetry()
 
 @app.task(name=AGGREGATE_LISTENING)
 def aggregate_listening() -> str | None:
-    """Compute what is stale. Of calls that piled up while no worker was there, the last one does the work."""
+    """Compute the stale days. Of calls that piled up while no worker ran, only the last one does the work."""
     if waiting(app, STATISTICS_QUEUE):
         return "another call waits"
     sweep = partial(refresh, rule=ListenRule.configured(app.settings), budget_s=BUDGET_S)

@@ -5,7 +5,7 @@ from worker.database.schema import bring_up_schema
 from worker.errors import DatabaseUnavailableError
 
 
-# Asked for once as a worker starts, so it is tried until the database is there.
+# A worker requests it once, as it starts, so it is retried until the database is up.
 @app.task(
     name=BOOTSTRAP_SCHEMA,
     soft_time_limit=600,
@@ -16,6 +16,6 @@ from worker.errors import DatabaseUnavailableError
     retry_backoff_max=30,
 )
 def bootstrap_schema() -> str:
-    """Bring the schema up; every worker asks for it as it starts. Says what it did."""
+    """Bring the schema up. Returns what it did."""
     with opened_engine(app.settings.database_url) as engine:
         return str(bring_up_schema(engine))

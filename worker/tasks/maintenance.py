@@ -10,15 +10,15 @@ from worker.stream.consumer import EventStream
 logger = logging.getLogger(__name__)
 
 IDLE_S = 3600.0
-MOST_LEFTOVERS = 10_000
+MAX_ORPHANS = 10_000
 
 
 @app.task(name=MAINTENANCE)
 def maintenance() -> dict[str, int]:
-    """Retire idle consumers, give lost entries back to the group, let old dead letters go. Says how many of each."""
+    """Retire idle consumers, return lost entries to the group, delete old dead letters. Returns how many of each."""
     with EventStream.opened(app.settings.redis_url) as stream:
         done = {
-            "given back": stream.give_back(most=MOST_LEFTOVERS),
+            "given back": stream.give_back(limit=MAX_ORPHANS),
             "retired": sum(stream.retire(each.name) for each in stream.consumers() if each.idle_s > IDLE_S),
             "discarded": _discard_old(),
         }
@@ -27,7 +27,7 @@ def maintenance() -> dict[str, int]:
     return done
 
 
-# Whoever upgrades the workers first has the beat of the last release for a while.
+# While workers are upgraded before the beat, the beat of 0.1 sends the old name.
 app.task(name=MAINTENANCE_OF_0_1)(maintenance.run)
 
 

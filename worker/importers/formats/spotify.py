@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from worker.errors import NoSongError
 from worker.importers.format import JsonFormat
-from worker.importers.rows import Fields, NoSongError, Notes, favorite_event, play_event, song_fields
+from worker.importers.rows import Fields, Notes, favorite_event, play_event, song_fields
 from worker.importers.times import UNDATED, start_time, whole_number
 
 

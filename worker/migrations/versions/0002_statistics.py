@@ -1,6 +1,6 @@
-"""Statistics: rollups by hour, song and chart, what marks them stale, and how artists and albums are told apart.
+"""Statistics: rollups by hour and by song, charts, marks of what is stale, and identities of artists and albums.
 
-Only adds, so that workers of the previous release go on meanwhile.
+Only adds, so workers of the previous release keep running.
 
 Revision: 0002.
 """
@@ -14,17 +14,17 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
-# The index on songs. A second for a million songs, in which events wait in the stream, buys that the whole bootstrap
-# is one transaction: killed midway it leaves nothing behind, least of all an INVALID index.
+# The index on songs takes a second for a million songs, while events wait in the stream. In return the bootstrap is one
+# transaction: if it is killed, it leaves nothing behind, and no INVALID index.
 squawk_ignore = ("require-concurrent-index-creation",)
 
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 INSTANT = sa.DateTime(timezone=True)
-# In the order in which the recorders come to them. Locked in any other order, a migration and a batch deadlock.
+# In the order in which recorders lock them. In another order a migration and a batch deadlock.
 TABLES_BY_RECORDER = ("app_users", "songs", "play_history", "preferences")
 UNFILED = sa.text("artist_identity IS NULL OR (album_identity IS NULL AND album IS NOT NULL)")
 
-# What `worker.models.corrections` had when this migration was written; it stays as it is.
+# A copy of `worker.models.triggers` as it was when this migration was written. Do not change it.
 _POSTGRESQL = (
     """
     CREATE OR REPLACE FUNCTION zik_mark_days(whose bigint, played_at timestamptz) RETURNS void LANGUAGE sql AS $$
@@ -237,7 +237,7 @@ def _lock(*, songs: str, others: str) -> None:
             op.execute(f"LOCK TABLE {table} IN {songs if table == 'songs' else others} MODE")
 
 
-# The days whose rollups go are stale again, for the sweeps after the next upgrade. So are their neighbours: a play may
+# Mark the days of the dropped rollups, for the sweeps after the next upgrade. Mark their neighbours too: a play may
 # have moved there when its user's timezone changed.
 _FORGOTTEN = {
     "postgresql": """

@@ -1,7 +1,7 @@
-"""Clock skew: what a device with a wrong clock told, beside the corrected time.
+"""Clock skew: the time that a device with a wrong clock sent, beside the corrected time.
 
-Only adds nullable columns, so that workers of the previous release go on: they record times as told. Where one of them
-overwrites a corrected favorite or preference with a newer word, the row keeps the `reported_at` of the word before.
+Only adds nullable columns, so workers of the previous release keep running: they record times as sent. If one of them
+overwrites a corrected favorite or preference with a newer event, the row keeps the `reported_at` of the older event.
 
 Revision: 0003.
 """

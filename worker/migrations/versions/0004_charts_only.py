@@ -1,6 +1,6 @@
-"""Charts only: what a song is filed under changes charts, and does not make the days of its plays stale.
+"""Charts only: filing a song under another artist or album changes charts, not the days of its plays.
 
-Adds a nullable column, where null means the whole history, as it did before.
+Adds a nullable column. Null means the whole history, as before.
 
 Revision: 0004.
 """
@@ -15,7 +15,7 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-# What `worker.models.corrections` had when this migration was written, and what it had before; they stay as they are.
+# Copies of `worker.models.triggers` as it was when this migration was written, and before. Do not change them.
 _POSTGRESQL: Final = """
     CREATE OR REPLACE FUNCTION zik_song_corrected() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN

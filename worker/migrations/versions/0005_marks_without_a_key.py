@@ -1,7 +1,7 @@
-"""Marks without a foreign key: whoever stores a play has its user checked already, by the play's own foreign key.
+"""Marks without a foreign key: the foreign key of the stored play has already checked the user.
 
-`stale_days` loses its reference to `app_users`, which cost a recorder a third of marking a day. The trigger of a
-leaving user deletes the marks instead. A worker of the release before notices nothing.
+`stale_days` loses its reference to `app_users`, which took a third of the time of marking a day. The trigger on deleted
+users deletes the marks instead. Workers of the previous release are not affected.
 
 Revision: 0005.
 """
@@ -15,11 +15,11 @@ revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
-# The guarantee stays: the trigger gives it.
+# The trigger keeps the guarantee.
 squawk_ignore = ("ban-drop-constraint",)
 
 _KEY: Final = "fk_stale_days_user_id_app_users"
-# What `worker.models.corrections` had when this migration was written, and what it had before; they stay as they are.
+# Copies of `worker.models.triggers` as it was when this migration was written, and before. Do not change them.
 _CHARTS: Final = "SELECT DISTINCT day FROM song_days WHERE user_id = OLD.id"
 _POSTGRESQL: Final = f"""
     CREATE OR REPLACE FUNCTION zik_user_leaves() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -48,7 +48,7 @@ _NO_MARKS: Final = "        DELETE FROM stale_days WHERE user_id = OLD.id;\n"
 def upgrade() -> None:
     _on_user_leaves(_POSTGRESQL, _SQLITE)
     if op.get_context().dialect.name == "postgresql":
-        # In the order in which the recorders come to them.
+        # In the order in which recorders lock them.
         op.execute("LOCK TABLE app_users, stale_days")
         op.drop_constraint(_KEY, "stale_days", type_="foreignkey")
     else:
@@ -56,10 +56,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # Marks of users who are gone mean nothing, and the key would refuse them.
+    # Marks of deleted users mean nothing, and the key would refuse them.
     op.execute("DELETE FROM stale_days WHERE user_id NOT IN (SELECT id FROM app_users)")
     if op.get_context().dialect.name == "postgresql":
-        # Every new mark is checked at once, and those that are there when the lock is free again.
+        # NOT VALID: only new marks are checked. VALIDATE then checks the stored ones, without blocking writers.
         op.execute(
             f"ALTER TABLE stale_days ADD CONSTRAINT {_KEY} FOREIGN KEY (user_id) REFERENCES app_users (id)"
             " ON DELETE CASCADE NOT VALID"
@@ -79,7 +79,7 @@ def _on_user_leaves(postgresql: str, sqlite: str) -> None:
 
 
 def _rebuild_stale_days(*key: sa.ForeignKeyConstraint) -> None:
-    """SQLite changes no constraint of a table that is there. The marks are few, and are carried over."""
+    """SQLite cannot change a constraint of an existing table. The marks are few: copy them."""
     op.execute("CREATE TEMPORARY TABLE carried AS SELECT * FROM stale_days")
     op.drop_table("stale_days")
     now = sa.text("(CURRENT_TIMESTAMP)")

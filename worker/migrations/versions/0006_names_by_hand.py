@@ -1,6 +1,6 @@
-"""Names corrected by hand: they make charts stale, and a song is filed anew under them. A timezone's key, too.
+"""Names corrected by hand make charts stale, and the song is filed again. Renaming a `timezone` key marks the user.
 
-Changes triggers alone. What a worker of the release before writes is met by them as what this one writes.
+Changes only triggers. They act on writes of the previous release in the same way.
 
 Revision: 0006.
 """
@@ -14,7 +14,7 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-# What `worker.models.corrections` had when this migration was written, and what it had before; they stay as they are.
+# Copies of `worker.models.triggers` as it was when this migration was written, and before. Do not change them.
 _POSTGRESQL: Final = (
     """
     CREATE OR REPLACE FUNCTION zik_song_renamed() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -108,13 +108,13 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # A trigger that goes takes the whole table.
+    # DROP TRIGGER locks the whole table.
     _replace(_POSTGRESQL_BEFORE, _SQLITE_BEFORE, mode="ACCESS EXCLUSIVE")
 
 
 def _replace(postgresql: tuple[str, ...], sqlite: tuple[str, ...], *, mode: str) -> None:
     if op.get_context().dialect.name == "postgresql":
-        # In the order in which the recorders come to them.
+        # In the order in which recorders lock them.
         op.execute(f"LOCK TABLE songs, preferences IN {mode} MODE")
         for statement in postgresql:
             op.execute(statement)

@@ -1,6 +1,7 @@
-"""Songs of a user: an index from which a whole history is added up song by song.
+"""Songs of a user: an index that adds up a whole history song by song.
 
-It holds all that a question reads of `song_days`, which only sweeps write to: no recorder waits while it is built.
+It holds every column of `song_days` that a question reads. Only sweeps write to that table, so no recorder waits while
+the index is built.
 
 Revision: 0007.
 """
@@ -13,7 +14,7 @@ revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
-# Within the bootstrap's one transaction; whoever has millions of rows builds it before, see MIGRATIONS.md.
+# Built in the bootstrap's transaction. With millions of rows build it before, see MIGRATIONS.md.
 squawk_ignore = ("require-concurrent-index-creation",)
 
 _INDEX: Final = "ix_song_days_by_song"

@@ -1,4 +1,4 @@
-"""Check what zik stands on, and say what to change."""
+"""Check zik's dependencies and suggest fixes."""
 
 from collections.abc import Iterator
 
@@ -13,6 +13,6 @@ __all__ = ["Finding", "examine"]
 
 
 def examine(stream: EventStream, engine: Engine) -> Iterator[Finding]:
-    """Check Redis, the workers, the database and the clock. What cannot be reached is a finding, not an error."""
+    """Check Redis, the workers, the database and the clock. A server out of reach is a finding, not an error."""
     yield from redis_findings(stream)
     yield from database_findings(engine)

@@ -1,4 +1,4 @@
-"""What the doctor asks of the database."""
+"""Check the database, its schema and the dead letters."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -15,7 +15,8 @@ from worker.operations.doctor.finding import Finding
 _NAME_OF: Final = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 _VERSION_OF: Final = {"postgresql": "SHOW server_version", "sqlite": "SELECT sqlite_version()"}
 _FULL_ENOUGH: Final = 0.8
-# One that somebody is building right now is not valid yet, and well. Whose build a role may not look into hides it too.
+# Without the indexes that are being built now: they are not valid yet. A build that this role may not see hides its
+# index too.
 _INVALID_INDEXES: Final = text(
     """
     SELECT i.indexrelid::regclass::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
@@ -56,7 +57,7 @@ def _role_of_server(session: Session) -> Finding:
 def _durability(session: Session) -> Finding:
     settings = {name: session.scalar(text(f"SHOW {name}")) for name in ("fsync", "synchronous_commit")}
     found = ", ".join(f"{name} {value}" for name, value in settings.items())
-    advice = "set both on: an entry leaves the stream after COMMIT, so COMMIT must have reached the disk"
+    advice = "set both to on: an entry leaves the stream after COMMIT, so COMMIT must have reached the disk"
     return Finding("Durability", found, advice if "off" in settings.values() else "")
 
 
@@ -83,11 +84,11 @@ def _schema(revision: str | None) -> Finding:
     newest = newest_revision()
     if revision == newest:
         return Finding("Schema", revision)
-    return Finding("Schema", revision or "none", f"run `zik init` (this zik is written for {newest})")
+    return Finding("Schema", revision or "none", f"run `zik init` (this zik needs {newest})")
 
 
 def _letters(engine: Engine) -> Finding:
-    """Letters are no fault of the installation: they are told, and advised on where they are read."""
+    """Show the letters without advice: they are no fault of the installation, and `zik dead list` explains them."""
     letters = dead_letters.count_by_reason(engine)
-    told = ", ".join(f"{reason} {count:,}" for reason, count in letters.items())
-    return Finding("Dead letters", f"{told} (zik dead list)" if told else "none")
+    counts = ", ".join(f"{reason} {count:,}" for reason, count in letters.items())
+    return Finding("Dead letters", f"{counts} (zik dead list)" if counts else "none")

@@ -1,4 +1,4 @@
-"""What the doctor asks of Redis, of the stream, and of the drains."""
+"""Check Redis, the stream and the drains."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from worker.errors import StreamUnavailableError, ZikError
 from worker.operations.doctor.finding import Finding
-from worker.operations.health import RUNNING_S
+from worker.operations.health import LATE_S, running_drains
 from worker.stream.consumer import EventStream
 from worker.stream.keys import BOOKS, STREAM
 from worker.stream.measurements import last_aggregation_at
@@ -16,14 +16,13 @@ _OLDEST_REDIS: Final = (7, 0)
 _OLDEST_VALKEY: Final = (7, 2)
 _FULL_ENOUGH: Final = 0.8
 _MOST_SKEW_S: Final = 5.0
-_LATE_S: Final = 45.0
-# As the alert has it. A sweep begins every ten seconds.
+# As in the alert ZikStatisticsBehind. A sweep begins every ten seconds.
 _STATISTICS_LATE_S: Final = 300.0
-# No command takes an id back. Nothing can come in between, and what was recorded stays recorded.
+# No command lowers the last id. No event can arrive in between, and what was recorded stays recorded.
 _NEW_STREAM: Final = (
-    f"`zik drain`, and when nothing waits any more, `redis-cli DEL '{STREAM}' '{BOOKS}'`: both begin anew"
+    f"`zik drain`, then, when nothing waits, `redis-cli DEL '{STREAM}' '{BOOKS}'`: both start again at 0"
 )
-# An entry id is two numbers of 64 bits, of which the first is a time in ms.
+# An entry id is two numbers of 64 bits; the first is a time in ms.
 _LAST_MS: Final = 2**64 - 1
 
 
@@ -44,7 +43,7 @@ def redis_findings(stream: EventStream) -> Iterator[Finding]:
             yield _drains(stream)
             yield _statistics(stream, info)
     except ZikError as error:
-        yield Finding("Stream", str(error), "no worker can drain before this is mended")
+        yield Finding("Stream", str(error), "repair this first: no worker can drain before")
 
 
 def _version(info: Mapping[str, Any]) -> Finding:
@@ -96,29 +95,28 @@ def _clock(info: Mapping[str, Any]) -> Finding:
 def _books(stream: EventStream) -> Finding:
     books = stream.books()
     found = f"{books.received:,} received, {books.waiting:,} waiting, {books.unaccounted:,} unaccounted"
-    advice = "" if books.balanced else "somebody else trims, deletes or acknowledges entries of the stream: find them"
+    advice = "" if books.balanced else "another program trims, deletes or acknowledges entries of the stream: find it"
     return Finding("Books", found, advice)
 
 
 def _ids(stream: EventStream, info: Mapping[str, Any]) -> Finding:
-    """Redis gives ids by its clock, but none below the last: after one from the future, all are from the future."""
+    """Redis never gives an id below the last: after one from the future, all are from the future."""
     last_ms = stream.last_id_ms()
     if last_ms == _LAST_MS:
-        return Finding("Entry ids", "exhausted", f"publishers cannot add any more: {_NEW_STREAM}")
+        return Finding("Entry ids", "exhausted", f"no publisher can add an event: {_NEW_STREAM}")
     ahead_s = last_ms / 1000 - info["server_time_usec"] / 1e6
     if ahead_s > _MOST_SKEW_S:
-        advice = "a publisher made up an id: until then the age of waiting events is not known; take `*` for the id"
+        advice = "a publisher chose an id: the age of waiting events is unknown until then; publish with the id `*`"
         return Finding("Entry ids", f"{ahead_s:,.0f} s ahead of the clock", advice)
     return Finding("Entry ids", "follow the clock")
 
 
 def _drains(stream: EventStream) -> Finding:
-    ages_s = stream.last_progress_s().values()
-    running = sum(age_s <= RUNNING_S for age_s in ages_s)
-    if running:
-        return Finding("Drains", f"{running:,} running")
-    found = f"none running, the last got through {min(ages_s):,.0f} s ago" if ages_s else "none known"
-    return Finding("Drains", found, "start a worker, or see in its log why it waits: celery -A worker worker")
+    ages_s = stream.last_progress_s()
+    if running := running_drains(ages_s):
+        return Finding("Drains", f"{len(running):,} running")
+    found = f"none running, the last made progress {min(ages_s.values()):,.0f} s ago" if ages_s else "none known"
+    return Finding("Drains", found, "start a worker with `celery -A worker worker`, or see in its log why it waits")
 
 
 def _statistics(stream: EventStream, info: Mapping[str, Any]) -> Finding:
@@ -133,15 +131,15 @@ def _backlog(stream: EventStream) -> Finding:
     books = stream.books()
     found = f"{books.waiting:,} waiting, the oldest for {books.oldest_waiting_s:,.0f} s"
     advice = "start more workers; `zik status --watch` shows whether they keep up"
-    return Finding("Backlog", found, advice if books.oldest_waiting_s > _LATE_S else "")
+    return Finding("Backlog", found, advice if books.oldest_waiting_s > LATE_S else "")
 
 
 def _rights(stream: EventStream) -> Finding:
     try:
         stream.report("", {})
     except ZikError as error:
-        return Finding("Measures", str(error), "give this user the rights of docs/redis.acl; events flow all the same")
-    return Finding("Measures", "are taken")
+        return Finding("Measures", str(error), "give this user the rights in docs/redis.acl; events still flow")
+    return Finding("Measures", "reported")
 
 
 def _mib(size: int) -> str:

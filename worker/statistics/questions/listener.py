@@ -6,21 +6,9 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from sqlalchemy import Connection, select
 
 from worker.contract.identity import typed_user
-from worker.errors import ZikError
-from worker.escaping import printable
+from worker.errors import UnknownUserError
 from worker.models import PlayHistory, User
 from worker.statistics.local_time import zones_of
-
-
-class UnknownUserError(ZikError):
-    """Nobody of this name has been recorded: correct the name, or wait until the events are."""
-
-    def __init__(self, username: str) -> None:
-        super().__init__(
-            f"no user '{printable(username)}' is known: names are compared exactly, capitals too, and a user appears "
-            "with the first event that is recorded (`zik status` shows what is still waiting)"
-        )
-        self.username = username
 
 
 @dataclass(frozen=True)

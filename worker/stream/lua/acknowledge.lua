@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- Acknowledge, delete and count entries at once.
 -- KEYS: stream, books. ARGV: group, then per outcome its name, a number n, and n entry ids.
--- A script instead of MULTI: a full Redis refuses MULTI, and runs this one, which says that it needs no memory.
--- Only what was still pending counts and is deleted: an entry that two workers hold counts once, and one that a
--- destroyed group has set free stays for its next reader.
+-- A script instead of MULTI: a full Redis refuses MULTI, but runs a script flagged allow-oom.
+-- Only pending entries count and are deleted: an entry that two workers hold counts once, and one whose group was
+-- destroyed stays for its next reader.
 local total, at = 0, 2
 while at <= #ARGV do
   local outcome, last = ARGV[at], at + 1 + tonumber(ARGV[at + 1])

@@ -1,5 +1,5 @@
--- Make entries pending again that were delivered, are in the stream, and are nobody's. KEYS: stream.
--- ARGV: group, consumer, how many entries to look at. Returns how many were given back.
+-- Make orphaned entries pending again: delivered, still in the stream, and pending for no consumer. KEYS: stream.
+-- ARGV: group, consumer, how many entries to look at. Returns how many it made pending.
 -- XGROUP DELCONSUMER and a foreign XACK leave such entries behind, and no XREADGROUP would ever show them again.
 local last
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do

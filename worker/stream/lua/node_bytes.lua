@@ -1,7 +1,7 @@
 #!lua flags=no-writes,allow-stale
--- How many bytes a node at the head of the stream takes, about. KEYS: stream.
+-- Estimate the bytes of a node at the head of the stream. KEYS: stream.
 -- A node holds up to a hundred small entries in 4 KiB, or one large entry; the sample begins at the oldest ones, which
--- are read next, and costs their number and not their size.
+-- are read next, and its cost depends on their number, not their size.
 local total = redis.call('MEMORY', 'USAGE', KEYS[1], 'SAMPLES', 200)
 if not total then return 0 end
 local info = redis.call('XINFO', 'STREAM', KEYS[1])

@@ -1,0 +1,164 @@
+"""Every command: its line in `zik --help`, and the function that is imported when the command is called."""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+class Entry(NamedTuple):
+    """One command. `target` is `module:function` in this package; `summary` is the first line of its docstring."""
+
+    name: str
+    target: str
+    summary: str
+
+
+# In the order in which a newcomer meets them, which is the order of `zik --help`.
+PANELS: Final[Mapping[str, Sequence[Entry]]] = {
+    "Run": (
+        Entry(
+            "demo",
+            "demo:demo",
+            "See all of zik work in a minute: an embedded Valkey, a real worker, many listeners, and the books.",
+        ),
+        Entry("up", "up:up", "Run zik on this machine until stopped: Redis, worker and beat."),
+        Entry(
+            "init",
+            "init:init",
+            "Bring the database schema up. Safe to run at any time, from any number of machines.",
+        ),
+        Entry("drain", "drain:drain", "Drain the stream until it is dry, without Celery and without a broker."),
+        Entry(
+            "status",
+            "status:status",
+            "Show where every event is. Exit code 0 only if the books balance and the schema is current.",
+        ),
+        Entry(
+            "health",
+            "health:health",
+            "Report whether drains make progress. Exit code 0 if they do, 1 if not; an empty stream is healthy.",
+        ),
+        Entry(
+            "doctor",
+            "doctor:doctor",
+            "Check Redis, the drains, the database, the schema and the clock. Exit code 1 if something needs a change.",
+        ),
+        Entry(
+            "metrics",
+            "metrics:metrics",
+            "Serve metrics to Prometheus at /metrics until stopped. One process is enough for all workers.",
+        ),
+    ),
+    "Events": (
+        Entry(
+            "publish",
+            "publish:publish",
+            "Publish events from files. A bad line is told and not sent; the others are. Exit code 1 if there was one.",
+        ),
+        Entry(
+            "import",
+            "import_:import_files",
+            "Publish listening histories. Importing one again, or one that overlaps, adds nothing.",
+        ),
+        Entry(
+            "export",
+            "export:export",
+            "Write everything about a user to standard output, as JSON Lines that `zik publish` accepts again.",
+        ),
+        Entry(
+            "forget",
+            "forget:forget",
+            "Erase a person everywhere: account, history, statistics, dead letters, waiting events. Prints a receipt.",
+        ),
+        Entry("dead", "dead:desk", "The dead-letter desk: events that could not be recorded, and why."),
+    ),
+    "Statistics": (
+        Entry(
+            "stats",
+            "stats:stats",
+            "Tell how much was played, listened to and skipped: by one user, or by everyone.",
+        ),
+        Entry("top", "top:top", "Rank songs, artists or albums by listens, then plays."),
+        Entry(
+            "days",
+            "days:days",
+            "Draw a year of listening, a square for each local day. For a program: the days that have plays.",
+        ),
+        Entry(
+            "clock",
+            "clock:clock",
+            "Draw when in the week somebody listens: hours from left to right, by their own clock.",
+        ),
+        Entry(
+            "streaks",
+            "streaks:streaks",
+            "Tell the current and the longest run of days with a listen. One that reached yesterday is not broken yet.",
+        ),
+        Entry(
+            "discoveries",
+            "discoveries:discoveries",
+            "List the songs that somebody listened to for the first time, the newest first.",
+        ),
+        Entry(
+            "report",
+            "report:report",
+            "Write a year of listening as one HTML page that needs nothing else, to look at and to share.",
+        ),
+        Entry(
+            "aggregate",
+            "rollups:aggregate",
+            "Compute the statistics of all days that have changed, and the charts with them. "
+            "Workers do it every 10 seconds.",
+        ),
+        Entry(
+            "recompute",
+            "rollups:recompute",
+            "Compute all statistics anew from the history: after a change of the listen rule, "
+            "or when `zik verify` asks.",
+        ),
+        Entry(
+            "verify",
+            "rollups:verify",
+            "Compare all statistics with the history, and name each difference. Exit code 1 if there is one.",
+        ),
+    ),
+}
+ENTRIES: Final[Mapping[str, Entry]] = {entry.name: entry for entries in PANELS.values() for entry in entries}
+
+
+def load(entry: Entry) -> Any:
+    """Import the command's module and build the command, or the group of commands."""
+    module, _, attribute = entry.target.partition(":")
+    loaded = getattr(import_module(f"{__package__}.{module}"), attribute)
+    if isinstance(loaded, typer.Typer):
+        return typer.main.get_command(loaded)
+    alone = typer.Typer(add_completion=False)
+    alone.command(entry.name)(loaded)
+    return typer.main.get_command(alone)
+
+
+class LazyGroup(TyperGroup):
+    """Lists the commands from `PANELS`, and imports only the one that is called."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for entry in ENTRIES.values():
+            self.add_command(TyperCommand(entry.name, help=entry.summary))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, load(ENTRIES[name]) if name else None, rest
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        # Not TyperGroup's own: typer's drawing with rich takes longer to import than all the rest together.
+        super(TyperGroup, self).format_help(ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        del ctx
+        width = max(map(len, ENTRIES))
+        for panel, entries in PANELS.items():
+            with formatter.section(panel):
+                formatter.write_dl([(f"{entry.name:<{width}}", entry.summary) for entry in entries])
