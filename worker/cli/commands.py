@@ -22,9 +22,9 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
         Entry(
             "demo",
             "demo:demo",
-            "See all of zik work in a minute: an embedded Valkey, a real worker, many listeners, and the books.",
+            "Watch zik at work for a minute: an embedded Valkey, a real worker, simulated listeners, and the books.",
         ),
-        Entry("up", "up:up", "Run zik on this machine until stopped: Redis, worker and beat."),
+        Entry("up", "up:up", "Run Redis, worker and beat on this machine until stopped."),
         Entry(
             "init",
             "init:init",
@@ -56,12 +56,12 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
         Entry(
             "publish",
             "publish:publish",
-            "Publish events from files. A bad line is told and not sent; the others are. Exit code 1 if there was one.",
+            "Publish events from files. Invalid lines are reported and skipped.",
         ),
         Entry(
             "import",
             "import_:import_files",
-            "Publish listening histories. Importing one again, or one that overlaps, adds nothing.",
+            "Publish listening histories. Importing the same or an overlapping history again adds nothing.",
         ),
         Entry(
             "export",
