@@ -1,13 +1,13 @@
 # zik in a container: `docker compose up --build`, or `docker build -t zik .`
 #
-# The first stage installs what requirements.lock names, by hash and from wheels only; the second has Python and zik.
+# The first stage installs requirements.lock by hash and from wheels only; the second has Python and zik.
 
 FROM python:3.13-slim AS build
 RUN python -m venv --without-pip /opt/zik
 COPY requirements.lock /tmp/
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/zik/bin/python install --require-hashes --only-binary :all: --requirement /tmp/requirements.lock
-# zik itself is Python alone: copied, not built, so that no build tool is fetched without a hash.
+# zik is pure Python: copied, not built, so that no build tool is fetched without a hash.
 COPY worker /opt/zik/lib/python3.13/site-packages/worker
 RUN printf '%s\n' '#!/opt/zik/bin/python' 'from worker.__main__ import main' 'main()' > /opt/zik/bin/zik \
     && chmod +x /opt/zik/bin/zik \
@@ -22,5 +22,5 @@ ENV PATH=/opt/zik/bin:$PATH \
     ZIK_PRODUCTION=true
 WORKDIR /tmp
 USER 10001
-# Other services of compose.yaml say otherwise. Health checks are theirs too: each asks for something else.
+# compose.yaml overrides this for its other services, and gives each its own health check.
 CMD ["celery", "--quiet", "-A", "worker", "worker", "--loglevel", "info"]

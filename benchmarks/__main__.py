@@ -135,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    # The servers must go when somebody ends the benchmark.
+    # Stop the servers when the benchmark is interrupted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _parser().parse_args()
     options.rounds = options.rounds or (_QUICK_ROUNDS if options.quick else _ROUNDS)

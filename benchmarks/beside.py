@@ -37,8 +37,8 @@ def measure(*, rounds: int, shape: Shape, setup: zik.Setup) -> Report:
     """A release of plays with and without beat's calls for statistics."""
     with running_servers() as servers:
         lines = _lines(Workload.of(servers, shape), setup, rounds)
-        told = machine(servers)
-    return Report("beside", f"Recording {shape.events:,} plays beside statistics", told, lines)
+        measured_on = machine(servers)
+    return Report("beside", f"Recording {shape.events:,} plays beside statistics", measured_on, lines)
 
 
 def _lines(workload: Workload, setup: zik.Setup, rounds: int) -> list[Line]:
@@ -112,21 +112,21 @@ def _look(connection: Connection, watch: Watch) -> None:
     watch.rollups_s.append(_oldest_mark_s(connection))
     if user_id is None:
         return
-    told, asked_ms = _totals(UserListening(connection, user_id, _RULE))
+    answered, asked_ms = _totals(UserListening(connection, user_id, _RULE))
     watch.asked_ms.append(asked_ms)
     stored = connection.scalar(text("SELECT count(*) FROM play_history WHERE user_id = :id"), {"id": user_id})
-    watch.user_s.append(0.0 if told == stored else _oldest_mark_s(connection) or _LOOK_EVERY_S)
+    watch.user_s.append(0.0 if answered == stored else _oldest_mark_s(connection) or _LOOK_EVERY_S)
 
 
 def _look_at_everyone(connection: Connection, watch: Watch) -> None:
-    told, asked_ms = _totals(GlobalListening(connection, _RULE))
+    answered, asked_ms = _totals(GlobalListening(connection, _RULE))
     watch.everyone_ms.append(asked_ms)
     stored = connection.scalar(text("SELECT count(*) FROM play_history"))
-    watch.everyone_s.append(0.0 if told == stored else _oldest_mark_s(connection) or _LOOK_EVERY_S)
+    watch.everyone_s.append(0.0 if answered == stored else _oldest_mark_s(connection) or _LOOK_EVERY_S)
 
 
 def _totals(listening: Listening) -> tuple[int, float]:
-    """The plays that are told, and how long it took, in milliseconds."""
+    """The plays that are reported, and how long the answer took, in milliseconds."""
     began = time.perf_counter()
     plays = totals(listening, span(Period.ALL, date.min)).plays
     return plays, 1000 * (time.perf_counter() - began)

@@ -47,7 +47,7 @@ class FinishedRows:
                     (song_id, identity, song["artist"], song["title"], song.get("album"), song.get("duration_ms"))
                 )
         for table in ("app_users", "songs"):
-            # COPY brought the ids along; whoever comes next must not be given one of them.
+            # COPY brought its own ids, so move the sequence past them.
             connection.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}")  # noqa: S608 -- our own names
         connection.execute("ANALYZE app_users, songs")
 

@@ -31,7 +31,7 @@ def measure(*, rounds: int, shape: Shape, rows: Sequence[int], setup: zik.Setup)
         sizes = {count: _rounds(workload, setup, count, rounds) for count in sorted(rows)}
         again = _rounds(workload, setup, 0, rounds)
         catalogues = _catalogues(servers, setup, shape, rounds)
-        told = machine(servers)
+        measured_on = machine(servers)
     lines = [Line(f"zik, {count:,} plays stored", measured) for count, measured in sizes.items()]
     lines.append(Line("zik, 0 plays stored, at the end", again))
     lines += [Line(name, measured) for name, measured in catalogues.items()]
@@ -43,7 +43,7 @@ def measure(*, rounds: int, shape: Shape, rows: Sequence[int], setup: zik.Setup)
         for name, measured in catalogues.items()
         if measured is not few
     ]
-    return Report("growth", f"zik with full tables, {shape.events:,} plays waiting", told, lines)
+    return Report("growth", f"zik with full tables, {shape.events:,} plays waiting", measured_on, lines)
 
 
 def _over(later: Measured, earlier: Measured) -> Measured:

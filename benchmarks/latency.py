@@ -48,9 +48,9 @@ def measure(*, rounds: int, seconds: float, setup: zik.Setup, rates: Iterable[in
             reached = f"{statistics.median(latency.reached_per_s for latency in latencies):,.0f}/s published"
             lines.append(Line(f"zik, {rate:,} events/s, p50", p50, "ms", reached, asked[0]))
             lines.append(Line(f"zik, {rate:,} events/s, p99", p99, "ms", reached, asked[1]))
-        told = machine(servers)
+        measured_on = machine(servers)
     facts = {"seconds": seconds, "look_every_ms": _LOOK_EVERY_S * 1000, "processes": setup.slots}
-    return Report("latency", "XADD to visible row", told, lines, facts)
+    return Report("latency", "XADD to visible row", measured_on, lines, facts)
 
 
 def one_round(servers: Servers, setup: zik.Setup, rate: int, seconds: float) -> Latency:

@@ -40,8 +40,8 @@ def measure(*, rounds: int, events: int, setup: zik.Setup) -> Report:
             Line("the same, published one by one", one_by_one, "B"),
             *worker(servers, events, setup),
         ]
-        told = machine(servers)
-    return Report("memory", "BoundedCache", told, lines, {"waiting": _WAITING, "recorded": events})
+        measured_on = machine(servers)
+    return Report("memory", "Memory", measured_on, lines, {"waiting": _WAITING, "recorded": events})
 
 
 def waiting_event(servers: Servers, lot: int) -> float:

@@ -60,5 +60,5 @@ def await_that(
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline or (running is not None and not running.running):
-            raise AssertionError(f"waited in vain:\n{running.log_tail() if running else ''}")
+            raise AssertionError(f"timed out:\n{running.log_tail() if running else ''}")
         time.sleep(every_s)

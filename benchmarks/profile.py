@@ -26,9 +26,9 @@ def measure(*, rounds: int, shape: Shape, setup: zik.Setup) -> Report:
     with running_servers() as servers:
         lines = payloads(shape)
         taken = [_round(servers, lines, setup.batch_size) for _ in range(rounds)]
-        told = machine(servers)
+        measured_on = machine(servers)
     report = [Line(name, Measured(tuple(each[name] for each in taken)), _UNIT) for name in taken[0]]
-    return Report("profile", f"Processor time, batches of {setup.batch_size:,}", told, report)
+    return Report("profile", f"Processor time, batches of {setup.batch_size:,}", measured_on, report)
 
 
 def _round(servers: Servers, lines: Sequence[bytes], batch_size: int) -> dict[str, float]:

@@ -37,7 +37,7 @@ def measure(*, rounds: int, shape: Shape) -> Report:
         measurements |= {f"zik's SDK, batches of {size:,}": _sdk(servers, events, size) for size in BATCHES}
         taken = alternate(measurements, rounds)
         calls = alternate(_calls(servers, events[:_CALLS]), rounds)
-        told = machine(servers)
+        measured_on = machine(servers)
     lines = [Line(name, measured) for name, measured in taken.items()]
     fastest = {kind: _best(taken, kind) for kind in ("plain", "zik")}
     ratio = taken[fastest["zik"]].against(taken[fastest["plain"]])
@@ -46,7 +46,9 @@ def measure(*, rounds: int, shape: Shape) -> Report:
         same = taken[f"zik's SDK, batches of {size:,}"].against(taken[f"plain pipeline of {size:,}"])
         ratios.append(Line(f"the same, both with {size:,}", same, "ratio"))
     costs = [Line(f"{goals.PLAY.what}: {name}", cost, "µs", goal=goals.PLAY) for name, cost in calls.items()]
-    return Report("publishing", f"Publishing {shape.events:,} plays from one process", told, [*lines, *ratios, *costs])
+    return Report(
+        "publishing", f"Publishing {shape.events:,} plays from one process", measured_on, [*lines, *ratios, *costs]
+    )
 
 
 def _best(taken: dict[str, Any], kind: str) -> str:

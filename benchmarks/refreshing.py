@@ -31,8 +31,8 @@ _RULE: Final = ListenRule()
 def measure(*, rounds: int, plays: int) -> Report:
     with running_servers() as servers:
         lines = _cost_of_a_few(servers, plays, rounds)
-        told = machine(servers)
-    return Report("refreshing", f"Statistics over {plays:,} plays", told, lines)
+        measured_on = machine(servers)
+    return Report("refreshing", f"Statistics over {plays:,} plays", measured_on, lines)
 
 
 def _cost_of_a_few(servers: Servers, plays: int, rounds: int) -> list[Line]:

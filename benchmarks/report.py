@@ -95,9 +95,9 @@ class Report:
         plt.close(figure)
 
     def _stated(self) -> str:
-        told = self.machine
-        servers = f"PostgreSQL {told['postgresql']}, Valkey {told['valkey']}, " if "postgresql" in told else ""
-        return f"{told['processor']}, {told['cores']} cores, {servers}Python {told['python']}, load {told['load']:.1f}"
+        host = self.machine
+        servers = f"PostgreSQL {host['postgresql']}, Valkey {host['valkey']}, " if "postgresql" in host else ""
+        return f"{host['processor']}, {host['cores']} cores, {servers}Python {host['python']}, load {host['load']:.1f}"
 
 
 def _figure(value: float) -> str:

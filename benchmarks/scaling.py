@@ -28,13 +28,13 @@ def measure(*, rounds: int, shape: Shape, setup: zik.Setup) -> Report:
         else:
             console.print(f"  no hosts: {missing}", highlight=False)
         taken = alternate({name: partial(zik.record_all, workload, each) for name, each in setups.items()}, rounds)
-        told = machine(servers)
+        measured_on = machine(servers)
     lines = [Line(name, measured, note="each with -c 1") for name, measured in taken.items()]
     one, both = taken[_name(1)], taken[_name(2)]
     lines += [Line(f"{name} ÷ one", taken[name].against(one), "ratio") for name in list(taken)[1:]]
     if two:
         lines.append(Line(f"{_HOSTS} ÷ 2 workers here", taken[_HOSTS].against(both), "ratio"))
-    return Report("scaling", f"Workers on one machine, {shape.events:,} plays waiting", told, lines)
+    return Report("scaling", f"Workers on one machine, {shape.events:,} plays waiting", measured_on, lines)
 
 
 def _name(workers: int) -> str:

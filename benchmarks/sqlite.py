@@ -32,11 +32,11 @@ def measure(*, rounds: int, shape: Shape) -> Report:
             },
             rounds,
         )
-        told = machine(servers)
+        measured_on = machine(servers)
     ratio = taken["zik on SQLite"].against(taken["executemany of finished rows"])
     lines = [Line(name, measured, note=f"{_BATCH:,} rows a commit") for name, measured in taken.items()]
     lines.append(Line("zik ÷ executemany", ratio, "ratio"))
-    return Report("sqlite", f"Single plays to SQLite, {shape.events:,} waiting", told, lines)
+    return Report("sqlite", f"Single plays to SQLite, {shape.events:,} waiting", measured_on, lines)
 
 
 def _drain(servers: Servers, lines: list[bytes]) -> float:

@@ -67,10 +67,10 @@ def measure(*, rounds: int, plays: int) -> Report:
             }
             measured = alternate({name: _median_ms(ask) for name, (ask, _) in asked.items()}, rounds)
         engine.dispose()
-        told = machine(servers)
+        measured_on = machine(servers)
     lines = [Line(name, measured[name], "ms", goal=goal) for name, (_, goal) in asked.items()]
     title = f"Questions over {LISTENERS_PLAYS:,} plays of one user, among {plays:,} of {_USERS:,} users"
-    return Report("statistics", title, told, lines)
+    return Report("statistics", title, measured_on, lines)
 
 
 def _user(session: Session) -> UserListening:
@@ -109,8 +109,8 @@ def _of_all_time(user: UserListening) -> Questions:
     return {name: (ask, goals.QUESTION) for name, ask in asked.items()}
 
 
-def _top(whose: Listening, subject: Subject, period: Period) -> Callable[[], object]:
-    return lambda: top(whose, subject, span(period, _BEGINS), most=100)
+def _top(listening: Listening, subject: Subject, period: Period) -> Callable[[], object]:
+    return lambda: top(listening, subject, span(period, _BEGINS), most=100)
 
 
 def _report(user: UserListening, year: int, today: date) -> Callable[[], object]:
@@ -136,8 +136,8 @@ def _sums(everyone: GlobalListening) -> Questions:
     }
 
 
-def _totals(whose: Listening, period: Period) -> Callable[[], object]:
-    return lambda: totals(whose, span(period, _BEGINS + timedelta(days=400)))
+def _totals(listening: Listening, period: Period) -> Callable[[], object]:
+    return lambda: totals(listening, span(period, _BEGINS + timedelta(days=400)))
 
 
 def _median_ms(ask: Callable[[], object]) -> Callable[[], float]:

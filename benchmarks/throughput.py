@@ -40,12 +40,12 @@ def measure(*, rounds: int, shape: Shape, quick: bool, tree: Path = ROOT, agains
         if against is not None:
             chosen.append(_same_as(chosen[0], against))
         taken = alternate({each.name: partial(each.run, workload) for each in chosen}, rounds)
-        told = machine(servers)
+        measured_on = machine(servers)
     facts = {"shape": shape.name, "tried": tried, "commands": {each.name: each.command for each in chosen}}
     lines = [Line(each.name, taken[each.name], note=each.settings) for each in chosen]
     name = "throughput-real" if shape.real else "throughput"
     title = f"{'Real' if shape.real else 'Single'} plays, {len(workload.payloads):,} waiting"
-    return Report(name, title, told, [*lines, *_ratios(taken)], facts)
+    return Report(name, title, measured_on, [*lines, *_ratios(taken)], facts)
 
 
 def _candidates(*, quick: bool, tree: Path) -> list[list[Contender]]:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Make every secret of compose.yaml, once: random passwords, the URLs that hold them, and Valkey's users.
-#   ops/make-secrets.sh [FOLDER]            by default secrets/, beside compose.yaml; what is there is left alone
+#   ops/make-secrets.sh [FOLDER]            default: secrets/ beside compose.yaml; existing files are kept
 set -eu
 cd "$(dirname "$0")/.."
 folder=${1:-secrets}

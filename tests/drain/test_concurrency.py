@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from tests.support.processes import count, play, url_of
+from tests.support.events import favorite, payload, play_payload, preference, song
+from tests.support.processes import count, url_of
 from worker.database.engine import open_engine, snapshot, transaction
 from worker.drain.drain import Drain
 from worker.stream.consumer import EventStream
@@ -25,21 +26,19 @@ Event = Callable[[int, int], bytes]
 
 
 def _favorite(user: int, n: int, second: int = 0) -> bytes:
-    song = {"title": f"song {n}", "artist": "Tool"}
-    said = {"time": f"2021-04-22T05:40:{second:02d}Z", "user": f"user {user}"}
-    return json.dumps({"type": "favorite", **said, "song": song, "favorite": True}).encode()
+    time = f"2021-04-22T05:40:{second:02d}Z"
+    return payload(favorite(time=time, user=f"user {user}", song=song(title=f"song {n}")))
 
 
 def _preference(key: str, second: int) -> bytes:
-    event = {"type": "preference", "time": f"2021-04-22T05:40:{second:02d}Z", "user": "ada", "key": key, "value": 1}
-    return json.dumps(event).encode()
+    return payload(preference(time=f"2021-04-22T05:40:{second:02d}Z", key=key, value=1))
 
 
 # What makes the n-th event of a round, so that only the kind's own table meets new rows.
 EVENTS: dict[str, Event] = {
-    "users": lambda round_, n: play(user=f"user {round_} {n}"),
-    "songs": lambda round_, n: play(f"song {round_} {n}"),
-    "plays": lambda round_, n: play(f"song {n}", time=f"2021-04-23T05:{round_:02d}:{n:02d}Z"),
+    "users": lambda round_, n: play_payload(user=f"user {round_} {n}"),
+    "songs": lambda round_, n: play_payload(f"song {round_} {n}"),
+    "plays": lambda round_, n: play_payload(f"song {n}", time=f"2021-04-23T05:{round_:02d}:{n:02d}Z"),
     "favorites": _favorite,
     "preferences": lambda round_, n: _preference(f"key.{n}.{round_}", round_),
     "known favorites": lambda round_, n: _favorite(0, n, second=round_),
@@ -89,8 +88,8 @@ def drains(redis_url: str, slow: Engine) -> Iterator[list[Drain]]:
 
 
 def _acquaintances() -> list[bytes]:
-    users = [play("song 0", user=name) for name in ("ada", *(f"user {round_}" for round_ in range(ROUNDS)))]
-    return users + [play(f"song {n}") for n in range(ROWS)]
+    users = [play_payload("song 0", user=name) for name in ("ada", *(f"user {round_}" for round_ in range(ROUNDS)))]
+    return users + [play_payload(f"song {n}") for n in range(ROWS)]
 
 
 def _together() -> Callable[[Engine], AbstractContextManager[Session]]:
@@ -140,9 +139,7 @@ def test_drains_that_write_the_same_rows_never_deadlock(stream: EventStream, dra
     assert (books.waiting, books.dead, books.balanced) == (0, 0, True)
 
 
-def test_what_many_drains_wrote_together_is_what_one_would_have_written(
-    stream: EventStream, drains: list[Drain], slow: Engine
-) -> None:
+def test_concurrent_drains_write_the_same_rows_as_one(stream: EventStream, drains: list[Drain], slow: Engine) -> None:
     before, chance = count(slow, "play_history"), random.Random(4)
     with ThreadPoolExecutor(DRAINS) as threads:
         for kind in ("plays", "known favorites", "known preferences"):

@@ -9,7 +9,8 @@ import redis
 from sqlalchemy import Engine, event, text
 from sqlalchemy.orm import Session
 
-from tests.support.processes import count, play, plays
+from tests.support.events import play_payload, play_payloads
+from tests.support.processes import count
 from worker.books import Outcome
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.database.engine import open_engine, snapshot, transaction
@@ -25,7 +26,7 @@ from worker.stream.keys import STREAM
 
 
 def test_one_bad_event_among_a_thousand_stops_none_of_the_others(stream: EventStream, engine: Engine) -> None:
-    stream.append([*plays(500), b"{", *plays(499, start=500)])
+    stream.append([*play_payloads(500), b"{", *play_payloads(499, start=500)])
     tally = Drain(stream, engine, "a").run()
     assert tally.outcomes == {Outcome.RECORDED: 999, Outcome.DEAD: 1}
     assert count(engine, "play_history") == 999
@@ -36,29 +37,27 @@ def test_one_bad_event_among_a_thousand_stops_none_of_the_others(stream: EventSt
 
 def test_a_batch_of_good_and_bad_events_is_one_transaction(stream: EventStream, engine: Engine) -> None:
     drain = Drain(stream, engine, "a")
-    stream.append(plays(50))
+    stream.append(play_payloads(50))
     drain.run()
-    stream.append([*plays(50, source="another player"), b"{"])
+    stream.append([*play_payloads(50, source="another player"), b"{"])
     with counted(engine, "commit") as commits:
         drain.run()
     assert len(commits) == 1
 
 
-def test_new_users_and_songs_are_there_for_others_before_the_plays_are(stream: EventStream, postgres: Engine) -> None:
+def test_new_users_and_songs_are_committed_before_the_plays(stream: EventStream, postgres: Engine) -> None:
     seen = []
 
     def looking(*arguments: Any, **options: Any) -> Any:
         seen.append({table: count(postgres, table) for table in ("app_users", "songs", "play_history")})
         return record_batch(*arguments, **options)
 
-    stream.append([play(), play("another", user="bob")])
+    stream.append([play_payload(), play_payload("another", user="bob")])
     Drain(stream, postgres, "a", record=looking).run()
     assert seen == [{"app_users": 2, "songs": 2, "play_history": 0}]
 
 
-def test_a_song_that_is_deleted_twice_while_a_batch_is_recorded_kills_none_of_its_plays(
-    stream: EventStream, postgres: Engine
-) -> None:
+def test_a_song_deleted_twice_during_a_batch_loses_no_play(stream: EventStream, postgres: Engine) -> None:
     """As when several people are forgotten in a row. On SQLite nobody gets in between."""
     attempts = 0
 
@@ -70,18 +69,18 @@ def test_a_song_that_is_deleted_twice_while_a_batch_is_recorded_kills_none_of_it
                 session.execute(text("DELETE FROM songs"))
         return record_batch(*arguments, **options)
 
-    stream.append([play(), play("another"), play("a third one")])
+    stream.append([play_payload(), play_payload("another"), play_payload("a third one")])
     assert Drain(stream, postgres, "a", record=late).run().outcomes == {Outcome.RECORDED: 3}
 
 
-def test_the_song_of_a_user_who_is_refused_is_not_made(stream: EventStream, engine: Engine) -> None:
-    stream.append([play()])
+def test_the_song_of_a_refused_user_is_not_created(stream: EventStream, engine: Engine) -> None:
+    stream.append([play_payload()])
     Drain(stream, engine, "a", create_users=False).run()
     assert (count(engine, "songs"), count(engine, "app_users")) == (0, 0)
     assert count_by_reason(engine) == {"unknown_user": 1}
 
 
-def test_a_batch_without_one_good_event_is_buried_in_one_transaction(stream: EventStream, engine: Engine) -> None:
+def test_a_batch_of_only_bad_events_is_buried_in_one_transaction(stream: EventStream, engine: Engine) -> None:
     stream.append([b"", b"[]", b"\xff", b'{"type":"yodel"}', b"nonsense"] * 40)
     with counted(engine, "commit") as commits:
         tally = Drain(stream, engine, "a").run()
@@ -99,20 +98,20 @@ def test_a_dead_letter_keeps_the_payload_and_names_its_entry(stream: EventStream
     assert (letter.reason, letter.detail) == ("bad_encoding", "not UTF-8 at byte 0")
 
 
-def test_an_entry_without_an_event_is_buried_with_the_fields_it_has(
+def test_an_entry_without_an_event_is_buried_with_its_fields(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
     valkey.xadd(STREAM, {b"\xff": b"\x80\x00"})
-    stream.append([play()])
+    stream.append([play_payload()])
     Drain(stream, engine, "a").run()
     (letter,) = find(engine)
     assert (letter.reason, letter.payload) == ("missing_event", b'{"\\\\xff": "\\\\x80\\u0000"}')
     assert count(engine, "play_history") == 1
 
 
-def test_of_a_far_too_large_event_the_beginning_and_the_digest_are_kept(stream: EventStream, engine: Engine) -> None:
-    payload = play("x" * 1_000_000)
-    stream.append([payload, play()])
+def test_an_oversized_event_is_buried_cut_off_with_its_digest(stream: EventStream, engine: Engine) -> None:
+    payload = play_payload("x" * 1_000_000)
+    stream.append([payload, play_payload()])
     Drain(stream, engine, "a").run()
     (letter,) = find(engine)
     assert letter.reason == "too_large"
@@ -122,10 +121,10 @@ def test_of_a_far_too_large_event_the_beginning_and_the_digest_are_kept(stream: 
     assert count(engine, "play_history") == 1
 
 
-def test_strangers_are_refused_where_the_settings_say_so(stream: EventStream, engine: Engine) -> None:
-    stream.append([play(user="ada")])
+def test_unknown_users_are_refused_without_create_users(stream: EventStream, engine: Engine) -> None:
+    stream.append([play_payload(user="ada")])
     Drain(stream, engine, "a").run()
-    stream.append([play("other", user="ada"), play(user="stranger")])
+    stream.append([play_payload("other", user="ada"), play_payload(user="stranger")])
     tally = Drain(stream, engine, "a", create_users=False).run()
     assert tally.outcomes == {Outcome.RECORDED: 1, Outcome.DEAD: 1}
     assert count_by_reason(engine) == {"unknown_user": 1}
@@ -133,20 +132,20 @@ def test_strangers_are_refused_where_the_settings_say_so(stream: EventStream, en
 
 
 def test_the_same_event_again_is_a_duplicate_and_changes_no_row(stream: EventStream, engine: Engine) -> None:
-    stream.append(plays(10) + plays(10))
+    stream.append(play_payloads(10) + play_payloads(10))
     Drain(stream, engine, "a", batch_size=15).run()
-    stream.append(plays(10))
+    stream.append(play_payloads(10))
     Drain(stream, engine, "b").run()
     assert count(engine, "play_history") == 10
     books = stream.books()
     assert (books.recorded, books.duplicate, books.balanced) == (10, 20, True)
 
 
-def test_an_entry_that_vanished_while_pending_is_unaccounted_and_stops_nothing(
+def test_an_entry_that_vanished_while_pending_is_unaccounted(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
     stream.ensure_group()
-    gone, *_ = stream.append(plays(3))
+    gone, *_ = stream.append(play_payloads(3))
     stream.read_new("a", count=9, block_ms=0)
     valkey.xdel(STREAM, gone)
     Drain(stream, engine, "a").run()
@@ -158,8 +157,8 @@ def test_an_entry_that_vanished_while_pending_is_unaccounted_and_stops_nothing(
 # --- crashes and outages: nothing is lost, nothing buried, nothing counted twice -----------------
 
 
-def test_what_was_not_committed_is_not_acknowledged(stream: EventStream, engine: Engine) -> None:
-    stream.append([*plays(5), b"{"])
+def test_an_uncommitted_batch_is_not_acknowledged(stream: EventStream, engine: Engine) -> None:
+    stream.append([*play_payloads(5), b"{"])
     with pytest.raises(DatabaseUnavailableError):
         Drain(stream, engine, "a", transaction=failing_to_commit).run()
     books = stream.books()
@@ -169,8 +168,8 @@ def test_what_was_not_committed_is_not_acknowledged(stream: EventStream, engine:
     assert tally.outcomes == {Outcome.RECORDED: 5, Outcome.DEAD: 1}
 
 
-def test_nothing_is_remembered_of_a_transaction_that_was_rolled_back(stream: EventStream, engine: Engine) -> None:
-    stream.append(plays(5))
+def test_a_rolled_back_transaction_leaves_nothing_in_the_cache(stream: EventStream, engine: Engine) -> None:
+    stream.append(play_payloads(5))
     known = Known()
     with pytest.raises(DatabaseUnavailableError):
         Drain(stream, engine, "a", known=known, transaction=failing_to_commit).run()
@@ -180,10 +179,10 @@ def test_nothing_is_remembered_of_a_transaction_that_was_rolled_back(stream: Eve
     assert count(engine, "play_history") == 5
 
 
-def test_a_crash_between_commit_and_acknowledgement_doubles_nothing(
+def test_a_crash_before_the_acknowledgement_doubles_nothing(
     stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream.append([*plays(5), b"{"])
+    stream.append([*play_payloads(5), b"{"])
     with monkeypatch.context() as patch:
         patch.setattr(stream, "acknowledge", losing_redis)
         with pytest.raises(StreamUnavailableError):
@@ -198,7 +197,7 @@ def test_a_crash_between_commit_and_acknowledgement_doubles_nothing(
 
 def test_a_dead_letter_is_not_kept_when_its_batch_is_rolled_back(stream: EventStream, engine: Engine) -> None:
     """Kept in a transaction of its own, it would stand while its entry is still waiting."""
-    stream.append([b"{", *plays(5), b"{"])
+    stream.append([b"{", *play_payloads(5), b"{"])
 
     def losing_database(*arguments: Any, **options: Any) -> NoReturn:
         record_batch(*arguments, **options)
@@ -210,9 +209,9 @@ def test_a_dead_letter_is_not_kept_when_its_batch_is_rolled_back(stream: EventSt
     assert stream.books().pending == 7
 
 
-def test_a_database_that_nobody_serves_buries_nothing(stream: EventStream, engine: Engine) -> None:
+def test_an_unreachable_database_buries_nothing(stream: EventStream, engine: Engine) -> None:
     nowhere = open_engine("postgresql+psycopg://zik:geheim@127.0.0.1:1/zik")
-    stream.append([*plays(5), b"{"])
+    stream.append([*play_payloads(5), b"{"])
     with pytest.raises(DatabaseUnavailableError) as caught:
         Drain(stream, nowhere, "a").run()
     assert "geheim" not in str(caught.value)
@@ -227,7 +226,7 @@ def test_without_a_schema_every_entry_is_kept_until_there_is_one(
 ) -> None:
     url = request.getfixturevalue("empty_postgres_url") if kind == "postgres" else f"sqlite:///{tmp_path}/new.db"
     bare = open_engine(load_settings(database_url=url).database_url)
-    stream.append([*plays(5), b"{"])
+    stream.append([*play_payloads(5), b"{"])
     drain = Drain(stream, bare, "a")
     with pytest.raises(DatabaseMisusedError, match="zik init"):
         drain.run()
@@ -243,7 +242,7 @@ def test_behind_a_lock_the_drain_gives_up_and_keeps_every_entry(
 ) -> None:
     monkeypatch.setattr("worker.database.engine.LOCK_TIMEOUT_MS", 100)
     hurried = open_engine(engine.url.render_as_string(hide_password=False))
-    stream.append([*plays(5), b"{"])
+    stream.append([*play_payloads(5), b"{"])
     drain = Drain(stream, hurried, "a")
     with transaction(engine) as session:
         if engine.dialect.name == "postgresql":
@@ -257,10 +256,10 @@ def test_behind_a_lock_the_drain_gives_up_and_keeps_every_entry(
     hurried.dispose()
 
 
-def test_a_standby_that_only_reads_buries_nothing(stream: EventStream, postgres: Engine) -> None:
+def test_a_read_only_standby_buries_nothing(stream: EventStream, postgres: Engine) -> None:
     url = postgres.url.update_query_dict({"options": "-c default_transaction_read_only=on"})
     standby = open_engine(url.render_as_string(hide_password=False))
-    stream.append([*plays(5), b"{"])
+    stream.append([*play_payloads(5), b"{"])
     with pytest.raises(DatabaseUnavailableError, match="25006"):
         Drain(stream, standby, "a").run()
     assert stream.books().pending == 6
@@ -271,28 +270,28 @@ def test_a_standby_that_only_reads_buries_nothing(stream: EventStream, postgres:
 
 
 @pytest.mark.parametrize("table", ["app_users", "songs"])
-def test_what_is_remembered_and_was_deleted_is_made_anew(stream: EventStream, engine: Engine, table: str) -> None:
+def test_cached_rows_that_were_deleted_are_created_again(stream: EventStream, engine: Engine, table: str) -> None:
     drain = Drain(stream, engine, "a")
-    stream.append([play()])
+    stream.append([play_payload()])
     drain.run()
     with transaction(engine) as session:
         session.execute(text(f"DELETE FROM {table}"))
-    stream.append([play(time="2021-04-23T05:40:53Z"), play("other")])
+    stream.append([play_payload(time="2021-04-23T05:40:53Z"), play_payload("other")])
     tally = drain.run()
     assert tally.outcomes == {Outcome.RECORDED: 2}
     assert count(engine, "play_history") == 2
 
 
-def test_a_play_of_a_deleted_user_is_never_given_to_the_next_user(stream: EventStream, engine: Engine) -> None:
+def test_a_deleted_users_play_never_goes_to_the_next_user(stream: EventStream, engine: Engine) -> None:
     """A database that gave the deleted user's number to somebody else would deceive the memory of a process."""
     drain = Drain(stream, engine, "a")
-    stream.append([play(user="ada")])
+    stream.append([play_payload(user="ada")])
     drain.run()
     with transaction(engine) as session:
         session.execute(text("DELETE FROM app_users"))
-    stream.append([play(user="bob")])
+    stream.append([play_payload(user="bob")])
     Drain(stream, engine, "b").run()
-    stream.append([play(user="ada", time="2021-04-23T05:40:53Z")])
+    stream.append([play_payload(user="ada", time="2021-04-23T05:40:53Z")])
     drain.run()
     with snapshot(engine) as session:
         rows = session.execute(
@@ -301,15 +300,15 @@ def test_a_play_of_a_deleted_user_is_never_given_to_the_next_user(stream: EventS
         assert {(name, number) for name, number in rows} == {("ada", 1), ("bob", 1)}
 
 
-def test_a_play_of_a_deleted_song_is_never_given_to_the_next_song(stream: EventStream, engine: Engine) -> None:
+def test_a_deleted_songs_play_never_goes_to_the_next_song(stream: EventStream, engine: Engine) -> None:
     drain = Drain(stream, engine, "a")
-    stream.append([play("Schism")])
+    stream.append([play_payload("Schism")])
     drain.run()
     with transaction(engine) as session:
         session.execute(text("DELETE FROM songs"))
-    stream.append([play("Lateralus")])
+    stream.append([play_payload("Lateralus")])
     Drain(stream, engine, "b").run()
-    stream.append([play("Schism", time="2021-04-23T05:40:53Z")])
+    stream.append([play_payload("Schism", time="2021-04-23T05:40:53Z")])
     drain.run()
     with snapshot(engine) as session:
         titles = session.scalars(text("SELECT title FROM play_history JOIN songs ON song_id = songs.id ORDER BY 1"))

@@ -8,7 +8,8 @@ import redis
 from kombu.exceptions import OperationalError
 from sqlalchemy import Engine
 
-from tests.support.processes import count, eventually, full, plays, running_worker, url_of
+from tests.support.events import play_payloads
+from tests.support.processes import count, eventually, full, running_worker, url_of
 from worker.celery.application import make_app
 from worker.celery.bootsteps import drain_if_full, ring
 from worker.database.engine import open_engine
@@ -23,18 +24,18 @@ EVENTS = 6000
 def filled(stream: EventStream, valkey: "redis.Redis", number: int = EVENTS) -> int:
     """Publish events, and return the `maxmemory` at which they are too many by a fifth."""
     before = int(valkey.info()["used_memory"])
-    stream.append(plays(number, source="x" * 100))
+    stream.append(play_payloads(number, source="x" * 100))
     return before + (int(valkey.info()["used_memory"]) - before) * 4 // 5
 
 
-def test_a_worker_that_starts_beside_a_full_redis_empties_it_and_works(
+def test_a_starting_worker_empties_a_full_redis_and_works(
     stream: EventStream, valkey: "redis.Redis", redis_url: str, postgres: Engine, tmp_path: Path
 ) -> None:
     with full(valkey, maxmemory=filled(stream, valkey)):
         with pytest.raises(StreamFullError):
-            stream.append(plays(1))
+            stream.append(play_payloads(1))
         with running_worker(redis_url=redis_url, database_url=url_of(postgres), folder=tmp_path, slots=2) as worker:
-            stream.append(plays(1, start=EVENTS))
+            stream.append(play_payloads(1, start=EVENTS))
             eventually(lambda: stream.books().waiting == 0, within_s=20, told=lambda: worker.log)
             worker.stop()
     assert count(postgres, "play_history") == EVENTS + 1
@@ -42,7 +43,7 @@ def test_a_worker_that_starts_beside_a_full_redis_empties_it_and_works(
     assert (books.received, books.recorded, books.balanced) == (EVENTS + 1, EVENTS + 1, True)
 
 
-def test_a_new_worker_finds_a_full_redis_that_no_worker_has_ever_read(
+def test_drain_while_full_needs_neither_a_group_nor_a_schema(
     stream: EventStream, valkey: "redis.Redis", redis_url: str, empty_postgres_url: str
 ) -> None:
     """Neither the group nor the schema is there, and neither can wait for a Celery message."""
@@ -55,7 +56,7 @@ def test_a_new_worker_finds_a_full_redis_that_no_worker_has_ever_read(
     engine.dispose()
 
 
-def test_a_bell_that_cannot_ring_into_a_full_redis_drains_without_it(
+def test_a_bell_that_cannot_ring_into_a_full_redis_drains_it(
     stream: EventStream, valkey: "redis.Redis", redis_url: str, postgres: Engine
 ) -> None:
     settings = load_settings(redis_url=redis_url, database_url=url_of(postgres))
@@ -67,49 +68,51 @@ def test_a_bell_that_cannot_ring_into_a_full_redis_drains_without_it(
     assert stream.books().waiting == 0
 
 
-def test_a_bell_that_cannot_ring_for_another_reason_drains_nothing(
+def test_drain_if_full_leaves_a_redis_with_free_memory_alone(
     stream: EventStream, redis_url: str, sqlite: Engine
 ) -> None:
-    stream.append(plays(3))
+    stream.append(play_payloads(3))
     drain_if_full(load_settings(redis_url=redis_url, database_url=url_of(sqlite)))
     assert stream.books().waiting == 3
 
 
-def test_relief_leaves_a_redis_alone_that_has_room(stream: EventStream, redis_url: str, sqlite: Engine) -> None:
-    stream.append(plays(3))
+def test_drain_while_full_leaves_a_redis_with_free_memory_alone(
+    stream: EventStream, redis_url: str, sqlite: Engine
+) -> None:
+    stream.append(play_payloads(3))
     assert drain_while_full(load_settings(redis_url=redis_url, database_url=url_of(sqlite)), consumer="relief") == 0
     assert stream.books().waiting == 3
 
 
-def test_relief_ends_where_the_events_are_not_what_fills_redis(
+def test_drain_while_full_ends_when_the_stream_is_empty(
     stream: EventStream, valkey: "redis.Redis", redis_url: str, sqlite: Engine
 ) -> None:
-    stream.append(plays(3))
+    stream.append(play_payloads(3))
     with full(valkey):
         assert drain_while_full(load_settings(redis_url=redis_url, database_url=url_of(sqlite)), consumer="relief") == 3
     assert stream.books().recorded == 3
 
 
-def test_relief_without_a_database_gives_up_and_keeps_the_events(
+def test_drain_while_full_keeps_the_events_without_a_database(
     stream: EventStream, valkey: "redis.Redis", redis_url: str
 ) -> None:
     settings = load_settings(redis_url=redis_url, database_url="postgresql://zik:geheim@127.0.0.1:1/zik")
-    stream.append(plays(3))
+    stream.append(play_payloads(3))
     with full(valkey):
         assert drain_while_full(settings, consumer="relief") == 0
     assert (stream.books().waiting, stream.books().dead) == (3, 0)
 
 
-def test_relief_without_a_redis_gives_up() -> None:
+def test_drain_while_full_gives_up_without_redis() -> None:
     settings = load_settings(redis_url="redis://127.0.0.1:1/0", database_url="sqlite:///unused.db")
     assert drain_while_full(settings, consumer="relief") == 0
 
 
-def test_a_worker_that_is_already_running_empties_a_redis_that_has_filled_up(
+def test_a_worker_that_is_already_running_empties_a_full_redis(
     stream: EventStream, valkey: "redis.Redis", redis_url: str, sqlite: Engine, tmp_path: Path
 ) -> None:
     """The bell cannot ring in a full Redis, so it must not be the only way to a drain."""
-    batches = [plays(1000, start=start, source="x" * 100) for start in range(0, 20_000, 1000)]
+    batches = [play_payloads(1000, start=start, source="x" * 100) for start in range(0, 20_000, 1000)]
     with running_worker(redis_url=redis_url, database_url=url_of(sqlite), folder=tmp_path) as worker:
         # At once, before the first ring: later on a drain is always under way.
         with full(valkey, maxmemory=int(valkey.info()["used_memory"]) + 1_000_000):

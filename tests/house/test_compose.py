@@ -21,7 +21,8 @@ import pytest
 import redis
 import yaml
 
-from tests.support.processes import ROOT, Process, count, eventually, plays, running
+from tests.support.events import play_payloads
+from tests.support.processes import ROOT, Process, count, eventually, running
 from tests.support.servers import Postgres, Valkey, own_postgres
 from worker.celery.application import app
 from worker.client import Client
@@ -50,7 +51,7 @@ def test_the_compose_file_follows_the_specification() -> None:
     subprocess.run([program, "--builtin-schema", "vendor.compose-spec", "compose.yaml"], cwd=ROOT, check=True)
 
 
-def test_the_dockerfile_pleases_its_linter() -> None:
+def test_the_dockerfile_passes_its_linter() -> None:
     subprocess.run([Path(sys.executable).parent / "hadolint", "Dockerfile"], cwd=ROOT, check=True)
 
 
@@ -66,7 +67,7 @@ def test_each_service_has_only_the_rights_it_needs(name: str) -> None:
     assert [port for port in service.get("ports", []) if not port.startswith("127.0.0.1:")] == []
 
 
-def test_no_secret_stands_in_the_environment() -> None:
+def test_no_secret_is_in_the_environment() -> None:
     for service in SERVICES.values():
         for variable, value in service.get("environment", {}).items():
             if "PASSWORD" in variable:
@@ -82,7 +83,7 @@ def test_every_dependency_is_waited_for() -> None:
                 assert (how["condition"], SERVICES[other]["restart"]) == ("service_completed_successfully", "no")
 
 
-def test_a_worker_is_given_longer_to_stop_than_any_of_its_tasks_may_take() -> None:
+def test_the_stop_grace_period_exceeds_the_task_time_limit() -> None:
     assert seconds(SERVICES["worker"]["stop_grace_period"]) > app.conf.task_time_limit
 
 
@@ -93,7 +94,7 @@ def test_mounted_files_are_there() -> None:
             assert source in COMPOSE["volumes"] or (ROOT / source).exists(), volume
 
 
-def test_the_dashboard_asks_for_metrics_that_exist() -> None:
+def test_the_dashboard_queries_exactly_the_exported_metrics() -> None:
     dashboard = json.loads((ROOT / "ops" / "grafana" / "dashboards" / "zik.json").read_text())
     queries = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
     asked = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"zik_\w+", queries)}
@@ -216,7 +217,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         yield Stack(secrets, valkey, postgres, tmp_path, free_port())
 
 
-def test_every_secret_of_the_compose_file_is_made_once_and_shown_to_nobody(tmp_path: Path) -> None:
+def test_make_secrets_creates_each_secret_once_and_prints_none(tmp_path: Path) -> None:
     def make() -> str:
         return subprocess.run(
             [ROOT / "ops" / "make-secrets.sh", tmp_path / "secrets"], check=True, capture_output=True, text=True
@@ -231,7 +232,7 @@ def test_every_secret_of_the_compose_file_is_made_once_and_shown_to_nobody(tmp_p
     assert made == {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
 
 
-def test_what_compose_would_run_records_events_is_healthy_and_stops_in_time(stack: Stack) -> None:
+def test_the_compose_services_record_events_and_stop_in_time(stack: Stack) -> None:
     with stack.service("bootstrap") as bootstrap:
         assert bootstrap.wait() == 0, bootstrap.log
     engine = open_engine(stack.postgres.url("zik"))
@@ -259,7 +260,7 @@ def test_what_compose_would_run_records_events_is_healthy_and_stops_in_time(stac
 
 def publish_a_backlog(stack: Stack) -> None:
     with redis.Redis.from_url(stack.url_of("publisher_url")) as publisher:
-        for payload in plays(2_000, start=100):
+        for payload in play_payloads(2_000, start=100):
             publisher.xadd("zik:{events}", {"event": payload})
 
 

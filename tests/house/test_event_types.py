@@ -22,8 +22,8 @@ from alembic.config import Config
 from sqlalchemy import Engine, text
 
 from tests.support import oracle
+from tests.support.events import NOW, Fields, event_id, payload
 from tests.support.processes import ROOT
-from tests.support.strategies import NOW, Fields, event_id, payload
 from worker.client import AsyncClient, Client
 from worker.contract.codec import decode
 from worker.contract.events import EVENT_TYPES, Event
@@ -33,7 +33,7 @@ from worker.drain.drain import Drain
 from worker.errors import InvalidEventError
 from worker.models import Base
 from worker.privacy.erasure import erase
-from worker.privacy.export import export
+from worker.privacy.export import export_lines
 from worker.stream.consumer import EventStream
 from worker.testing import MemoryClient
 
@@ -105,7 +105,7 @@ def test_the_wire_contract_accepts_an_event_of_the_type(kind: str) -> None:
 
 
 @each_type
-def test_what_is_accepted_has_a_record_of_the_type(kind: str) -> None:
+def test_an_accepted_event_has_a_record_of_its_type(kind: str) -> None:
     records = {record.type: record for record in get_args(Event)}
     assert kind in records, f"worker/contract/events.py has no class for `{kind}`, or `Event` does not name it"
     assert type(validate(payload(sample(kind)).decode())) is records[kind]
@@ -143,7 +143,7 @@ def test_the_golden_vectors_have_the_type(kind: str) -> None:
 
 
 @each_type
-def test_a_recorder_writes_a_row_into_a_table_of_the_migrations_and_the_models(kind: str, drain: Drain) -> None:
+def test_a_recorder_writes_a_row_into_a_table_of_the_schema(kind: str, drain: Drain) -> None:
     record(drain, kind)
     books = drain.stream.books()
     letters = values(drain.engine, "SELECT reason, detail FROM dead_letters")
@@ -174,7 +174,7 @@ def test_the_model_of_the_tests_knows_the_type(kind: str) -> None:
 def test_an_export_has_the_event_and_can_be_published_again(kind: str, drain: Drain) -> None:
     record(drain, kind)
     with snapshot(drain.engine) as session:
-        lines = list(export(session.connection(), USER))
+        lines = list(export_lines(session.connection(), USER))
     found = [line for line in lines if json.loads(line).get("type") == kind]
     assert len(found) == 1, f"worker/privacy/export.py writes no `{kind}`"
     assert decode(found[0], now=NOW).id == ID

@@ -9,7 +9,8 @@ import redis
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from tests.support.processes import eventually, play, url_of
+from tests.support.events import play_payload
+from tests.support.processes import eventually, url_of
 from worker.database.engine import open_engine, transaction
 from worker.drain.drain import Drain
 from worker.models import User
@@ -23,8 +24,8 @@ def found(stream: EventStream, engine: Engine) -> dict[str, Finding]:
     return {finding.subject: finding for finding in examine(stream, engine)}
 
 
-def test_all_is_well_where_a_drain_runs(stream: EventStream, postgres: Engine) -> None:
-    stream.append([play()])
+def test_a_running_drain_leaves_only_durability_findings(stream: EventStream, postgres: Engine) -> None:
+    stream.append([play_payload()])
     Drain(stream, postgres, "a").run()
     stream.report("", of_aggregation())
     # The tests' servers are not durable, on purpose.
@@ -38,7 +39,7 @@ def test_no_drain_is_a_finding(stream: EventStream, sqlite: Engine, valkey: "red
     assert "celery -A worker worker" in found(stream, sqlite)["Drains"].advice
 
 
-def test_statistics_that_nobody_computes_are_a_finding(
+def test_statistics_that_no_worker_computes_are_a_finding(
     stream: EventStream, sqlite: Engine, valkey: "redis.Redis"
 ) -> None:
     assert found(stream, sqlite)["Statistics"].found == "never brought up to date by a worker"
@@ -49,20 +50,20 @@ def test_statistics_that_nobody_computes_are_a_finding(
 
 
 def test_an_old_event_is_a_finding(stream: EventStream, sqlite: Engine, valkey: "redis.Redis") -> None:
-    valkey.xadd(STREAM, {b"event": play()}, id="1600000000000-0")
+    valkey.xadd(STREAM, {b"event": play_payload()}, id="1600000000000-0")
     assert "more workers" in found(stream, sqlite)["Backlog"].advice
 
 
 def test_i47_an_id_from_the_future_is_a_finding(stream: EventStream, sqlite: Engine, valkey: "redis.Redis") -> None:
-    valkey.xadd(STREAM, {b"event": play()}, id="9999999999999-0")
+    valkey.xadd(STREAM, {b"event": play_payload()}, id="9999999999999-0")
     assert "ahead of the clock" in found(stream, sqlite)["Entry ids"].found
-    valkey.xadd(STREAM, {b"event": play()}, id=f"{2**64 - 1}-1")
+    valkey.xadd(STREAM, {b"event": play_payload()}, id=f"{2**64 - 1}-1")
     finding = found(stream, sqlite)["Entry ids"]
     assert finding.found == "exhausted"
     assert "DEL 'zik:{events}' 'zik:{events}:books'" in finding.advice
 
 
-def test_dead_letters_are_told_and_no_trouble(stream: EventStream, engine: Engine) -> None:
+def test_dead_letters_are_reported_and_are_no_problem(stream: EventStream, engine: Engine) -> None:
     stream.append([b"{"])
     Drain(stream, engine, "a").run()
     finding = found(stream, engine)["Dead letters"]
@@ -77,7 +78,7 @@ def test_missing_rights_to_measure_are_a_finding(
     valkey.execute_command("ACL", "SETUSER", "old", "on", "nopass", "+@all", f"~{STREAM}", f"~{STREAM}:books")  # type: ignore[no-untyped-call]
     old = EventStream.at(redis_url.replace("redis://", "redis://old:any@"))
     try:
-        stream.append([play()])
+        stream.append([play_payload()])
         assert Drain(old, sqlite, "a").run().events == 1
         assert "docs/redis.acl" in found(old, sqlite)["Measures"].advice
     finally:
@@ -117,7 +118,7 @@ def indexing(postgres: Engine) -> Iterator[Engine]:
         connection.execute(text("DROP INDEX IF EXISTS left_behind"))
 
 
-def test_an_index_that_could_not_be_built_is_a_finding_until_it_is_dropped(
+def test_an_invalid_index_is_a_finding_until_it_is_dropped(
     stream: EventStream, postgres: Engine, indexing: Engine
 ) -> None:
     assert found(stream, postgres)["Indexes"] == Finding("Indexes", "all valid")

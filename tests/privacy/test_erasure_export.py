@@ -16,9 +16,9 @@ from tenacity import stop_after_attempt
 
 from tests.support import oracle
 from tests.support.commands import Zik, zik_at
+from tests.support.events import accepted, event_id, favorite, payload, play, preference, song
 from tests.support.processes import litter
 from tests.support.rollup_rows import RULE, assert_exact
-from tests.support.strategies import accepted, event_id, favorite, payload, play, preference, song
 from worker.books import Outcome
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.database.engine import snapshot, transaction
@@ -27,7 +27,7 @@ from worker.errors import UnknownUserError, ZikError
 from worker.importers.json_lines import Published, publish_lines
 from worker.models import Base, ChartPlace, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
 from worker.privacy.erasure import _WHILE_LOCKED, _delete, _lock_songs, erase
-from worker.privacy.export import export
+from worker.privacy.export import export_lines
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics.charts import refresh_charts
@@ -68,7 +68,7 @@ def drain(stream: EventStream, engine: Engine) -> Drain:
 
 def lines(engine: Engine, name: str) -> list[bytes]:
     with snapshot(engine) as session:
-        return list(export(session.connection(), name))
+        return list(export_lines(session.connection(), name))
 
 
 def anywhere(engine: Engine, words: str) -> list[str]:
@@ -86,23 +86,23 @@ def anywhere(engine: Engine, words: str) -> list[str]:
     return found
 
 
-def test_an_export_published_again_changes_nothing(drain: Drain) -> None:
+def test_republishing_an_export_changes_nothing(drain: Drain) -> None:
     before = oracle.actual(drain.engine)
-    told = lines(drain.engine, "Zoe\u0308")
-    assert len(told) == 1 + len(HERS)
-    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    exported = lines(drain.engine, "Zoe\u0308")
+    assert len(exported) == 1 + len(HERS)
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
     assert drain.run().events == len(HERS)
     assert oracle.actual(drain.engine) == before
 
 
 def test_an_export_brings_everything_back(drain: Drain) -> None:
-    told = lines(drain.engine, "Zoë")
+    exported = lines(drain.engine, "Zoë")
     before = all_plays(drain.engine), oracle.actual(drain.engine)
     erase(drain, "Zoë")
-    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
     drain.run()
     assert (all_plays(drain.engine), oracle.actual(drain.engine)) == before
-    assert lines(drain.engine, "Zoë")[1:] == told[1:]
+    assert lines(drain.engine, "Zoë")[1:] == exported[1:]
 
 
 def all_plays(engine: Engine) -> list[tuple[object, ...]]:
@@ -115,7 +115,7 @@ def all_plays(engine: Engine) -> list[tuple[object, ...]]:
         return sorted((tuple(row) for row in rows), key=str)
 
 
-def test_the_first_line_tells_of_the_account(drain: Drain) -> None:
+def test_the_first_line_is_the_account(drain: Drain) -> None:
     with transaction(drain.engine) as session:
         user = session.scalars(select(User).where(User.username == "Zoë")).one()
         user.email, user.moods, user.is_active = "zoe@example.org", {"now": "calm"}, False
@@ -124,41 +124,39 @@ def test_the_first_line_tells_of_the_account(drain: Drain) -> None:
     assert account == {"user": "Zoë", "email": "zoe@example.org", "moods": {"now": "calm"}, "is_active": False}
 
 
-def test_of_a_user_without_events_the_account_is_told_however_much_it_holds(
-    stream: EventStream, engine: Engine
-) -> None:
+def test_a_user_without_events_is_exported_as_one_account_line(stream: EventStream, engine: Engine) -> None:
     with transaction(engine) as session:
         User(username="eve", email="eve@example.org", moods={"all": "m" * 20_000}).save(session)
-    told = lines(engine, "eve")
-    assert len(told) == 1
-    assert b"eve@example.org" in told[0]
-    assert publish_lines(stream.append, iter(told), now=NOW) == Published()
+    exported = lines(engine, "eve")
+    assert len(exported) == 1
+    assert b"eve@example.org" in exported[0]
+    assert publish_lines(stream.append, iter(exported), now=NOW) == Published()
 
 
-def test_dead_letters_are_told_as_far_as_they_are_the_users(drain: Drain) -> None:
+def test_an_export_has_only_the_dead_letters_of_the_user(drain: Drain) -> None:
     hers = payload(play(user="Zoë", time="yesterday"))
     others = payload(play(user="ada", time="yesterday", song=song(title="Zoë")))
     unreadable = b'{"user": "ada", "song": {"title": "Zo\\u00eb"'
     drain.stream.append([hers, others, unreadable])
     drain.run()
-    told = lines(drain.engine, "Zoë")
-    assert len(told) == 1 + len(HERS) + 1
-    letter = json.loads(told[-1])["dead_letter"]
+    exported = lines(drain.engine, "Zoë")
+    assert len(exported) == 1 + len(HERS) + 1
+    letter = json.loads(exported[-1])["dead_letter"]
     assert datetime.fromisoformat(letter.pop("kept_since")) <= datetime.now(UTC)
     assert letter == {"reason": "invalid_value", "detail": letter["detail"], "payload": hers.decode()}
     assert letter["detail"].startswith("time: ")
-    assert publish_lines(drain.stream.append, iter(told), now=NOW) == Published(sent=len(HERS))
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW) == Published(sent=len(HERS))
 
 
-def test_of_one_who_was_only_ever_refused_the_letters_are_told(stream: EventStream, engine: Engine) -> None:
+def test_the_export_of_an_always_refused_user_has_dead_letters(stream: EventStream, engine: Engine) -> None:
     stream.append([payload(play(user="Zoë"))])
     Drain(stream, engine, "test:1", create_users=False).run()
-    (told,) = lines(engine, "Zoë")
-    assert json.loads(told)["dead_letter"]["reason"] == "unknown_user"
+    (exported,) = lines(engine, "Zoë")
+    assert json.loads(exported)["dead_letter"]["reason"] == "unknown_user"
 
 
 @pytest.mark.parametrize("name", ["nobody", "zoë", "", " "])
-def test_of_a_stranger_nothing_is_told(drain: Drain, name: str) -> None:
+def test_exporting_an_unknown_user_is_an_error(drain: Drain, name: str) -> None:
     drain.stream.append([payload(play(user="", time="yesterday"))])
     drain.run()
     with pytest.raises(UnknownUserError):
@@ -175,7 +173,7 @@ def test_of_a_stranger_nothing_is_told(drain: Drain, name: str) -> None:
         b'{"listener":',
     ],
 )
-def test_only_what_an_export_tells_is_passed_over(stream: EventStream, line: bytes) -> None:
+def test_a_line_that_only_resembles_an_export_line_is_bad(stream: EventStream, line: bytes) -> None:
     assert len(publish_lines(stream.append, iter([line]), now=NOW).bad) == 1
 
 
@@ -194,29 +192,29 @@ def filled(event: bytes) -> bytes:
         pytest.param(filled(BARE[:-1] + b',"id":"' + event_id(8).encode() + b'"}'), id="without v"),
     ],
 )
-def test_an_event_that_fills_its_room_can_be_published_again(drain: Drain, largest: bytes) -> None:
+def test_an_event_of_the_largest_size_can_be_republished(drain: Drain, largest: bytes) -> None:
     assert len(largest) == MAX_EVENT_BYTES
     drain.stream.append([largest])
     drain.run()
-    before, told = oracle.actual(drain.engine), lines(drain.engine, "Zoë")
-    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    before, exported = oracle.actual(drain.engine), lines(drain.engine, "Zoë")
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
     assert drain.run().outcomes == {Outcome.DUPLICATE: 1 + len(HERS)}
     erase(drain, "Zoë")
-    publish_lines(drain.stream.append, iter(told), now=NOW)
+    publish_lines(drain.stream.append, iter(exported), now=NOW)
     drain.run()
     assert oracle.actual(drain.engine) == before
 
 
-def test_what_a_wrong_clock_told_gives_way_to_what_the_user_told(drain: Drain) -> None:
+def test_the_largest_event_of_a_wrong_clock_can_be_republished(drain: Drain) -> None:
     drain.stream.append([filled(BARE[:-1] + b',"id":"' + event_id(8).encode() + b'"}')])
     drain.run()
     with transaction(drain.engine) as session:
         session.execute(update(Preference).where(Preference.key == "k").values(reported_at=NOW))
-    told = lines(drain.engine, "Zoë")
-    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    exported = lines(drain.engine, "Zoë")
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
 
 
-def test_a_play_fits_whatever_others_have_told_of_its_song(drain: Drain) -> None:
+def test_a_play_fits_despite_song_metadata_of_other_users(drain: Drain) -> None:
     """The largest texts there are, some from several events of others."""
     texts = {"title": "\1" * 499 + "t", "artist": "\1" * 499 + "a"}
     for name in "ab":
@@ -225,14 +223,14 @@ def test_a_play_fits_whatever_others_have_told_of_its_song(drain: Drain) -> None
     album, context = "\1" * 499 + "x", {"c": "c" * 4_000}
     drain.stream.append([payload(play(user="Zoë", song=song(**texts, album=album), context=context))])
     drain.run()
-    told = lines(drain.engine, "Zoë")
-    largest = json.loads(max(told, key=len))
+    exported = lines(drain.engine, "Zoë")
+    largest = json.loads(max(exported, key=len))
     assert (largest["song"]["album"], largest["context"]) == (album, context)
-    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
 
 
 def test_large_floats_come_back(drain: Drain) -> None:
-    """From jsonb they come as integers, which the contract refuses beyond 64 bits."""
+    """From jsonb they arrive as integers, which the contract refuses over 64 bits."""
     large = {
         "gain": 1e30,
         "more": [-1.5e300, 2.0**63, {"most": 1.7976931348623157e308}],
@@ -241,13 +239,13 @@ def test_large_floats_come_back(drain: Drain) -> None:
     drain.stream.append([payload(play(id=event_id(70), user="Zoë", time="2021-05-01T00:00:00Z", context=large))])
     drain.stream.append([payload(preference(id=event_id(71), user="Zoë", key="large", value=large))])
     drain.run()
-    before, told = all_plays(drain.engine), lines(drain.engine, "Zoë")
-    assert b"9223372036854775807,-9223372036854775808" in told[-1]
+    before, exported = all_plays(drain.engine), lines(drain.engine, "Zoë")
+    assert b"9223372036854775807,-9223372036854775808" in exported[-1]
     erase(drain, "Zoë")
-    assert publish_lines(drain.stream.append, iter(told), now=NOW).bad == []
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
     drain.run()
     assert all_plays(drain.engine) == before
-    assert set(lines(drain.engine, "Zoë")[1:]) == set(told[1:])
+    assert set(lines(drain.engine, "Zoë")[1:]) == set(exported[1:])
 
 
 @pytest.fixture
@@ -262,7 +260,7 @@ def test_an_export_is_a_file_to_publish(zik: Zik, tmp_path: Path) -> None:
     assert f"published {len(HERS)} events\n" in zik("publish", str(tmp_path / "zoe.jsonl")).out
 
 
-def test_what_cannot_be_published_again_is_exported_and_told(zik: Zik, engine: Engine) -> None:
+def test_a_line_too_large_to_republish_is_exported_and_reported(zik: Zik, engine: Engine) -> None:
     with transaction(engine) as session:
         session.execute(update(Preference).where(Preference.key == "free").values(value="quiet" * 4_000))
     whole = lines(engine, "Zoë")
@@ -276,7 +274,7 @@ def test_what_cannot_be_published_again_is_exported_and_told(zik: Zik, engine: E
     assert "quiet" not in answer.err
 
 
-def test_nothing_of_a_forgotten_user_is_left_and_everything_of_others(drain: Drain) -> None:
+def test_forgetting_a_user_leaves_only_the_rows_of_others(drain: Drain) -> None:
     others = all_plays(drain.engine)
     drain.stream.append(
         [
@@ -315,9 +313,7 @@ def test_an_account_without_events_is_on_the_receipt(stream: EventStream, engine
     assert anywhere(engine, "eve") == []
 
 
-def test_whoever_interrupts_the_command_finishes_it_by_repeating_it(
-    drain: Drain, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_repeating_an_interrupted_forget_completes_it(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> None:
     """The person is gone then, but what they heard stands in the charts for everyone."""
     refresh_charts(drain.engine, today=NOW.date(), closed=True)
     with monkeypatch.context() as patched:
@@ -341,22 +337,20 @@ def charted(engine: Engine) -> set[tuple[str | None, int]]:
         return {(title, listeners) for title, listeners in session.execute(places)}
 
 
-def test_a_name_that_would_steer_a_terminal_is_escaped_once_where_zik_asks(
-    zik: Zik, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hostile_name_is_escaped_once_in_the_question(zik: Zik, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     answer = zik("forget", "'\x1b[2J")
     assert (answer.code, "''\\u001b[2J', for good?" in answer.out) == (1, True)
 
 
-def test_one_who_was_only_ever_refused_can_be_forgotten(stream: EventStream, engine: Engine) -> None:
+def test_an_always_refused_user_can_be_forgotten(stream: EventStream, engine: Engine) -> None:
     drain = Drain(stream, engine, "test:1", create_users=False)
     stream.append([payload(play(user="Zoë"))])
     assert erase(drain, "Zoë").erased["dead letters"] == 1
     assert anywhere(engine, "Zoë") == []
 
 
-def test_nothing_is_left_of_events_that_were_sent_in_a_broken_form(
+def test_forgetting_a_user_erases_their_malformed_events(
     drain: Drain, valkey: "redis.Redis", caplog: pytest.LogCaptureFixture
 ) -> None:
     hers, others = payload(play(user="Zoë", song=song(title="quiet"))), payload(play(song=song(title="loud")))
@@ -377,7 +371,7 @@ def test_nothing_is_left_of_events_that_were_sent_in_a_broken_form(
     assert "Zoë" not in caplog.text
 
 
-def test_a_person_with_many_letters_can_be_forgotten(drain: Drain) -> None:
+def test_a_user_with_many_dead_letters_can_be_forgotten(drain: Drain) -> None:
     """More than fit as parameters into one statement of either database."""
     litter(drain.engine, 66_000, payload(play(user="Zoë", time="yesterday")))
     assert erase(drain, "Zoë").erased["dead letters"] == 66_000
@@ -385,21 +379,21 @@ def test_a_person_with_many_letters_can_be_forgotten(drain: Drain) -> None:
 
 
 @pytest.mark.parametrize("nothing", ["", " "])
-def test_nobody_is_called_nothing(drain: Drain, nothing: str) -> None:
+def test_forgetting_an_empty_name_is_an_error(drain: Drain, nothing: str) -> None:
     drain.stream.append([b'{"user": "", ""'])
     with pytest.raises(UnknownUserError):
         erase(drain, nothing)
     assert anywhere(drain.engine, '{"user": "", ""') == ["dead_letters"]
 
 
-def test_a_stranger_is_a_clear_error_and_erases_nothing(drain: Drain) -> None:
+def test_forgetting_an_unknown_user_erases_nothing(drain: Drain) -> None:
     before = oracle.actual(drain.engine)
     with pytest.raises(UnknownUserError, match="Zoé"):
         erase(drain, "Zoé")
     assert oracle.actual(drain.engine) == before
 
 
-def test_forgetting_waits_for_what_another_worker_holds(drain: Drain) -> None:
+def test_forgetting_fails_while_another_worker_holds_events(drain: Drain) -> None:
     drain.stream.append([payload(play(id=event_id(40), user="Zoë", time="2021-05-01T00:00:00Z"))])
     drain.stream.read_new("other:1", count=10, block_ms=0)
     with pytest.raises(ZikError, match="another worker holds events"):
@@ -407,9 +401,7 @@ def test_forgetting_waits_for_what_another_worker_holds(drain: Drain) -> None:
     assert "Zoë" in usernames(drain.engine)
 
 
-def test_a_backlog_that_takes_longer_than_others_may_hold_events_is_no_reason_to_give_up(
-    drain: Drain, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_backlog_does_not_make_forgetting_give_up(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody holds anything here: each look finds less, and none may be the last for being late."""
     monkeypatch.setattr("worker.privacy.erasure._LOOK_EVERY_S", 0.0)
     drain.batch_size = 2
@@ -424,7 +416,7 @@ def usernames(engine: Engine) -> set[str]:
         return set(session.scalars(select(User.username)))
 
 
-def test_a_worker_that_remembers_the_user_goes_on(drain: Drain) -> None:
+def test_a_worker_with_the_forgotten_user_cached_goes_on(drain: Drain) -> None:
     other = Drain(drain.stream, drain.engine, "other:1")
     drain.stream.append([payload(play(id=event_id(50), user="Zoë", time="2021-05-01T00:00:00Z"))])
     other.run()
@@ -444,7 +436,9 @@ def demo(drain: Drain) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("listener", ["ada", "Zoë"])
-def test_a_worker_that_remembers_a_song_records_it_anew(drain: Drain, demo: dict[str, Any], listener: str) -> None:
+def test_a_worker_with_an_erased_song_cached_records_it_again(
+    drain: Drain, demo: dict[str, Any], listener: str
+) -> None:
     events = [play(user=listener, song=demo), favorite(user=listener, song=demo), play(user="ada", song=song())]
     erase(Drain(drain.stream, drain.engine, "test:2"), "Zoë")
     assert anywhere(drain.engine, "demo") == []
@@ -456,17 +450,17 @@ def test_a_worker_that_remembers_a_song_records_it_anew(drain: Drain, demo: dict
 
 
 @pytest.mark.parametrize("event", [play, favorite])
-def test_a_song_that_somebody_else_has_stays(drain: Drain, demo: dict[str, Any], event: Any) -> None:
+def test_a_song_that_another_user_has_stays(drain: Drain, demo: dict[str, Any], event: Any) -> None:
     drain.stream.append([payload(event(id=event_id(81), user="ada", song=demo))])
     assert erase(drain, "Zoë").erased["songs that nobody else has"] == 2
     assert anywhere(drain.engine, "demo") == ["songs"]
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
-def test_a_play_that_is_being_recorded_keeps_its_song_and_is_not_waited_for(
+def test_a_play_that_is_being_recorded_keeps_its_song(
     drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The recorder holds the song and will want the user: whoever waited for the one with the other would deadlock."""
+    """The recorder holds the song and will want the user: waiting for one while holding the other would deadlock."""
     with ExitStack() as recorder:
         connection = recorder.enter_context(transaction(drain.engine)).connection()
         record_batch(connection, accepted(play(id=event_id(90), user="ada", song=demo)), known=Known())
@@ -483,7 +477,7 @@ def test_a_play_that_is_being_recorded_keeps_its_song_and_is_not_waited_for(
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
-def test_whoever_holds_a_song_for_too_long_is_told_of_and_nothing_is_erased(
+def test_a_song_locked_for_too_long_stops_the_erasure(
     drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.privacy.erasure._WHILE_LOCKED", _WHILE_LOCKED.copy(stop=stop_after_attempt(2)))
@@ -494,7 +488,7 @@ def test_whoever_holds_a_song_for_too_long_is_told_of_and_nothing_is_erased(
     assert "Zoë" in usernames(drain.engine)
 
 
-def test_a_play_that_comes_after_the_songs_were_chosen_keeps_its_song(
+def test_a_play_after_the_songs_were_chosen_keeps_its_song(
     drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PostgreSQL chooses by what stood when the statement began, and locks after that."""
@@ -510,7 +504,7 @@ def test_a_play_that_comes_after_the_songs_were_chosen_keeps_its_song(
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
-def test_of_two_people_who_are_forgotten_at_once_no_song_is_left(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgetting_two_users_at_once_leaves_no_song(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> None:
     barrier = threading.Barrier(2, timeout=1)
 
     def together(connection: Connection, user_id: int | None) -> list[dict[str, int]]:
@@ -525,7 +519,7 @@ def test_of_two_people_who_are_forgotten_at_once_no_song_is_left(drain: Drain, m
     assert anywhere(drain.engine, "Parabola") == []
 
 
-def test_a_person_with_many_songs_can_be_forgotten(drain: Drain) -> None:
+def test_a_user_with_many_songs_can_be_forgotten(drain: Drain) -> None:
     """More than fit as parameters into one statement of either database."""
     like_songs(drain.engine, "Zoë", 66_000)
     assert erase(drain, "Zoë").erased["songs that nobody else has"] == 66_000 + 2

@@ -13,7 +13,8 @@ from sqlalchemy import Engine, text
 
 from tests.support import oracle
 from tests.support.bad_inputs import CORPUS, DUPLICATE, STORED, STRAYS, Case
-from tests.support.processes import ROOT, count, plays, url_of
+from tests.support.events import play_payloads
+from tests.support.processes import ROOT, count, url_of
 from worker.books import Outcome
 from worker.database.engine import snapshot
 from worker.drain.drain import Drain
@@ -38,7 +39,7 @@ def outcome_of(case: Case, stream: EventStream, engine: Engine) -> str:
     return STORED if after.recorded > before.recorded else DUPLICATE
 
 
-def test_i1_to_i45_each_input_has_the_same_outcome_on_both_databases(stream: EventStream, engine: Engine) -> None:
+def test_i1_to_i45_each_input_has_its_outcome_on_both_databases(stream: EventStream, engine: Engine) -> None:
     """The expected outcomes are one list, so both databases agree with it only if they agree with each other."""
     found = {case.row: outcome_of(case, stream, engine) for case in CORPUS if not case.row.startswith("I37")}
     assert found == {case.row: case.outcome for case in CORPUS if not case.row.startswith("I37")}
@@ -48,7 +49,7 @@ def test_i1_to_i45_each_input_has_the_same_outcome_on_both_databases(stream: Eve
 def test_i1_to_i45_bad_inputs_stop_none_of_their_neighbours(
     stream: EventStream, engine: Engine, batch_size: int
 ) -> None:
-    good = plays(len(CORPUS))
+    good = play_payloads(len(CORPUS))
     mixed = [payload for case, neighbour in zip(CORPUS, good, strict=True) for payload in (case.payload, neighbour)]
     stream.append(mixed)
     Drain(stream, engine, "a", batch_size=batch_size).run()
@@ -59,19 +60,19 @@ def test_i1_to_i45_bad_inputs_stop_none_of_their_neighbours(
     assert stream.books().balanced
 
 
-def test_i2_i7_entries_without_an_event_are_letters_and_further_fields_are_ignored(
+def test_i2_i7_entries_without_an_event_field_are_dead_letters(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
     for fields in STRAYS:
         valkey.xadd(STREAM, fields)  # type: ignore[arg-type] # Fields are invariant to the type checker.
-    (good,) = plays(1)
+    (good,) = play_payloads(1)
     valkey.xadd(STREAM, {FIELD: good, b"\xff": b"I3"})
     tally = Drain(stream, engine, "a").run()
     assert tally.outcomes == {Outcome.DEAD: len(STRAYS), Outcome.RECORDED: 1}
     assert oracle.actual(engine).dead == {Reason.MISSING_EVENT: len(STRAYS)}
 
 
-def test_i40_a_stream_of_nothing_but_bad_inputs_drains(stream: EventStream, engine: Engine) -> None:
+def test_i40_a_stream_of_only_bad_inputs_drains(stream: EventStream, engine: Engine) -> None:
     bad = [case.payload for case in CORPUS if case.outcome in set(Reason)]
     entry_ids = stream.append(bad * 5)
     Drain(stream, engine, "a").run()
@@ -82,17 +83,17 @@ def test_i40_a_stream_of_nothing_but_bad_inputs_drains(stream: EventStream, engi
 def test_i47_an_entry_with_an_id_of_the_far_future_is_recorded(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
-    first, second = plays(2)
+    first, second = play_payloads(2)
     valkey.xadd(STREAM, {FIELD: first}, id="9999999999999-7")
     valkey.xadd(STREAM, {FIELD: second})
     Drain(stream, engine, "a").run()
     oracle.check([first, second], stream, engine)
 
 
-def test_i47_a_stream_whose_ids_are_exhausted_drains_and_its_publishers_are_told(
+def test_i47_an_exhausted_stream_drains_and_refuses_publishers(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
-    payloads = plays(1)
+    payloads = play_payloads(1)
     valkey.xadd(STREAM, {FIELD: payloads[0]}, id=f"{2**64 - 1}-{2**64 - 1}")
     Drain(stream, engine, "a").run()
     oracle.check(payloads, stream, engine)
@@ -100,21 +101,21 @@ def test_i47_a_stream_whose_ids_are_exhausted_drains_and_its_publishers_are_told
         valkey.xadd(STREAM, {FIELD: payloads[0]})
 
 
-def test_i47_the_doctor_knows_an_exhausted_stream_and_its_remedy_helps(
+def test_i47_the_doctors_advice_repairs_an_exhausted_stream(
     stream: EventStream, valkey: "redis.Redis", sqlite: Engine
 ) -> None:
     def advice() -> list[str]:
         return [finding.advice for finding in examine(stream, sqlite) if finding.found == "exhausted"]
 
     assert advice() == []
-    valkey.xadd(STREAM, {FIELD: plays(1)[0]}, id=f"{2**64 - 2}-{2**64 - 1}")
+    valkey.xadd(STREAM, {FIELD: play_payloads(1)[0]}, id=f"{2**64 - 2}-{2**64 - 1}")
     assert advice() == []
-    valkey.xadd(STREAM, {FIELD: plays(1)[0]}, id=f"{2**64 - 1}-{2**64 - 1}")
+    valkey.xadd(STREAM, {FIELD: play_payloads(1)[0]}, id=f"{2**64 - 1}-{2**64 - 1}")
     (remedy,) = advice()
     assert f"DEL '{STREAM}' '{BOOKS}'" in remedy
     Drain(stream, sqlite, "a").run()
     valkey.delete(STREAM, BOOKS)
-    stream.append(plays(1, start=1))
+    stream.append(play_payloads(1, start=1))
     Drain(stream, sqlite, "a").run()
     assert advice() == []
     assert count(sqlite, "play_history") == 2
@@ -125,7 +126,7 @@ def test_i47_the_doctor_knows_an_exhausted_stream_and_its_remedy_helps(
 
 _MEASURED: Final = """
 from pathlib import Path
-from worker.drain.drain import opened_drain
+from worker.drain.opening import opened_drain
 from worker.settings import load_settings
 # Not getrusage: its maximum survives exec, and would be that of the process that started this one.
 def most_kib():
@@ -139,10 +140,10 @@ print(tally.events, (most_kib() - before) * 1024)
 """
 
 
-def test_i16_an_event_of_50_mb_costs_little_more_than_itself_and_stops_nobody(
+def test_i16_an_event_of_50_mb_is_buried_in_bounded_memory(
     stream: EventStream, redis_url: str, sqlite: Engine, tmp_path: Path
 ) -> None:
-    small = plays(2_000)
+    small = play_payloads(2_000)
     stream.append([*small[:1_000], b'{"type": "' + b"x" * (50 * MB), *small[1_000:]])
     events, grown = _memory_of_a_drain(redis_url, url_of(sqlite), tmp_path)
     assert events == 2_001
@@ -154,7 +155,7 @@ def test_i16_an_event_of_50_mb_costs_little_more_than_itself_and_stops_nobody(
 
 
 @pytest.mark.full
-def test_i16_many_large_events_do_not_add_up(
+def test_i16_many_large_events_are_buried_in_bounded_memory(
     stream: EventStream, redis_url: str, sqlite: Engine, tmp_path: Path
 ) -> None:
     """Memory must follow the size of a batch in bytes, not only in events."""

@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from tests.support import oracle
+from tests.support.events import play_payload, play_payloads
 from tests.support.load import Load
-from tests.support.processes import count, play, plays
+from tests.support.processes import count
 from tests.support.proxy import Proxy, proxied
 from worker.books import Outcome
 from worker.database.engine import open_engine, transaction, without_statement_timeout
@@ -68,10 +69,10 @@ def proxied_postgres(
 # --- the reply is lost ---------------------------------------------------------------------------
 
 
-def test_f13_an_event_published_again_because_the_reply_to_xadd_was_lost_is_one_row(
+def test_f13_an_event_resent_after_a_lost_reply_is_one_row(
     stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy, engine: Engine
 ) -> None:
-    events = plays(30)
+    events = play_payloads(30)
     redis_proxy.lose_reply_to(b"XADD")
     with pytest.raises(StreamUnavailableError):
         proxied_stream.append(events)
@@ -82,7 +83,7 @@ def test_f13_an_event_published_again_because_the_reply_to_xadd_was_lost_is_one_
     assert stream.books().duplicate == 30
 
 
-def test_f13_entries_whose_delivery_was_lost_are_read_again_by_their_consumer(
+def test_f13_entries_of_a_lost_delivery_are_read_again(
     stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy, engine: Engine
 ) -> None:
     events = Load(7).take(100)
@@ -98,11 +99,11 @@ def test_f13_entries_whose_delivery_was_lost_are_read_again_by_their_consumer(
     oracle.check(events, stream, engine)
 
 
-def test_f13_an_acknowledgement_whose_reply_was_lost_counts_once(
+def test_f13_an_acknowledgement_with_a_lost_reply_counts_once(
     stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy, engine: Engine
 ) -> None:
     drain = Drain(proxied_stream, engine, "a")
-    events = plays(100)
+    events = play_payloads(100)
     stream.append(events[:50])
     drain.run()  # Now Redis knows the script, and the next EVALSHA is the acknowledgement itself.
     stream.append(events[50:])
@@ -115,12 +116,12 @@ def test_f13_an_acknowledgement_whose_reply_was_lost_counts_once(
     assert (stream.books().recorded, stream.books().duplicate) == (100, 0)
 
 
-def test_f13_acknowledging_again_because_the_reply_was_lost_counts_once(
+def test_f13_acknowledging_again_after_a_lost_reply_counts_once(
     stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy
 ) -> None:
     stream.ensure_group()
     proxied_stream.acknowledge({Outcome.RECORDED: ["1-1"]})
-    ids = stream.append(plays(5))
+    ids = stream.append(play_payloads(5))
     stream.read_new("a", count=9, block_ms=0)
     redis_proxy.lose_reply_to(proxied_stream._acknowledge.sha.encode())
     with pytest.raises(StreamUnavailableError):
@@ -129,14 +130,14 @@ def test_f13_acknowledging_again_because_the_reply_was_lost_counts_once(
     assert stream.books().recorded == 5
 
 
-def test_f15_a_batch_whose_commit_was_not_confirmed_is_stored_once(
+def test_f15_a_batch_with_an_unconfirmed_commit_is_stored_once(
     stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
     drain = Drain(stream, proxied_postgres, "a")
-    known = [play(f"song {number}") for number in range(10)]
+    known = [play_payload(f"song {number}") for number in range(10)]
     stream.append(known)
     drain.run()
-    events = [*plays(100), b"{"]
+    events = [*play_payloads(100), b"{"]
     stream.append(events)
     postgres_proxy.lose_reply_to(b"COMMIT")
     with pytest.raises(DatabaseUnavailableError):
@@ -148,10 +149,10 @@ def test_f15_a_batch_whose_commit_was_not_confirmed_is_stored_once(
     assert (stream.books().recorded, stream.books().duplicate, stream.books().dead) == (10, 100, 1)
 
 
-def test_f15_new_users_and_songs_whose_commit_was_not_confirmed_are_found_again(
+def test_f15_users_and_songs_of_an_unconfirmed_commit_are_found(
     stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
-    events = [*plays(100), b"{"]
+    events = [*play_payloads(100), b"{"]
     stream.append(events)
     drain = Drain(stream, proxied_postgres, "a")
     postgres_proxy.lose_reply_to(b"COMMIT")
@@ -174,10 +175,10 @@ def writing_by(statement: bytes, drain: Drain) -> Drain:
 
 
 @pytest.mark.parametrize("statement", WRITES_PLAYS)
-def test_f14_a_batch_whose_connection_broke_before_commit_is_stored_once(
+def test_f14_a_batch_cut_off_before_its_commit_is_stored_once(
     statement: bytes, stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
-    events = [*plays(100), b"{"]
+    events = [*play_payloads(100), b"{"]
     stream.append(events)
     drain = writing_by(statement, Drain(stream, proxied_postgres, "a"))
     postgres_proxy.lose_reply_to(statement)
@@ -193,7 +194,7 @@ def test_f14_a_batch_whose_connection_broke_before_commit_is_stored_once(
 # --- slow, reset, silent -------------------------------------------------------------------------
 
 
-def test_f12_a_slow_redis_delays_and_loses_nothing(
+def test_f12_a_slow_redis_loses_nothing(
     stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy, engine: Engine
 ) -> None:
     events = Load(7).take(50)
@@ -204,7 +205,7 @@ def test_f12_a_slow_redis_delays_and_loses_nothing(
 
 
 CALLS: dict[str, Callable[[EventStream], object]] = {
-    "append": lambda stream: stream.append(plays(1)),
+    "append": lambda stream: stream.append(play_payloads(1)),
     "ensure_group": lambda stream: stream.ensure_group(),
     "read_pending": lambda stream: stream.read_pending("a", count=1),
     "read_new": lambda stream: stream.read_new("a", count=1, block_ms=200),
@@ -220,7 +221,7 @@ CALLS: dict[str, Callable[[EventStream], object]] = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 @pytest.mark.parametrize("fault", ["silent", "refuses"])
-def test_f12_no_call_outlasts_its_timeout_whatever_the_network_does(
+def test_f12_no_call_outlasts_its_timeout_on_a_broken_network(
     call: Callable[[EventStream], object], fault: str, proxied_stream: EventStream, redis_proxy: Proxy
 ) -> None:
     proxied_stream.ensure_group()  # The connection stands before the fault.
@@ -233,10 +234,10 @@ def test_f12_no_call_outlasts_its_timeout_whatever_the_network_does(
     call(proxied_stream)
 
 
-def test_f12_a_connection_to_a_silent_database_is_given_up(
+def test_f12_a_connection_to_a_silent_database_times_out(
     stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
-    events = plays(10)
+    events = play_payloads(10)
     stream.append(events)
     postgres_proxy.silent = True
     began = time.monotonic()
@@ -249,10 +250,10 @@ def test_f12_a_connection_to_a_silent_database_is_given_up(
 
 
 @pytest.mark.parametrize("statement", [*WRITES_PLAYS, b"COMMIT"])
-def test_f12_a_database_that_falls_silent_in_the_middle_of_a_batch_is_given_up(
+def test_f12_a_database_that_falls_silent_mid_batch_times_out(
     statement: bytes, stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
-    events = plays(10)
+    events = play_payloads(10)
     stream.append(events)
     drain = writing_by(statement, Drain(stream, proxied_postgres, "a"))
     postgres_proxy.fall_silent_at(statement)
@@ -266,7 +267,7 @@ def test_f12_a_database_that_falls_silent_in_the_middle_of_a_batch_is_given_up(
 
 
 @pytest.mark.usefixtures("_impatient")
-def test_f12_a_frozen_database_behind_a_unix_socket_is_given_up(postgres: Engine) -> None:
+def test_f12_a_frozen_database_behind_a_unix_socket_times_out(postgres: Engine) -> None:
     assert postgres.url.query["host"]
     with (
         pytest.raises(DatabaseUnavailableError, match="said nothing"),

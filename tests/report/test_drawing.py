@@ -15,7 +15,7 @@ from worker.report.drawing import bars
         (123_456, "123k"),
     ],
 )
-def test_no_count_is_broader_than_the_step_from_bar_to_bar(count: int, told: str) -> None:
+def test_no_count_is_wider_than_the_step_between_two_bars(count: int, told: str) -> None:
     first, second, *_ = bars([count, *[count] * 11])
     # Figures of the style's ten pixels are seven wide at most.
     assert first.short == told

@@ -9,8 +9,8 @@ from sqlalchemy import Engine, Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from tests.support import brute_force
+from tests.support.events import event_id, play, preference, song
 from tests.support.rollup_rows import RULE, assert_exact, record
-from tests.support.strategies import event_id, play, preference, song
 from worker.contract.identity import album_identity, artist_identity
 from worker.database.engine import snapshot, transaction
 from worker.models import (
@@ -146,7 +146,7 @@ NAMES: dict[str, tuple[dict[str, str | None], Chart, Chart]] = {
 
 
 @pytest.mark.parametrize(("names", "artists", "albums"), NAMES.values(), ids=NAMES.keys())
-def test_after_names_are_corrected_charts_show_them_and_no_day_is_stale(
+def test_corrected_names_reach_the_charts_without_stale_days(
     computed: Engine, names: dict[str, str | None], artists: Chart, albums: Chart
 ) -> None:
     called = {"artist": "Tool", "title": "Song 1"} | names
@@ -176,7 +176,7 @@ def filed(engine: Engine, title: str) -> tuple[UUID | None, UUID | None]:
     return artist, album
 
 
-def test_a_duration_that_is_corrected_with_a_name_makes_days_stale_too(computed: Engine) -> None:
+def test_a_duration_corrected_with_a_name_makes_days_stale(computed: Engine) -> None:
     with transaction(computed) as session:
         session.execute(update(Song).where(Song.title == "Song 1").values(album="Ænima", duration_ms=183_000))
     assert refresh(computed, RULE).days > 0
@@ -185,7 +185,7 @@ def test_a_duration_that_is_corrected_with_a_name_makes_days_stale_too(computed:
     assert_exact(computed)
 
 
-def test_until_the_next_sweep_a_song_is_not_filed_under_its_old_names(computed: Engine) -> None:
+def test_a_renamed_song_is_not_filed_under_its_old_names(computed: Engine) -> None:
     with transaction(computed) as session:
         session.execute(update(Song).where(Song.title == "Song 0").values(artist="Puscifer"))
         session.execute(update(Song).where(Song.title == "Song 1").values(album="Ænima"))
@@ -193,7 +193,7 @@ def test_until_the_next_sweep_a_song_is_not_filed_under_its_old_names(computed: 
     assert filed(computed, "Song 1") == (UUID(artist_identity("Tool")), None)
 
 
-def test_whoever_corrects_a_name_may_file_the_song_at_once(computed: Engine) -> None:
+def test_a_correction_of_a_name_may_file_the_song_itself(computed: Engine) -> None:
     puscifer, lateralus = UUID(artist_identity("Puscifer")), UUID(album_identity("Puscifer", "Lateralus"))
     renamed = {"artist": "Puscifer", "artist_identity": puscifer, "album_identity": lateralus}
     with transaction(computed) as session:
@@ -201,7 +201,7 @@ def test_whoever_corrects_a_name_may_file_the_song_at_once(computed: Engine) -> 
     assert filed(computed, "Song 1") == (puscifer, lateralus)
 
 
-def test_an_album_that_a_client_tells_later_is_filed_at_once_and_leaves_one_mark(engine: Engine) -> None:
+def test_an_album_reported_later_is_filed_and_leaves_one_mark(engine: Engine) -> None:
     """The recorder's way past the triggers, and as cheap as ever."""
     record(engine, play(id=event_id(1)))
     with transaction(engine) as session:
@@ -213,7 +213,7 @@ def test_an_album_that_a_client_tells_later_is_filed_at_once_and_leaves_one_mark
         assert session.scalars(select(StaleHistory.charts_only)).all() == [True]
 
 
-def test_an_album_that_comes_with_the_old_artist_is_filed_under_the_corrected_one(engine: Engine) -> None:
+def test_a_late_album_is_filed_under_the_corrected_artist(engine: Engine) -> None:
     misspelt = song(artist="Tol", album=...)
     record(engine, play(id=event_id(1), song=misspelt))
     with transaction(engine) as session:
@@ -234,14 +234,14 @@ def test_a_key_that_becomes_the_timezone_is_a_correction(computed: Engine) -> No
         assert_exact(computed)
 
 
-def test_a_mark_of_somebody_who_is_gone_does_not_stay_for_ever(computed: Engine) -> None:
+def test_a_mark_of_a_deleted_user_is_cleared(computed: Engine) -> None:
     with transaction(computed) as session:
         session.add(StaleDay(user_id=1_000, day=TODAY, mark=uuid4()))
     assert refresh(computed, RULE).days == 1
     assert refresh(computed, RULE).days == 0
 
 
-def test_marks_leave_with_their_user(engine: Engine) -> None:
+def test_deleting_a_user_deletes_their_marks(engine: Engine) -> None:
     record(engine, play())
     assert stale(engine) > 0
     with transaction(engine) as session:
@@ -249,7 +249,7 @@ def test_marks_leave_with_their_user(engine: Engine) -> None:
     assert stale(engine) == 0
 
 
-def test_what_a_client_tells_later_is_a_correction_too(computed: Engine) -> None:
+def test_a_duration_or_timezone_reported_later_is_a_correction(computed: Engine) -> None:
     """The recorder fills the gaps of songs, and keeps the newest timezone."""
     record(
         computed,
@@ -288,7 +288,7 @@ def artists(engine: Engine) -> int:
         return len(chart(session.connection(), Subject.ARTIST, ALL_TIME, most=10))
 
 
-def test_what_nobody_has_computed_is_filed_without_a_mark(engine: Engine) -> None:
+def test_songs_without_computed_days_are_filed_without_a_mark(engine: Engine) -> None:
     """As the first sweep after an upgrade finds the songs of a release without statistics."""
     record(engine, play(time="2021-04-22T10:00:00Z"))
     with transaction(engine) as session:
@@ -298,7 +298,7 @@ def test_what_nobody_has_computed_is_filed_without_a_mark(engine: Engine) -> Non
     assert stale(engine) == 0
 
 
-def test_a_correction_that_changes_nothing_marks_nothing(computed: Engine) -> None:
+def test_a_correction_without_effect_on_statistics_marks_nothing(computed: Engine) -> None:
     with transaction(computed) as session:
         session.execute(update(Song).values(attributes={"isrc": "x"}))
         session.execute(update(Listener).values(email=None, moods={"now": "calm"}))
@@ -309,9 +309,7 @@ def test_a_correction_that_changes_nothing_marks_nothing(computed: Engine) -> No
 @pytest.mark.parametrize(
     "rule", [ListenRule(percent=100), ListenRule(percent=0), ListenRule(enough_s=10), ListenRule(unknown_s=200)]
 )
-def test_a_new_rule_and_a_recomputation_are_as_if_it_had_always_been_the_rule(
-    computed: Engine, rule: ListenRule
-) -> None:
+def test_a_recomputation_applies_a_new_rule_to_all_days(computed: Engine, rule: ListenRule) -> None:
     record(computed, play(id=event_id(778), user="eve", song=song(title="Song 0", duration_ms=600_000), ms_played=1))
     with transaction(computed) as session:
         mark_all(session.connection())
@@ -348,7 +346,7 @@ DAMAGE: dict[str, Correction] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
-def test_verify_names_what_is_wrong_and_recompute_mends_it(computed: Engine, damage: Correction) -> None:
+def test_verify_names_the_damage_and_a_recomputation_repairs_it(computed: Engine, damage: Correction) -> None:
     assert verify(computed, RULE).exact
     with transaction(computed) as session:
         damage(session)

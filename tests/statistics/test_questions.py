@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, select
 
+from tests.support.events import NOW, accepted, play, preference
 from tests.support.plain_statistics import Heard, Name, Plain, canonical, is_listen, local_time, per
-from tests.support.strategies import NOW, ON_DATABASE, accepted, play, preference, undone
+from tests.support.strategies import ON_DATABASE, undone
 from worker.database.engine import snapshot, transaction
 from worker.errors import UnknownUserError
 from worker.models import Song, User
@@ -187,7 +188,7 @@ def test_days_are_local_days(engine: Engine, history: History, wanted: Span, who
 
 @ON_DATABASE
 @given(histories(), periods, ANYBODYS)
-def test_the_clock_has_iso_weekdays_and_local_hours(
+def test_week_hours_are_iso_weekdays_and_local_hours(
     engine: Engine, history: History, wanted: Span, whose: Whose
 ) -> None:
     with stored(engine, history, whose) as listening:
@@ -199,9 +200,7 @@ def test_the_clock_has_iso_weekdays_and_local_hours(
 
 @ON_DATABASE
 @given(histories(), periods, ANYBODYS)
-def test_totals_count_plays_listens_skips_time_and_what_was_listened_to(
-    engine: Engine, history: History, wanted: Span, whose: Whose
-) -> None:
+def test_totals_equal_a_recount(engine: Engine, history: History, wanted: Span, whose: Whose) -> None:
     with stored(engine, history, whose) as listening:
         found = totals(listening, wanted)
     plain = history.plain.of(whose.user, wanted)
@@ -279,7 +278,7 @@ def of_ada(connection: Connection) -> UserListening:
     return UserListening(connection, listener(connection, "ada").id, ListenRule())
 
 
-def test_top_for_everyone_is_the_chart_and_for_a_user_the_days(engine: Engine) -> None:
+def test_top_reads_charts_for_everyone_and_days_for_a_user(engine: Engine) -> None:
     _record(engine, play(), play(user="bob"), play(user="bob", time="2021-04-22T06:00:00Z"))
     with snapshot(engine) as session:
         undrawn = top(GlobalListening(session.connection(), ListenRule()), Subject.SONG, ALL, most=5)
@@ -294,7 +293,7 @@ def test_top_for_everyone_is_the_chart_and_for_a_user_the_days(engine: Engine) -
 
 
 @pytest.mark.parametrize(("today", "is_current"), [(22, True), (23, True), (24, False)])
-def test_a_streak_is_current_until_a_whole_day_was_missed(engine: Engine, *, today: int, is_current: bool) -> None:
+def test_a_streak_is_current_until_a_whole_day_is_missed(engine: Engine, *, today: int, is_current: bool) -> None:
     _record(engine, play(time="2021-04-21T05:40:53Z"), play(time="2021-04-22T05:40:53Z"))
     with snapshot(engine) as session:
         found = streaks(of_ada(session.connection()), ALL, today=date(2021, 4, today))
@@ -303,7 +302,7 @@ def test_a_streak_is_current_until_a_whole_day_was_missed(engine: Engine, *, tod
     assert found.current == (found.longest if is_current else None)
 
 
-def test_a_year_of_weeks_ends_where_iso_8601_says(engine: Engine) -> None:
+def test_the_last_week_of_a_year_ends_as_in_iso_8601(engine: Engine) -> None:
     _record(engine, play(time="2021-01-03T23:59:59+01:00"), play(time="2021-01-04T00:00:00+01:00"))
     week = span(Period.WEEK, date(2020, 12, 31))
     with snapshot(engine) as session:
@@ -311,7 +310,7 @@ def test_a_year_of_weeks_ends_where_iso_8601_says(engine: Engine) -> None:
     assert (found.plays, found.last_day) == (1, date(2021, 1, 3))
 
 
-def test_listening_time_beyond_a_doubles_integers_is_not_lost_in_sums(engine: Engine) -> None:
+def test_sums_of_listening_time_are_exact_integers(engine: Engine) -> None:
     days_long = 24 * 24 * 3_600_000
     _record(engine, *(play(time=f"2021-04-{day:02}T05:40:53Z", ms_played=days_long - day) for day in range(1, 29)))
     with snapshot(engine) as session:
@@ -330,7 +329,7 @@ def test_listening_time_beyond_a_doubles_integers_is_not_lost_in_sums(engine: En
         (None, "2026-11-20T12:00:00Z", date(2026, 11, 23)),
     ],
 )
-def test_today_is_by_the_preference_else_by_the_latest_play_else_utc(
+def test_today_follows_the_preference_the_last_play_or_utc(
     engine: Engine, zone: str | None, written: str, today: date
 ) -> None:
     said = [] if zone is None else [preference(key="timezone", value=zone)]
@@ -346,7 +345,7 @@ def test_a_user_is_found_in_any_unicode_form(engine: Engine) -> None:
         assert listener(session.connection(), "Zo\u00eb") == listener(session.connection(), "Zoe\u0308")
 
 
-def test_an_unknown_user_is_told_on_one_line_and_what_to_do(engine: Engine) -> None:
+def test_the_error_for_an_unknown_user_is_one_line_with_advice(engine: Engine) -> None:
     with snapshot(engine) as session, pytest.raises(UnknownUserError) as caught:
         listener(session.connection(), "Ada\x1b[2J\n")
     assert str(caught.value).isprintable()

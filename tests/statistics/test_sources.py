@@ -9,8 +9,8 @@ from sqlalchemy import Engine, delete, insert, select, text, update
 
 from tests.support import brute_force
 from tests.support import rollup_rows as rows
+from tests.support.events import event_id, play, preference, song
 from tests.support.rollup_rows import RULE, record
-from tests.support.strategies import event_id, play, preference, song
 from worker.database.engine import snapshot, transaction
 from worker.models import ListeningHour, PlayHistory, Song, StaleDay, StaleHistory, User
 from worker.statistics import local_time
@@ -99,7 +99,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_is_in_the_answers_at_once(settled: Engine, change: Change) -> None:
+def test_answers_include_a_change_at_once(settled: Engine, change: Change) -> None:
     before = told(settled, "ada")
     change(settled)
     now = told(settled, "ada")
@@ -112,9 +112,7 @@ def test_a_change_is_in_the_answers_at_once(settled: Engine, change: Change) -> 
 
 
 @pytest.mark.parametrize("change", [_learns_a_duration, _moves_east])
-def test_a_change_is_in_the_answers_while_its_days_are_not_yet_marked_and_when_they_are(
-    settled: Engine, change: Change
-) -> None:
+def test_answers_include_a_change_at_every_step_of_a_sweep(settled: Engine, change: Change) -> None:
     change(settled)
     for _ in range(4):
         # One transaction at a time: the history is spread to days, then they are computed.
@@ -123,13 +121,13 @@ def test_a_change_is_in_the_answers_while_its_days_are_not_yet_marked_and_when_t
         refresh(settled, RULE, budget_s=0, days_at_once=1)
 
 
-def test_only_the_days_that_a_question_is_about_are_computed_for_it(settled: Engine) -> None:
+def test_a_question_computes_only_its_own_stale_days(settled: Engine) -> None:
     _moves_east(settled)
     assert waiting(settled, "ada", date(2021, 4, 22), date(2021, 4, 22)) == [date(2021, 4, 22)]
     assert waiting(settled, "bob") == []
 
 
-def test_what_a_song_is_filed_under_makes_no_day_wait(settled: Engine) -> None:
+def test_filing_a_song_makes_no_day_stale(settled: Engine) -> None:
     with transaction(settled) as session:
         session.execute(update(Song).values(artist_identity=uuid4()))
     with snapshot(settled) as session:
@@ -138,7 +136,7 @@ def test_what_a_song_is_filed_under_makes_no_day_wait(settled: Engine) -> None:
     assert waiting(settled, "ada") == []
 
 
-def test_a_day_without_plays_that_waits_is_empty(settled: Engine) -> None:
+def test_a_stale_day_without_plays_is_empty(settled: Engine) -> None:
     ada = user_id(settled, "ada")
     with transaction(settled) as session:
         wrong = {"user_id": ada, "day": date(2021, 7, 1), "hour": 3, "plays": 1, "listens": 1, "ms_played": 1}
@@ -149,14 +147,14 @@ def test_a_day_without_plays_that_waits_is_empty(settled: Engine) -> None:
             assert days(listening, date(2021, 7, 1), date(2021, 7, 1)) == []
 
 
-def test_a_preference_of_another_key_is_no_timezone_and_counts_no_play_twice(settled: Engine) -> None:
+def test_a_preference_of_another_key_counts_no_play_twice(settled: Engine) -> None:
     record(settled, preference(key="timezone", value="Europe/Vienna"), preference(key="home", value="Asia/Tokyo"))
     record(settled, preference(user="bob", key="home", value="Asia/Tokyo"), at("2021-04-22T20:30:00Z", 5, user="bob"))
     assert told(settled, "ada") == brute_force.rollups(settled).of(user_id(settled, "ada"))
     assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
 
 
-def test_a_timezone_that_is_spelled_in_two_ways_counts_no_play_twice(sqlite: Engine) -> None:
+def test_a_timezone_spelled_in_two_ways_counts_no_play_twice(sqlite: Engine) -> None:
     for number, user in enumerate(("ada", "bob"), start=1):
         moved = preference(user=user, key="timezone", value="Europe/Vienna")
         record(sqlite, moved, at("2021-04-22T22:30:00Z", number, user=user))
@@ -167,7 +165,7 @@ def test_a_timezone_that_is_spelled_in_two_ways_counts_no_play_twice(sqlite: Eng
 
 
 @pytest.mark.parametrize("day", [date(2020, 7, 1), date(2022, 7, 1)])
-def test_a_whole_history_that_waits_has_no_day_that_no_play_explains(settled: Engine, day: date) -> None:
+def test_a_stale_history_has_no_day_without_plays(settled: Engine, day: date) -> None:
     ada = user_id(settled, "ada")
     with transaction(settled) as session:
         wrong = {"user_id": ada, "day": day, "hour": 3, "plays": 1, "listens": 1, "ms_played": 1}
@@ -177,9 +175,7 @@ def test_a_whole_history_that_waits_has_no_day_that_no_play_explains(settled: En
     assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
 
 
-def test_of_timezones_only_those_are_looked_at_that_a_waiting_day_needs(
-    settled: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_timezones_that_stale_days_need_are_read(settled: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     record(settled, preference(user="bob", key="timezone", value="America/New_York"))
     refresh(settled, RULE)
     record(settled, preference(key="timezone", value="Europe/Vienna"), at("2021-04-22T12:00:00Z", 5))
@@ -198,7 +194,7 @@ def test_of_timezones_only_those_are_looked_at_that_a_waiting_day_needs(
     assert set(looked_at) == {("Europe/Vienna", *april), (None, *august)}
 
 
-def test_a_user_without_plays_whose_timezone_changes_has_none(engine: Engine) -> None:
+def test_a_timezone_change_without_plays_makes_no_day_stale(engine: Engine) -> None:
     record(engine, preference(key="timezone", value="Europe/Vienna"))
     assert waiting(engine, "ada") == []
     assert told(engine, "ada") == brute_force.Rollups()
@@ -211,7 +207,7 @@ def test_a_user_without_plays_whose_timezone_changes_has_none(engine: Engine) ->
         (_moves_east, "2021-04-22T23:30:00Z", date(2021, 4, 23)),
     ],
 )
-def test_a_whole_history_that_waits_reaches_a_day_beyond_both_its_ends(
+def test_a_stale_history_covers_the_day_before_and_after_it(
     engine: Engine, change: Change, time: str, day: date
 ) -> None:
     record(engine, at(time, 1))

@@ -13,8 +13,8 @@ from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.orm import Session
 
 from tests.support import brute_force
+from tests.support.events import event_id, play, preference, song
 from tests.support.rollup_rows import RULE, assert_exact, emptied, record, told, told_of_everyone
-from tests.support.strategies import event_id, play, preference, song
 from worker.contract.identity import album_identity, artist_identity
 from worker.database.engine import snapshot, transaction
 from worker.models import PlayHistory, Preference, Song, User

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 import redis
 
-from tests.support.processes import plays
+from tests.support.events import play_payloads
 from tests.support.stream_in_memory import StreamInMemory
 from worker.books import Outcome
 from worker.stream.consumer import EventStream
@@ -46,7 +46,7 @@ def pending(stream: EventStream, consumer: str = "a", *, count: int = 100, after
 
 
 def test_new_entries_are_read_once_and_in_order(stream: EventStream) -> None:
-    payloads = plays(5)
+    payloads = play_payloads(5)
     ids = stream.append(payloads)
     first, rest = (stream.read_new("a", count=count, block_ms=0).entries for count in (2, 100))
     assert [entry.id for entry in (*first, *rest)] == ids
@@ -55,7 +55,7 @@ def test_new_entries_are_read_once_and_in_order(stream: EventStream) -> None:
 
 
 def test_unacknowledged_entries_stay_pending_for_their_consumer(stream: EventStream) -> None:
-    ids = stream.append(plays(4))
+    ids = stream.append(play_payloads(4))
     read(stream)
     assert pending(stream) == pending(stream) == ids
     assert pending(stream, count=3) == ids[:3]
@@ -64,21 +64,21 @@ def test_unacknowledged_entries_stay_pending_for_their_consumer(stream: EventStr
 
 
 def test_an_acknowledged_entry_is_gone_and_counts_once(stream: EventStream) -> None:
-    first, second = stream.append(plays(2))
+    first, second = stream.append(play_payloads(2))
     read(stream)
     assert stream.acknowledge({Outcome.RECORDED: [first], Outcome.DEAD: []}) == 1
     assert stream.acknowledge({Outcome.RECORDED: [first]}) == 0
     assert pending(stream) == [second]
 
 
-def test_an_entry_that_nobody_has_read_cannot_be_acknowledged(stream: EventStream) -> None:
-    (entry_id,) = stream.append(plays(1))
+def test_an_unread_entry_cannot_be_acknowledged(stream: EventStream) -> None:
+    (entry_id,) = stream.append(play_payloads(1))
     assert stream.acknowledge({Outcome.RECORDED: [entry_id]}) == 0
     assert read(stream) == [entry_id]
 
 
 def test_an_abandoned_entry_changes_hands(stream: EventStream) -> None:
-    ids = stream.append(plays(3))
+    ids = stream.append(play_payloads(3))
     read(stream)
     claimed = stream.claim_abandoned("b", count=2, idle_ms=0)
     assert [entry.id for entry in claimed.entries] == pending(stream, "b") == ids[:2]
@@ -86,14 +86,14 @@ def test_an_abandoned_entry_changes_hands(stream: EventStream) -> None:
 
 
 def test_an_entry_that_was_just_read_is_not_abandoned(stream: EventStream) -> None:
-    ids = stream.append(plays(1))
+    ids = stream.append(play_payloads(1))
     read(stream)
     assert not any(stream.claim_abandoned("b", count=10, idle_ms=60_000))
     assert pending(stream) == ids
 
 
 def test_a_deleted_entry_vanishes_until_it_is_forgotten(stream: EventStream, delete: Delete) -> None:
-    gone, kept = stream.append(plays(2))
+    gone, kept = stream.append(play_payloads(2))
     read(stream)
     delete(gone)
     batch = stream.read_pending("a", count=10)
@@ -103,7 +103,7 @@ def test_a_deleted_entry_vanishes_until_it_is_forgotten(stream: EventStream, del
 
 
 def test_a_claim_reports_a_deleted_entry_and_forgets_it(stream: EventStream, delete: Delete) -> None:
-    gone, kept = stream.append(plays(2))
+    gone, kept = stream.append(play_payloads(2))
     read(stream)
     delete(gone)
     claimed = stream.claim_abandoned("b", count=10, idle_ms=0)

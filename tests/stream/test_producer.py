@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.support.processes import play, plays
+from tests.support.events import play_payload, play_payloads
 from tests.support.proxy import Proxy
 from worker.errors import StreamFullError, StreamMisusedError
 from worker.stream import producer as module
@@ -18,7 +18,7 @@ def entries(valkey: "redis.Redis") -> list[tuple[str, bytes]]:
 
 def test_events_are_added_in_order_and_as_they_are(redis_url: str, valkey: "redis.Redis") -> None:
     # Line ends and lengths of the protocol's own must not matter within a payload.
-    payloads = [*plays(300), b"", b"\r\n$3\r\n", "ü".encode(), b"x" * 16_384]
+    payloads = [*play_payloads(300), b"", b"\r\n$3\r\n", "ü".encode(), b"x" * 16_384]
     producer = Producer.at(redis_url)
     done = producer.append(payloads, counted=True)
     assert entries(valkey) == list(zip(done.entry_ids, payloads, strict=True))
@@ -26,50 +26,50 @@ def test_events_are_added_in_order_and_as_they_are(redis_url: str, valkey: "redi
     producer.close()
 
 
-def test_who_does_not_ask_is_not_told_how_many_wait(redis_url: str) -> None:
+def test_an_uncounted_append_returns_no_number_of_waiting_events(redis_url: str) -> None:
     producer = Producer.at(redis_url)
-    assert producer.append([play()]).waiting is None
+    assert producer.append([play_payload()]).waiting is None
     assert producer.append([]) == ([], None)
     producer.close()
 
 
-def test_an_error_among_the_replies_spoils_none_of_the_next_ones(redis_url: str, valkey: "redis.Redis") -> None:
+def test_an_error_among_the_replies_leaves_the_next_ones_intact(redis_url: str, valkey: "redis.Redis") -> None:
     producer = Producer.at(redis_url)
     valkey.set(STREAM, "something else")
     with pytest.raises(StreamMisusedError, match="is not a stream: rename it"):
-        producer.append(plays(3), counted=True)
+        producer.append(play_payloads(3), counted=True)
     valkey.delete(STREAM)
-    done = producer.append(plays(2), counted=True)
+    done = producer.append(play_payloads(2), counted=True)
     assert [entry_id for entry_id, _ in entries(valkey)] == done.entry_ids
     producer.close()
 
 
-def test_an_error_quotes_nothing_that_somebody_listens_to(redis_url: str, valkey: "redis.Redis") -> None:
+def test_an_error_of_an_append_does_not_quote_the_event(redis_url: str, valkey: "redis.Redis") -> None:
     producer = Producer.at(redis_url)
     valkey.config_set("maxmemory", 1)
     try:
         with pytest.raises(StreamFullError) as caught:
-            producer.append([play("a secret song")])
+            producer.append([play_payload("a secret song")])
     finally:
         valkey.config_set("maxmemory", 0)
     assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
     producer.close()
 
 
-def test_after_an_interrupt_no_late_reply_is_taken_for_another(
+def test_after_an_interrupt_a_late_reply_is_not_mistaken(
     proxy: Proxy, valkey: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_: Any) -> None:
         raise KeyboardInterrupt
 
     producer = Producer.at(f"redis://127.0.0.1:{proxy.port}/0")
-    producer.append([play("first")])
+    producer.append([play_payload("first")])
     proxy.delay_s = 0.5
     with monkeypatch.context() as patch:
         patch.setattr(module, "_reply", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            producer.append([play("second")])
+            producer.append([play_payload("second")])
     proxy.delay_s = 0
-    (told,) = producer.append([play("third")]).entry_ids
-    assert dict(entries(valkey))[told] == play("third")
+    (told,) = producer.append([play_payload("third")]).entry_ids
+    assert dict(entries(valkey))[told] == play_payload("third")
     producer.close()

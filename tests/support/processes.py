@@ -1,6 +1,5 @@
-"""Real processes of zik for tests, and the few words that tests about them share."""
+"""Real processes of zik for tests, and the helpers that such tests share."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import redis
 from sqlalchemy import Engine, text
@@ -57,7 +55,7 @@ class Process:
         return self._popen.wait(within_s)
 
     def stop(self) -> None:
-        """Ask it to stop, as a service manager does, and see that it does so cleanly."""
+        """Stop it as a service manager does, and assert a clean exit."""
         self._popen.send_signal(signal.SIGTERM)
         code = self.wait()
         assert code == 0, f"exit code {code}:\n{self.log}"
@@ -75,7 +73,7 @@ class Process:
 
 @contextmanager
 def running(arguments: list[str], *, folder: Path, **environment: str) -> Iterator[Process]:
-    """A process that is gone at the end, whatever happens."""
+    """A process that is killed at the end in any case."""
     process = Process(arguments, folder=folder, environment=environment)
     try:
         yield process
@@ -97,7 +95,7 @@ def running_worker(
 
 @contextmanager
 def full(valkey: "redis.Redis", *, maxmemory: int | None = None) -> Iterator[None]:
-    """Redis has no memory left meanwhile: it refuses every command that may need some."""
+    """A Redis without memory, which refuses every command that may need some."""
     limit = maxmemory or int(valkey.info()["used_memory"] * 0.9)
     valkey.config_set("maxmemory-policy", "noeviction")
     valkey.config_set("maxmemory", limit)
@@ -127,7 +125,7 @@ def count(engine: Engine, table: str, where: str = "true") -> int:
 
 
 def litter(engine: Engine, letters: int, payload: bytes) -> None:
-    """Lay so many dead letters on the desk, numbered from 1 on an empty one, without a drain for each."""
+    """Insert this many dead letters, numbered from 1 in an empty table, without a drain."""
     with transaction(engine) as session:
         session.execute(
             text(
@@ -139,27 +137,3 @@ def litter(engine: Engine, letters: int, payload: bytes) -> None:
             ),
             {"letters": letters, "payload": payload},
         )
-
-
-def play(title: str = "Parabola", **fields: Any) -> bytes:
-    """The payload of a valid play."""
-    event = {
-        "type": "play",
-        "time": "2021-04-22T05:40:53Z",
-        "user": "ada",
-        "song": {"title": title, "artist": "Tool"},
-        **fields,
-    }
-    return json.dumps(event).encode()
-
-
-def plays(number: int, *, start: int = 0, **fields: Any) -> list[bytes]:
-    """Payloads of different plays: a song for each ten of them, a minute for each."""
-    return [
-        play(
-            f"song {i // 10}",
-            time=f"2021-04-{1 + i // 1440 % 28:02d}T{i // 60 % 24:02d}:{i % 60:02d}:00.{i // 40320:03d}Z",
-            **fields,
-        )
-        for i in range(start, start + number)
-    ]

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, delete, select, union_all
 
 from tests.support import brute_force
-from tests.support.strategies import accepted, play
+from tests.support.events import accepted, play
 from worker.database.engine import snapshot, transaction
 from worker.models import Base
 from worker.recorders.batch import record_batch

@@ -1,10 +1,10 @@
-"""Events for tests: small builders, hypothesis strategies in which collisions are likely, and how often to try."""
+"""Events drawn by hypothesis so that many collide, and how many examples a test tries."""
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid5
 from zlib import crc32
@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, text
 
-from worker.contract.codec import decode
-from worker.contract.events import Accepted, Event
+from tests.support.events import NOW, Fields, favorite, play, preference
 
 # No deadline in any of them: the machines are shared, and a slow example is no fault.
 settings.register_profile("dev", max_examples=25, deadline=None)
@@ -27,73 +26,7 @@ CHEAP: Final = settings(max_examples=6 * settings().max_examples)
 # The engine and its empty tables serve all examples of a test: each example rolls its transaction back.
 ON_DATABASE: Final = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
-NOW: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
-# Text that stands for what somebody listens to, and must never turn up in an error.
-CANARY: Final = "xyzzy-canary"
 _IDS: Final = UUID("d0b7f0a4-2f5c-4a53-9d6c-6a1f0c1b8c55")
-
-Fields = dict[str, Any]
-
-
-def play(**changes: Any) -> Fields:
-    """The JSON object of a valid play; `...` takes a field away."""
-    return _changed({"type": "play", "time": "2021-04-22T05:40:53Z", "user": "ada", "song": song()}, changes)
-
-
-def favorite(**changes: Any) -> Fields:
-    return _changed(
-        {"type": "favorite", "time": "2021-04-22T05:40:53Z", "user": "ada", "song": song(), "favorite": True}, changes
-    )
-
-
-def preference(**changes: Any) -> Fields:
-    return _changed(
-        {"type": "preference", "time": "2021-04-22T05:40:53Z", "user": "ada", "key": "mood", "value": "calm"}, changes
-    )
-
-
-def song(**changes: Any) -> Fields:
-    return _changed({"title": "Parabola", "artist": "Tool"}, changes)
-
-
-def _changed(fields: Fields, changes: Fields) -> Fields:
-    return {name: value for name, value in (fields | changes).items() if value is not ...}
-
-
-def event_id(number: int) -> str:
-    """Valid ids whose order is that of their numbers."""
-    return f"01938a4e-0000-7000-8000-{number:012x}"
-
-
-def payload(fields: Mapping[str, Any]) -> bytes:
-    return json.dumps(fields, ensure_ascii=False).encode()
-
-
-def event(fields: Mapping[str, Any], entry_id: str | None = None, *, now: datetime = NOW) -> Event:
-    return decode(payload(fields), now=now, entry_id=entry_id)
-
-
-def accepted(*events: Mapping[str, Any], start: int = 1, now: datetime = NOW) -> list[Accepted]:
-    """These events as entries of a stream, one millisecond apart, with ids too old to correct a time by.
-
-    `now` is the clock of the worker that reads them: events of the days in which a test runs need the real one.
-    """
-    return [entry(f"{number}-0", fields, now=now) for number, fields in enumerate(events, start=start)]
-
-
-def received(*events: Mapping[str, Any]) -> list[Accepted]:
-    """These events as entries that Redis received all in one millisecond, `NOW`."""
-    return [entry(entry_id_at(NOW, number), fields) for number, fields in enumerate(events)]
-
-
-def entry(entry_id: str, fields: Mapping[str, Any], *, now: datetime = NOW) -> Accepted:
-    return Accepted(entry_id, payload(fields), event(fields, entry_id, now=now))
-
-
-def entry_id_at(at: datetime, number: int = 0) -> str:
-    """The id that Redis gives to an entry at this time."""
-    return f"{(at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)}-{number}"
-
 
 # --- Strategies ---------------------------------------------------------------------------------
 

@@ -1,10 +1,11 @@
 """A year of listening with all that statistics depend on: offsets, timezones, albums and durations told late."""
 
-import json
 import random
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
+
+from tests.support.events import Fields, favorite, payload, play, preference, song
 
 _BEGIN: Final = datetime(2021, 1, 1, tzinfo=UTC)
 _ZONES: Final = ("Asia/Tokyo", "America/New_York", "Pacific/Kiritimati", "Etc/GMT+12", "no timezone", None)
@@ -24,10 +25,10 @@ class Listening:
     def _next(self) -> bytes:
         if self._given and self._random.random() < 0.05:
             return self._random.choice(self._given)
-        self._given.append(json.dumps(self._event()).encode())
+        self._given.append(payload(self._event()))
         return self._given[-1]
 
-    def _event(self) -> dict[str, Any]:
+    def _event(self) -> Fields:
         # Few days, so that plays meet in them.
         at = _BEGIN + timedelta(days=self._random.randrange(20), milliseconds=self._random.randrange(86_400_000))
         common = {
@@ -37,17 +38,17 @@ class Listening:
         }
         kind = self._random.choices(("play", "favorite", "preference"), (16, 1, 1))[0]
         if kind == "preference":
-            return common | {"type": kind, "key": "timezone", "value": self._random.choice(_ZONES)}
+            return preference(**common, key="timezone", value=self._random.choice(_ZONES))
         if kind == "favorite":
-            return common | {"type": kind, "song": self._song(), "favorite": self._random.random() < 0.5}
-        return common | {"type": kind, "song": self._song(), "ms_played": self._random.randrange(300_000)}
+            return favorite(**common, song=self._song(), favorite=self._random.random() < 0.5)
+        return play(**common, song=self._song(), ms_played=self._random.randrange(300_000))
 
-    def _song(self) -> dict[str, Any]:
+    def _song(self) -> Fields:
         number = self._random.randrange(200)
-        song: dict[str, Any] = {"title": f"song {number}", "artist": f"artist {number % 20}"}
+        heard = song(title=f"song {number}", artist=f"artist {number % 20}")
         # Mostly nobody tells: the song is known for a while before its album and its duration are.
         if self._random.random() < 0.1:
-            song["album"] = f"album {number % 40}"
+            heard["album"] = f"album {number % 40}"
         if self._random.random() < 0.1:
-            song["duration_ms"] = 60_000 + 1_000 * number
-        return song
+            heard["duration_ms"] = 60_000 + 1_000 * number
+        return heard

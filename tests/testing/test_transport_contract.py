@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.support.processes import play, plays
+from tests.support.events import play_payload, play_payloads
 from tests.support.proxy import Proxy
 from worker.client import AsyncClient, Client, Transport
 from worker.errors import StreamFullError, StreamUnavailableError
@@ -76,14 +76,14 @@ def as_number(entry_id: str) -> tuple[int, int]:
 
 
 def test_events_are_stored_in_order_and_unchanged(backend: Backend) -> None:
-    first, second = [*plays(300), b"", "ü".encode()], plays(20, start=300)
+    first, second = [*play_payloads(300), b"", "ü".encode()], play_payloads(20, start=300)
     backend.transport.append(first)
     backend.transport.append(iter(second))
     assert backend.stored() == [*first, *second]
 
 
 def test_each_event_has_an_entry_id_and_ids_grow(transport: Transport) -> None:
-    entry_ids = [*transport.append(plays(5)).entry_ids, *transport.append(plays(3)).entry_ids]
+    entry_ids = [*transport.append(play_payloads(5)).entry_ids, *transport.append(play_payloads(3)).entry_ids]
     numbers = [as_number(entry_id) for entry_id in entry_ids]
     assert len(set(numbers)) == 8
     assert numbers == sorted(numbers)
@@ -91,17 +91,17 @@ def test_each_event_has_an_entry_id_and_ids_grow(transport: Transport) -> None:
 
 def test_waiting_is_the_number_of_entries(transport: Transport) -> None:
     assert transport.waiting() == 0
-    transport.append(plays(2))
-    transport.append(plays(2))
+    transport.append(play_payloads(2))
+    transport.append(play_payloads(2))
     assert transport.waiting() == 4
 
 
 def test_a_counted_append_returns_the_number_of_entries_after_it(transport: Transport) -> None:
-    assert [transport.append(plays(3), counted=True).waiting for _ in range(2)] == [3, 6]
+    assert [transport.append(play_payloads(3), counted=True).waiting for _ in range(2)] == [3, 6]
 
 
 def test_an_append_that_is_not_counted_returns_no_number(transport: Transport) -> None:
-    assert transport.append([play()]).waiting is None
+    assert transport.append([play_payload()]).waiting is None
 
 
 def test_appending_nothing_adds_nothing(backend: Backend) -> None:
@@ -110,29 +110,29 @@ def test_appending_nothing_adds_nothing(backend: Backend) -> None:
     assert backend.stored() == []
 
 
-def test_while_it_is_unreachable_each_call_raises_and_nothing_is_added(backend: Backend) -> None:
-    backend.transport.append([play("before")])
+def test_an_unreachable_transport_raises_and_adds_nothing(backend: Backend) -> None:
+    backend.transport.append([play_payload("before")])
     with backend.unreachable():
         with pytest.raises(StreamUnavailableError):
-            backend.transport.append([play("lost")])
+            backend.transport.append([play_payload("lost")])
         with pytest.raises(StreamUnavailableError):
             backend.transport.waiting()
-    assert backend.stored() == [play("before")]
+    assert backend.stored() == [play_payload("before")]
 
 
 def test_after_a_fault_the_same_transport_works_again(backend: Backend) -> None:
     with backend.unreachable(), pytest.raises(StreamUnavailableError):
-        backend.transport.append([play()])
-    assert len(backend.transport.append([play()]).entry_ids) == 1
-    assert backend.stored() == [play()]
+        backend.transport.append([play_payload()])
+    assert len(backend.transport.append([play_payload()]).entry_ids) == 1
+    assert backend.stored() == [play_payload()]
 
 
 def test_close_keeps_the_entries_and_may_be_repeated(backend: Backend) -> None:
-    backend.transport.append([play()])
+    backend.transport.append([play_payload()])
     backend.transport.close()
     with backend.unreachable():
         backend.transport.close()
-    assert backend.stored() == [play()]
+    assert backend.stored() == [play_payload()]
 
 
 def test_a_client_over_it_stops_at_max_waiting(backend: Backend) -> None:

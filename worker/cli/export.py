@@ -8,7 +8,7 @@ from worker.cli.question import asking
 from worker.cli.terminal import complain
 from worker.errors import InvalidEventError
 from worker.importers.json_lines import event_of
-from worker.privacy.export import export as export_user
+from worker.privacy import export_lines
 from worker.settings import load_settings
 
 Name = Annotated[str, typer.Argument(metavar="USER")]
@@ -21,7 +21,7 @@ def export(user: Name) -> None:
     """
     now, refused = datetime.now(UTC), 0
     with asking(load_settings()) as connection:
-        for number, line in enumerate(export_user(connection, user), start=1):
+        for number, line in enumerate(export_lines(connection, user), start=1):
             sys.stdout.buffer.write(line + b"\n")
             try:
                 event_of(line, now=now)

@@ -6,7 +6,7 @@ from rich.table import Table
 from worker.cli.terminal import AsJson, console, print_json
 from worker.drain.opening import opened_drain
 from worker.escaping import printable
-from worker.privacy.erasure import erase
+from worker.privacy import erase
 from worker.settings import load_settings
 from worker.stream.consumer_names import process_consumer
 

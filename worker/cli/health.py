@@ -5,7 +5,7 @@ import typer
 from worker.cli.messages import AsJson, complain, print_json, say
 from worker.operations.health import LATE_S, check_health
 
-Here = Annotated[bool, typer.Option("--here", help="Only the worker on this host, as a container's probe asks.")]
+Here = Annotated[bool, typer.Option("--here", help="Only the worker on this host: for a container's probe.")]
 Within = Annotated[float, typer.Option("--within", min=1, help="Seconds within which a drain must have made progress.")]
 
 

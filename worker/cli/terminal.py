@@ -36,9 +36,9 @@ def progress() -> Progress:
 
 
 def books_table(books: Books, pace: Mapping[str, float] | None = None) -> Table:
-    """The books as a reader adds them up: received = recorded + duplicate + dead + waiting + unaccounted.
+    """The books as a sum: received = recorded + duplicate + dead + waiting + unaccounted.
 
-    `pace` is by how much each figure changes in a second.
+    `pace` is the change of each figure a second.
     """
     table = Table(title="The books", title_justify="left", show_header=pace is not None)
     table.add_column(justify="left")
@@ -51,13 +51,13 @@ def books_table(books: Books, pace: Mapping[str, float] | None = None) -> Table:
         ("recorded", "stored, once"),
         ("duplicate", "recognised, nothing changed"),
         ("dead", "not recordable, kept with the reason"),
-        ("waiting", f"in the stream, {books.pending:,} of them in a worker's hands"),
+        ("waiting", f"in the stream, {books.pending:,} held by workers"),
     ):
         table.add_row(
             name, f"{getattr(books, name):,}", *([f"{pace[name]:+,.0f}"] if pace is not None else []), meaning
         )
     table.add_section()
-    verdict = "the books balance" if books.balanced else "somebody else deleted entries: see `zik doctor`"
+    verdict = "the books balance" if books.balanced else "another program deleted entries: see `zik doctor`"
     style = "bold green" if books.balanced else "bold red"
     table.add_row("unaccounted", f"{books.unaccounted:,}", *([] if pace is None else [""]), verdict, style=style)
     return table

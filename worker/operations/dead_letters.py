@@ -1,4 +1,4 @@
-"""The dead-letter desk: look at what could not be recorded, try it again, or let it go."""
+"""The dead-letter desk: list, retry or delete events that could not be recorded."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,13 +19,13 @@ from worker.recorders.dead_letters import short_detail
 from worker.recorders.known import Known
 from worker.stream.consumer import EventStream
 
-# Of these the event itself was not kept, so that there is nothing to try again.
+# The event itself was not kept, so there is nothing to retry.
 NOT_KEPT = frozenset({Reason.MISSING_EVENT, Reason.TOO_LARGE})
 _AT_ONCE: Final = 1_000
 
 
 def count_by_reason(engine: Engine) -> dict[str, int]:
-    """How many letters lie on the desk, by reason."""
+    """How many letters there are, by reason."""
     with snapshot(engine) as session:
         rows = session.execute(select(DeadLetter.reason, func.count()).group_by(DeadLetter.reason))
         return dict(sorted(rows.all()))
@@ -38,7 +38,7 @@ def find(engine: Engine, *, reason: str | None = None, limit: int | None = None)
 
 
 def numbers(engine: Engine, *, reason: str | None = None) -> Sequence[int]:
-    """The numbers of letters in order of arrival, without what they hold."""
+    """The numbers of letters in order of arrival, without their payloads."""
     with snapshot(engine) as session:
         return session.scalars(_selected(reason).with_only_columns(DeadLetter.id)).all()
 
@@ -49,34 +49,34 @@ def get(engine: Engine, letter_id: int) -> DeadLetter | None:
 
 
 def with_payload(connection: Connection, wanted: Callable[[bytes], bool]) -> Iterator[Row[Any]]:
-    """The letters whose payload is wanted, in order of arrival. Costs a look into every letter on the desk."""
+    """The letters with a wanted payload, in order of arrival. Reads every letter on the desk."""
     letters = select(DeadLetter.__table__).order_by(DeadLetter.id).execution_options(yield_per=_AT_ONCE)
     return (letter for letter in connection.execute(letters) if wanted(letter.payload))
 
 
 def discard(engine: Engine, letter_ids: Iterable[int]) -> int:
-    """Delete letters for good. The books keep counting them as dead. Returns how many there were."""
+    """Delete letters for good. The books keep counting them as dead. Returns how many were deleted."""
     with transaction(engine) as session:
         return delete_letters(session.connection(), list(letter_ids))
 
 
 def delete_letters(connection: Connection, letter_ids: Sequence[int]) -> int:
-    """Delete letters in the caller's transaction. Returns how many there were.
+    """Delete letters in the caller's transaction. Returns how many were deleted.
 
-    In portions: a statement takes 65,535 parameters on PostgreSQL, and on SQLite, as it is mostly built, 32,766.
+    In portions: a statement takes at most 65,535 parameters on PostgreSQL, and 32,766 in most builds of SQLite.
     """
-    found = 0
+    deleted = 0
     for start in range(0, len(letter_ids), _AT_ONCE):
-        some = DeadLetter.id.in_(letter_ids[start : start + _AT_ONCE])
-        found += len(connection.scalars(delete(DeadLetter).where(some).returning(DeadLetter.id)).all())
-    return found
+        chosen = DeadLetter.id.in_(letter_ids[start : start + _AT_ONCE])
+        deleted += len(connection.scalars(delete(DeadLetter).where(chosen).returning(DeadLetter.id)).all())
+    return deleted
 
 
 def discard_older(engine: Engine, before: datetime) -> int:
-    """Delete the letters that were last tried before then. Returns how many there were."""
+    """Delete the letters that were last tried before then. Returns how many were deleted."""
     with transaction(engine) as session:
-        gone = session.scalars(delete(DeadLetter).where(DeadLetter.updated_at < before).returning(DeadLetter.id))
-        return len(gone.all())
+        deleted = session.scalars(delete(DeadLetter).where(DeadLetter.updated_at < before).returning(DeadLetter.id))
+        return len(deleted.all())
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,14 @@ class Desk:
     create_users: bool = True
 
     def retry(self, letter_ids: Iterable[int], *, now: datetime) -> Counter[Outcome]:
-        """Try to record each letter once. What fails again stays on the desk, with one attempt more.
+        """Try to record each letter once. A letter that fails again stays on the desk, with one attempt more.
 
-        Each letter has a transaction of its own, after which the books are amended. A process that is killed between
-        the two, or a Redis that is away then, leaves that one letter in the books as dead: the tables are right and the
-        books still balance, but they tell one too few as recorded.
+        Each letter has its own transaction, after which the books are amended. If the process is killed between the
+        two, or Redis is away, that one letter stays dead in the books: the tables are right and the books balance, but
+        count one recorded event too few.
 
         Returns:
-            What became of the letters; ids of letters that are gone are passed over.
+            How many letters had each outcome, without the ids that no letter has.
         """
         outcomes: Counter[Outcome] = Counter()
         for letter_id in letter_ids:
@@ -121,7 +121,7 @@ class Desk:
                 return None
             if letter.reason in NOT_KEPT:
                 raise InvalidEventError(Reason(letter.reason), letter.detail)
-            # By the id of the entry that it came as: `sent_at` is of that sending, not of this retry.
+            # By its original entry id: `sent_at` belongs to that sending, not to this retry.
             event = decode(letter.payload, now=now, entry_id=letter.entry_id)
             accepted = Accepted(letter.entry_id, letter.payload, event)
             recorded = record_batch(session.connection(), [accepted], known=Known(), create_users=self.create_users)

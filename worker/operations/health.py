@@ -19,7 +19,7 @@ RUNNING_S: Final = 10.0
 
 @dataclass(frozen=True)
 class Health:
-    """The verdict, and one line that gives the figure behind it or says what is wrong."""
+    """A verdict with one line of detail: the figure behind it, or what is wrong."""
 
     well: bool
     detail: str

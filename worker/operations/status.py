@@ -66,7 +66,7 @@ def overview(stream: EventStream, engine: Engine) -> Overview:
             schema = current_revision(session.connection())
         letters = dead_letters.count_by_reason(engine)
     except DatabaseMisusedError:
-        pass  # No schema yet: `schema` says so.
+        pass  # No schema yet: `schema` shows it.
     except ZikError as error:
         trouble = str(error)
     return Overview(books, consumers, last_progress_s, schema, newest_revision(), letters, trouble)

@@ -1,4 +1,4 @@
-"""Whether what could not be recorded is_about a user, however broken the event is."""
+"""Whether a dead letter is about a user, however broken its event is."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from pydantic_core import from_json
 from worker.contract.events import EVENT_TYPES
 from worker.contract.identity import canonical_user
 
-# How clients spell the field `user` that do not know the contract well, without case and underscores.
+# Spellings of the field `user` in clients that miss the contract, without case and underscores.
 _FIELDS: Final = {"user", "username", "userid"}
 _BEGINS_JSON: Final = ("{", "[", '"')
 _BEGINS_EVENTS: Final = ("{", "[")
@@ -20,9 +20,9 @@ _ESCAPED: Final = re.compile(r"\\+u([0-9a-fA-F]{4})")
 
 
 def is_about(payload: bytes, username: str) -> bool:
-    """Whether the payload of a dead letter is about the user of this canonical name, beyond doubt.
+    """Whether the payload of a dead letter is certainly about the user of this canonical name.
 
-    It is JSON, and has a field for the user, at any depth, also in a text that is JSON itself: an array of events, an
+    It is JSON with a field for the user at any depth, also within a text that is JSON itself: an array of events, an
     event encoded twice, the fields of an entry without `event`.
     """
     return _holds(payload, username, unreadable=lambda _text, _username: False)
@@ -31,19 +31,19 @@ def is_about(payload: bytes, username: str) -> bool:
 def may_be_about(payload: bytes, username: str) -> bool:
     """Whether the payload of a dead letter is, or seems to be, about the user of this canonical name.
 
-    Where nobody can tell whose it is, the name between quotes is enough, or after `user=`: it is not JSON, or is JSON
-    that is_about no user at all. Such an event can never be recorded, so nothing is lost if it is of somebody else.
+    In a payload that is no JSON, or JSON that names no user, the name in quotes or after `user=` is enough. Such an
+    event can never be recorded, so a wrong guess loses nothing.
     """
     return _holds(payload, username, unreadable=_seems_named_in)
 
 
 def _holds(payload: bytes, username: str, *, unreadable: _Judge) -> bool:
-    # Nobody is called nothing, and in what cannot be read an empty text stands everywhere.
+    # An empty name would match any payload.
     return bool(username) and any(_named_in(text, username, unreadable) for text in _readings(payload))
 
 
 def _readings(payload: bytes) -> list[str]:
-    """What the bytes may say: they came as UTF-8, or as what clients send by mistake."""
+    """The texts that the bytes may be, in UTF-8 or in an encoding that clients send by mistake."""
     encoding = json.detect_encoding(payload)
     try:
         return [payload.decode(encoding)]
@@ -58,15 +58,15 @@ def _named_in(text: str, username: str, unreadable: _Judge) -> bool:
         return unreadable(text, username)
     named = {name for item in items if isinstance(item, dict) for name in _named_by(item)}
     texts = [item for item in items if isinstance(item, str)]
-    # Of what is_about somebody only a part that is broken off may be about somebody else.
+    # In a payload that names a user, only a truncated part may be about another one.
     doubtful = filter(_is_broken, texts) if any(named) else [text, *texts]
     return username in named or any(unreadable(each, username) for each in doubtful)
 
 
 def _within(value: Any) -> Iterator[Any]:
-    """The value and all that it holds, also as JSON in a text, but for what is within an event that is_about its user.
+    """The value and everything in it, also as JSON in a text, but nothing within an event that names its user.
 
-    Walked without recursion. JSON within JSON ends by itself: the backslashes of a letter's 16 KiB double each time.
+    Without recursion. JSON within JSON is bounded: the backslashes in a letter's 16 KiB double at each level.
     """
     waiting = [value]
     while waiting:
@@ -75,7 +75,7 @@ def _within(value: Any) -> Iterator[Any]:
         if isinstance(item, str):
             waiting.extend(_unwrapped(item))
         elif isinstance(item, dict):
-            # An event of another user is that user's, whatever it holds.
+            # An event belongs to the user that it names, whatever else it holds.
             waiting.extend([] if _is_event(item) else item.values())
         elif isinstance(item, list):
             waiting.extend(item)
@@ -100,7 +100,7 @@ def _is_user(field: str) -> bool:
 
 
 def _names(field: Any) -> Iterator[str]:
-    """What a field for the user is_about: the canonical form of a text or a number, also within other JSON."""
+    """The names in a field for the user: a text or a number in canonical form, also within other JSON."""
     waiting = [field]
     while waiting:
         item = waiting.pop()
@@ -114,7 +114,7 @@ def _names(field: Any) -> Iterator[str]:
 
 
 def _unwrapped(text: str) -> list[Any]:
-    """The value that a text holds as JSON, if it does."""
+    """The value of a text that is JSON, as a list of one, else none."""
     if not text.lstrip().startswith(_BEGINS_JSON):
         return []
     try:
@@ -128,7 +128,7 @@ def _seems_named_in(text: str, username: str) -> bool:
 
 
 def _quoted_in(text: str, username: str) -> bool:
-    """Whether the name stands between quotes of either kind, with or without escapes, which may be doubled ones."""
+    """Whether the name is in single or double quotes, with or without escapes, even doubled ones."""
     characters = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), text)
     joined = characters.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     name = re.escape(username.replace("\\", ""))
@@ -136,11 +136,11 @@ def _quoted_in(text: str, username: str) -> bool:
 
 
 def _assigned_in(text: str, username: str) -> bool:
-    """Whether a field for the user has the name as its value without quotes, as forms, YAML and logfmt have it."""
+    """Whether a field for the user has the name as unquoted value, as in forms, YAML and logfmt."""
     field = rf"(?<!\w)(?i:user(?:_?name|_?id)?)\s*[=:]\s*{re.escape(username)}"
     end = r"\s*(?:[&;,}\r\n]|$)"
-    # Names may hold white space, so it ends one only before a further `key=`. And only in the text as it stands: what
-    # looks like a key in a form that has been decoded may be a part of the name.
+    # A name may contain white space, so that ends it only before another `key=`, and only in the text before decoding:
+    # what looks like a key in a decoded form may be part of the name.
     return bool(
         re.search(rf"{field}(?:{end}|\s+[\w.-]+=)", canonical_user(text))
         or re.search(field + end, canonical_user(unquote_plus(text)))

@@ -1,4 +1,4 @@
-"""All that is known of a user, as lines that can be published again."""
+"""Export everything about a user as lines that can be published again."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -23,24 +23,23 @@ _AT_ONCE: Final = 1_000
 _MOST_IDS: Final = 16
 
 
-def export(connection: Connection, username: str) -> Iterator[bytes]:
+def export_lines(connection: Connection, username: str) -> Iterator[bytes]:
     """The user's account, then preferences, favorites and plays as one event a line, then their dead letters.
 
-    Each kind is in order, oldest first. Publishing them again changes nothing, and after `zik forget` brings back all
-    that was recorded: ids, offsets, tombstones. Three things are told that events have no field for, and that
-    publishing passes over: the account, in the first line; what a device with a wrong clock told (`reported_at`) where
-    `time` is a corrected one; and the dead letters, as far as they are this user's beyond doubt, because of what cannot
-    be read the rest may be about somebody else. An event that is too large to be published again whatever is left out
-    is told whole, so that it is not lost to its user.
+    Each kind is in order, oldest first. Publishing the lines again changes nothing, and after `zik forget` restores
+    everything that was recorded: ids, offsets, tombstones. Three things have no field in an event, and publishing
+    ignores them: the account, in the first line; the original time of a device with a wrong clock (`reported_at`); and
+    the dead letters. Only letters that are certainly about this user are exported: the others may be about someone
+    else. An event that is too large to be published again is exported whole, so that its user does not lose it.
 
     Raises:
         UnknownUserError: there is no such user, nor any dead letter of that name.
     """
-    name, known = typed_user(username), False
+    name, found = typed_user(username), False
     for line in chain(_recorded(connection, name), _letters(connection, name)):
-        known = True
+        found = True
         yield line
-    if not known:
+    if not found:
         raise UnknownUserError(name)
 
 
@@ -57,8 +56,8 @@ def _letters(connection: Connection, username: str) -> Iterator[bytes]:
     for letter in with_payload(connection, lambda payload: is_about(payload, username)):
         kept_since = _time(letter.created_at, None)
         text = letter.payload.decode(errors="backslashreplace")
-        told = {"reason": letter.reason, "detail": letter.detail, "kept_since": kept_since, "payload": text}
-        yield encode({LETTER: told})
+        fields = {"reason": letter.reason, "detail": letter.detail, "kept_since": kept_since, "payload": text}
+        yield encode({LETTER: fields})
 
 
 def _events(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
@@ -68,9 +67,9 @@ def _events(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
 
 
 def _account(user: Any) -> dict[str, Any]:
-    known = {name: user[name] for name in ("email", "moods") if user[name] is not None}
+    optional = {name: user[name] for name in ("email", "moods") if user[name] is not None}
     since = _time(user["created_at"], None)
-    return {"user": user["username"], "since": since, "is_active": user["is_active"], **known}
+    return {"user": user["username"], "since": since, "is_active": user["is_active"], **optional}
 
 
 def _preferences(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
@@ -113,19 +112,19 @@ def _plays(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
         .execution_options(yield_per=_AT_ONCE)
     )  # fmt: skip
     for event_id, played_at, reported_at, offset, ms_played, source, context, *song in rows:
-        told = {"ms_played": ms_played, "source": source, "context": as_published(context)}
+        optional = {"ms_played": ms_played, "source": source, "context": as_published(context)}
         yield {
             "type": "play",
             "id": str(event_id),
             **_times(played_at, reported_at, offset),
             "song": _song(*song),
-            **{name: value for name, value in told.items() if value is not None},
+            **{name: value for name, value in optional.items() if value is not None},
         }
 
 
 def _song(title: str, artist: str, album: str | None, duration_ms: int | None, ids: dict[str, Any] | None) -> Any:
-    known = {"album": album, "duration_ms": duration_ms, "ids": dict(list((ids or {}).items())[:_MOST_IDS]) or None}
-    return {"title": title, "artist": artist, **{name: value for name, value in known.items() if value is not None}}
+    optional = {"album": album, "duration_ms": duration_ms, "ids": dict(list((ids or {}).items())[:_MOST_IDS]) or None}
+    return {"title": title, "artist": artist, **{name: value for name, value in optional.items() if value is not None}}
 
 
 def _times(at: datetime, reported_at: datetime | None, offset_minutes: int | None) -> dict[str, str]:
@@ -136,7 +135,7 @@ def _times(at: datetime, reported_at: datetime | None, offset_minutes: int | Non
 def _time(at: datetime, offset_minutes: int | None) -> str:
     if offset_minutes is None:
         text = at.astimezone(UTC).replace(tzinfo=None).isoformat()
-        # No longer than it came: the largest of events has no room for zeros.
+        # As short as it was: an event of the maximum size has no room for zeros.
         return (text.rstrip("0") if at.microsecond else text) + "Z"
     return at.astimezone(timezone(timedelta(minutes=offset_minutes))).isoformat()
 
@@ -150,10 +149,10 @@ def _line(event: dict[str, Any]) -> bytes:
 
 
 def _shorter(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The event, then with less and less, first of what nobody will miss.
+    """The event, then versions with fewer fields, the least important removed first.
 
-    An event that came without `v` and `id` may have filled its 16 KiB by the rest. And a song may have learned more
-    from all who played it than one event can hold.
+    An event that arrived without `v` and `id` may have filled its 16 KiB with the rest, and a song may have collected
+    more from all its events than one event can hold.
     """
     yield event
     event = _without(event, "v")
@@ -172,7 +171,7 @@ def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _has_derived_id(event: dict[str, Any]) -> bool:
-    """Whether the contract gives the event its very id where it has none."""
+    """Whether the contract would derive the same id for the event without one."""
     try:
         derived = validate(encode(_without(event, "id")).decode()).id
     except ValidationError:

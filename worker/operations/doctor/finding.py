@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """One check. `advice` says what to change, and is empty where all is well."""
+    """One check. `advice` says what to change; it is empty where nothing must."""
 
     subject: str
     found: str

@@ -50,8 +50,8 @@ def _version(info: Mapping[str, Any]) -> Finding:
     valkey = "valkey_version" in info
     name, version = ("Valkey", info["valkey_version"]) if valkey else ("Redis", info["redis_version"])
     oldest = _OLDEST_VALKEY if valkey else _OLDEST_REDIS
-    known = tuple(int(part) for part in str(version).split(".")[:2])
-    advice = "" if known >= oldest else f"upgrade it to {'.'.join(map(str, oldest))} or newer"
+    installed = tuple(int(part) for part in str(version).split(".")[:2])
+    advice = "" if installed >= oldest else f"upgrade it to {'.'.join(map(str, oldest))} or newer"
     return Finding("Redis version", f"{name} {version}", advice)
 
 
