@@ -56,12 +56,12 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
         Entry(
             "publish",
             "publish:publish",
-            "Publish events from files. A bad line is told and not sent; the others are. Exit code 1 if there was one.",
+            "Publish events from files. Invalid lines are reported and skipped.",
         ),
         Entry(
             "import",
             "import_:import_files",
-            "Publish listening histories. Importing one again, or one that overlaps, adds nothing.",
+            "Publish listening histories. Importing the same or an overlapping history again adds nothing.",
         ),
         Entry(
             "export",
