@@ -48,7 +48,15 @@ class Reason(StrEnum):
 
 
 class ZikError(Exception):
-    """Any error that zik raises on purpose. Its text tells the reader what to do."""
+    """Any error that zik raises on purpose. Its text tells the reader what to do.
+
+    `way_out` is that part of the text, where it is known, and `found` the rest.
+    """
+
+    def __init__(self, found: str, *, way_out: str = "") -> None:
+        super().__init__(f"{found}: {way_out}" if way_out else found)
+        self.found = found
+        self.way_out = way_out
 
 
 class RetryableError(ZikError):
@@ -80,8 +88,8 @@ class DatabaseUnavailableError(RetryableError):
     `is_locked` is true where the database is up, and only another transaction was in the way.
     """
 
-    def __init__(self, text: str, *, is_locked: bool = False) -> None:
-        super().__init__(text)
+    def __init__(self, found: str, *, way_out: str = "", is_locked: bool = False) -> None:
+        super().__init__(found, way_out=way_out)
         self.is_locked = is_locked
 
 
@@ -93,11 +101,11 @@ class SettingsError(OperatorError):
 
 
 class StreamMisusedError(OperatorError):
-    """The stream's key holds something that is not a stream."""
+    """This Redis cannot serve zik as it is: its version, a cluster, a Sentinel, or a key that is not a stream."""
 
 
 class DatabaseMisusedError(OperatorError):
-    """The schema or the permissions do not fit this version of zik."""
+    """The database, its schema or the permissions do not fit this version of zik."""
 
 
 class NotDurableError(OperatorError):
