@@ -75,16 +75,6 @@ class Transport(redis.Transport):
     Channel = Channel
 
 
-class SentinelChannel(_FilteringChannel, redis.SentinelChannel):
-    QoS = _QoS
-
-
-class SentinelTransport(redis.SentinelTransport):
-    Channel = SentinelChannel
-
-
 def use_filtering_transports() -> None:
     """Make every later connection of this process to a broker in Redis drop malformed messages."""
-    TRANSPORT_ALIASES.update(
-        redis=f"{__name__}:Transport", rediss=f"{__name__}:Transport", sentinel=f"{__name__}:SentinelTransport"
-    )
+    TRANSPORT_ALIASES.update(redis=f"{__name__}:Transport", rediss=f"{__name__}:Transport")

@@ -8,8 +8,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
+from worker.errors import SettingsError, StreamFullError, StreamMisusedError, StreamUnavailableError
 from worker.stream.keys import STREAM
+from worker.urls import redis_py_url
 
 SOCKET_TIMEOUT_S: Final = 5.0
 
@@ -18,16 +19,25 @@ def connect(url: str) -> "redis.Redis":
     """Make a client of the Redis at `url`; it connects when first used.
 
     Without redis-py's retries: they would repeat an XREADGROUP whose reply was lost, and hide what it read.
+
+    Raises:
+        SettingsError: the URL is none that zik serves.
     """
+    try:
+        checked = redis_py_url(url)
+    except ValueError as error:
+        raise SettingsError(f"the URL of Redis {error}") from None
+    # A Unix socket needs no keepalive, and refuses the option.
+    tcp = {} if checked.startswith("unix:") else {"socket_keepalive": True}
     return redis.Redis.from_url(
-        url,
+        checked,
         decode_responses=False,
         socket_timeout=SOCKET_TIMEOUT_S,
         socket_connect_timeout=SOCKET_TIMEOUT_S,
-        socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
         retry_on_error=[],
         client_name="zik",
+        **tcp,
     )
 
 
