@@ -101,7 +101,7 @@ class SettingsError(OperatorError):
 
 
 class StreamMisusedError(OperatorError):
-    """This Redis cannot serve zik as it is: its version, a cluster, a Sentinel, or a key that is not a stream."""
+    """The stream's key holds something that is not a stream."""
 
 
 class DatabaseMisusedError(OperatorError):

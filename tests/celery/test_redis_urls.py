@@ -37,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
         yield server
 
 
-@pytest.fixture(params=FORMS.values(), ids=FORMS)
+@pytest.fixture(params=FORMS.values(), ids=list(FORMS))
 def url(request: pytest.FixtureRequest, server: ValkeyServer) -> str:
     """One form of the same address, of a server that is empty."""
     with redis.Redis(port=server.port) as plain:
