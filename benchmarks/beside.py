@@ -1,4 +1,4 @@
-"""What statistics cost recording, and how far they are behind, while recording has all it can do."""
+"""Measure what statistics cost recording under full load, and how far behind they are."""
 
 import statistics
 import threading
@@ -20,21 +20,18 @@ from benchmarks.report import Line, Report
 from benchmarks.rounds import Measured, alternate
 from benchmarks.servers import Servers, running_servers
 from worker.database.engine import opened_engine, snapshot
-from worker.statistics.listen_rule import ListenRule
-from worker.statistics.periods import Period, span
-from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
-from worker.statistics.questions.totals import totals
+from worker.statistics import GlobalListening, Listening, ListenRule, Period, UserListening, span, totals
 
-# Seldom enough that looking costs nothing that is to be measured; of everyone, as often as statistics may be behind.
+# Rarely enough that looking does not affect the measurement. Everyone's totals as often as statistics may be behind.
 _LOOK_EVERY_S: Final = 5.0
 _LOOKS_PER_LOOK_AT_EVERYONE: Final = 3
-# Neither the busiest of the simulator's users nor an idle one: a thousandth of the plays.
+# A user of the simulator with a thousandth of the plays: neither the busiest one nor idle.
 _ASKED: Final = "listener-100"
 _RULE: Final = ListenRule()
 
 
 def measure(*, rounds: int, shape: Shape, setup: zik.Setup) -> Report:
-    """A release of plays with and without beat's calls for statistics."""
+    """Record plays with and without beat's tasks for statistics."""
     with running_servers() as servers:
         lines = _lines(Workload.of(servers, shape), setup, rounds)
         measured_on = machine(servers)
@@ -72,7 +69,7 @@ def _lines(workload: Workload, setup: zik.Setup, rounds: int) -> list[Line]:
 
 @dataclass
 class Watch:
-    """What was seen while the workers recorded, a number for each look."""
+    """Measurements while the workers recorded, one number per look."""
 
     user_s: list[float] = field(default_factory=list)
     everyone_s: list[float] = field(default_factory=list)
@@ -83,7 +80,7 @@ class Watch:
 
 @contextmanager
 def _watched(servers: Servers) -> Iterator[Watch]:
-    """Ask for the totals of one user, and of everyone, and count what they lack, all the while and at the end."""
+    """Ask for the totals of one user and of everyone, and count what they miss, meanwhile and at the end."""
     watch = Watch()
     stopped = threading.Event()
 
@@ -112,21 +109,21 @@ def _look(connection: Connection, watch: Watch) -> None:
     watch.rollups_s.append(_oldest_mark_s(connection))
     if user_id is None:
         return
-    answered, asked_ms = _totals(UserListening(connection, user_id, _RULE))
+    plays, asked_ms = _totals(UserListening(connection, user_id, _RULE))
     watch.asked_ms.append(asked_ms)
     stored = connection.scalar(text("SELECT count(*) FROM play_history WHERE user_id = :id"), {"id": user_id})
-    watch.user_s.append(0.0 if answered == stored else _oldest_mark_s(connection) or _LOOK_EVERY_S)
+    watch.user_s.append(0.0 if plays == stored else _oldest_mark_s(connection) or _LOOK_EVERY_S)
 
 
 def _look_at_everyone(connection: Connection, watch: Watch) -> None:
-    answered, asked_ms = _totals(GlobalListening(connection, _RULE))
+    plays, asked_ms = _totals(GlobalListening(connection, _RULE))
     watch.everyone_ms.append(asked_ms)
     stored = connection.scalar(text("SELECT count(*) FROM play_history"))
-    watch.everyone_s.append(0.0 if answered == stored else _oldest_mark_s(connection) or _LOOK_EVERY_S)
+    watch.everyone_s.append(0.0 if plays == stored else _oldest_mark_s(connection) or _LOOK_EVERY_S)
 
 
 def _totals(listening: Listening) -> tuple[int, float]:
-    """The plays that are reported, and how long the answer took, in milliseconds."""
+    """The number of plays in the answer, and its time in milliseconds."""
     began = time.perf_counter()
     plays = totals(listening, span(Period.ALL, date.min)).plays
     return plays, 1000 * (time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""What keeping the rollups up to date costs: after a few new plays or durations, against computing everything."""
+"""Measure what keeping the rollups up to date costs: a few new plays or durations against computing everything."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from worker.contract.events import Accepted
 from worker.database.engine import open_engine, transaction
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.statistics.listen_rule import ListenRule
+from worker.statistics import ListenRule
 from worker.statistics.rollups.marks import mark_all
 from worker.statistics.rollups.sweep import refresh
 
@@ -53,7 +53,7 @@ def _cost_of_a_few(servers: Servers, plays: int, rounds: int) -> list[Line]:
         _learn_durations(engine)
         return _timed_refresh(engine)
 
-    # Once before, so that neither begins with empty rollups.
+    # Once in advance, so that no round starts with empty rollups.
     console.print(f"  all of {plays:,} plays computed in {everything():.1f} s", highlight=False)
     measured = alternate({"all": everything, "a few": a_few, "durations": durations}, rounds)
     engine.dispose()
@@ -72,14 +72,14 @@ def _timed_refresh(engine: Engine) -> float:
 
 
 def _learn_durations(engine: Engine) -> None:
-    """Of songs that are neither the most popular ones nor the least: some thousand plays of many users and years."""
+    """Set durations of songs of middling popularity: some thousand plays of many users and years."""
     longer = text("UPDATE songs SET duration_ms = coalesce(duration_ms, 100000) + 1000 WHERE title = ANY(:titles)")
     with transaction(engine) as session:
         session.execute(longer, {"titles": [f"Stored {5_000 + number}" for number in range(SONGS)]})
 
 
 def _record_a_few(engine: Engine) -> None:
-    """One play of each of the stored users, now, as it is while people listen."""
+    """Record one play of each stored user, now, as while people listen."""
     now = datetime.now(UTC)
     batch = []
     for number in range(NEW):

@@ -1,4 +1,4 @@
-"""How long each question takes, asked over one user's 100,000 plays among the plays of many."""
+"""Measure how long each question takes, over one user's 100,000 plays among the plays of many."""
 
 import re
 import time
@@ -19,17 +19,25 @@ from worker.database.engine import open_engine, snapshot, transaction
 from worker.models import StaleDay
 from worker.report.page import page
 from worker.report.year import year_of
-from worker.statistics.charts import refresh_charts, top
-from worker.statistics.listen_rule import IS_LISTEN, ListenRule
-from worker.statistics.periods import Period, span
-from worker.statistics.questions.days import days
-from worker.statistics.questions.discoveries import count_discoveries, discoveries
-from worker.statistics.questions.listener import listener
-from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
-from worker.statistics.questions.streaks import streaks
-from worker.statistics.questions.top import Subject
-from worker.statistics.questions.totals import totals
-from worker.statistics.questions.week_hours import clock
+from worker.statistics import (
+    GlobalListening,
+    Listening,
+    ListenRule,
+    Period,
+    Subject,
+    UserListening,
+    count_discoveries,
+    days,
+    discoveries,
+    find_listener,
+    refresh_charts,
+    span,
+    streaks,
+    top,
+    totals,
+    week_hours,
+)
+from worker.statistics.statements import sections
 
 PLAYS: Final = 1_000_000
 LISTENER: Final = "listener"
@@ -46,10 +54,10 @@ Questions = Mapping[str, tuple[Callable[[], object], Goal | None]]
 
 
 def measure(*, rounds: int, plays: int) -> Report:
-    """Each question is asked a few times a round, of which the median counts, by a connection that stays open.
+    """Ask each question a few times per round on an open connection, and take the median.
 
-    Some are asked twice: of a user whose days are all computed, and while the last one waits, as it does of somebody
-    who is listening now.
+    Asks some questions twice: while all of the user's days are computed, and while the last day waits for a sweep, as
+    it does while the user is listening.
     """
     with running_servers() as servers:
         fill(servers, plays)
@@ -75,14 +83,14 @@ def measure(*, rounds: int, plays: int) -> Report:
 
 def _user(session: Session) -> UserListening:
     connection = session.connection()
-    return UserListening(connection, listener(connection, LISTENER).id, ListenRule())
+    return UserListening(connection, find_listener(connection, LISTENER).id, ListenRule())
 
 
 def _of_one(user: UserListening) -> Questions:
     ever, last = span(Period.ALL, _BEGINS), _BEGINS + timedelta(days=_DAYS)
     year = span(Period.YEAR, date(_BEGINS.year + 2, 1, 1))
     asked: dict[str, Callable[[], object]] = {
-        "zik, the user and their timezone": lambda: listener(user.connection, LISTENER),
+        "zik, the user and their timezone": lambda: find_listener(user.connection, LISTENER),
         "zik, top songs, a year": lambda: top(user, Subject.SONG, year, most=100),
         "zik, days, a year": lambda: days(user, year.first, year.last),
         "zik, days, all time": lambda: days(user, ever.first, ever.last),
@@ -102,7 +110,7 @@ def _of_all_time(user: UserListening) -> Questions:
     ever = span(Period.ALL, _BEGINS)
     asked: dict[str, Callable[[], object]] = {
         **{f"zik, top {subject}s, all time": _top(user, subject, Period.ALL) for subject in Subject},
-        "zik, clock, all time": lambda: clock(user, ever),
+        "zik, clock, all time": lambda: week_hours(user, ever),
         "zik, latest discoveries": lambda: discoveries(user, ever, most=100),
         "zik, totals, all time": lambda: totals(user, ever),
     }
@@ -114,7 +122,7 @@ def _top(listening: Listening, subject: Subject, period: Period) -> Callable[[],
 
 
 def _report(user: UserListening, year: int, today: date) -> Callable[[], object]:
-    return lambda: page(year_of(user, listener(user.connection, LISTENER), year, today=today), made_on=today)
+    return lambda: page(year_of(user, find_listener(user.connection, LISTENER), year, today=today), made_on=today)
 
 
 def _everyone(session: Session) -> GlobalListening:
@@ -153,10 +161,10 @@ def _median_ms(ask: Callable[[], object]) -> Callable[[], float]:
 
 
 def fill(servers: Servers, plays: int) -> None:
-    """So many plays, written by the server itself, one user's evenly over 2,000 days and others' over the same days.
+    """Let the server write the plays: one user's evenly over 2,000 days, the others' over the same days.
 
-    The rollups are filled by one statement each, which is quicker than zik's sweep and gives the same rows: every
-    play has one offset. The charts of one day's periods are zik's own.
+    Fills each rollup by one statement, which is faster than a sweep and gives the same rows, because all plays have the
+    same offset. zik itself draws the charts of the periods of one day.
     """
     began = time.monotonic()
     rule = ListenRule().as_parameters()
@@ -188,7 +196,7 @@ _NAMES: Final = """
            120000 + n * 7919 %% 240000, md5('artist ' || n %% 5000)::uuid, md5('album ' || n %% 12000)::uuid
       FROM generate_series(1, %(songs)s) AS n
 """
-# Skewed as listening is: a power of a uniform number makes few users and songs frequent. Days have sixteen hours.
+# Skewed as listening is: squaring a uniform number makes few users and songs frequent. Days have sixteen hours.
 _PLAYS: Final = """
     INSERT INTO play_history (id, user_id, song_id, played_at, ms_played, utc_offset_minutes, source)
     SELECT (lpad(to_hex(1600000000000 + n), 12, '0') || '7' || substr(md5(n::text), 1, 3)
@@ -202,7 +210,7 @@ _PLAYS: Final = """
       FROM generate_series(%(start)s::bigint, %(end)s::bigint - 1) AS n
     ON CONFLICT DO NOTHING
 """
-_IS_LISTEN: Final = re.sub(r":(\w+)", r"%(\1)s", IS_LISTEN)
+_IS_LISTEN: Final = re.sub(r":(\w+)", r"%(\1)s", sections("postgresql")["is_listen"].sql)
 _ROLLUPS: Final = [
     f"""
     INSERT INTO {table} (user_id, day, {key}, plays, listens, ms_played)

@@ -22,7 +22,7 @@ from worker.escaping import printable, steers
     ],
     ids=["no-break space", "ideographic space", "joined emoji", "non-joiner", "unassigned", "private", "backslash"],
 )
-def test_ordinary_text_stays_as_it_is(text: str) -> None:
+def test_harmless_text_is_not_escaped(text: str) -> None:
     assert printable(text) == text
 
 
@@ -43,19 +43,19 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
         ("\U000e0041", r"\U000e0041"),
     ],
 )
-def test_what_would_steer_a_terminal_is_an_escape(char: str, escape: str) -> None:
+def test_characters_that_control_a_terminal_are_escaped(char: str, escape: str) -> None:
     assert printable(f"a{char}b") == f"a{escape}b"
 
 
 @CHEAP
 @given(text=st.text() | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp", "Zs"])))
-def test_i26_any_text_is_one_line_that_steers_nothing(text: str) -> None:
+def test_i26_any_text_is_escaped_to_one_harmless_line(text: str) -> None:
     shown = printable(text)
     assert len(shown.splitlines()) <= 1
     assert not any(map(steers, shown))
 
 
-def test_no_control_and_no_line_break_is_left() -> None:
+def test_every_control_character_and_line_break_is_escaped() -> None:
     left = {chr(code) for code in range(sys.maxunicode + 1) if not steers(chr(code))}
     assert {category(char) for char in left}.isdisjoint({"Cc", "Cs", "Zl", "Zp"})
     assert [char for char in left if len(f"a{char}b".splitlines()) > 1] == []

@@ -21,7 +21,7 @@ def passes(logger_name: str, level: int, data: object) -> bool:
 
 
 @pytest.mark.parametrize("name", NOISY)
-def test_a_drain_that_was_received_or_succeeded_says_nothing(name: str) -> None:
+def test_a_received_or_successful_drain_is_not_logged(name: str) -> None:
     assert passes(name, logging.INFO, {"name": RECORD_EVENTS})
     hide_noise()
     assert not passes(name, logging.INFO, {"name": RECORD_EVENTS})
@@ -30,31 +30,31 @@ def test_a_drain_that_was_received_or_succeeded_says_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", NOISY)
 @pytest.mark.parametrize("level", [logging.WARNING, logging.ERROR, logging.CRITICAL])
-def test_a_drain_that_went_wrong_is_told(name: str, level: int) -> None:
+def test_a_failed_drain_is_logged(name: str, level: int) -> None:
     hide_noise()
     assert passes(name, level, {"name": RECORD_EVENTS})
 
 
 @pytest.mark.parametrize("data", [{"name": BOOTSTRAP_SCHEMA}, {}, None, "worker.tasks.record_events", ["name"]])
-def test_every_other_line_is_told(data: object) -> None:
+def test_every_other_line_is_logged(data: object) -> None:
     hide_noise()
     assert passes(NOISY[0], logging.INFO, data)
 
 
-def test_a_line_without_data_is_told() -> None:
+def test_a_line_without_data_is_logged() -> None:
     hide_noise()
     logger = logging.getLogger(NOISY[1])
     assert logger.filter(logger.makeRecord(NOISY[1], logging.INFO, "file", 1, "hello", (), None))
 
 
-def test_hiding_twice_hides_no_more() -> None:
+def test_hiding_noise_twice_adds_no_filter() -> None:
     hide_noise()
     filters = [list(logging.getLogger(name).filters) for name in NOISY]
     hide_noise()
     assert [list(logging.getLogger(name).filters) for name in NOISY] == filters
 
 
-def test_migrations_tell_only_their_troubles() -> None:
+def test_migrations_log_only_warnings() -> None:
     hide_noise()
     assert not logging.getLogger("alembic.runtime.migration").isEnabledFor(logging.INFO)
     assert logging.getLogger("alembic.runtime.migration").isEnabledFor(logging.WARNING)
@@ -110,7 +110,7 @@ def test_a_pipe_gets_one_json_object_a_line() -> None:
     assert entry["timestamp"].endswith("Z")
 
 
-def test_a_terminal_gets_words() -> None:
+def test_a_terminal_gets_no_json() -> None:
     line = written(Terminal(), record_of("batch", recorded=2))
     assert "batch" in line
     assert "recorded" in line
@@ -119,7 +119,7 @@ def test_a_terminal_gets_words() -> None:
 
 
 @pytest.mark.parametrize("file", [io.StringIO, Terminal])
-def test_i26_hostile_text_stays_on_its_line_and_steers_nothing(file: type[io.StringIO]) -> None:
+def test_i26_hostile_text_stays_on_its_line_and_is_escaped(file: type[io.StringIO]) -> None:
     line = written(file(), record_of("%s", HOSTILE, song=HOSTILE))
     assert len(line.splitlines()) == 1
     assert "\x1b[31m\u2028" not in line
@@ -127,7 +127,7 @@ def test_i26_hostile_text_stays_on_its_line_and_steers_nothing(file: type[io.Str
 
 
 @pytest.mark.parametrize("file", [io.StringIO, Terminal])
-def test_i26_an_exception_cannot_begin_a_line_of_its_own(file: type[io.StringIO]) -> None:
+def test_i26_an_exception_cannot_begin_a_new_log_line(file: type[io.StringIO]) -> None:
     lines = written(file(), record_of("failed", exc_info=raised(HOSTILE))).splitlines()
     assert "ValueError" in "".join(lines)
     assert [line for line in lines[1:] if not line.startswith("    ")] == []
@@ -140,14 +140,14 @@ def test_a_traceback_shows_no_variables(file: type[io.StringIO]) -> None:
     assert CANARY not in line
 
 
-def test_what_celery_knows_of_a_task_is_told_without_its_arguments() -> None:
+def test_a_task_is_logged_without_its_arguments() -> None:
     data = {"name": RECORD_EVENTS, "id": "1-2-3", "args": "canary", "kwargs": "canary", "return_value": "canary"}
     line = written(io.StringIO(), record_of("Task %(name)s", data, data=data))
     assert json.loads(line)["task_id"] == "1-2-3"
     assert CANARY not in line
 
 
-def test_the_same_failure_is_told_once_a_minute_with_the_number_kept_back() -> None:
+def test_a_repeated_failure_is_logged_once_a_minute_with_a_count() -> None:
     now = [0.0]
     same = _LimitSameFailure(monotonic=lambda: now[0])
     logged = []
@@ -160,7 +160,7 @@ def test_the_same_failure_is_told_once_a_minute_with_the_number_kept_back() -> N
     assert logged == [(0, 0), (60, 59), (120, 59)]
 
 
-def test_another_failure_is_told_at_once() -> None:
+def test_another_failure_is_logged_at_once() -> None:
     same = _LimitSameFailure(monotonic=lambda: 0.0)
     for name in (RECORD_EVENTS, BOOTSTRAP_SCHEMA):
         record = record_of("Task failed", exc_info=raised("x"), data={"name": name})

@@ -51,7 +51,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[tuple[str, str]
     return lambda: [(record.levelname, record.getMessage()) for record in caplog.records]
 
 
-def test_work_that_succeeds_is_done_once_and_says_nothing(
+def test_successful_work_is_done_once_and_logs_nothing(
     patience: OutageRetry, pauses: list[float], lines: Callable[[], list[tuple[str, str]]]
 ) -> None:
     work = Work()
@@ -60,7 +60,9 @@ def test_work_that_succeeds_is_done_once_and_says_nothing(
 
 
 @pytest.mark.parametrize("trouble", [DatabaseUnavailableError, StreamUnavailableError])
-def test_an_outage_is_waited_for(patience: OutageRetry, pauses: list[float], trouble: type[ZikError]) -> None:
+def test_work_is_retried_until_an_outage_ends(
+    patience: OutageRetry, pauses: list[float], trouble: type[ZikError]
+) -> None:
     work = Work(trouble("away"), trouble("away"))
     assert patience.attempt(work, within_s=10) == "done"
     assert work.attempts == 3
@@ -80,7 +82,7 @@ def test_after_its_window_it_gives_up_without_an_exception(patience: OutageRetry
     assert sum(pauses[:-1]) < WINDOW_S <= sum(pauses)
 
 
-def test_an_outage_that_outlasts_the_window_at_once_is_told(
+def test_an_outage_longer_than_the_window_is_logged(
     patience: OutageRetry, pauses: list[float], lines: Callable[[], list[tuple[str, str]]]
 ) -> None:
     assert patience.attempt(away, within_s=0) is None
@@ -88,7 +90,7 @@ def test_an_outage_that_outlasts_the_window_at_once_is_told(
     assert [level for level, _ in lines()] == ["WARNING"]
 
 
-def test_an_outage_over_several_attempts_is_told_once_and_so_is_its_end(
+def test_a_long_outage_logs_its_start_and_its_end_once(
     patience: OutageRetry, lines: Callable[[], list[tuple[str, str]]]
 ) -> None:
     for _ in range(3):
@@ -102,14 +104,14 @@ def test_an_outage_over_several_attempts_is_told_once_and_so_is_its_end(
     assert int(second[1].removesuffix(" failures").rpartition(" ")[2]) > 3
 
 
-def test_the_next_outage_is_told_again(patience: OutageRetry, lines: Callable[[], list[tuple[str, str]]]) -> None:
+def test_the_next_outage_is_logged_again(patience: OutageRetry, lines: Callable[[], list[tuple[str, str]]]) -> None:
     for _ in range(2):
         patience.attempt(Work(StreamUnavailableError("Redis is away")), within_s=10)
     assert [level for level, _ in lines()] == ["WARNING", "INFO", "WARNING", "INFO"]
 
 
 @pytest.mark.parametrize("trouble", [DatabaseMisusedError, StreamMisusedError])
-def test_what_only_an_operator_can_mend_is_not_tried_again_now(
+def test_an_operator_error_is_not_retried(
     patience: OutageRetry, pauses: list[float], lines: Callable[[], list[tuple[str, str]]], trouble: type[ZikError]
 ) -> None:
     work = Work(trouble("run `zik init`"))
@@ -118,7 +120,7 @@ def test_what_only_an_operator_can_mend_is_not_tried_again_now(
     assert [level for level, _ in lines()] == ["ERROR"]
 
 
-def test_an_operators_trouble_is_told_once_until_it_is_mended(
+def test_an_operator_error_is_logged_once_until_it_is_fixed(
     patience: OutageRetry, lines: Callable[[], list[tuple[str, str]]]
 ) -> None:
     for _ in range(3):

@@ -27,9 +27,7 @@ def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_the_default_database_is_one_file_whatever_the_working_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_default_database_ignores_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_settings().database_url == f"sqlite:///{CHECKOUT / 'dev.db'}"
 
@@ -42,12 +40,12 @@ def test_the_default_database_is_one_file_whatever_the_working_directory(
         ("keep_dead_letters_days", 36_500),
     ],
 )
-def test_a_number_that_dates_and_integers_cannot_hold_is_refused_at_the_start(setting: str, most: int) -> None:
+def test_a_number_too_large_for_a_date_is_refused_at_the_start(setting: str, most: int) -> None:
     assert getattr(load_settings(**{setting: most}), setting) == most
     assert refusal(**{setting: most + 1}).startswith(f"{variable_of(setting)}: ")
 
 
-def test_another_process_in_another_directory_opens_the_same_file(tmp_path: Path) -> None:
+def test_a_process_in_another_directory_opens_the_same_file(tmp_path: Path) -> None:
     script = "from worker.settings import load_settings; print(load_settings().database_url)"
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     answer = subprocess.run(
@@ -75,7 +73,7 @@ def test_a_sqlite_path_becomes_absolute(given: str, path: Path) -> None:
     assert load_settings(database_url=given).database_url == f"sqlite:///{path}"
 
 
-def test_an_installed_package_keeps_its_file_in_the_users_data_folder(
+def test_an_installed_package_keeps_its_file_in_the_data_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.settings._CHECKOUT", tmp_path / "site-packages")
@@ -176,7 +174,7 @@ def test_a_wrong_value_in_a_file_is_named_without_its_text(secrets_folder: Path)
     assert "hush" not in text
 
 
-def test_a_folder_of_secrets_that_is_not_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_folder_of_secrets_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZIK_SECRETS_DIR", "/nowhere")
     assert load_settings().redis_url == "redis://127.0.0.1:6379/0"
 
@@ -209,7 +207,7 @@ def test_asking_for_an_absent_secret_names_its_variable(variable: str) -> None:
         load_settings().secret(variable)
 
 
-def test_a_secret_that_is_there_is_given() -> None:
+def test_a_secret_that_is_set_is_returned() -> None:
     assert load_settings(gemini_api_key="hush").secret("GEMINI_API_KEY") == "hush"
 
 

@@ -56,18 +56,18 @@ def waiting(valkey: "redis.Redis") -> tuple[int, int]:
     return valkey.llen(RECORD_QUEUE), valkey.llen(MAINTENANCE_QUEUE)
 
 
-def test_a_ring_asks_for_one_drain(app: ZikCelery, valkey: "redis.Redis") -> None:
+def test_a_ring_queues_one_drain(app: ZikCelery, valkey: "redis.Redis") -> None:
     assert ring(app)
     assert waiting(valkey) == (1, 0)
 
 
-def test_a_ring_asks_for_no_second_drain_while_one_waits(app: ZikCelery, valkey: "redis.Redis") -> None:
+def test_a_ring_queues_no_second_drain_while_one_waits(app: ZikCelery, valkey: "redis.Redis") -> None:
     assert ring(app)
     assert not ring(app)
     assert waiting(valkey) == (1, 0)
 
 
-def test_a_ring_asks_again_when_the_request_was_taken(app: ZikCelery, valkey: "redis.Redis") -> None:
+def test_a_ring_queues_a_drain_again_once_the_last_was_taken(app: ZikCelery, valkey: "redis.Redis") -> None:
     ring(app)
     valkey.lpop(RECORD_QUEUE)
     assert ring(app)
@@ -86,7 +86,7 @@ def waiting_event(app: ZikCelery, stream: EventStream, sqlite: Engine, monkeypat
 
 @pytest.mark.usefixtures("waiting_event")
 @pytest.mark.parametrize(("budget_s", "asked"), [(0.0, 1), (60.0, 0)], ids=["its time is up", "the stream is dry"])
-def test_a_drain_whose_time_is_up_asks_for_the_next(
+def test_a_drain_out_of_budget_queues_the_next_one(
     budget_s: float, asked: int, valkey: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.tasks.record.BUDGET_S", budget_s)
@@ -94,7 +94,7 @@ def test_a_drain_whose_time_is_up_asks_for_the_next(
     assert waiting(valkey) == (asked, 0)
 
 
-def test_a_ring_after_redis_was_emptied_still_arrives(app: ZikCelery, valkey: "redis.Redis") -> None:
+def test_a_ring_after_flushall_queues_a_drain(app: ZikCelery, valkey: "redis.Redis") -> None:
     ring(app)
     valkey.flushall()
     assert ring(app)
@@ -113,19 +113,19 @@ def test_statistics_have_a_queue_of_their_own(app: ZikCelery, valkey: "redis.Red
     assert (waiting(valkey), valkey.llen(STATISTICS_QUEUE)) == ((0, 0), 1)
 
 
-def test_a_drain_asked_for_by_hand_goes_to_the_drains(app: ZikCelery, valkey: "redis.Redis") -> None:
+def test_a_drain_sent_by_hand_goes_to_the_record_queue(app: ZikCelery, valkey: "redis.Redis") -> None:
     app.send_task(RECORD_EVENTS, retry=False)
     assert waiting(valkey) == (1, 0)
 
 
-def test_the_bell_rings_by_itself_and_never_piles_up(app: ZikCelery, bell: Bell, valkey: "redis.Redis") -> None:
+def test_the_bell_rings_on_a_timer_and_queues_one_drain(app: ZikCelery, bell: Bell, valkey: "redis.Redis") -> None:
     bell.start(SimpleNamespace(app=app))
     eventually(lambda: waiting(valkey) == (1, 0), within_s=30)
     threading.Event().wait(0.3)
     assert waiting(valkey) == (1, 0)
 
 
-def test_a_stopped_bell_rings_no_more(app: ZikCelery, bell: Bell, valkey: "redis.Redis") -> None:
+def test_a_stopped_bell_queues_no_drain(app: ZikCelery, bell: Bell, valkey: "redis.Redis") -> None:
     worker = SimpleNamespace(app=app)
     bell.start(worker)
     eventually(lambda: waiting(valkey) == (1, 0), within_s=30)
@@ -136,16 +136,14 @@ def test_a_stopped_bell_rings_no_more(app: ZikCelery, bell: Bell, valkey: "redis
     assert waiting(valkey) == (0, 0)
 
 
-def test_a_worker_for_maintenance_only_rings_no_bell(app: ZikCelery, bell: Bell, valkey: "redis.Redis") -> None:
+def test_a_maintenance_only_worker_queues_no_drain(app: ZikCelery, bell: Bell, valkey: "redis.Redis") -> None:
     app.amqp.queues.select([MAINTENANCE_QUEUE])
     bell.start(SimpleNamespace(app=app))
     threading.Event().wait(0.3)
     assert waiting(valkey) == (0, 0)
 
 
-def test_a_full_redis_silences_the_bell_only_while_it_is_full(
-    app: ZikCelery, bell: Bell, valkey: "redis.Redis"
-) -> None:
+def test_the_bell_resumes_once_redis_is_no_longer_full(app: ZikCelery, bell: Bell, valkey: "redis.Redis") -> None:
     with full(valkey):
         bell.start(SimpleNamespace(app=app))
         threading.Event().wait(0.5)

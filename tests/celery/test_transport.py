@@ -7,9 +7,7 @@ from kombu import Connection, Consumer, Queue
 from worker.celery.transport import use_filtering_transports
 
 
-def test_an_acknowledgement_that_redis_refuses_gives_the_slot_back(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refused_acknowledgement_frees_its_prefetch_slot(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker with such messages in all its slots never read from Redis again."""
     use_filtering_transports()
     received: list[Any] = []

@@ -76,7 +76,7 @@ def test_an_event_becomes_a_row_within_a_moment(live: Running, event_id: str | N
     assert live.stream.books().balanced
 
 
-def test_a_worker_that_has_nothing_to_do_says_nothing(live: Running) -> None:
+def test_an_idle_worker_logs_nothing(live: Running) -> None:
     # What it still has to say of the last batch comes after the acknowledgement that the last test has seen.
     time.sleep(1)
     before = live.worker.log
@@ -113,7 +113,7 @@ FORGERIES: list[tuple[object, dict[str, object]]] = [
 
 
 @pytest.mark.parametrize(("body", "headers"), FORGERIES, ids=range(len(FORGERIES)))
-def test_a_forged_message_does_no_harm(live: Running, body: object, headers: dict[str, object]) -> None:
+def test_a_forged_message_does_not_stop_the_worker(live: Running, body: object, headers: dict[str, object]) -> None:
     _send(live, body, headers={"task": RECORD_EVENTS, **headers})
     _lives_on(live)
 
@@ -150,7 +150,7 @@ def test_events_flow_again_after_the_group_was_destroyed(live: Running) -> None:
     _lives_on(live)
 
 
-def test_a_worker_makes_the_schema_and_records_what_was_waiting(
+def test_a_worker_creates_the_schema_and_records_the_backlog(
     stream: EventStream, redis_url: str, empty_postgres_url: str, tmp_path: Path
 ) -> None:
     stream.append(play_payloads(3000))
@@ -165,7 +165,7 @@ def test_a_worker_makes_the_schema_and_records_what_was_waiting(
     engine.dispose()
 
 
-def test_a_worker_killed_in_the_midst_of_work_loses_and_doubles_nothing(
+def test_a_worker_killed_mid_batch_loses_and_doubles_nothing(
     stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path
 ) -> None:
     total = 6_000
@@ -186,7 +186,7 @@ def test_a_worker_killed_in_the_midst_of_work_loses_and_doubles_nothing(
     assert books.balanced
 
 
-def test_a_worker_that_started_before_its_database_begins_by_itself(
+def test_a_worker_started_before_its_database_recovers_alone(
     stream: EventStream, redis_url: str, empty_postgres_url: str, tmp_path: Path
 ) -> None:
     engine = open_engine(empty_postgres_url)
@@ -245,7 +245,7 @@ def test_beat_starts_and_stops_cleanly(redis_url: str, tmp_path: Path) -> None:
     assert "Traceback" not in process.log
 
 
-def test_nothing_of_a_drain_is_left_to_celery(live: Running) -> None:
+def test_a_drain_stores_no_result_and_grows_no_queue(live: Running) -> None:
     """What Celery keeps may be lost: no result, no queue that grows."""
     eventually(lambda: live.valkey.llen(RECORD_QUEUE) <= 1, within_s=LATENCY_S)
     assert live.valkey.llen(MAINTENANCE_QUEUE) == 0

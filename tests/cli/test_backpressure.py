@@ -44,7 +44,7 @@ def export(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("prepared", [events, export])
-def test_a_command_that_publishes_much_waits_until_workers_have_made_room(
+def test_bulk_publishing_waits_for_workers_above_max_waiting(
     zik: Zik, drain: Drain, valkey: "redis.Redis", tmp_path: Path, prepared: Callable[[Path], list[str]]
 ) -> None:
     def looks() -> int:
@@ -72,7 +72,7 @@ def test_a_command_that_publishes_much_waits_until_workers_have_made_room(
     assert answer.err.count("waiting for room: 1,000 events wait for workers") == 1
 
 
-def test_without_a_limit_nothing_waits(
+def test_without_max_waiting_bulk_publishing_does_not_wait(
     zik: Zik, valkey: "redis.Redis", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ZIK_MAX_WAITING", "0")

@@ -66,7 +66,7 @@ def packed() -> bytes:
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
-def test_publish_of_a_file_that_is_cut_off_sends_what_there_is_and_says_how_far_it_got(
+def test_publish_of_a_truncated_file_reports_the_last_line_sent(
     zik: Zik, tmp_path: Path, stream: EventStream, packed: bytes, kept: float
 ) -> None:
     file, whole = tmp_path / "cut.gz", tmp_path / "whole"
@@ -83,7 +83,7 @@ def test_publish_of_a_file_that_is_cut_off_sends_what_there_is_and_says_how_far_
 
 
 @pytest.mark.parametrize("after", [b"garbage", gzip.compress(b"")[:10] + b"\xff" * 100])
-def test_publish_of_a_damaged_file_says_so_without_its_bytes(
+def test_publish_reports_a_damaged_file_without_its_bytes(
     zik: Zik, tmp_path: Path, packed: bytes, after: bytes
 ) -> None:
     file = tmp_path / "damaged.gz"
@@ -106,7 +106,7 @@ def test_publish_reads_standard_input(zik: Zik, stream: EventStream, monkeypatch
     assert stream.books().received == 1
 
 
-def test_publish_tells_a_program_which_lines_were_bad(zik: Zik, events: Path) -> None:
+def test_publish_json_lists_the_bad_lines(zik: Zik, events: Path) -> None:
     answer = zik("publish", "--json", str(events))
 
     facts = answer.json[str(events)]
@@ -124,14 +124,14 @@ def test_publish_keeps_the_bytes_of_a_line(zik: Zik, tmp_path: Path, valkey: "re
     assert entries[0][1] == {b"event": odd}
 
 
-def test_publish_of_an_absent_file_says_so(zik: Zik, tmp_path: Path) -> None:
+def test_publish_refuses_an_absent_file(zik: Zik, tmp_path: Path) -> None:
     answer = zik("publish", str(tmp_path / "absent"))
 
     assert answer.code == 2
     assert "No such file" in answer.err
 
 
-def test_drain_tells_what_became_of_the_entries(zik: Zik, stream: EventStream) -> None:
+def test_drain_reports_how_many_entries_had_each_outcome(zik: Zik, stream: EventStream) -> None:
     stream.append([GOOD, GOOD, BAD])
 
     answer = zik("drain", "--json")
@@ -148,7 +148,7 @@ def test_drain_leaves_no_consumer_behind(zik: Zik, stream: EventStream) -> None:
     assert stream.consumers() == []
 
 
-def test_status_has_the_books_for_a_program(zik: Zik, stream: EventStream) -> None:
+def test_status_json_contains_the_books(zik: Zik, stream: EventStream) -> None:
     stream.append([GOOD, GOOD, BAD])
     zik("drain")
     stream.append([GOOD])
@@ -161,7 +161,7 @@ def test_status_has_the_books_for_a_program(zik: Zik, stream: EventStream) -> No
     assert answer.json["dead_letters"] == {"missing_field": 1}
 
 
-def test_status_is_not_well_when_somebody_deletes_entries(zik: Zik, stream: EventStream, valkey: "redis.Redis") -> None:
+def test_status_fails_when_entries_were_deleted_by_hand(zik: Zik, stream: EventStream, valkey: "redis.Redis") -> None:
     stream.append([GOOD])
     valkey.xtrim("zik:{events}", maxlen=0)
 
@@ -193,7 +193,7 @@ def test_a_wrong_setting_is_one_line_that_names_it(zik: Zik, monkeypatch: pytest
     assert answer.err.count("\n") == 1
 
 
-def test_init_says_what_it_did(zik: Zik) -> None:
+def test_init_reports_its_outcome(zik: Zik) -> None:
     answer = zik("init", "--json")
 
     assert answer.code == 0
@@ -211,14 +211,14 @@ def test_a_dead_letter_can_be_listed_and_shown(zik: Zik, stream: EventStream) ->
     assert BAD.decode() in shown.out
 
 
-def test_a_letter_that_is_not_there_is_named(zik: Zik) -> None:
+def test_showing_a_missing_dead_letter_names_its_number(zik: Zik) -> None:
     answer = zik("dead", "show", "77")
 
     assert answer.code == 1
     assert "there is no dead letter 77" in answer.err
 
 
-def test_retry_records_what_has_become_possible(
+def test_retry_records_an_event_once_its_user_exists(
     zik: Zik, stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream.append([GOOD])
@@ -234,7 +234,7 @@ def test_retry_records_what_has_become_possible(
     assert zik("status", "--json").json["dead_letters"] == {}
 
 
-def test_retry_of_what_fails_again_is_not_well(zik: Zik, stream: EventStream) -> None:
+def test_retry_fails_when_a_dead_letter_fails_again(zik: Zik, stream: EventStream) -> None:
     stream.append([BAD])
     zik("drain")
 
@@ -244,21 +244,21 @@ def test_retry_of_what_fails_again_is_not_well(zik: Zik, stream: EventStream) ->
     assert "still dead 1" in answer.out
 
 
-def test_more_letters_than_there_can_be_are_refused_before_anything_is_asked(zik: Zik) -> None:
+def test_dead_list_refuses_an_impossible_limit(zik: Zik) -> None:
     answer = zik("dead", "list", "--limit", "9" * 20)
 
     assert answer.code == 2
     assert "--limit" in answer.err
 
 
-def test_retry_without_a_choice_asks_for_one(zik: Zik) -> None:
+def test_retry_without_a_selection_is_a_usage_error(zik: Zik) -> None:
     answer = zik("dead", "retry")
 
     assert answer.code == 2
     assert "--all" in answer.err
 
 
-def test_discard_deletes_only_the_chosen_letters(zik: Zik, stream: EventStream) -> None:
+def test_discard_deletes_only_the_selected_dead_letters(zik: Zik, stream: EventStream) -> None:
     stream.append([BAD, b"no json"])
     zik("drain")
 
@@ -269,7 +269,7 @@ def test_discard_deletes_only_the_chosen_letters(zik: Zik, stream: EventStream) 
 
 
 @pytest.mark.parametrize("doing", ["retry", "discard"])
-def test_letters_chosen_in_two_ways_are_left_alone(zik: Zik, stream: EventStream, doing: str) -> None:
+def test_dead_letters_selected_in_two_ways_are_left_alone(zik: Zik, stream: EventStream, doing: str) -> None:
     stream.append([BAD])
     zik("drain")
     (letter,) = zik("dead", "list", "--json").json
@@ -286,9 +286,7 @@ def test_letters_chosen_in_two_ways_are_left_alone(zik: Zik, stream: EventStream
 
 
 @pytest.mark.parametrize("doing", ["retry", "discard"])
-def test_a_number_that_no_letter_has_is_named_before_anything_is_done(
-    zik: Zik, stream: EventStream, doing: str
-) -> None:
+def test_an_unknown_dead_letter_number_stops_before_any_change(zik: Zik, stream: EventStream, doing: str) -> None:
     stream.append([BAD])
     zik("drain")
     (letter,) = zik("dead", "list", "--json").json
@@ -300,7 +298,7 @@ def test_a_number_that_no_letter_has_is_named_before_anything_is_done(
     assert zik("dead", "list", "--json").json == [letter]
 
 
-def test_the_doctor_says_what_to_change(zik: Zik) -> None:
+def test_the_doctor_advises_an_append_only_file(zik: Zik) -> None:
     answer = zik("doctor", "--json")
 
     findings = {finding["subject"]: finding for finding in answer.json}
@@ -347,7 +345,7 @@ def test_every_command_has_help(
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_the_list_of_commands_has_the_first_line_of_each_docstring(name: str) -> None:
+def test_the_list_of_commands_shows_each_docstrings_first_line(name: str) -> None:
     assert load(ENTRIES[name]).help.splitlines()[0] == ENTRIES[name].summary
 
 
@@ -364,7 +362,7 @@ def test_help_lists_every_command_and_imports_none() -> None:
     assert {"redis", "sqlalchemy", "pydantic", "rich", "structlog"} & set(modules.split()) == set()
 
 
-def test_a_command_that_does_not_exist_is_named_with_its_nearest_neighbour(zik: Zik) -> None:
+def test_an_unknown_command_is_named_with_the_nearest_known_one(zik: Zik) -> None:
     answer = zik("heath")
     assert answer.code == 2
     assert "'health'" in answer.err
@@ -403,7 +401,7 @@ sys.argv = ["zik", "top"]
     ["runpy.run_module('worker', run_name='__main__')", "entry_points(group='console_scripts')['zik'].load()()"],
     ids=["python -m worker", "zik"],
 )
-def test_ctrl_c_while_zik_is_still_being_imported_ends_it_without_a_word(call: str, module: str) -> None:
+def test_ctrl_c_during_the_imports_exits_without_output(call: str, module: str) -> None:
     script = f"MODULE = {module!r}\n{INTERRUPTED}{call}"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
 

@@ -20,8 +20,7 @@ from worker.escaping import printable
 from worker.models import Song
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.statistics.charts import refresh_charts
-from worker.statistics.listen_rule import ListenRule
+from worker.statistics import ListenRule, refresh_charts
 from worker.statistics.rollups.sweep import refresh
 
 HOSTILE = '=1+1</style><script>alert(1)</script>"\x1b[2J\u202e\U000e0041[red]&'
@@ -91,7 +90,7 @@ def test_top_keeps_its_columns_where_an_album_has_no_title(zik: Zik, engine: Eng
         (200, ["listens", "plays", "time", "listeners"]),
     ],
 )
-def test_in_a_narrow_window_figures_of_a_top_give_way_to_whole_names(
+def test_a_narrow_top_drops_columns_before_it_cuts_names(
     zik: Zik, engine: Engine, monkeypatch: pytest.MonkeyPatch, columns: int, figures: list[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -146,7 +145,7 @@ def test_top_of_a_week_holds_the_weeks_local_days(zik: Zik) -> None:
         (("discoveries", "--user", "ada", "--limit", "9" * 20), "--limit"),
     ],
 )
-def test_a_question_that_cannot_be_answered_says_what_to_add(zik: Zik, arguments: tuple[str, ...], said: str) -> None:
+def test_an_unanswerable_question_names_the_option_to_add(zik: Zik, arguments: tuple[str, ...], said: str) -> None:
     answer = zik(*arguments)
 
     assert answer.code == 2
@@ -156,14 +155,14 @@ def test_a_question_that_cannot_be_answered_says_what_to_add(zik: Zik, arguments
 
 @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "today", "2026-02-30"])
 @pytest.mark.parametrize("asked", [("top", "songs", "--period", "week", "--at"), ("days", "--until")])
-def test_a_day_that_is_none_is_refused(zik: Zik, asked: tuple[str, ...], day: str) -> None:
+def test_an_invalid_day_is_refused(zik: Zik, asked: tuple[str, ...], day: str) -> None:
     answer = zik(*asked, day, "--user", "ada")
 
     assert answer.code == 2
     assert "must be a day, as in 2026-11-23" in answer.err
 
 
-def test_an_unknown_user_is_an_error_that_says_what_to_do(zik: Zik) -> None:
+def test_an_unknown_user_is_an_error_with_advice(zik: Zik) -> None:
     answer = zik("stats", "--user", "nobody")
 
     assert answer.code == 1
@@ -175,7 +174,7 @@ def test_an_unknown_user_is_an_error_that_says_what_to_do(zik: Zik) -> None:
 @pytest.mark.parametrize(
     "asked", [("stats",), ("days", "--until", "2021-04-30"), ("streaks",), ("report", "-y", "2021")]
 )
-def test_a_name_is_found_whatever_space_is_typed_around_it(
+def test_a_username_is_found_despite_surrounding_spaces(
     zik: Zik, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -184,7 +183,7 @@ def test_a_name_is_found_whatever_space_is_typed_around_it(
 
 
 @pytest.mark.parametrize("asked", [("top", "songs"), ("clock",), ("streaks",), ("discoveries",), ("stats",)])
-def test_what_nobody_has_computed_yet_is_in_a_users_answers(zik: Zik, engine: Engine, asked: tuple[str, ...]) -> None:
+def test_a_users_answers_include_stale_days(zik: Zik, engine: Engine, asked: tuple[str, ...]) -> None:
     record(engine, play())
 
     before = zik(*asked, "--user", "ada", "--csv")
@@ -195,7 +194,7 @@ def test_what_nobody_has_computed_yet_is_in_a_users_answers(zik: Zik, engine: En
 
 
 @pytest.mark.parametrize("swept", [True, False])
-def test_an_undrawn_chart_is_told_as_the_reason(zik: Zik, engine: Engine, *, swept: bool) -> None:
+def test_a_missing_chart_is_reported_with_the_command_to_run(zik: Zik, engine: Engine, *, swept: bool) -> None:
     record(engine, play())
     if swept:
         refresh(engine, ListenRule())
@@ -207,7 +206,7 @@ def test_an_undrawn_chart_is_told_as_the_reason(zik: Zik, engine: Engine, *, swe
 
 
 @pytest.mark.usefixtures("listened")
-def test_nothing_in_a_period_is_told_with_when_there_is_something(zik: Zik) -> None:
+def test_an_empty_period_is_reported_with_the_days_of_plays(zik: Zik) -> None:
     answer = zik("top", "songs", "--user", "ada", "--period", "month", "--at", "2020-02-29", "--json")
 
     assert answer.json["songs"] == []
@@ -215,7 +214,7 @@ def test_nothing_in_a_period_is_told_with_when_there_is_something(zik: Zik) -> N
 
 
 @pytest.mark.usefixtures("listened")
-def test_stats_tells_a_user_from_everyone(zik: Zik) -> None:
+def test_stats_of_one_user_differ_from_those_of_everyone(zik: Zik) -> None:
     ada, everyone = zik("stats", "-u", "ada", "--json"), zik("stats", "--json")
 
     assert ada.json["totals"] == [
@@ -235,7 +234,7 @@ def test_stats_tells_a_user_from_everyone(zik: Zik) -> None:
     assert (everyone.json["totals"][0]["plays"], everyone.json["totals"][0]["listeners"]) == (4, 2)
 
 
-def test_stats_hold_what_no_sweep_has_seen_yet(zik: Zik, engine: Engine) -> None:
+def test_stats_include_plays_recorded_after_the_last_sweep(zik: Zik, engine: Engine) -> None:
     record(engine, play())
     refresh(engine, ListenRule())
     record(engine, play(user="bob"))
@@ -247,7 +246,7 @@ def test_stats_hold_what_no_sweep_has_seen_yet(zik: Zik, engine: Engine) -> None
 
 
 @pytest.mark.parametrize(("asked", "limit_ms"), [(("stats",), 0), (("stats", "-u", "ada"), STATEMENT_TIMEOUT_MS)])
-def test_a_question_about_everyone_may_take_its_time(
+def test_only_a_question_about_everyone_has_no_statement_timeout(
     postgres: Engine,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -270,7 +269,7 @@ def test_a_question_about_everyone_may_take_its_time(
 
 
 @pytest.mark.parametrize("asked", [("stats",), ("top", "songs"), ("top", "albums")])
-def test_a_time_that_no_player_told_is_a_dash(zik: Zik, engine: Engine, asked: tuple[str, ...]) -> None:
+def test_an_unreported_listening_time_is_a_dash(zik: Zik, engine: Engine, asked: tuple[str, ...]) -> None:
     record(engine, play(ms_played=None, song=song(album="Lateralus")))
 
     told = zik(*asked, "--user", "ada").out
@@ -295,7 +294,7 @@ def test_days_draws_a_square_for_each_day_of_a_year(zik: Zik) -> None:
 
 @pytest.mark.parametrize("columns", [30, 40, 58, 60, 110])
 @pytest.mark.parametrize("asked", [("days", "--until", "2021-04-30"), ("clock",)])
-def test_a_heat_map_is_whole_in_a_narrow_window(
+def test_a_heat_map_is_complete_in_a_narrow_window(
     zik: Zik, engine: Engine, monkeypatch: pytest.MonkeyPatch, columns: int, asked: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -313,7 +312,7 @@ def test_a_heat_map_is_whole_in_a_narrow_window(
 
 
 @pytest.mark.usefixtures("listened")
-def test_the_clock_draws_the_listeners_own_hours(zik: Zik) -> None:
+def test_the_clock_shows_local_hours(zik: Zik) -> None:
     drawn = zik("clock", "-u", "ada").out
     rows = zik("clock", "-u", "ada", "--csv").rows
 
@@ -322,7 +321,7 @@ def test_the_clock_draws_the_listeners_own_hours(zik: Zik) -> None:
     assert friday.removeprefix("Fri").split()[:3] == ["·", "█", "·"]
 
 
-def test_streaks_tell_the_current_one_until_a_day_was_missed(zik: Zik, engine: Engine) -> None:
+def test_streaks_show_the_current_one_until_a_day_is_missed(zik: Zik, engine: Engine) -> None:
     now = datetime.now(UTC)
     # Noon, so that the test may run over midnight: yesterday's listen keeps a streak until the day after tomorrow's.
     noons = [now.replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=ago) for ago in (1, 2, 5, 6, 7)]
@@ -368,7 +367,7 @@ ATTACKER = "'\x1b]0;owned\x07 <b>"
 @pytest.mark.parametrize(
     "asked", [("top", "songs"), ("top", "albums"), ("discoveries",), ("stats",), ("days", "--until", "2021-04-30")]
 )
-def test_no_title_and_no_name_steers_a_terminal(zik: Zik, asked: tuple[str, ...], form: tuple[str, ...]) -> None:
+def test_no_title_and_no_name_controls_the_terminal(zik: Zik, asked: tuple[str, ...], form: tuple[str, ...]) -> None:
     answer = zik(*asked, "--user", ATTACKER, *form)
 
     assert answer.code == 0
@@ -379,9 +378,7 @@ def test_no_title_and_no_name_steers_a_terminal(zik: Zik, asked: tuple[str, ...]
 
 
 @pytest.mark.parametrize("form", [(), ("--json",), ("--csv",)])
-def test_blanks_and_joiners_of_ordinary_names_are_told_as_they_are(
-    zik: Zik, engine: Engine, form: tuple[str, ...]
-) -> None:
+def test_blanks_and_joiners_in_names_are_shown_unchanged(zik: Zik, engine: Engine, form: tuple[str, ...]) -> None:
     names = "Audrey\u00a0Hannah", "می\u200cشود \U0001f469\u200d\U0001f3a4\u3000ヒカル"
     record(engine, play(song=song(title=names[0], artist=names[1])))
 
@@ -438,7 +435,7 @@ def report(zik: Zik, tmp_path: Path, user: str = "ada", year: str = "2021") -> s
 
 
 @pytest.mark.usefixtures("listened")
-def test_a_report_tells_the_year(zik: Zik, tmp_path: Path) -> None:
+def test_a_report_shows_the_year(zik: Zik, tmp_path: Path) -> None:
     page = Page(report(zik, tmp_path))
 
     assert page.tags.count("svg") >= 5
@@ -454,21 +451,21 @@ def skipped(engine: Engine) -> None:
 
 
 @pytest.mark.usefixtures("skipped")
-def test_a_report_tells_what_the_days_are_that_it_counts(zik: Zik, tmp_path: Path) -> None:
+def test_a_report_names_the_days_it_counts(zik: Zik, tmp_path: Path) -> None:
     told = " ".join(Page(report(zik, tmp_path)).text.split())
 
     assert "0 listens in 3 plays on 3 days, from 1 Mar 2021 to 3 Mar 2021." in told
 
 
 @pytest.mark.usefixtures("skipped")
-def test_a_top_list_of_nothing_has_no_first_place(zik: Zik, tmp_path: Path) -> None:
+def test_an_empty_top_list_has_no_first_place(zik: Zik, tmp_path: Path) -> None:
     html = report(zik, tmp_path)
 
-    assert html.count("None that is known.") == 3
+    assert html.count("None are known.") == 3
     assert '<ol class="top">' not in html
 
 
-def test_a_report_tells_no_time_that_no_player_told(zik: Zik, engine: Engine, tmp_path: Path) -> None:
+def test_a_report_shows_no_unreported_listening_time(zik: Zik, engine: Engine, tmp_path: Path) -> None:
     record(engine, play(ms_played=None))
 
     html = report(zik, tmp_path)
@@ -494,7 +491,7 @@ def test_a_report_of_a_leap_year_has_a_square_for_each_day(zik: Zik, engine: Eng
 
 
 @pytest.mark.usefixtures("attacked")
-def test_nothing_in_a_report_is_markup_of_somebody_else(zik: Zik, tmp_path: Path) -> None:
+def test_names_in_a_report_are_never_markup(zik: Zik, tmp_path: Path) -> None:
     html = report(zik, tmp_path, user=ATTACKER)
     page = Page(html)
 
@@ -508,7 +505,7 @@ def test_nothing_in_a_report_is_markup_of_somebody_else(zik: Zik, tmp_path: Path
 
 
 @pytest.mark.usefixtures("listened")
-def test_a_report_runs_nothing_and_loads_nothing(zik: Zik, tmp_path: Path) -> None:
+def test_a_report_has_no_scripts_and_no_external_resources(zik: Zik, tmp_path: Path) -> None:
     page = Page(report(zik, tmp_path))
 
     names = {name for name, _ in page.attributes}
@@ -530,18 +527,18 @@ def test_the_policy_of_a_report_allows_its_own_style(zik: Zik, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("listened")
-def test_a_report_without_plays_or_without_a_place_to_write_says_so(zik: Zik, tmp_path: Path) -> None:
+def test_a_report_without_plays_or_a_writable_path_fails(zik: Zik, tmp_path: Path) -> None:
     empty = zik("report", "-u", "ada", "-y", "2019", "-o", str(tmp_path / "page.html"))
     nowhere = zik("report", "-u", "ada", "-y", "2021", "-o", str(tmp_path / "absent" / "page.html"))
 
     assert (empty.code, nowhere.code) == (1, 1)
-    assert "no play of ada in 2019" in empty.err
+    assert "no plays of ada in 2019" in empty.err
     assert "--output" in nowhere.err
     assert list(tmp_path.glob("*.html")) == []
 
 
 @pytest.mark.usefixtures("attacked")
-def test_a_report_is_written_here_whatever_the_user_is_called(
+def test_a_report_of_any_username_stays_in_the_working_directory(
     zik: Zik, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -29,7 +29,7 @@ def changed(**fields: Any) -> Overview:
 RED = "\x1b[1;31m"
 
 
-def test_where_all_is_well_nothing_is_red() -> None:
+def test_a_healthy_status_shows_nothing_in_red() -> None:
     picture = shown(SEEN)
     assert RED not in picture
     assert "the books balance" in picture
@@ -48,7 +48,7 @@ def test_where_all_is_well_nothing_is_red() -> None:
         (changed(last_progress_s={"celery@a:0": 99.0}), "no drain makes progress"),
     ],
 )
-def test_each_trouble_is_red_and_says_what_to_do(seen: Overview, words: str) -> None:
+def test_each_problem_is_red_and_comes_with_advice(seen: Overview, words: str) -> None:
     red = [line for line in shown(seen).splitlines() if RED in line]
     assert [line for line in red if words in line]
 
@@ -61,7 +61,7 @@ def test_rates_are_shown_while_watching() -> None:
     assert "start more workers" in shown(SEEN, pace | {"waiting": 7.0})
 
 
-def test_the_pace_is_over_the_looks_that_are_remembered() -> None:
+def test_rates_are_averaged_over_the_last_looks() -> None:
     pace = Pace()
     assert pace.of(BOOKS, at_s=0.0)["received"] == 0
     rates = {}

@@ -38,7 +38,7 @@ def sent(valkey: "redis.Redis") -> list[Any]:
     return [json.loads(fields[b"event"]) for _, fields in entries]
 
 
-def test_what_a_client_publishes_becomes_rows(open_client: Open, stream: EventStream, engine: Engine) -> None:
+def test_published_events_become_rows(open_client: Open, stream: EventStream, engine: Engine) -> None:
     with open_client(source="zik-tests/1") as client:
         event_id = client.play(user="ada", **SONG, ms_played=181_200, context={"a": [1, None]})
         client.favorite(user="ada", artist="TOOL", title="parabola")
@@ -63,9 +63,7 @@ def test_an_event_published_again_with_its_id_is_recorded_once(
     assert (count(sqlite, "play_history"), books.recorded, books.duplicate) == (1, 1, 2)
 
 
-def test_the_id_that_is_told_for_a_derived_one_is_the_row_s(
-    open_client: Open, stream: EventStream, sqlite: Engine
-) -> None:
+def test_publish_returns_the_derived_id_of_the_row(open_client: Open, stream: EventStream, sqlite: Engine) -> None:
     with open_client() as client:
         event_id = client.publish({"type": "play", "time": "2021-04-22T05:40:53Z", "user": "ada", "song": SONG})
     Drain(stream, sqlite, "a").run()
@@ -85,7 +83,7 @@ def test_more_events_than_one_round_trip_takes_keep_their_order(
     assert [event["value"] for event in sent(valkey)] == list(range(1300))
 
 
-def test_of_events_one_of_which_is_bad_redis_sees_none(open_client: Open, valkey: "redis.Redis") -> None:
+def test_one_bad_event_keeps_its_whole_batch_out_of_redis(open_client: Open, valkey: "redis.Redis") -> None:
     with open_client() as client:
         with pytest.raises(InvalidEventError):
             client.publish_many([*[PREFERENCE] * 700, {**PREFERENCE, "key": "N"}])
@@ -93,14 +91,14 @@ def test_of_events_one_of_which_is_bad_redis_sees_none(open_client: Open, valkey
     assert not valkey.exists(STREAM)
 
 
-def test_a_refusal_names_the_field_the_rule_and_the_type_but_not_the_value(open_client: Open) -> None:
+def test_a_refusal_names_field_rule_and_type_but_not_the_value(open_client: Open) -> None:
     with open_client() as client, pytest.raises(InvalidEventError) as caught:
         client.play(user="ada", **SONG, ms_played="a secret")
     assert caught.value.reason is Reason.WRONG_TYPE
     assert caught.value.detail == "ms_played: Input should be a valid integer (got a string)"
 
 
-def test_flush_says_that_redis_has_it_all(open_client: Open, valkey: "redis.Redis") -> None:
+def test_flush_returns_true_once_redis_has_every_event(open_client: Open, valkey: "redis.Redis") -> None:
     with open_client(flush_interval_s=60) as client:
         for _ in range(3):
             client.play(user="ada", **SONG)
@@ -108,7 +106,7 @@ def test_flush_says_that_redis_has_it_all(open_client: Open, valkey: "redis.Redi
             assert valkey.xlen(STREAM) == client.counters.sent
 
 
-def test_close_sends_what_is_left_and_may_be_called_twice(open_client: Open, valkey: "redis.Redis") -> None:
+def test_close_sends_queued_events_and_may_be_called_twice(open_client: Open, valkey: "redis.Redis") -> None:
     with open_client(flush_interval_s=60) as client:
         client.play(user="ada", **SONG)
         client.close()
@@ -147,7 +145,7 @@ def test_before_send_may_change_an_event_and_withhold_it(open_client: Open, valk
     assert [(event["id"], event["user"]) for event in sent(valkey)] == [(event_id, "anonymous")]
 
 
-def test_what_before_send_spoils_is_refused(open_client: Open, valkey: "redis.Redis") -> None:
+def test_an_event_that_before_send_breaks_is_refused(open_client: Open, valkey: "redis.Redis") -> None:
     with open_client(before_send=lambda event: {**event, "user": 5}) as client:
         with pytest.raises(InvalidEventError, match="user: "):
             client.play(user="ada", **SONG)
@@ -155,7 +153,7 @@ def test_what_before_send_spoils_is_refused(open_client: Open, valkey: "redis.Re
     assert not valkey.exists(STREAM)
 
 
-def test_without_an_outbox_nothing_is_called_safe_on_disk(open_client: Open) -> None:
+def test_flush_outbox_without_an_outbox_raises(open_client: Open) -> None:
     with open_client() as client, pytest.raises(OutboxError, match="outbox=PATH"):
         client.flush_outbox()
 

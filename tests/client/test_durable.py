@@ -36,7 +36,7 @@ def test_each_durable_batch_waits_for_the_disk(tmp_path: Path) -> None:
         assert connection.info("commandstats")["cmdstat_waitaof"]["calls"] == 1
 
 
-def test_durable_is_refused_where_redis_keeps_no_append_only_file(redis_url: str) -> None:
+def test_durable_is_refused_without_an_append_only_file(redis_url: str) -> None:
     with Client(redis_url, durable=True, sync=True) as client, pytest.raises(NotDurableError, match="appendonly yes"):
         publish_value(client, 1)
 
@@ -49,7 +49,7 @@ def test_durable_is_refused_by_a_server_without_waitaof(tmp_path: Path) -> None:
 
 
 @THREADED
-def test_a_client_that_cannot_be_durable_keeps_the_event_and_says_so(
+def test_a_failed_durable_send_keeps_the_event_and_is_reported(
     kind: str, redis_url: str, recorder: ErrorRecorder
 ) -> None:
     with opened_client(kind, redis_url, durable=True, on_error=recorder, flush_at=1) as client:

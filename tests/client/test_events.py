@@ -53,7 +53,7 @@ def test_a_play_is_sent_as_the_contract_says(client: MemoryClient) -> None:
     ]
 
 
-def test_what_is_not_given_is_not_sent(client: MemoryClient) -> None:
+def test_omitted_fields_are_not_sent(client: MemoryClient) -> None:
     client.play(user="ada", artist="Tool", title="Parabola")
     (event,) = client.events
     assert event.keys() == {"v", "id", "type", "time", "source", "user", "song"}
@@ -96,7 +96,7 @@ def test_any_json_is_a_preference_and_none_clears_it(client: MemoryClient, value
     assert (event["type"], event["key"], event["value"]) == ("preference", "mood", value)
 
 
-def test_an_event_without_an_id_goes_as_it_is_and_the_derived_id_is_told(client: MemoryClient) -> None:
+def test_publish_adds_no_id_and_returns_the_derived_one(client: MemoryClient) -> None:
     first, second = client.publish(PLAY), client.publish(PLAY)
     assert first == second
     assert UUID(first).version == 5

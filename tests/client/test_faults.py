@@ -34,15 +34,13 @@ def url_of(proxy: Proxy) -> str:
 
 
 @SYNC
-def test_a_redis_that_is_away_is_told_to_a_sync_publisher(kind: str) -> None:
+def test_an_unreachable_redis_raises_for_a_sync_publisher(kind: str) -> None:
     with opened_client(kind, UNREACHABLE, max_waiting=0) as client, pytest.raises(StreamUnavailableError):
         client.play(user="ada", **SONG)
 
 
 @THREADED
-def test_nobody_waits_for_a_redis_that_is_away_and_on_error_hears_of_it_once(
-    kind: str, recorder: ErrorRecorder
-) -> None:
+def test_an_unreachable_redis_is_reported_once_and_blocks_none(kind: str, recorder: ErrorRecorder) -> None:
     with opened_client(kind, UNREACHABLE, on_error=recorder, flush_at=1) as client:
         for number in range(20):
             publish_value(client, number)
@@ -54,7 +52,7 @@ def test_nobody_waits_for_a_redis_that_is_away_and_on_error_hears_of_it_once(
 
 
 @THREADED
-def test_what_was_said_while_redis_was_away_arrives_in_order(
+def test_events_published_during_an_outage_arrive_in_order(
     kind: str, outbox: Path | None, proxy: Proxy, valkey: "redis.Redis", recorder: ErrorRecorder
 ) -> None:
     proxy.refuses = True
@@ -69,7 +67,7 @@ def test_what_was_said_while_redis_was_away_arrives_in_order(
 
 
 @ALL
-def test_a_batch_whose_reply_was_lost_is_sent_again_with_the_same_ids(
+def test_after_a_lost_reply_a_batch_is_resent_with_the_same_ids(
     kind: str, outbox: Path | None, proxy: Proxy, valkey: "redis.Redis"
 ) -> None:
     proxy.lose_reply_to(b"XADD")
@@ -90,7 +88,7 @@ def json_ids(valkey: "redis.Redis") -> list[str]:
     return [json.loads(fields[FIELD])["id"] for _, fields in entries]
 
 
-def test_what_was_sent_again_is_counted(proxy: Proxy) -> None:
+def test_resent_events_are_counted_as_retried(proxy: Proxy) -> None:
     proxy.lose_reply_to(b"XADD")
     with Client(url_of(proxy), on_error=lambda _: None) as client:
         publish_value(client, 1)
@@ -99,7 +97,7 @@ def test_what_was_sent_again_is_counted(proxy: Proxy) -> None:
 
 
 @THREADED
-def test_a_full_queue_takes_no_more_and_says_which_event_it_did_not_take(kind: str, recorder: ErrorRecorder) -> None:
+def test_a_full_queue_drops_new_events_and_reports_their_ids(kind: str, recorder: ErrorRecorder) -> None:
     with opened_client(kind, UNREACHABLE, max_queue=5, on_error=recorder, flush_interval_s=60) as client:
         event_ids = [publish_value(client, number) for number in range(8)]
         assert [error.event_ids for error in recorder.errors if isinstance(error, EventDroppedError)] == [
@@ -111,7 +109,7 @@ def test_a_full_queue_takes_no_more_and_says_which_event_it_did_not_take(kind: s
     assert dropped[-1] == event_ids[:5]
 
 
-def test_an_on_error_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_on_error_hook_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     def broken(_: Exception) -> None:
         raise RuntimeError("broken hook")
 
@@ -122,7 +120,7 @@ def test_an_on_error_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture) -
     assert "broken hook" in caplog.text
 
 
-def test_without_on_error_the_log_tells_and_no_listening_data_with_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_on_error_an_outage_is_logged_without_event_data(caplog: pytest.LogCaptureFixture) -> None:
     with Client(UNREACHABLE, flush_at=1) as client:
         client.play(user="canary", artist="canary", title="canary")
         assert not client.flush(0.3)

@@ -53,7 +53,7 @@ def test_processes_may_share_an_outbox_and_each_keeps_its_order(
     assert all([step for who, step in found if who == str(number)] == list(range(300)) for number in range(3))
 
 
-def test_of_two_clients_only_one_takes_events_out_and_the_other_follows_when_it_ends(path: Path) -> None:
+def test_an_outbox_has_one_reader_until_that_one_closes(path: Path) -> None:
     first, second = Outbox(path, max_events=9), Outbox(path, max_events=9)
     first.append([b"{}"])
     assert first.peek(9) is not None
@@ -71,7 +71,7 @@ client.preference(user="ada", key="n", value=1)
 """
 
 
-def test_a_player_that_just_ends_has_sent_what_it_was_given(redis_url: str, valkey: "redis.Redis") -> None:
+def test_a_player_that_exits_without_close_has_sent_its_events(redis_url: str, valkey: "redis.Redis") -> None:
     player = python(_EXITS, redis_url)
     output, _ = player.communicate(timeout=60)
     assert (player.returncode, output) == (0, "")
@@ -95,9 +95,7 @@ del os.fork, os.register_at_fork
 """
 
 
-def test_without_fork_and_flock_a_player_publishes_and_an_outbox_is_refused(
-    path: Path, redis_url: str, valkey: "redis.Redis"
-) -> None:
+def test_without_flock_a_player_publishes_but_gets_no_outbox(path: Path, redis_url: str, valkey: "redis.Redis") -> None:
     refused = """
 from worker.errors import OutboxError
 try:
@@ -125,7 +123,7 @@ def forked(work: Callable[[], None]) -> None:
 
 
 @pytest.mark.parametrize("with_outbox", [False, True])
-def test_a_forked_child_sends_its_own_events_and_none_of_its_parent_s(
+def test_a_forked_child_sends_only_its_own_events(
     path: Path, redis_url: str, valkey: "redis.Redis", *, with_outbox: bool
 ) -> None:
     with Client(redis_url, outbox=path if with_outbox else None, flush_interval_s=1) as client:
@@ -146,7 +144,7 @@ def test_a_forked_child_sends_its_own_events_and_none_of_its_parent_s(
     assert sorted(published_values(valkey)) == ["child", "first", "last", "parent"]
 
 
-def test_a_forked_child_may_use_the_transport_that_its_parent_was_given(redis_url: str, valkey: "redis.Redis") -> None:
+def test_a_forked_child_may_use_the_transport_of_its_parent(redis_url: str, valkey: "redis.Redis") -> None:
     with Client(redis_url, transport=Producer.at(redis_url)) as client:
         publish_value(client, "first")
         assert client.flush(TIMEOUT_S)
@@ -162,7 +160,7 @@ def test_a_forked_child_may_use_the_transport_that_its_parent_was_given(redis_ur
     assert published_values(valkey) == ["first", "child", "last"]
 
 
-def test_a_child_leaves_the_sending_to_its_parent_and_a_successor_takes_over(
+def test_a_forked_child_does_not_take_over_its_parents_outbox(
     path: Path, redis_url: str, valkey: "redis.Redis"
 ) -> None:
     parent = Client(UNREACHABLE, outbox=path, on_error=ignore_error)

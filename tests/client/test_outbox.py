@@ -16,9 +16,7 @@ from worker.errors import EventDroppedError, OutboxError
 # --- offline -------------------------------------------------------------------------------------
 
 
-def test_a_run_without_redis_loses_nothing_keeps_the_order_and_its_memory_is_bounded(
-    path: Path, redis_url: str, valkey: "redis.Redis"
-) -> None:
+def test_a_run_without_redis_keeps_order_in_bounded_memory(path: Path, redis_url: str, valkey: "redis.Redis") -> None:
     max_queue = 500
     with Client(UNREACHABLE, outbox=path, max_queue=max_queue, on_error=ignore_error) as offline:
         assert isinstance(offline._delivery, BackgroundDelivery)
@@ -35,7 +33,9 @@ def test_a_run_without_redis_loses_nothing_keeps_the_order_and_its_memory_is_bou
 
 
 @pytest.mark.parametrize("sync", [False, True])
-def test_what_an_earlier_run_left_goes_first(path: Path, redis_url: str, valkey: "redis.Redis", *, sync: bool) -> None:
+def test_events_of_an_earlier_run_are_sent_first(
+    path: Path, redis_url: str, valkey: "redis.Redis", *, sync: bool
+) -> None:
     with Client(UNREACHABLE, outbox=path, sync=True, on_error=ignore_error, max_waiting=0) as offline:
         for number in range(3):
             publish_value(offline, number)
@@ -45,7 +45,7 @@ def test_what_an_earlier_run_left_goes_first(path: Path, redis_url: str, valkey:
     assert published_values(valkey) == [0, 1, 2, 3]
 
 
-def test_what_an_earlier_run_left_goes_without_a_further_call(
+def test_events_of_an_earlier_run_are_sent_without_a_new_event(
     path: Path, redis_url: str, valkey: "redis.Redis"
 ) -> None:
     with Client(UNREACHABLE, outbox=path, sync=True, on_error=ignore_error) as offline:
@@ -66,7 +66,7 @@ def test_an_event_leaves_the_outbox_only_when_redis_has_it(path: Path, redis_url
 # --- full ----------------------------------------------------------------------------------------
 
 
-def test_a_full_outbox_lets_events_wait_in_memory_and_then_drops_the_new_ones(
+def test_a_full_outbox_queues_in_memory_then_drops_new_events(
     path: Path, redis_url: str, valkey: "redis.Redis"
 ) -> None:
     errors: list[Exception] = []
@@ -89,7 +89,7 @@ def test_a_full_outbox_lets_events_wait_in_memory_and_then_drops_the_new_ones(
     assert published_values(valkey) == [0, 1, 2]
 
 
-def test_a_full_outbox_is_told_to_a_sync_publisher(path: Path) -> None:
+def test_a_full_outbox_raises_for_a_sync_publisher(path: Path) -> None:
     with Client(UNREACHABLE, outbox=path, max_outbox=1, sync=True, on_error=ignore_error) as offline:
         publish_value(offline, 0)
         with pytest.raises(OutboxError, match="full, 1 events wait in it, at most 1 "):
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_outbox_is_refused_and_left_alone(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_outbox_folder_names_it(tmp_path: Path) -> None:
     with pytest.raises(OutboxError, match="no/such/folder"):
         Client(UNREACHABLE, outbox=tmp_path / "no/such/folder/plays.outbox")
 

@@ -16,7 +16,7 @@ from worker.stream.transport import Appended
 TIMEOUT_S = 30.0
 
 
-def test_what_was_peeked_at_stays_until_it_is_discarded() -> None:
+def test_peeked_events_stay_until_discarded() -> None:
     memory = MemoryQueue(10)
     for payload in (b"1", b"2", b"3"):
         memory.put(payload)
@@ -35,7 +35,7 @@ def test_what_was_peeked_at_stays_until_it_is_discarded() -> None:
     )
 
 
-def test_a_batch_discarded_twice_takes_nothing_else_with_it() -> None:
+def test_discarding_a_batch_twice_removes_it_once() -> None:
     memory = MemoryQueue(10)
     memory.put(b"1")
     memory.put(b"2")
@@ -46,7 +46,7 @@ def test_a_batch_discarded_twice_takes_nothing_else_with_it() -> None:
     assert memory.count() == 1
 
 
-def test_a_memory_that_is_shut_takes_no_event_that_nobody_would_send() -> None:
+def test_a_shut_memory_queue_accepts_no_event() -> None:
     memory = MemoryQueue(10)
     memory.put(b"1")
     batch = memory.peek(1)
@@ -58,7 +58,7 @@ def test_a_memory_that_is_shut_takes_no_event_that_nobody_would_send() -> None:
     assert (memory.count(), memory.last_number()) == (0, 1)
 
 
-def test_an_alarm_rings_at_once_for_enough_events() -> None:
+def test_a_flush_signal_rings_once_flush_at_events_wait() -> None:
     flush_signal = FlushSignal(flush_at=2, flush_interval_s=TIMEOUT_S)
     waiting = threading.Thread(target=flush_signal.wait)
     waiting.start()
@@ -70,7 +70,7 @@ def test_an_alarm_rings_at_once_for_enough_events() -> None:
     assert not waiting.is_alive()
 
 
-def test_events_that_come_meanwhile_do_not_shorten_the_pause_after_a_fault() -> None:
+def test_new_events_do_not_shorten_the_pause_after_a_fault() -> None:
     flush_signal = FlushSignal(flush_at=1, flush_interval_s=0)
     pausing = threading.Thread(target=flush_signal.pause, args=[TIMEOUT_S])
     pausing.start()
@@ -125,7 +125,7 @@ class _UnreliableTransport:
         """Nothing to close."""
 
 
-def test_only_what_was_acknowledged_counts_as_sent() -> None:
+def test_only_acknowledged_events_count_as_sent() -> None:
     counters = Counters()
     sender = Sender(_UnreliableTransport(), counters=counters, durable=False, max_waiting=0)
     with pytest.raises(StreamUnavailableError):
@@ -138,6 +138,6 @@ def test_only_what_was_acknowledged_counts_as_sent() -> None:
 @pytest.mark.parametrize(
     ("option", "value"), [("max_queue", 0), ("flush_at", 0), ("flush_interval_s", -1), ("max_waiting", -1)]
 )
-def test_an_option_that_makes_no_sense_is_named(option: str, value: int) -> None:
+def test_an_invalid_option_is_named(option: str, value: int) -> None:
     with pytest.raises(ValueError, match=option):
         Client("redis://127.0.0.1:1/0", **{option: value})  # type: ignore[arg-type]  # One at a time.

@@ -48,7 +48,7 @@ def clock() -> Iterator[datetime]:
         at += timedelta(hours=1)
 
 
-def test_each_try_has_a_stamp_of_its_own_and_a_batch_has_one() -> None:
+def test_each_attempt_gives_its_whole_batch_one_new_sent_at() -> None:
     transport, ticks = _FailingTransport(), clock()
     sender = Sender(transport, counters=Counters(), durable=False, max_waiting=0, now=lambda: next(ticks))
     batch = [encode(play()), encode(favorite()), encode(preference())]
@@ -61,7 +61,7 @@ def test_each_try_has_a_stamp_of_its_own_and_a_batch_has_one() -> None:
     assert transport.tries == [[play(), favorite(), preference()]] * 2
 
 
-def test_the_stamp_is_utc_whatever_the_clocks_timezone() -> None:
+def test_sent_at_is_utc_in_any_timezone() -> None:
     (payload,) = stamped([b'{"a":1}'], at=datetime(2026, 11, 23, 1, 2, 3, 456_789, tzinfo=timezone(timedelta(hours=2))))
     assert payload == b'{"a":1,"sent_at":"2026-11-22T23:02:03.456Z"}'
 
@@ -84,13 +84,13 @@ STAMP = len(',"sent_at":"2026-11-23T12:00:00.000Z"')
         (MAX_EVENT_BYTES, MAX_EVENT_BYTES),
     ],
 )
-def test_the_stamp_makes_no_event_too_large(size: int, sent: int) -> None:
+def test_sent_at_makes_no_event_too_large(size: int, sent: int) -> None:
     (payload,) = stamped([sized(size)], at=NOW)
     assert len(payload) == sent
     assert decode(payload, now=NOW).type == "preference"
 
 
-def test_a_client_stamps_what_it_sends_and_leaves_out_what_it_was_given() -> None:
+def test_a_client_replaces_a_given_sent_at_with_its_own() -> None:
     client = MemoryClient()
     began = datetime.now(UTC)
     client.publish(play(sent_at="2020-01-01T00:00:00Z"))
@@ -112,7 +112,7 @@ def test_a_device_that_has_lost_its_clock_may_publish() -> None:
 
 
 @pytest.mark.parametrize("now", [NOW, BOOT])
-def test_a_time_that_even_the_devices_own_clock_contradicts_is_refused_at_the_call(now: datetime) -> None:
+def test_a_time_the_devices_own_clock_contradicts_is_refused(now: datetime) -> None:
     wrong = {NOW: "2001-12-31T23:59:59Z", BOOT: "2026-11-23T12:00:00Z"}
     with pytest.raises(InvalidEventError) as caught:
         checked_event(play(time=wrong[now]), now=now)

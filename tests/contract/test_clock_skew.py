@@ -30,7 +30,7 @@ def told(at: datetime, sent: datetime, skew: timedelta, **changes: object) -> Fi
 
 @CHEAP
 @given(skew=SKEWS, age=st.timedeltas(timedelta(0), timedelta(days=9_000)), way=st.timedeltas(timedelta(0), MINUTE / 2))
-def test_an_event_is_when_it_was_however_wrong_the_clock(skew: timedelta, age: timedelta, way: timedelta) -> None:
+def test_a_time_is_corrected_by_the_skew_of_its_clock(skew: timedelta, age: timedelta, way: timedelta) -> None:
     sent = NOW - way
     at = sent - age
     moment = event(told(at, sent, skew), entry_id_at(NOW)).time
@@ -46,7 +46,7 @@ def test_an_event_is_when_it_was_however_wrong_the_clock(skew: timedelta, age: t
 
 @CHEAP
 @given(skew=SKEWS)
-def test_a_derived_id_is_that_of_the_time_as_told(skew: timedelta) -> None:
+def test_a_derived_id_is_made_from_the_reported_time(skew: timedelta) -> None:
     for fields in (play(), favorite(), preference()):
         fields["time"] = text(NOW - timedelta(hours=1))
         right = event(fields).id
@@ -72,12 +72,12 @@ def test_a_derived_id_is_that_of_the_time_as_told(skew: timedelta) -> None:
         (f"{2**64 - 1}-{2**64 - 1}", None),
     ],
 )
-def test_an_entrys_id_is_believed_only_where_redis_may_have_made_it(entry_id: str, believed: datetime | None) -> None:
+def test_an_entry_id_gives_a_time_only_if_redis_could_make_it(entry_id: str, believed: datetime | None) -> None:
     assert received_at(entry_id, now=NOW) == believed
 
 
 @pytest.mark.parametrize("entry_id", ["7-0", "9999999999999-7", f"{2**64 - 1}-{2**64 - 1}", None])
-def test_a_time_stands_as_told_where_nobody_knows_when_it_was_received(entry_id: str | None) -> None:
+def test_without_a_receive_time_no_time_is_corrected(entry_id: str | None) -> None:
     fields = play(sent_at="1970-01-01T00:00:00Z")
     assert event(fields, entry_id).time == event(play()).time
 
@@ -86,17 +86,17 @@ def test_an_event_without_sent_at_is_never_corrected() -> None:
     assert event(play(), entry_id_at(NOW)).time.reported_at is None
 
 
-def test_the_offset_is_the_listeners_whatever_the_clock() -> None:
+def test_a_corrected_time_keeps_its_utc_offset() -> None:
     moment = event(told(NOW, NOW, timedelta(days=365)) | {"time": "2025-11-23T14:00:00+02:00"}, entry_id_at(NOW)).time
     assert (moment.at, moment.offset_minutes) == (NOW, 120)
 
 
-def test_who_is_refused_for_a_corrected_time_is_told_so() -> None:
+def test_a_refusal_of_a_corrected_time_mentions_sent_at() -> None:
     with pytest.raises(InvalidEventError, match="also when corrected by sent_at"):
         event(play(sent_at="2099-01-01T00:00:00Z"), entry_id_at(NOW))
 
 
-def test_the_range_of_a_corrected_time_follows_the_workers_clock_and_not_redis() -> None:
+def test_the_range_of_a_corrected_time_follows_the_workers_clock() -> None:
     ahead = payload(told(NOW + timedelta(days=2), NOW, timedelta(days=365)))
     with pytest.raises(InvalidEventError):
         decode(ahead, now=NOW, entry_id=entry_id_at(NOW))

@@ -222,7 +222,7 @@ def test_a_damaged_event_is_an_event_or_an_invalid_event(valid: bytes, at: float
 
 @CHEAP
 @given(valid=events, data=st.data())
-def test_a_field_with_any_value_leaves_an_event_or_an_invalid_event(valid: Fields, data: st.DataObject) -> None:
+def test_any_field_value_gives_an_event_or_an_invalid_event(valid: Fields, data: st.DataObject) -> None:
     spot = valid if "song" not in valid or data.draw(st.booleans()) else valid["song"]
     spot[data.draw(st.sampled_from(sorted(spot)))] = data.draw(json_values)
     try:
@@ -275,7 +275,7 @@ SPEAKING = {
         pytest.param(json.dumps(CANARY).encode(), id="text"),
     ],
 )
-def test_an_error_never_quotes_what_somebody_listens_to(bad: bytes) -> None:
+def test_an_error_never_quotes_the_event(bad: bytes) -> None:
     error = refusal(bad)
     told = [str(error), repr(error), error.detail, *traceback.format_exception(error)]
     assert not [line for line in told if CANARY in line.lower()]
@@ -289,7 +289,7 @@ def test_an_error_names_the_field_and_the_rule() -> None:
 
 @CHEAP
 @given(fields=events)
-def test_what_encode_writes_decode_reads(fields: Fields) -> None:
+def test_decode_reads_what_encode_writes(fields: Fields) -> None:
     assert decode(encode(fields), now=NOW) == event(fields)
 
 
@@ -301,11 +301,11 @@ def test_encode_writes_any_mapping_as_an_object() -> None:
     assert encode({"a": MappingProxyType({"b": 1})}) == b'{"a":{"b":1}}'
 
 
-def test_encode_lets_a_song_be_called_nan() -> None:
+def test_encode_accepts_a_song_titled_nan() -> None:
     assert encode({"title": "NaN"}) == b'{"title":"NaN"}'
 
 
-def test_encode_names_the_place_and_the_type_of_what_json_cannot_hold() -> None:
+def test_encode_names_the_path_and_type_of_a_non_json_value() -> None:
     with pytest.raises(InvalidEventError) as caught:
         encode({"user": "ada", "context": {"a": [1, {2}, {"b": object()}]}})
     assert caught.value.detail == "context.a.2.b: cannot be written as JSON (got object)"
@@ -320,7 +320,7 @@ def test_encode_names_the_place_and_the_type_of_what_json_cannot_hold() -> None:
         pytest.param(object(), id="no-json"),
     ],
 )
-def test_encode_refuses_what_json_cannot_hold(value: object) -> None:
+def test_encode_refuses_values_that_json_cannot_hold(value: object) -> None:
     with pytest.raises(InvalidEventError) as caught:
         encode({"value": value})
     assert caught.value.reason is Reason.INVALID_JSON

@@ -110,12 +110,12 @@ REFUSED: dict[str, tuple[Fields, Reason]] = {
 
 
 @pytest.mark.parametrize("fields", ALLOWED.values(), ids=ALLOWED.keys())
-def test_the_contract_allows(fields: Fields) -> None:
+def test_the_contract_accepts_each_valid_event(fields: Fields) -> None:
     assert decode(payload(fields), now=NOW).type == fields["type"]
 
 
 @pytest.mark.parametrize(("fields", "reason"), REFUSED.values(), ids=REFUSED.keys())
-def test_the_contract_refuses(fields: Fields, reason: Reason) -> None:
+def test_the_contract_refuses_each_invalid_event_with_its_reason(fields: Fields, reason: Reason) -> None:
     with pytest.raises(InvalidEventError) as caught:
         event(fields)
     assert caught.value.reason is reason
@@ -131,7 +131,7 @@ def test_an_uppercase_id_is_normalised() -> None:
     assert decoded_play(id=UPPER).id == UPPER.lower()
 
 
-def test_two_spellings_of_a_username_are_one_user() -> None:
+def test_a_username_in_nfd_is_decoded_to_nfc() -> None:
     assert decoded_play(user="Zoe\u0308").user == decoded_play(user="Zo\u00eb").user
 
 
@@ -156,7 +156,7 @@ def test_the_listeners_offset_is_kept_and_may_be_unknown(offset: str, minutes: i
 
 @CHEAP
 @given(time=far_apart())
-def test_a_moment_is_the_instant_that_its_text_says_in_utc(time: str) -> None:
+def test_a_moment_is_the_instant_of_its_text_in_utc(time: str) -> None:
     moment = parse_moment(time)
     assert moment.at.tzinfo is UTC
     assert moment.at == datetime.fromisoformat(time)
@@ -192,7 +192,7 @@ SAME_EVENT = {name: {"song": same} for name, same in SAME_SONG.items()} | {
 
 
 @pytest.mark.parametrize("same", SAME_SONG.values(), ids=SAME_SONG.keys())
-def test_a_song_is_its_artist_and_title_and_nothing_else(same: Fields) -> None:
+def test_a_song_is_identified_by_artist_and_title_only(same: Fields) -> None:
     assert decoded_play(song=same).song.identity == decoded_play().song.identity
 
 
@@ -216,7 +216,7 @@ def test_a_derived_id_depends_on_type_user_song_and_time(other: Fields) -> None:
     assert event(other).id != decoded_play().id
 
 
-def test_a_derived_id_of_a_preference_depends_on_its_key_and_not_on_its_value() -> None:
+def test_a_preferences_derived_id_depends_on_key_and_not_value() -> None:
     first = event(preference()).id
     assert event(preference(value="wild")).id == first
     assert event(preference(key="timezone")).id != first

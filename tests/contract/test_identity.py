@@ -26,9 +26,7 @@ def test_a_title_is_compared_exactly_as_the_contract_says(text: str) -> None:
 
 @CHEAP
 @given(one=st.tuples(texts, texts), other=st.tuples(texts, texts))
-def test_two_songs_are_one_exactly_when_artist_and_title_compare_equal(
-    one: tuple[str, str], other: tuple[str, str]
-) -> None:
+def test_songs_are_one_exactly_when_artist_and_title_match(one: tuple[str, str], other: tuple[str, str]) -> None:
     same = tuple(map(canonical_title, one)) == tuple(map(canonical_title, other))
     assert (song_identity(*one) == song_identity(*other)) == same
 
@@ -70,7 +68,7 @@ def test_a_derived_id_is_the_same_in_every_release() -> None:
     assert PARABOLA == "e571e923-a1f5-5b74-b8b6-6902f3989089"
 
 
-def test_a_derived_id_does_not_depend_on_the_offset_of_an_instant() -> None:
+def test_a_derived_id_does_not_depend_on_the_utc_offset() -> None:
     elsewhere = AT.astimezone(timezone(timedelta(hours=5, minutes=30)))
     assert derived_event_id("play", "ada", "tool\0parabola", elsewhere) == PARABOLA
 
@@ -89,11 +87,11 @@ def test_a_derived_id_depends_on_each_of_its_parts(kind: str, user: str, subject
     assert derived_event_id(kind, user, subject, at) != PARABOLA
 
 
-def test_two_spellings_of_a_username_are_one_user() -> None:
+def test_two_spellings_of_a_username_decode_to_one_user() -> None:
     assert canonical_user("Zoe\u0308") == canonical_user("Zo\u00eb") == "Zo\u00eb"
 
 
-def test_usernames_differ_by_case_and_by_compatibility_characters() -> None:
+def test_usernames_differ_by_case_and_compatibility_characters() -> None:
     assert len({canonical_user(name) for name in ("ada", "Ada", "\uff41da")}) == 3
 
 
@@ -101,7 +99,7 @@ def test_usernames_differ_by_case_and_by_compatibility_characters() -> None:
 @given(
     around=st.text(st.sampled_from(" \t\n\u00a0\u3000\x1c\x1f"), max_size=3), name=st.sampled_from(["ada", "Zoe\u0308"])
 )
-def test_a_user_is_meant_by_what_the_contract_would_record(around: str, name: str) -> None:
+def test_a_typed_username_is_read_as_the_contract_records_it(around: str, name: str) -> None:
     typed = f"{around}{name}{around[::-1]}"
 
     assert typed_user(typed) == validate(encode(play(user=typed)).decode()).user

@@ -32,7 +32,7 @@ def refusal(value: Any) -> str:
 
 @CHEAP
 @given(value=json_values)
-def test_ordinary_json_passes_unchanged(value: Any) -> None:
+def test_json_within_limits_passes_unchanged(value: Any) -> None:
     assert check_free_json(value) is value
 
 
@@ -47,7 +47,7 @@ def test_i15_a_value_that_nests_deeper_is_refused(depth: int) -> None:
     assert refusal(nested(depth, 1)) == "over_limit"
 
 
-def test_i15_a_hostile_depth_does_not_meet_pythons_stack() -> None:
+def test_i15_a_hostile_depth_is_refused_as_over_limit() -> None:
     assert refusal(nested(100_000, 1)) == "over_limit"
 
 
@@ -60,7 +60,7 @@ def test_a_number_within_64_bits_passes(number: float) -> None:
     "number", [2**63, -(2**63) - 1, 10**4000, float("nan"), float("inf"), float("-inf")], ids=lambda _: "I12-I13-I14"
 )
 @pytest.mark.parametrize("depth", [0, 1, MAX_DEPTH])
-def test_a_number_that_not_every_reader_holds_is_refused_at_any_depth(number: float, depth: int) -> None:
+def test_a_non_portable_number_is_refused_at_any_depth(number: float, depth: int) -> None:
     assert refusal(nested(depth, number)) == "out_of_range"
 
 
@@ -76,25 +76,25 @@ def test_the_limit_of_an_object_is_in_bytes(character: str) -> None:
 
 @CHEAP
 @given(value=json_values)
-def test_compact_json_says_the_same_value(value: Any) -> None:
+def test_compact_json_keeps_the_value(value: Any) -> None:
     assert json.loads(compact_json(value)) == value
 
 
 @CHEAP
 @given(value=st.dictionaries(st.text(max_size=3), json_values))
-def test_compact_json_is_one_text_whatever_the_order_of_keys(value: dict[str, Any]) -> None:
+def test_compact_json_ignores_the_order_of_keys(value: dict[str, Any]) -> None:
     assert compact_json(dict(reversed(value.items()))) == compact_json(value)
 
 
 @pytest.mark.parametrize("value", ["\ud800", float("nan"), float("inf")])
-def test_compact_json_refuses_what_json_cannot_hold(value: Any) -> None:
+def test_compact_json_refuses_values_that_json_cannot_hold(value: Any) -> None:
     with pytest.raises(ValueError, match=r"surrogates|JSON"):
         compact_json(value)
 
 
 @CHEAP
 @given(value=json_values)
-def test_what_the_contract_accepts_was_told_so(value: Any) -> None:
+def test_an_accepted_json_value_is_exported_unchanged(value: Any) -> None:
     assert compact_json(as_published(value)) == compact_json(value)
 
 

@@ -54,7 +54,7 @@ def test_the_schema_accepts_the_contracts_examples(example: Fields) -> None:
 
 @CHEAP
 @given(fields=events)
-def test_the_schema_accepts_what_the_worker_accepts(fields: Fields) -> None:
+def test_the_schema_accepts_every_event_the_worker_accepts(fields: Fields) -> None:
     VALIDATOR.validate(fields)
 
 
@@ -81,7 +81,7 @@ def test_the_schema_accepts_what_the_worker_accepts(fields: Fields) -> None:
         pytest.param(preference(value=...), id="no-value"),
     ],
 )
-def test_the_schema_refuses(bad: Any) -> None:
+def test_the_schema_refuses_each_invalid_event(bad: Any) -> None:
     assert not VALIDATOR.is_valid(bad)
 
 

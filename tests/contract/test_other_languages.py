@@ -48,7 +48,7 @@ def recorded_plays(engine: Engine) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/St_Johns", "UTC"])
-def test_the_javascript_sample_publishes_a_play_in_the_listeners_time(
+def test_the_javascript_sample_publishes_a_play_in_local_time(
     node_modules: Path, stream: EventStream, redis_url: str, sqlite: Engine, zone: str
 ) -> None:
     environment = {**os.environ, "REDIS_URL": redis_url, "NODE_PATH": str(node_modules), "TZ": zone}

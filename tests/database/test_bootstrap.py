@@ -84,13 +84,13 @@ def test_an_empty_database_gets_every_table(empty: Engine) -> None:
     assert str(done) == f"created {len(Base.metadata.tables)} tables, schema {newest_revision()}"
 
 
-def test_the_schema_says_which_one_it_is(empty: Engine) -> None:
+def test_the_schema_records_its_revision(empty: Engine) -> None:
     bring_up_schema(empty)
     with snapshot(empty) as session:
         assert current_revision(session.connection()) == newest_revision()
 
 
-def test_a_second_run_does_nothing_and_says_so(empty: Engine) -> None:
+def test_a_second_run_reports_that_nothing_changed(empty: Engine) -> None:
     bring_up_schema(empty)
     again = bring_up_schema(empty)
     assert again.outcome is BootstrapOutcome.UNCHANGED
@@ -108,7 +108,7 @@ def test_rows_and_tables_that_are_there_are_left_alone(empty: Engine) -> None:
     assert tables(empty) == TABLES | {"guests"}
 
 
-def test_tables_of_others_do_not_stand_in_the_way(empty_postgres_url: str) -> None:
+def test_tables_of_other_programs_do_not_stop_the_bootstrap(empty_postgres_url: str) -> None:
     engine = open_engine(empty_postgres_url)
     with transaction(engine) as session:
         session.execute(text("CREATE TABLE guests (name TEXT)"))
@@ -116,7 +116,7 @@ def test_tables_of_others_do_not_stand_in_the_way(empty_postgres_url: str) -> No
     engine.dispose()
 
 
-def test_sqlite_tables_made_without_a_revision_are_kept_and_stamped(tmp_path: Path) -> None:
+def test_sqlite_tables_without_a_revision_are_kept_and_stamped(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'zik.db'}")
     with transaction(engine) as session:
         Base.metadata.create_all(session.connection())
@@ -128,7 +128,7 @@ def test_sqlite_tables_made_without_a_revision_are_kept_and_stamped(tmp_path: Pa
     engine.dispose()
 
 
-def test_a_sqlite_file_lets_readers_and_the_writer_work_side_by_side(sqlite: Engine) -> None:
+def test_a_sqlite_file_uses_wal_and_checks_foreign_keys(sqlite: Engine) -> None:
     with snapshot(sqlite) as session:
         assert session.scalar(text("PRAGMA journal_mode")) == "wal"
         assert session.scalar(text("PRAGMA foreign_keys")) == 1
@@ -142,7 +142,7 @@ def then_dies(work: Callable[..., None]) -> Callable[..., None]:
     return die
 
 
-def test_f25_killed_midway_it_leaves_nothing_half_done(empty: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f25_a_bootstrap_that_dies_midway_leaves_no_table(empty: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("stamp", "upgrade"):
         monkeypatch.setattr(f"alembic.command.{name}", then_dies(getattr(command, name)))
     with pytest.raises(KeyboardInterrupt):
@@ -152,7 +152,7 @@ def test_f25_killed_midway_it_leaves_nothing_half_done(empty: Engine, monkeypatc
     assert bring_up_schema(empty).outcome is BootstrapOutcome.CREATED
 
 
-def test_f26_a_newer_schema_asks_for_a_newer_zik(empty: Engine) -> None:
+def test_f26_a_newer_schema_is_refused_and_left_alone(empty: Engine) -> None:
     bring_up_schema(empty)
     with transaction(empty) as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -172,7 +172,7 @@ def test_f25_fifty_bootstraps_at_once_make_one_schema(empty_url: str, tmp_path: 
     }
 
 
-def test_the_command_says_what_it_did(empty_url: str) -> None:
+def test_the_command_reports_what_it_did(empty_url: str) -> None:
     first, second = run("worker.db_init", empty_url), run("worker.db_init", empty_url)
     assert (first.returncode, second.returncode) == (0, 0)
     assert first.stdout.startswith("created 12 tables, schema ")
@@ -198,7 +198,7 @@ def test_the_command_fails_on_one_line_that_shows_no_password(
     assert "hush" not in complaint
 
 
-def test_the_command_shows_no_password_when_all_is_well(
+def test_a_successful_command_names_its_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'zik.db'}")

@@ -105,7 +105,7 @@ def test_the_models_and_the_migrations_make_the_same_schema(empty: Engine) -> No
     assert by_models.keys() == Base.metadata.tables.keys()
 
 
-def test_after_the_migrations_alembic_finds_nothing_to_do(empty: Engine) -> None:
+def test_alembic_finds_no_difference_after_the_migrations(empty: Engine) -> None:
     by_migrations(empty)
     with snapshot(empty) as session:
         options = {"compare_type": True, "compare_server_default": True}
@@ -121,7 +121,7 @@ def test_alembic_notices_a_column_that_is_missing(empty: Engine) -> None:
     assert [difference[0] for difference in found] == ["add_column"]
 
 
-def test_every_migration_can_be_taken_back(empty: Engine) -> None:
+def test_every_migration_can_be_downgraded(empty: Engine) -> None:
     by_migrations(empty)
     with snapshot(empty) as session:
         before = schema_of(session.connection())
@@ -135,7 +135,7 @@ def test_every_migration_can_be_taken_back(empty: Engine) -> None:
 
 
 @pytest.mark.parametrize(("below", "revision"), list(pairwise(REVISIONS)), ids=lambda revision: revision)
-def test_a_migration_taken_back_leaves_the_schema_below(empty: Engine, below: str, revision: str) -> None:
+def test_a_downgrade_restores_the_schema_below(empty: Engine, below: str, revision: str) -> None:
     by_migrations(empty, below)
     with snapshot(empty) as session:
         before, its_functions = schema_of(session.connection()), functions(session.connection())

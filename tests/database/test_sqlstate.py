@@ -56,17 +56,17 @@ def test_a_row_that_breaks_a_constraint_is_refused(engine: Engine) -> None:
     assert CANARY not in told_by(error)
 
 
-def test_a_row_that_points_nowhere_is_refused(engine: Engine) -> None:
+def test_a_row_with_a_dangling_reference_is_refused(engine: Engine) -> None:
     insert = "INSERT INTO stale_histories (user_id, mark) VALUES (1, :mark)"
     assert type(error_of(engine, runs(insert, mark="0" * 32))) is RowRefusedError
 
 
-def test_a_null_where_none_may_be_is_refused(engine: Engine) -> None:
+def test_a_null_in_a_required_column_is_refused(engine: Engine) -> None:
     assert type(error_of(engine, runs("INSERT INTO app_users (email) VALUES ('x')"))) is RowRefusedError
 
 
 @pytest.mark.parametrize("sql", ["SELECT :x FROM nowhere", "SELECT nothing, :x FROM app_users", "SELEKT :x"])
-def test_a_schema_that_does_not_fit_asks_for_an_operator(engine: Engine, sql: str) -> None:
+def test_a_mismatched_schema_is_an_operator_error(engine: Engine, sql: str) -> None:
     error = error_of(engine, runs(sql, x=CANARY))
     assert type(error) is DatabaseMisusedError
     assert "zik init" in str(error)
@@ -77,23 +77,21 @@ def test_a_schema_that_does_not_fit_asks_for_an_operator(engine: Engine, sql: st
     ("attempts", "detail"),
     [pytest.param(1, "\ud800", id="I11-lone-surrogate"), pytest.param(2**70, "", id="I13-2**70")],
 )
-def test_a_value_that_the_driver_cannot_write_down_is_the_rows_own_fault(
-    engine: Engine, attempts: int, detail: str
-) -> None:
+def test_a_value_the_driver_cannot_encode_refuses_the_row(engine: Engine, attempts: int, detail: str) -> None:
     row = DeadLetter(entry_id="1-0", reason="r", payload=CANARY.encode(), attempts=attempts, detail=detail)
     error = error_of(engine, row.save)
     assert type(error) is RowRefusedError
     assert CANARY not in told_by(error)
 
 
-def test_a_naive_time_is_the_rows_own_fault(engine: Engine) -> None:
+def test_a_naive_time_refuses_the_row(engine: Engine) -> None:
     user = User(username=CANARY, created_at=datetime(2021, 4, 22))  # noqa: DTZ001 -- the mistake is the point
     error = error_of(engine, user.save)
     assert type(error) is RowRefusedError
     assert CANARY not in told_by(error)
 
 
-def test_too_many_parameters_are_never_taken_for_an_outage(engine: Engine) -> None:
+def test_too_many_parameters_are_not_an_outage(engine: Engine) -> None:
     mark, many = ("?", 300_000) if engine.dialect.name == "sqlite" else ("%s", 66_000)
     sql = f"SELECT {','.join([mark] * many)}"
     error = error_of(engine, lambda session: session.connection().exec_driver_sql(sql, (CANARY,) * many))
@@ -101,7 +99,7 @@ def test_too_many_parameters_are_never_taken_for_an_outage(engine: Engine) -> No
     assert CANARY not in told_by(error)
 
 
-def test_a_transaction_commits_when_its_block_ends_well(engine: Engine) -> None:
+def test_a_transaction_commits_when_its_block_succeeds(engine: Engine) -> None:
     with transaction(engine) as session:
         session.add(User(username="ada"))
     with snapshot(engine) as session:
@@ -133,7 +131,7 @@ CLASSES = {
 @pytest.mark.parametrize(
     ("code", "meaning"), [(code, meaning) for meaning, codes in CLASSES.items() for code in codes.split()]
 )
-def test_a_sqlstate_has_its_meaning_and_its_message_is_not_repeated(
+def test_a_sqlstate_decides_the_error_and_its_message_is_hidden(
     postgres: Engine, code: str, meaning: type[ZikError]
 ) -> None:
     told = f"'Key ({CANARY}) exists' USING ERRCODE = '{code}', DETAIL = '{CANARY}'"
@@ -149,7 +147,7 @@ def test_a_refusal_names_the_constraint(postgres: Engine) -> None:
     assert "uq_app_users_username" in str(error)
 
 
-def test_f14_a_refused_connection_is_an_outage_and_hides_the_password() -> None:
+def test_f14_a_refused_connection_is_an_outage_without_password() -> None:
     engine = open_engine("postgresql+psycopg://ada:hush@127.0.0.1:1/zik")
     error = error_of(engine, runs("SELECT 1"))
     engine.dispose()
@@ -199,13 +197,13 @@ def test_f18_a_read_only_database_is_an_outage(postgres: Engine) -> None:
     assert type(error_of(postgres, write)) is DatabaseUnavailableError
 
 
-def test_i10_a_nul_in_json_is_the_rows_own_fault(postgres: Engine) -> None:
+def test_i10_a_nul_in_json_refuses_the_row(postgres: Engine) -> None:
     error = error_of(postgres, runs("SELECT CAST(:x AS jsonb)", x=f'"{CANARY}\\u0000"'))
     assert type(error) is RowRefusedError
     assert CANARY not in told_by(error)
 
 
-def test_every_transaction_has_its_time_limits_and_thinks_in_utc(postgres: Engine) -> None:
+def test_every_transaction_has_its_time_limits_and_uses_utc(postgres: Engine) -> None:
     with transaction(postgres) as session:
         shown = [session.scalar(text(f"SHOW {name}")) for name in ("statement_timeout", "lock_timeout", "timezone")]
     assert shown == ["15s", "5s", "UTC"]
@@ -230,7 +228,7 @@ def test_a_sqlite_file_that_cannot_be_opened_is_an_outage(tmp_path: Path) -> Non
     assert type(error_of(engine, runs("SELECT 1"))) is DatabaseUnavailableError
 
 
-def test_a_file_that_is_no_database_asks_for_an_operator(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_an_operator_error(tmp_path: Path) -> None:
     path = tmp_path / "zik.db"
     path.write_bytes(b"This is a letter, and a long one at that. " * 30)
     engine = open_engine(f"sqlite:///{path}")
@@ -238,6 +236,6 @@ def test_a_file_that_is_no_database_asks_for_an_operator(tmp_path: Path) -> None
     engine.dispose()
 
 
-def test_a_statement_with_too_few_values_is_a_bug_of_ours(sqlite: Engine) -> None:
+def test_a_statement_with_too_few_values_is_a_misuse(sqlite: Engine) -> None:
     error = error_of(sqlite, lambda session: session.connection().exec_driver_sql("SELECT ?, ?", ("x",)))
     assert type(error) is DatabaseMisusedError

@@ -75,9 +75,7 @@ def test_finding_the_refused_row_takes_few_transactions(stream: EventStream, pic
     assert len(begun) <= 3 * math.ceil(math.log2(1000)) + 6
 
 
-def test_what_is_settled_is_acknowledged_though_the_time_is_up_before_the_batch_is(
-    stream: EventStream, picky: Engine
-) -> None:
+def test_settled_entries_are_acknowledged_when_time_runs_out(stream: EventStream, picky: Engine) -> None:
     """A database that refuses every row takes longer over a batch than a task may: the next one goes on from there."""
     stream.append([refused(f"Beast {number}") for number in range(8)])
     commits = 0
@@ -101,7 +99,7 @@ def test_what_is_settled_is_acknowledged_though_the_time_is_up_before_the_batch_
     assert (stream.books().dead, count(picky, "dead_letters"), stream.books().balanced) == (8, 8, True)
 
 
-def test_letters_of_a_batch_with_refused_rows_are_kept_once(stream: EventStream, picky: Engine) -> None:
+def test_dead_letters_beside_refused_rows_are_kept_once(stream: EventStream, picky: Engine) -> None:
     stream.append([b"{", refused("a"), *play_payloads(20), b"[]", refused("b"), refused("c"), b"{"])
     tally = Drain(stream, picky, "a").run()
     assert tally.outcomes == {Outcome.RECORDED: 20, Outcome.DEAD: 6}
@@ -110,14 +108,14 @@ def test_letters_of_a_batch_with_refused_rows_are_kept_once(stream: EventStream,
     assert (books.recorded, books.dead, books.waiting, books.balanced) == (20, 6, 0, True)
 
 
-def test_a_batch_of_nothing_but_refused_rows_makes_progress(stream: EventStream, picky: Engine) -> None:
+def test_a_batch_of_only_refused_rows_makes_progress(stream: EventStream, picky: Engine) -> None:
     stream.append([refused(f"song {number}") for number in range(8)])
     tally = Drain(stream, picky, "a", batch_size=8).run()
     assert tally.outcomes == {Outcome.DEAD: 8}
     assert stream.books().waiting == 0
 
 
-def test_the_letter_does_not_say_what_was_listened_to(stream: EventStream, picky: Engine) -> None:
+def test_the_dead_letter_of_a_refused_row_hides_the_song(stream: EventStream, picky: Engine) -> None:
     stream.append([refused("a secret song")])
     Drain(stream, picky, "a").run()
     (letter,) = find(picky)
@@ -131,7 +129,7 @@ def test_a_duplicate_beside_a_refused_row_is_still_a_duplicate(stream: EventStre
     assert tally.outcomes == {Outcome.RECORDED: 10, Outcome.DUPLICATE: 10, Outcome.DEAD: 1}
 
 
-def test_songs_and_users_met_beside_a_refused_row_are_there(stream: EventStream, picky: Engine) -> None:
+def test_songs_and_users_beside_a_refused_row_are_recorded(stream: EventStream, picky: Engine) -> None:
     stream.append([refused(), play_payload("Schism", user="bob"), play_payload("Lateralus", user="eve")])
     Drain(stream, picky, "a").run()
     with snapshot(picky) as session:

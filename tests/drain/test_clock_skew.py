@@ -77,7 +77,7 @@ def test_a_row_keeps_both_times_and_its_day_is_the_corrected_one(
 
 @pytest.mark.parametrize("known", [{"id": event_id(1)}, {}], ids=["with an id", "with a derived id"])
 @pytest.mark.parametrize("batch_size", [1, 2_000])
-def test_a_play_sent_again_with_another_skew_is_a_duplicate_and_the_first_stands(
+def test_a_play_resent_with_another_skew_is_a_duplicate(
     stream: EventStream, valkey: "redis.Redis", engine: Engine, known: Fields, batch_size: int
 ) -> None:
     # The second after the clock was set: it then tells a time long past, which nothing corrects.
@@ -90,7 +90,7 @@ def test_a_play_sent_again_with_another_skew_is_a_duplicate_and_the_first_stands
     assert outcomes == {Outcome.RECORDED: 1, Outcome.DUPLICATE: 1, Outcome.DEAD: 1}
 
 
-def test_plays_of_different_ids_are_different_where_the_clock_is_wrong(
+def test_plays_of_a_wrong_clock_are_distinguished_by_their_ids(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
     """A device that loses its clock at every start tells the same time every day, of plays that are not the same."""
@@ -100,7 +100,7 @@ def test_plays_of_different_ids_are_different_where_the_clock_is_wrong(
     assert played(engine) == [(CORRECTED, TOLD), (CORRECTED + timedelta(days=1), TOLD)]
 
 
-def test_a_play_by_a_wrong_clock_meets_the_same_play_by_a_right_one(
+def test_a_corrected_play_duplicates_the_play_of_a_right_clock(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
     received(valkey, [play(id=event_id(1), time=CORRECTED.isoformat())], at=RECEIVED - HOUR)
@@ -110,7 +110,7 @@ def test_a_play_by_a_wrong_clock_meets_the_same_play_by_a_right_one(
 
 
 @pytest.mark.parametrize("batch_size", [1, 2_000])
-def test_the_newest_word_is_the_newest_by_the_corrected_time(
+def test_the_latest_claim_is_the_latest_by_corrected_time(
     stream: EventStream, valkey: "redis.Redis", engine: Engine, batch_size: int
 ) -> None:
     fast = favorite(time="2099-01-01T00:00:00Z", sent_at="2099-01-01T00:00:10Z", favorite=True)
@@ -125,7 +125,7 @@ def test_the_newest_word_is_the_newest_by_the_corrected_time(
 @pytest.mark.parametrize("batch_size", [1, 2_000])
 @pytest.mark.parametrize("word", [favorite, preference])
 @pytest.mark.parametrize("slower", [True, False])
-def test_a_word_sent_again_with_another_skew_is_a_duplicate(  # noqa: PLR0913
+def test_a_claim_resent_with_another_skew_is_a_duplicate(  # noqa: PLR0913
     stream: EventStream, valkey: "redis.Redis", engine: Engine, *, batch_size: int, word: Any, slower: bool
 ) -> None:
     told = {"time": "2025-01-01T00:00:00Z", "id": event_id(1)}
@@ -138,7 +138,7 @@ def test_a_word_sent_again_with_another_skew_is_a_duplicate(  # noqa: PLR0913
     assert [row.said_at.replace(microsecond=0) for row in rows] == [RECEIVED - timedelta(seconds=10)]
 
 
-def test_a_letter_is_corrected_by_the_entry_it_came_as_whenever_it_is_retried(
+def test_a_retry_corrects_the_time_by_the_original_entry_id(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
     received(valkey, [lost()])
@@ -155,7 +155,7 @@ AHEAD: Final = max(NOW, datetime.now(UTC)) + 2 * HOUR
 @pytest.mark.parametrize(
     "entry_id", ["7-0", entry_id_at(AHEAD), f"{2**64 - 2}-0"], ids=["long ago", "ahead", "nearly the last"]
 )
-def test_i47_made_up_ids_correct_nothing_nor_do_those_that_redis_counts_on_from_them(
+def test_i47_implausible_entry_ids_correct_no_time(
     stream: EventStream, valkey: "redis.Redis", engine: Engine, entry_id: str
 ) -> None:
     told = datetime(2021, 4, 22, 5, 40, 53, tzinfo=UTC)
@@ -169,7 +169,7 @@ def test_i47_made_up_ids_correct_nothing_nor_do_those_that_redis_counts_on_from_
     assert set(played(engine)) == {(told, None)}
 
 
-def test_a_lost_clock_that_nothing_can_correct_is_out_of_range(
+def test_an_uncorrectable_lost_clock_is_out_of_range(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
     valkey.xadd(STREAM, {FIELD: payload(lost())}, id="7-0")
@@ -183,7 +183,7 @@ def exported(engine: Engine) -> list[bytes]:
         return list(export_lines(session.connection(), "ada"))
 
 
-def test_a_corrected_row_is_exported_at_its_corrected_time_and_keeps_its_id(
+def test_an_exported_corrected_row_republishes_as_a_duplicate(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
     words = [favorite, preference]
@@ -204,7 +204,7 @@ def test_a_corrected_row_is_exported_at_its_corrected_time_and_keeps_its_id(
     assert oracle.actual(engine) == before
 
 
-def test_a_file_of_events_that_were_sent_once_before_is_published_as_told(stream: EventStream, engine: Engine) -> None:
+def test_republished_events_keep_their_reported_time(stream: EventStream, engine: Engine) -> None:
     lines = [payload(play(context={"ü": 1.5}, sent_at="2021-04-22T05:44:00Z")), payload(play(user="eve"))]
     assert publish_lines(stream.append, iter(lines), now=NOW).sent == 2
     assert drained(stream, engine) == {Outcome.RECORDED: 2}
@@ -212,7 +212,7 @@ def test_a_file_of_events_that_were_sent_once_before_is_published_as_told(stream
     assert played(engine) == [(told, None)] * 2
 
 
-def test_a_player_that_has_lost_its_clock_is_recorded_when_it_played(
+def test_a_play_of_a_lost_clock_is_recorded_at_its_real_time(
     stream: EventStream, engine: Engine, redis_url: str
 ) -> None:
     """From the call to the row, by the two clocks of this test: the device's, and Redis' own."""
@@ -231,7 +231,7 @@ def test_a_player_that_has_lost_its_clock_is_recorded_when_it_played(
     assert row.reported_at == TOLD
 
 
-def test_an_event_of_a_lost_clock_that_is_dropped_is_named() -> None:
+def test_a_dropped_event_of_a_lost_clock_is_reported_by_id() -> None:
     recorder = ErrorRecorder()
     client = Client(UNREACHABLE, max_queue=1, max_waiting=0, on_error=recorder)
     client._delivery.put([encode(lost(id=event_id(number))) for number in range(3)])
@@ -241,7 +241,7 @@ def test_an_event_of_a_lost_clock_that_is_dropped_is_named() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [3, 2_000])
-def test_any_clocks_give_the_rows_that_the_model_gives(stream: EventStream, engine: Engine, batch_size: int) -> None:
+def test_rows_of_any_clocks_equal_those_of_the_model(stream: EventStream, engine: Engine, batch_size: int) -> None:
     chance = random.Random(batch_size)
     payloads = [payload(_told_by_some_clock(number, chance)) for number in range(300)]
     entry_ids = stream.append(payloads)

@@ -139,9 +139,7 @@ def test_drains_that_write_the_same_rows_never_deadlock(stream: EventStream, dra
     assert (books.waiting, books.dead, books.balanced) == (0, 0, True)
 
 
-def test_what_many_drains_wrote_together_is_what_one_would_have_written(
-    stream: EventStream, drains: list[Drain], slow: Engine
-) -> None:
+def test_concurrent_drains_write_the_same_rows_as_one(stream: EventStream, drains: list[Drain], slow: Engine) -> None:
     before, chance = count(slow, "play_history"), random.Random(4)
     with ThreadPoolExecutor(DRAINS) as threads:
         for kind in ("plays", "known favorites", "known preferences"):

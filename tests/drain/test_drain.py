@@ -45,7 +45,7 @@ def test_a_batch_of_good_and_bad_events_is_one_transaction(stream: EventStream, 
     assert len(commits) == 1
 
 
-def test_new_users_and_songs_are_there_for_others_before_the_plays_are(stream: EventStream, postgres: Engine) -> None:
+def test_new_users_and_songs_are_committed_before_the_plays(stream: EventStream, postgres: Engine) -> None:
     seen = []
 
     def looking(*arguments: Any, **options: Any) -> Any:
@@ -57,9 +57,7 @@ def test_new_users_and_songs_are_there_for_others_before_the_plays_are(stream: E
     assert seen == [{"app_users": 2, "songs": 2, "play_history": 0}]
 
 
-def test_a_song_that_is_deleted_twice_while_a_batch_is_recorded_kills_none_of_its_plays(
-    stream: EventStream, postgres: Engine
-) -> None:
+def test_a_song_deleted_twice_during_a_batch_loses_no_play(stream: EventStream, postgres: Engine) -> None:
     """As when several people are forgotten in a row. On SQLite nobody gets in between."""
     attempts = 0
 
@@ -75,14 +73,14 @@ def test_a_song_that_is_deleted_twice_while_a_batch_is_recorded_kills_none_of_it
     assert Drain(stream, postgres, "a", record=late).run().outcomes == {Outcome.RECORDED: 3}
 
 
-def test_the_song_of_a_user_who_is_refused_is_not_made(stream: EventStream, engine: Engine) -> None:
+def test_the_song_of_a_refused_user_is_not_created(stream: EventStream, engine: Engine) -> None:
     stream.append([play_payload()])
     Drain(stream, engine, "a", create_users=False).run()
     assert (count(engine, "songs"), count(engine, "app_users")) == (0, 0)
     assert count_by_reason(engine) == {"unknown_user": 1}
 
 
-def test_a_batch_without_one_good_event_is_buried_in_one_transaction(stream: EventStream, engine: Engine) -> None:
+def test_a_batch_of_only_bad_events_is_buried_in_one_transaction(stream: EventStream, engine: Engine) -> None:
     stream.append([b"", b"[]", b"\xff", b'{"type":"yodel"}', b"nonsense"] * 40)
     with counted(engine, "commit") as commits:
         tally = Drain(stream, engine, "a").run()
@@ -100,7 +98,7 @@ def test_a_dead_letter_keeps_the_payload_and_names_its_entry(stream: EventStream
     assert (letter.reason, letter.detail) == ("bad_encoding", "not UTF-8 at byte 0")
 
 
-def test_an_entry_without_an_event_is_buried_with_the_fields_it_has(
+def test_an_entry_without_an_event_is_buried_with_its_fields(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
     valkey.xadd(STREAM, {b"\xff": b"\x80\x00"})
@@ -111,7 +109,7 @@ def test_an_entry_without_an_event_is_buried_with_the_fields_it_has(
     assert count(engine, "play_history") == 1
 
 
-def test_of_a_far_too_large_event_the_beginning_and_the_digest_are_kept(stream: EventStream, engine: Engine) -> None:
+def test_an_oversized_event_is_buried_cut_off_with_its_digest(stream: EventStream, engine: Engine) -> None:
     payload = play_payload("x" * 1_000_000)
     stream.append([payload, play_payload()])
     Drain(stream, engine, "a").run()
@@ -123,7 +121,7 @@ def test_of_a_far_too_large_event_the_beginning_and_the_digest_are_kept(stream: 
     assert count(engine, "play_history") == 1
 
 
-def test_strangers_are_refused_where_the_settings_say_so(stream: EventStream, engine: Engine) -> None:
+def test_unknown_users_are_refused_without_create_users(stream: EventStream, engine: Engine) -> None:
     stream.append([play_payload(user="ada")])
     Drain(stream, engine, "a").run()
     stream.append([play_payload("other", user="ada"), play_payload(user="stranger")])
@@ -143,7 +141,7 @@ def test_the_same_event_again_is_a_duplicate_and_changes_no_row(stream: EventStr
     assert (books.recorded, books.duplicate, books.balanced) == (10, 20, True)
 
 
-def test_an_entry_that_vanished_while_pending_is_unaccounted_and_stops_nothing(
+def test_an_entry_that_vanished_while_pending_is_unaccounted(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
     stream.ensure_group()
@@ -159,7 +157,7 @@ def test_an_entry_that_vanished_while_pending_is_unaccounted_and_stops_nothing(
 # --- crashes and outages: nothing is lost, nothing buried, nothing counted twice -----------------
 
 
-def test_what_was_not_committed_is_not_acknowledged(stream: EventStream, engine: Engine) -> None:
+def test_an_uncommitted_batch_is_not_acknowledged(stream: EventStream, engine: Engine) -> None:
     stream.append([*play_payloads(5), b"{"])
     with pytest.raises(DatabaseUnavailableError):
         Drain(stream, engine, "a", transaction=failing_to_commit).run()
@@ -170,7 +168,7 @@ def test_what_was_not_committed_is_not_acknowledged(stream: EventStream, engine:
     assert tally.outcomes == {Outcome.RECORDED: 5, Outcome.DEAD: 1}
 
 
-def test_nothing_is_remembered_of_a_transaction_that_was_rolled_back(stream: EventStream, engine: Engine) -> None:
+def test_a_rolled_back_transaction_leaves_nothing_in_the_cache(stream: EventStream, engine: Engine) -> None:
     stream.append(play_payloads(5))
     known = Known()
     with pytest.raises(DatabaseUnavailableError):
@@ -181,7 +179,7 @@ def test_nothing_is_remembered_of_a_transaction_that_was_rolled_back(stream: Eve
     assert count(engine, "play_history") == 5
 
 
-def test_a_crash_between_commit_and_acknowledgement_doubles_nothing(
+def test_a_crash_before_the_acknowledgement_doubles_nothing(
     stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream.append([*play_payloads(5), b"{"])
@@ -211,7 +209,7 @@ def test_a_dead_letter_is_not_kept_when_its_batch_is_rolled_back(stream: EventSt
     assert stream.books().pending == 7
 
 
-def test_a_database_that_nobody_serves_buries_nothing(stream: EventStream, engine: Engine) -> None:
+def test_an_unreachable_database_buries_nothing(stream: EventStream, engine: Engine) -> None:
     nowhere = open_engine("postgresql+psycopg://zik:geheim@127.0.0.1:1/zik")
     stream.append([*play_payloads(5), b"{"])
     with pytest.raises(DatabaseUnavailableError) as caught:
@@ -258,7 +256,7 @@ def test_behind_a_lock_the_drain_gives_up_and_keeps_every_entry(
     hurried.dispose()
 
 
-def test_a_standby_that_only_reads_buries_nothing(stream: EventStream, postgres: Engine) -> None:
+def test_a_read_only_standby_buries_nothing(stream: EventStream, postgres: Engine) -> None:
     url = postgres.url.update_query_dict({"options": "-c default_transaction_read_only=on"})
     standby = open_engine(url.render_as_string(hide_password=False))
     stream.append([*play_payloads(5), b"{"])
@@ -272,7 +270,7 @@ def test_a_standby_that_only_reads_buries_nothing(stream: EventStream, postgres:
 
 
 @pytest.mark.parametrize("table", ["app_users", "songs"])
-def test_what_is_remembered_and_was_deleted_is_made_anew(stream: EventStream, engine: Engine, table: str) -> None:
+def test_cached_rows_that_were_deleted_are_created_again(stream: EventStream, engine: Engine, table: str) -> None:
     drain = Drain(stream, engine, "a")
     stream.append([play_payload()])
     drain.run()
@@ -284,7 +282,7 @@ def test_what_is_remembered_and_was_deleted_is_made_anew(stream: EventStream, en
     assert count(engine, "play_history") == 2
 
 
-def test_a_play_of_a_deleted_user_is_never_given_to_the_next_user(stream: EventStream, engine: Engine) -> None:
+def test_a_deleted_users_play_never_goes_to_the_next_user(stream: EventStream, engine: Engine) -> None:
     """A database that gave the deleted user's number to somebody else would deceive the memory of a process."""
     drain = Drain(stream, engine, "a")
     stream.append([play_payload(user="ada")])
@@ -302,7 +300,7 @@ def test_a_play_of_a_deleted_user_is_never_given_to_the_next_user(stream: EventS
         assert {(name, number) for name, number in rows} == {("ada", 1), ("bob", 1)}
 
 
-def test_a_play_of_a_deleted_song_is_never_given_to_the_next_song(stream: EventStream, engine: Engine) -> None:
+def test_a_deleted_songs_play_never_goes_to_the_next_song(stream: EventStream, engine: Engine) -> None:
     drain = Drain(stream, engine, "a")
     stream.append([play_payload("Schism")])
     drain.run()

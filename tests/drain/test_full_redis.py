@@ -28,7 +28,7 @@ def filled(stream: EventStream, valkey: "redis.Redis", number: int = EVENTS) -> 
     return before + (int(valkey.info()["used_memory"]) - before) * 4 // 5
 
 
-def test_a_worker_that_starts_beside_a_full_redis_empties_it_and_works(
+def test_a_starting_worker_empties_a_full_redis_and_works(
     stream: EventStream, valkey: "redis.Redis", redis_url: str, postgres: Engine, tmp_path: Path
 ) -> None:
     with full(valkey, maxmemory=filled(stream, valkey)):
@@ -43,7 +43,7 @@ def test_a_worker_that_starts_beside_a_full_redis_empties_it_and_works(
     assert (books.received, books.recorded, books.balanced) == (EVENTS + 1, EVENTS + 1, True)
 
 
-def test_a_new_worker_finds_a_full_redis_that_no_worker_has_ever_read(
+def test_drain_while_full_needs_neither_a_group_nor_a_schema(
     stream: EventStream, valkey: "redis.Redis", redis_url: str, empty_postgres_url: str
 ) -> None:
     """Neither the group nor the schema is there, and neither can wait for a Celery message."""
@@ -56,7 +56,7 @@ def test_a_new_worker_finds_a_full_redis_that_no_worker_has_ever_read(
     engine.dispose()
 
 
-def test_a_bell_that_cannot_ring_into_a_full_redis_drains_without_it(
+def test_a_bell_that_cannot_ring_into_a_full_redis_drains_it(
     stream: EventStream, valkey: "redis.Redis", redis_url: str, postgres: Engine
 ) -> None:
     settings = load_settings(redis_url=redis_url, database_url=url_of(postgres))
@@ -68,7 +68,7 @@ def test_a_bell_that_cannot_ring_into_a_full_redis_drains_without_it(
     assert stream.books().waiting == 0
 
 
-def test_a_bell_that_cannot_ring_for_another_reason_drains_nothing(
+def test_drain_if_full_leaves_a_redis_with_free_memory_alone(
     stream: EventStream, redis_url: str, sqlite: Engine
 ) -> None:
     stream.append(play_payloads(3))
@@ -76,13 +76,15 @@ def test_a_bell_that_cannot_ring_for_another_reason_drains_nothing(
     assert stream.books().waiting == 3
 
 
-def test_relief_leaves_a_redis_alone_that_has_room(stream: EventStream, redis_url: str, sqlite: Engine) -> None:
+def test_drain_while_full_leaves_a_redis_with_free_memory_alone(
+    stream: EventStream, redis_url: str, sqlite: Engine
+) -> None:
     stream.append(play_payloads(3))
     assert drain_while_full(load_settings(redis_url=redis_url, database_url=url_of(sqlite)), consumer="relief") == 0
     assert stream.books().waiting == 3
 
 
-def test_relief_ends_where_the_events_are_not_what_fills_redis(
+def test_drain_while_full_ends_when_the_stream_is_empty(
     stream: EventStream, valkey: "redis.Redis", redis_url: str, sqlite: Engine
 ) -> None:
     stream.append(play_payloads(3))
@@ -91,7 +93,7 @@ def test_relief_ends_where_the_events_are_not_what_fills_redis(
     assert stream.books().recorded == 3
 
 
-def test_relief_without_a_database_gives_up_and_keeps_the_events(
+def test_drain_while_full_keeps_the_events_without_a_database(
     stream: EventStream, valkey: "redis.Redis", redis_url: str
 ) -> None:
     settings = load_settings(redis_url=redis_url, database_url="postgresql://zik:geheim@127.0.0.1:1/zik")
@@ -101,12 +103,12 @@ def test_relief_without_a_database_gives_up_and_keeps_the_events(
     assert (stream.books().waiting, stream.books().dead) == (3, 0)
 
 
-def test_relief_without_a_redis_gives_up() -> None:
+def test_drain_while_full_gives_up_without_redis() -> None:
     settings = load_settings(redis_url="redis://127.0.0.1:1/0", database_url="sqlite:///unused.db")
     assert drain_while_full(settings, consumer="relief") == 0
 
 
-def test_a_worker_that_is_already_running_empties_a_redis_that_has_filled_up(
+def test_a_worker_that_is_already_running_empties_a_full_redis(
     stream: EventStream, valkey: "redis.Redis", redis_url: str, sqlite: Engine, tmp_path: Path
 ) -> None:
     """The bell cannot ring in a full Redis, so it must not be the only way to a drain."""

@@ -29,7 +29,7 @@ def drain(memory: StreamInMemory, sqlite: Engine) -> Drain:
     return Drain(cast(EventStream, memory), sqlite, "a", batch_size=2, monotonic=memory.clock)
 
 
-def test_own_entries_come_first_then_abandoned_ones_then_new_ones(drain: Drain, memory: StreamInMemory) -> None:
+def test_own_entries_come_first_then_abandoned_then_new_ones(drain: Drain, memory: StreamInMemory) -> None:
     memory.give("a", *entries(3, start=20))
     memory.give("dead", *entries(3, start=10), idle_s=60)
     memory.add(*entries(3, start=0))
@@ -38,7 +38,7 @@ def test_own_entries_come_first_then_abandoned_ones_then_new_ones(drain: Drain, 
     assert memory.calls[0] == "group"
 
 
-def test_a_dry_stream_is_left_at_once_when_no_waiting_is_asked_for(drain: Drain, memory: StreamInMemory) -> None:
+def test_without_dry_s_a_dry_stream_ends_the_drain_at_once(drain: Drain, memory: StreamInMemory) -> None:
     tally = drain.run()
     assert (tally.events, tally.batches) == (0, 0)
     assert memory.calls == ["group", "pending", "abandoned", "new"]
@@ -52,16 +52,14 @@ def test_everything_new_is_drained_in_batches_of_the_given_size(drain: Drain, me
     assert tally.outcomes == {Outcome.RECORDED: 5}
 
 
-def test_the_drain_waits_until_the_stream_has_been_dry_for_the_given_time(drain: Drain, memory: StreamInMemory) -> None:
+def test_a_drain_ends_after_the_stream_was_dry_for_dry_s(drain: Drain, memory: StreamInMemory) -> None:
     started_s = memory.clock.now_s
     drain.run(dry_s=1.2)
     assert memory.clock.now_s - started_s == pytest.approx(1.2, abs=0.01)
     assert max(memory.blocked_ms) <= BLOCK_MS
 
 
-def test_an_event_that_comes_while_it_waits_is_drained_and_begins_the_wait_anew(
-    drain: Drain, memory: StreamInMemory
-) -> None:
+def test_an_event_during_the_wait_is_drained_and_restarts_it(drain: Drain, memory: StreamInMemory) -> None:
     arrival_s = memory.clock.now_s + 1.0
     late = entries(1, start=0)
     read_new = memory.read_new
@@ -85,15 +83,13 @@ def test_the_budget_ends_a_drain_that_never_runs_dry(drain: Drain, memory: Strea
     assert len(memory.acknowledged) == 6
 
 
-def test_entries_that_nobody_has_read_before_put_nothing_on_record(drain: Drain, memory: StreamInMemory) -> None:
+def test_first_reads_record_no_attempts(drain: Drain, memory: StreamInMemory) -> None:
     memory.add(*entries(5, start=0))
     drain.run()
     assert "begin" not in memory.calls
 
 
-def test_attempts_that_were_survived_while_redis_was_away_are_struck_off_later(
-    drain: Drain, memory: StreamInMemory
-) -> None:
+def test_attempts_survived_during_an_outage_are_cleared_later(drain: Drain, memory: StreamInMemory) -> None:
     memory.give("a", *entries(2, start=0))
     memory.away = True
     for _ in range(9):
@@ -111,7 +107,7 @@ def test_the_budget_counts_for_pending_entries_too(drain: Drain, memory: StreamI
     assert drain.run(budget_s=2.0).batches == 2
 
 
-def test_abandoned_entries_are_looked_for_again_while_a_drain_lasts(drain: Drain, memory: StreamInMemory) -> None:
+def test_a_long_drain_claims_abandoned_entries_repeatedly(drain: Drain, memory: StreamInMemory) -> None:
     memory.add(*entries(40, start=0))
     memory.read_takes_s = 1.0
     drain.run(dry_s=1.2)
@@ -119,9 +115,7 @@ def test_abandoned_entries_are_looked_for_again_while_a_drain_lasts(drain: Drain
     assert 2 <= looked <= 3
 
 
-def test_vanished_entries_are_forgotten_and_nothing_is_written_for_them(
-    drain: Drain, memory: StreamInMemory, sqlite: Engine
-) -> None:
+def test_vanished_entries_are_forgotten_and_write_no_row(drain: Drain, memory: StreamInMemory, sqlite: Engine) -> None:
     memory.give("a", *entries(1, start=7))
     memory.delete("7-0")
     tally = drain.run()
@@ -139,7 +133,7 @@ def test_an_acknowledgement_finds_the_rows_committed(drain: Drain, memory: Strea
     assert seen == [2, 4, 5]
 
 
-def test_each_batch_is_told_in_one_line_with_its_figures_and_entry_ids(
+def test_each_batch_logs_one_line_of_counts_and_entry_ids(
     drain: Drain, memory: StreamInMemory, caplog: pytest.LogCaptureFixture
 ) -> None:
     memory.add(*entries(1, start=0), Entry("9-0", b"a secret song"))
@@ -152,7 +146,7 @@ def test_each_batch_is_told_in_one_line_with_its_figures_and_entry_ids(
     assert "secret" not in str(line)
 
 
-def test_at_debug_each_event_is_told_with_its_entry_and_the_key_of_its_row(
+def test_at_debug_each_event_is_logged_with_its_entry_and_row_id(
     drain: Drain, memory: StreamInMemory, sqlite: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     memory.add(*entries(1, start=0), Entry("9-0", b"a secret song"))
@@ -165,12 +159,12 @@ def test_at_debug_each_event_is_told_with_its_entry_and_the_key_of_its_row(
     assert [word for word in ("secret", "ada", "Tool", "song 0") if word in f"{play} {letter}"] == []
 
 
-def test_a_drain_shows_life_once_a_second_and_at_its_end(drain: Drain, memory: StreamInMemory) -> None:
+def test_a_drain_reports_progress_each_second_and_at_its_end(drain: Drain, memory: StreamInMemory) -> None:
     drain.run(dry_s=5.0)
     assert 5 <= len(memory.reported) <= 7
 
 
-def test_what_small_batches_measured_is_reported_together_and_once(drain: Drain, memory: StreamInMemory) -> None:
+def test_measurements_of_small_batches_are_reported_together(drain: Drain, memory: StreamInMemory) -> None:
     memory.add(*entries(40, start=0))
     drain.run(dry_s=5.0)
     assert len(memory.reported) <= 8
@@ -178,7 +172,7 @@ def test_what_small_batches_measured_is_reported_together_and_once(drain: Drain,
     assert sum(measured.get("batch_events//sum", 0) for measured in memory.reported) == 40 * 1_000_000
 
 
-def test_a_drain_that_cannot_record_shows_no_life(drain: Drain, memory: StreamInMemory, sqlite: Engine) -> None:
+def test_a_drain_that_cannot_record_reports_no_progress(drain: Drain, memory: StreamInMemory, sqlite: Engine) -> None:
     with sqlite.begin() as connection:
         connection.exec_driver_sql("DROP TABLE play_history")
     memory.add(*entries(2, start=0))
@@ -188,7 +182,7 @@ def test_a_drain_that_cannot_record_shows_no_life(drain: Drain, memory: StreamIn
 
 
 @pytest.mark.parametrize("trouble", [StreamUnavailableError, StreamMisusedError])
-def test_a_redis_that_takes_no_measures_stops_no_drain(
+def test_a_failed_report_of_measurements_stops_no_drain(
     drain: Drain, memory: StreamInMemory, monkeypatch: pytest.MonkeyPatch, trouble: type[ZikError]
 ) -> None:
     def refuse(consumer: str, measured: dict[str, int]) -> None:
@@ -199,7 +193,7 @@ def test_a_redis_that_takes_no_measures_stops_no_drain(
     assert drain.run().events == 5
 
 
-def test_a_drain_of_nothing_says_nothing(drain: Drain, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_empty_drain_logs_nothing(drain: Drain, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
         drain.run(dry_s=1.2)
     assert caplog.messages == []

@@ -38,9 +38,7 @@ def runs_until_dry(drain: Drain, error: type[BaseException]) -> int:
     pytest.fail("it never ran dry")
 
 
-def test_a_payload_that_meets_a_bug_each_time_is_buried_and_its_neighbours_are_recorded(
-    stream: EventStream, sqlite: Engine
-) -> None:
+def test_a_payload_that_always_fails_is_buried_alone(stream: EventStream, sqlite: Engine) -> None:
     stream.append([*play_payloads(20), POISONED, *play_payloads(20, start=20)])
     # Once when it was new, once with all of its batch, once among fifty, three times alone.
     assert runs_until_dry(Drain(stream, sqlite, "a", record=hit_a_bug), TypeError) == 6
@@ -50,7 +48,7 @@ def test_a_payload_that_meets_a_bug_each_time_is_buried_and_its_neighbours_are_r
     assert (books.recorded, books.dead, books.waiting, books.unaccounted) == (40, 1, 0, 0)
 
 
-def test_neighbours_are_recorded_before_the_suspect_is_tried_again(stream: EventStream, sqlite: Engine) -> None:
+def test_neighbours_are_recorded_before_the_suspect_is_retried(stream: EventStream, sqlite: Engine) -> None:
     stream.append([POISONED, *play_payloads(10)])
     # It comes first, so they wait for its first lone attempt, and for no more.
     for _ in range(5):
@@ -59,7 +57,7 @@ def test_neighbours_are_recorded_before_the_suspect_is_tried_again(stream: Event
     assert count(sqlite, "play_history") == 10
 
 
-def test_the_dead_letter_keeps_the_payload_and_can_be_tried_again(stream: EventStream, sqlite: Engine) -> None:
+def test_a_poisonous_payload_is_kept_and_can_be_retried(stream: EventStream, sqlite: Engine) -> None:
     stream.append([POISONED])
     runs_until_dry(Drain(stream, sqlite, "a", record=hit_a_bug), TypeError)
     (letter,) = find(sqlite)
@@ -68,9 +66,7 @@ def test_the_dead_letter_keeps_the_payload_and_can_be_tried_again(stream: EventS
     assert count(sqlite, "play_history") == 1
 
 
-def test_a_database_that_is_away_again_and_again_buries_nothing(
-    stream: EventStream, sqlite: Engine, valkey: "redis.Redis"
-) -> None:
+def test_repeated_database_outages_bury_nothing(stream: EventStream, sqlite: Engine, valkey: "redis.Redis") -> None:
     def away(*_: Any, **__: Any) -> NoReturn:
         raise DatabaseUnavailableError("away")
 
@@ -84,7 +80,7 @@ def test_a_database_that_is_away_again_and_again_buries_nothing(
     assert (stream.books().recorded, stream.books().dead) == (5, 0)
 
 
-def test_what_was_survived_is_off_the_record(stream: EventStream, sqlite: Engine, valkey: "redis.Redis") -> None:
+def test_a_survived_attempt_is_cleared(stream: EventStream, sqlite: Engine, valkey: "redis.Redis") -> None:
     stream.append(play_payloads(3))
     stream.ensure_group()
     stream.read_new("a", count=3, block_ms=0)
@@ -93,9 +89,7 @@ def test_what_was_survived_is_off_the_record(stream: EventStream, sqlite: Engine
     assert valkey.exists(ATTEMPTS) == 0
 
 
-def test_entries_read_for_the_first_time_cost_no_command_more(
-    stream: EventStream, sqlite: Engine, valkey: "redis.Redis"
-) -> None:
+def test_first_reads_cost_no_extra_command(stream: EventStream, sqlite: Engine, valkey: "redis.Redis") -> None:
     stream.append(play_payloads(30))
     drain = Drain(stream, sqlite, "a", batch_size=10)
     valkey.config_resetstat()
@@ -105,7 +99,7 @@ def test_entries_read_for_the_first_time_cost_no_command_more(
     assert [name for name in ("hmget", "hdel", "expire") if f"cmdstat_{name}" in commands] == []
 
 
-def test_a_full_redis_can_still_be_rid_of_what_kills_its_readers(
+def test_a_full_redis_is_drained_even_after_failed_attempts(
     stream: EventStream, sqlite: Engine, valkey: "redis.Redis"
 ) -> None:
     def meet_a_bug(*_: Any, **__: Any) -> NoReturn:

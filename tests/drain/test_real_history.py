@@ -49,9 +49,7 @@ def assert_done(books: Books, *, rounds: int) -> None:
     assert (books.dead, books.waiting, books.unaccounted) == (0, 0, 0)
 
 
-def test_one_drain_records_every_play_once_however_often_it_is_published(
-    stream: EventStream, sqlite: Engine, shared_data: Path
-) -> None:
+def test_one_drain_records_republished_plays_once(stream: EventStream, sqlite: Engine, shared_data: Path) -> None:
     drain = Drain(stream, sqlite, "a")
     for rounds in (1, 2):
         publish(stream, shared_data)
@@ -60,7 +58,7 @@ def test_one_drain_records_every_play_once_however_often_it_is_published(
         assert rows(sqlite) == (PLAYS, SONGS, USERS, 0)
 
 
-def test_two_slots_of_a_worker_record_every_play_once_however_often_it_is_published(
+def test_two_worker_slots_record_republished_plays_once(
     stream: EventStream, redis_url: str, postgres: Engine, shared_data: Path, tmp_path: Path
 ) -> None:
     publish(stream, shared_data)

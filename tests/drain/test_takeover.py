@@ -13,7 +13,7 @@ def read_and_die(stream: EventStream, consumer: str, *, number: int) -> None:
     assert len(stream.read_new(consumer, count=number, block_ms=0).entries) == number
 
 
-def test_a_restarted_consumer_finishes_first_what_it_had_read(stream: EventStream, engine: Engine) -> None:
+def test_a_restarted_consumer_finishes_its_pending_entries(stream: EventStream, engine: Engine) -> None:
     """At once, because its entries are abandoned only after a minute (F1)."""
     stream.append(play_payloads(5))
     read_and_die(stream, "a", number=3)
@@ -31,7 +31,7 @@ def test_entries_of_a_dead_consumer_are_taken_over(stream: EventStream, engine: 
     assert stream.books().pending == 0
 
 
-def test_entries_in_the_hands_of_a_living_consumer_are_left_to_it(stream: EventStream, engine: Engine) -> None:
+def test_entries_held_by_a_living_consumer_are_left_to_it(stream: EventStream, engine: Engine) -> None:
     stream.append(play_payloads(5))
     read_and_die(stream, "busy", number=3)
     tally = Drain(stream, engine, "heir").run()
@@ -39,7 +39,7 @@ def test_entries_in_the_hands_of_a_living_consumer_are_left_to_it(stream: EventS
     assert stream.books().pending == 3
 
 
-def test_a_consumer_that_was_taken_for_dead_does_no_harm_when_it_wakes_up(
+def test_a_consumer_that_was_taken_for_dead_counts_nothing_twice(
     stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Robbed between its commit and its acknowledgement, it counts nothing a second time (F21)."""
@@ -59,7 +59,7 @@ def test_a_consumer_that_was_taken_for_dead_does_no_harm_when_it_wakes_up(
     assert (books.recorded + books.duplicate, books.waiting, books.balanced) == (5, 0, True)
 
 
-def test_a_taken_over_event_that_was_already_committed_is_not_stored_again(stream: EventStream, engine: Engine) -> None:
+def test_a_committed_event_that_is_taken_over_is_a_duplicate(stream: EventStream, engine: Engine) -> None:
     stream.append(play_payloads(3))
     Drain(stream, engine, "other").run()
     stream.append(play_payloads(3))

@@ -51,7 +51,7 @@ def test_the_compose_file_follows_the_specification() -> None:
     subprocess.run([program, "--builtin-schema", "vendor.compose-spec", "compose.yaml"], cwd=ROOT, check=True)
 
 
-def test_the_dockerfile_pleases_its_linter() -> None:
+def test_the_dockerfile_passes_its_linter() -> None:
     subprocess.run([Path(sys.executable).parent / "hadolint", "Dockerfile"], cwd=ROOT, check=True)
 
 
@@ -67,7 +67,7 @@ def test_each_service_has_only_the_rights_it_needs(name: str) -> None:
     assert [port for port in service.get("ports", []) if not port.startswith("127.0.0.1:")] == []
 
 
-def test_no_secret_stands_in_the_environment() -> None:
+def test_no_secret_is_in_the_environment() -> None:
     for service in SERVICES.values():
         for variable, value in service.get("environment", {}).items():
             if "PASSWORD" in variable:
@@ -83,7 +83,7 @@ def test_every_dependency_is_waited_for() -> None:
                 assert (how["condition"], SERVICES[other]["restart"]) == ("service_completed_successfully", "no")
 
 
-def test_a_worker_is_given_longer_to_stop_than_any_of_its_tasks_may_take() -> None:
+def test_the_stop_grace_period_exceeds_the_task_time_limit() -> None:
     assert seconds(SERVICES["worker"]["stop_grace_period"]) > app.conf.task_time_limit
 
 
@@ -94,7 +94,7 @@ def test_mounted_files_are_there() -> None:
             assert source in COMPOSE["volumes"] or (ROOT / source).exists(), volume
 
 
-def test_the_dashboard_asks_for_metrics_that_exist() -> None:
+def test_the_dashboard_queries_exactly_the_exported_metrics() -> None:
     dashboard = json.loads((ROOT / "ops" / "grafana" / "dashboards" / "zik.json").read_text())
     queries = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
     asked = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"zik_\w+", queries)}
@@ -115,7 +115,7 @@ class Stack:
     metrics_port: int
 
     def mapped(self, command: list[str]) -> list[str]:
-        """A command of the container as the arguments of `python -m` here."""
+        """The container's command as arguments of `python -m` on this machine."""
         program, *rest = command
         module = {"zik": ["worker"], "celery": ["celery"]}[program]
         here = {METRICS_PORT: str(self.metrics_port), "/tmp/beat": str(self.folder / "beat")}  # noqa: S108 -- the container's
@@ -168,7 +168,7 @@ class Stack:
 
 @contextmanager
 def valkey_of_compose(folder: Path, secrets: Path) -> Iterator[Valkey]:
-    """With ops/valkey/valkey.conf and the users that ops/make-secrets.sh makes of docs/redis.acl."""
+    """A Valkey with ops/valkey/valkey.conf and the users that ops/make-secrets.sh generates from docs/redis.acl."""
     server = Valkey(folder / "valkey", password="any")  # noqa: S106 -- `probe` has none
     server.url = server.url_of("probe", "any")
     config = (ROOT / "ops" / "valkey" / "valkey.conf").read_text()
@@ -190,7 +190,7 @@ def valkey_of_compose(folder: Path, secrets: Path) -> Iterator[Valkey]:
 
 @contextmanager
 def postgres_of_compose(secrets: Path) -> Iterator[Postgres]:
-    """With the scripts that compose.yaml mounts, in their order, and with passwords asked for."""
+    """A PostgreSQL set up by the scripts that compose.yaml mounts, in their order, with password login."""
     with own_postgres() as postgres:
         postgres.run("CREATE DATABASE zik")
         environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PGHOST": str(postgres.socket.parent)}
@@ -217,22 +217,22 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         yield Stack(secrets, valkey, postgres, tmp_path, free_port())
 
 
-def test_every_secret_of_the_compose_file_is_made_once_and_shown_to_nobody(tmp_path: Path) -> None:
+def test_make_secrets_creates_each_secret_once_and_prints_none(tmp_path: Path) -> None:
     def make() -> str:
         return subprocess.run(
             [ROOT / "ops" / "make-secrets.sh", tmp_path / "secrets"], check=True, capture_output=True, text=True
         ).stdout
 
-    told = make()
+    printed = make()
     made = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
     assert {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()} <= made.keys()
-    assert [name for name, text in made.items() if name.endswith("password") and text in told] == []
+    assert [name for name, text in made.items() if name.endswith("password") and text in printed] == []
     assert "change-me" not in "".join(made.values())
     make()
     assert made == {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
 
 
-def test_what_compose_would_run_records_events_is_healthy_and_stops_in_time(stack: Stack) -> None:
+def test_the_compose_services_record_events_and_stop_in_time(stack: Stack) -> None:
     with stack.service("bootstrap") as bootstrap:
         assert bootstrap.wait() == 0, bootstrap.log
     engine = open_engine(stack.postgres.url("zik"))
@@ -271,7 +271,7 @@ def stop_in_time(name: str, process: Process) -> None:
 
 
 def says_nothing_but_json(process: Process, secrets: Path) -> None:
-    """A log on a pipe is JSON, line by line, and holds no secret. Celery says one thing to standard output, past it."""
+    """A log on a pipe is JSON, line by line, without secrets. Celery prints one line past it, to standard output."""
     lines = [line for line in process.log.splitlines() if line not in {"", "worker: Warm shutdown (MainProcess)"}]
     assert {"timestamp", "level", "logger", "event", "pid"} <= set.intersection(
         *(set(json.loads(line)) for line in lines)
@@ -280,7 +280,7 @@ def says_nothing_but_json(process: Process, secrets: Path) -> None:
 
 
 def test_a_worker_that_cannot_reach_its_database_is_unhealthy(stack: Stack) -> None:
-    """Though its process lives. Here the schema is missing, and its role may not create it."""
+    """Its process lives. The schema is missing, and its role may not create it."""
     publish_a_backlog(stack)
     with stack.service("worker") as worker:
         worker.wait_for("ready.")

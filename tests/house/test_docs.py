@@ -51,7 +51,7 @@ def test_each_setting_has_its_row_in_the_readme_with_its_default(setting: str) -
         assert str(default).lower() in rows[0].lower()
 
 
-def test_every_other_variable_that_the_code_reads_is_in_the_readme() -> None:
+def test_every_variable_that_the_code_reads_is_in_the_readme() -> None:
     code = "\n".join(path.read_text() for path in (ROOT / "worker").rglob("*.py"))
     read = set(re.findall(r"environ(?:\.get\(|\[)\"(ZIK_\w+)\"", code))
     assert read
@@ -66,12 +66,12 @@ WHERE: Final = {
 
 
 @pytest.mark.parametrize(("page", "name"), [(page, name) for page, names in WHERE.items() for name in names])
-def test_each_metric_reason_event_type_and_crash_point_is_on_its_page(page: str, name: str) -> None:
+def test_each_metric_reason_event_and_failpoint_is_on_its_page(page: str, name: str) -> None:
     assert f"`{name}`" in (ROOT / "docs" / page).read_text()
 
 
 @pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_and_pictures_lead_somewhere(page: Path) -> None:
+def test_links_and_pictures_have_targets(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
 

@@ -105,7 +105,7 @@ def test_the_wire_contract_accepts_an_event_of_the_type(kind: str) -> None:
 
 
 @each_type
-def test_what_is_accepted_has_a_record_of_the_type(kind: str) -> None:
+def test_an_accepted_event_has_a_record_of_its_type(kind: str) -> None:
     records = {record.type: record for record in get_args(Event)}
     assert kind in records, f"worker/contract/events.py has no class for `{kind}`, or `Event` does not name it"
     assert type(validate(payload(sample(kind)).decode())) is records[kind]
@@ -143,7 +143,7 @@ def test_the_golden_vectors_have_the_type(kind: str) -> None:
 
 
 @each_type
-def test_a_recorder_writes_a_row_into_a_table_of_the_migrations_and_the_models(kind: str, drain: Drain) -> None:
+def test_a_recorder_writes_a_row_into_a_table_of_the_schema(kind: str, drain: Drain) -> None:
     record(drain, kind)
     books = drain.stream.books()
     letters = values(drain.engine, "SELECT reason, detail FROM dead_letters")

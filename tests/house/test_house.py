@@ -1,4 +1,4 @@
-"""The documents and files of the house: complete, linted without a network, and saying what the code says."""
+"""The project's documents and files are complete, pass their linters without a network, and match the code."""
 
 import importlib.util
 import os
@@ -46,7 +46,7 @@ def test_each_file_of_the_host_has_a_schema() -> None:
     assert checked == set(GITHUB.rglob("*.y*ml"))
 
 
-def test_workflows_and_hooks_please_the_linter_of_workflows() -> None:
+def test_workflows_and_hooks_pass_their_linter() -> None:
     subprocess.run(
         [BIN / "zizmor", "--offline", "--strict-collection", "--no-progress", "--quiet", "."], cwd=ROOT, check=True
     )
@@ -57,7 +57,7 @@ def workflow(name: str) -> dict[str, Any]:
     return text
 
 
-def test_the_ci_runs_on_every_python_that_the_project_names() -> None:
+def test_the_ci_runs_on_every_supported_python() -> None:
     job = workflow("ci")["jobs"]["ci"]
     named = [name.rpartition(" ")[2] for name in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d+$", name)]
     assert job["strategy"]["matrix"]["python"] == named
@@ -76,7 +76,7 @@ def test_a_tag_that_is_not_the_version_is_not_released(tag: str, accepted: bool)
     assert (answer.returncode == 0) == accepted
 
 
-def test_only_what_has_passed_is_published_and_no_other_job_may_publish() -> None:
+def test_only_the_publish_job_may_publish_and_after_the_checks() -> None:
     jobs = workflow("release")["jobs"]
     assert set(jobs["publish"]["needs"]) == {"test", "build"}
     assert jobs["publish"]["environment"]
@@ -90,7 +90,7 @@ def recipes() -> dict[str, str]:
     return dict(re.findall(r"^(\w+): ; (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
-def test_make_check_is_the_linters_of_the_ci() -> None:
+def test_make_check_runs_the_linters_of_the_ci() -> None:
     assert recipes()["check"].split(" && ") == LINTERS
 
 
@@ -100,7 +100,7 @@ def test_each_target_of_make_is_one_line_and_no_file() -> None:
     assert [target for target in recipes() if (ROOT / target).exists()] == []
 
 
-def test_hooks_before_a_commit_are_local_and_linters_of_the_ci() -> None:
+def test_commit_hooks_are_local_linters_of_the_ci() -> None:
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
     assert [repo["repo"] for repo in config["repos"]] == ["local"]
     for hook in config["repos"][0]["hooks"]:
@@ -132,7 +132,7 @@ def test_the_example_has_the_variables_of_the_readme() -> None:
     assert set(VARIABLES) == of_the_readme - {"ZIK_SECRETS_DIR"}, "ZIK_SECRETS_DIR is read from the environment only"
 
 
-def test_each_setting_in_the_example_has_a_line_that_explains_it_and_is_commented_out() -> None:
+def test_each_example_setting_is_explained_and_commented_out() -> None:
     lines = EXAMPLE.splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == []
     settings = [number for number, line in enumerate(lines) if re.match(r"#[A-Z_]+=", line)]
@@ -152,14 +152,14 @@ def test_the_example_uncommented_changes_nothing(tmp_path: Path, monkeypatch: py
 RELEASES: Final = re.findall(r"^## (\d\S+) — (\d{4}-\d\d-\d\d)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
 
-def test_each_section_of_the_changelog_is_unreleased_or_has_a_date_newest_first() -> None:
+def test_dated_sections_of_the_changelog_are_newest_first() -> None:
     sections = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert sections == ["Unreleased", *(f"{version} — {day}" for version, day in RELEASES)]
     days = [date.fromisoformat(day) for _, day in RELEASES]
     assert days == sorted(days, reverse=True)
 
 
-def test_the_version_is_the_newest_release_or_on_the_way_to_the_next() -> None:
+def test_the_version_is_the_newest_release_or_a_later_one() -> None:
     released = [version for version, _ in RELEASES]
     assert released[0] == VERSION or (VERSION.endswith(".dev0") and VERSION.removesuffix(".dev0") not in released)
 
@@ -180,7 +180,7 @@ DOCUMENTS: Final = ["CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "RE
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_a_stranger_finds_the_document_from_the_readme_and_its_links_lead_somewhere(name: str) -> None:
+def test_the_readme_links_each_document_and_its_links_resolve(name: str) -> None:
     assert f"]({name})" in (ROOT / "README.md").read_text()
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / name).read_text())
     assert [target for target in targets if not (ROOT / target).exists()] == []

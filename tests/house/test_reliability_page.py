@@ -58,7 +58,7 @@ def test_each_bad_input_and_each_fault_has_one_row() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.code)
-def test_a_row_says_what_happens_what_comes_of_it_and_which_test_proves_it(row: Row) -> None:
+def test_each_row_has_a_cause_an_outcome_and_a_test(row: Row) -> None:
     assert row.what.strip()
     assert row.outcome.strip()
     assert references(row.tests) or set(SHARED).intersection(re.findall(r"\w+", row.tests)), row.tests
@@ -69,8 +69,8 @@ def test_a_test_that_the_page_names_exists(test: Reference) -> None:
     assert exists(test)
 
 
-def test_no_test_is_named_in_another_way() -> None:
-    """Or it would be checked by nobody: a test stands in backquotes, with its file."""
+def test_every_test_on_the_page_is_named_with_its_file() -> None:
+    """Only a name in backquotes with its file is checked above."""
     named = re.findall(r"\btest_\w+", re.sub(r"`[\w/]+(?:::\w+\*?|\.py)`", "", PAGE))
     assert named == []
 

@@ -92,9 +92,7 @@ def test_a_sample_becomes_its_events_and_refusals(sample: Sample, imported: Impo
 
 
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES.keys())
-def test_a_sample_is_recognised_in_a_zip_among_strangers_and_whatever_its_name(
-    sample: Sample, imported: Import
-) -> None:
+def test_a_sample_is_recognised_by_content_in_a_mixed_zip(sample: Sample, imported: Import) -> None:
     archive = zipped(**{"Read me.pdf": b"%PDF-1.7", "a/b.bin": sample.content, "Playlist1.json": b'{"playlists": []}'})
 
     events, _ = imported(export=archive, user="bob")
@@ -114,7 +112,7 @@ CUT_OFF = {name: cut_off(sample) for name, sample in SAMPLES.items() if recognis
 
 
 @pytest.mark.parametrize("sample", CUT_OFF.values(), ids=CUT_OFF.keys())
-def test_a_file_that_was_cut_off_gives_what_came_before(sample: Sample, imported: Import) -> None:
+def test_a_truncated_file_gives_the_rows_before_the_cut(sample: Sample, imported: Import) -> None:
     events, _ = imported(export=sample.content, user="bob")
 
     # A truncated line may still be a row, so the last event is not compared.
@@ -137,7 +135,7 @@ def test_a_file_that_was_cut_off_gives_what_came_before(sample: Sample, imported
         b'{"playlists": [{"name": "x", "items": []}]}',
     ],
 )
-def test_what_is_no_history_is_not_recognised(content: bytes) -> None:
+def test_a_file_that_is_no_history_is_not_recognised(content: bytes) -> None:
     assert recognise(content) is None
 
 
@@ -156,7 +154,7 @@ def test_the_places_of_refused_rows_count_from_one(imported: Import) -> None:
     assert "--timezone" in lines.shown[0].detail
 
 
-def test_a_table_of_local_times_needs_the_zone_and_keeps_its_offset(imported: Import) -> None:
+def test_local_times_in_a_table_get_the_offset_of_the_timezone(imported: Import) -> None:
     events, (summary,) = imported(export=TABLE.content, user="bob", timezone=ZoneInfo("Europe/Berlin"))
 
     assert [event["time"] for event in events] == ["2021-05-10T12:59:22+03:00", "2021-05-10T12:59:22+02:00"]
@@ -174,12 +172,12 @@ def test_a_player_without_a_time_zone_is_not_guessed(imported: Import) -> None:
         imported(export=ROCKBOX_LOCAL, user="bob")
 
 
-def test_a_file_that_does_not_say_whose_it_is_needs_a_user(imported: Import) -> None:
+def test_a_file_without_a_username_needs_the_user_option(imported: Import) -> None:
     with pytest.raises(UnreadableFileError, match=r"export: does not name its user; add --user NAME"):
         imported(export=SPOTIFY_ACCOUNT.content)
 
 
-def test_a_listenbrainz_zip_says_whose_it_is_and_its_loves_find_their_songs(imported: Import) -> None:
+def test_a_listenbrainz_zip_names_its_user_and_matches_its_loves(imported: Import) -> None:
     archive = zipped(
         **{
             "listens/2023/11.jsonl": LISTENBRAINZ.content,

@@ -88,14 +88,14 @@ def rows(*values: Any) -> bytes:
         pytest.param({}, id="empty"),
     ],
 )
-def test_a_bad_row_costs_no_other(write: Write, bad: Any) -> None:
+def test_a_bad_row_is_refused_alone(write: Write, bad: Any) -> None:
     summary = summary_of(write(rows(GOOD, bad, GOOD)))
 
     assert summary.plays == 2
     assert [refusal.place for refusal in summary.shown] == ["row 2"]
 
 
-def test_a_file_that_breaks_off_is_told_with_the_place_and_without_its_text(write: Write) -> None:
+def test_a_broken_file_is_reported_by_place_without_its_text(write: Write) -> None:
     summary = summary_of(write(rows(GOOD, GOOD)[:-1] + b', {"trackName": secret}]'))
 
     assert summary.plays == 2
@@ -104,7 +104,7 @@ def test_a_file_that_breaks_off_is_told_with_the_place_and_without_its_text(writ
     assert "secret" not in refusal.detail
 
 
-def test_nesting_without_end_stops_reading_and_fills_no_memory(write: Write) -> None:
+def test_endless_nesting_stops_reading_in_bounded_memory(write: Write) -> None:
     path = write(rows(GOOD)[:-1] + b', {"x":' + b"[" * 3 * MIB)
 
     with memory_within(16 * MIB):
@@ -114,7 +114,7 @@ def test_nesting_without_end_stops_reading_and_fills_no_memory(write: Write) -> 
     assert "nested deeper" in summary.shown[0].detail
 
 
-def test_a_value_without_end_stops_reading_and_fills_no_memory(write: Write) -> None:
+def test_an_endless_value_stops_reading_in_bounded_memory(write: Write) -> None:
     path = write(rows(GOOD)[:-1] + b', {"x":"' + b"a" * 12 * MIB)
 
     with memory_within(10 * MIB):
@@ -124,7 +124,7 @@ def test_a_value_without_end_stops_reading_and_fills_no_memory(write: Write) -> 
     assert f"no row ends within {MAX_ROW_BYTES:,} bytes" in summary.shown[0].detail
 
 
-def test_a_line_without_end_is_one_refused_row_and_fills_no_memory(write: Write) -> None:
+def test_an_endless_line_is_one_refused_row_in_bounded_memory(write: Write) -> None:
     header = b"ts,track,artist\n"
     good = b"2021-05-10T12:59:22Z,Parabola,Tool\n"
     path = write(header + good + b"x" * 12 * MIB + b"\n" + good)
@@ -171,7 +171,7 @@ def test_a_zip_of_countless_files_is_refused(tmp_path: Path) -> None:
     assert "suspected zip bomb (10,001 files" in error_text_of(tmp_path / "many")
 
 
-def test_a_damaged_zip_is_told_where_it_breaks(tmp_path: Path) -> None:
+def test_a_damaged_zip_is_reported_as_a_broken_file(tmp_path: Path) -> None:
     path = tmp_path / "damaged"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("StreamingHistory0.json", rows(*[GOOD] * 5_000))
@@ -184,11 +184,11 @@ def test_a_damaged_zip_is_told_where_it_breaks(tmp_path: Path) -> None:
     assert summary.shown[-1].reason == "broken_file"
 
 
-def test_a_zip_that_is_none_is_told(write: Write) -> None:
+def test_a_file_that_only_begins_as_a_zip_is_refused(write: Write) -> None:
     assert "cannot be read: File is not a zip file" in error_text_of(write(b"PK\x03\x04 and no more"))
 
 
-def test_a_zip_without_a_history_is_told(tmp_path: Path) -> None:
+def test_a_zip_without_a_history_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "holiday.zip", "w") as archive:
         archive.writestr("beach.jpg", b"\xff\xd8")
 
@@ -197,7 +197,7 @@ def test_a_zip_without_a_history_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_an_encrypted_zip_is_told(tmp_path: Path) -> None:
+def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "locked.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("StreamingHistory0.json", SPOTIFY_ACCOUNT.content)
@@ -210,14 +210,14 @@ def test_an_encrypted_zip_is_told(tmp_path: Path) -> None:
     assert "is encrypted" in error_text_of(path)
 
 
-def test_names_that_would_steer_a_terminal_are_made_printable(tmp_path: Path) -> None:
+def test_file_names_cannot_control_the_terminal(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a\x1b[2J.zip", "w") as archive:
         archive.writestr("b\x1b]0;c.json", SPOTIFY_ACCOUNT.content)
 
     assert "\x1b" not in summary_of(tmp_path / "a\x1b[2J.zip").name
 
 
-def test_ids_that_would_steer_a_terminal_are_made_printable(write: Write) -> None:
+def test_recording_ids_cannot_control_the_terminal(write: Write) -> None:
     feedback = {"recording_msid": "\x1b[2J", "recording_mbid": None, "score": 1, "created": 1700000050}
 
     with ExitStack() as opened:
@@ -266,7 +266,7 @@ LIKELY_VALUES = ("1700000000", 1700000000, "2021-04-22 05:41", "2021-04-22T05:41
 @pytest.mark.parametrize("known", json_formats, ids=lambda known: known.name)
 @CHEAP
 @given(data=st.data())
-def test_whatever_a_row_holds_it_is_an_event_or_a_refusal(known: JsonFormat, data: st.DataObject) -> None:
+def test_any_row_becomes_an_event_or_a_refusal(known: JsonFormat, data: st.DataObject) -> None:
     row = data.draw(distorted_rows(known))
 
     for parsed in convert_row("row 1", row, known.convert, Notes()):
@@ -282,7 +282,7 @@ any_line = st.text(st.characters(max_codepoint=255), max_size=60)
 @pytest.mark.parametrize(
     "head", ["#AUDIOSCROBBLER/1.1\n#TZ/UTC\n", "ts,track,artist\n", '{"user_id":1,"username":"a"}\n']
 )
-def test_whatever_a_line_holds_the_next_one_is_read(head: str, lines: list[str]) -> None:
+def test_any_line_leaves_the_next_one_readable(head: str, lines: list[str]) -> None:
     content = (head + "\n".join(lines)).encode("latin-1")
     recognised = recognise(head.encode())
     assert recognised is not None

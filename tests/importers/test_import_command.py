@@ -60,7 +60,7 @@ def test_import_publishes_the_good_rows_and_names_the_bad_ones(zik: Zik, history
     assert stream.books().received == 2
 
 
-def test_a_dry_run_tells_the_same_and_publishes_nothing(
+def test_a_dry_run_reports_the_import_and_publishes_nothing(
     zik: Zik, history: Path, stream: EventStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
@@ -73,7 +73,7 @@ def test_a_dry_run_tells_the_same_and_publishes_nothing(
     assert stream.books().received == 0
 
 
-def test_what_is_no_song_is_no_fault(zik: Zik, tmp_path: Path) -> None:
+def test_a_row_that_is_no_song_is_no_error(zik: Zik, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(SPOTIFY_EXTENDED.content)
 
     answer = zik("import", "--user", "ada", str(tmp_path / "x"))
@@ -82,7 +82,7 @@ def test_what_is_no_song_is_no_fault(zik: Zik, tmp_path: Path) -> None:
     assert "1 no_song" in answer.out
 
 
-def test_a_program_gets_json(zik: Zik, history: Path) -> None:
+def test_import_json_reports_each_file(zik: Zik, history: Path) -> None:
     answer = zik("import", "--json", "--user", "ada", str(history), "/absent")
 
     printed = json.loads(answer.out)
@@ -101,7 +101,7 @@ def test_a_program_gets_json(zik: Zik, history: Path) -> None:
     assert printed["unread"] == ["/absent: cannot be read: No such file or directory"]
 
 
-def test_a_strange_file_is_named_with_what_was_looked_for_and_costs_no_other(
+def test_an_unrecognised_file_is_named_and_the_others_imported(
     zik: Zik, history: Path, tmp_path: Path, stream: EventStream
 ) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff")
@@ -114,7 +114,7 @@ def test_a_strange_file_is_named_with_what_was_looked_for_and_costs_no_other(
     assert stream.books().received == 2
 
 
-def test_nothing_is_published_where_an_option_is_missing(
+def test_a_missing_option_stops_before_anything_is_published(
     zik: Zik, history: Path, tmp_path: Path, stream: EventStream
 ) -> None:
     (tmp_path / "log").write_bytes(ROCKBOX_LOCAL)
@@ -130,7 +130,7 @@ def test_nothing_is_published_where_an_option_is_missing(
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", ""])
-def test_a_zone_that_does_not_exist_is_told(zik: Zik, history: Path, zone: str) -> None:
+def test_an_unknown_timezone_is_refused(zik: Zik, history: Path, zone: str) -> None:
     answer = zik("import", "--timezone", zone, "--user", "ada", str(history))
 
     assert answer.code == 2
@@ -147,7 +147,7 @@ def test_a_loved_track_becomes_a_favorite(zik: Zik, tmp_path: Path, stream: Even
     assert count(sqlite, "play_history") == 0
 
 
-def test_a_full_redis_ends_the_import_and_says_how_far_it_came(
+def test_a_full_redis_ends_the_import_with_a_progress_report(
     zik: Zik, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "x").write_text(json.dumps(many_plays(3_000)))
@@ -161,7 +161,7 @@ def test_a_full_redis_ends_the_import_and_says_how_far_it_came(
     assert "Redis is full" in answer.err
 
 
-def test_ctrl_c_says_how_far_it_came(zik: Zik, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_reports_how_far_the_import_came(zik: Zik, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x").write_text(json.dumps(many_plays(3_000)))
     monkeypatch.setattr(Backpressure, "append", failing_at(2, KeyboardInterrupt(), Backpressure.append))
 
@@ -184,7 +184,7 @@ def failing_at(turn: int, error: BaseException, append: Callable[..., Any]) -> C
 
 
 @pytest.mark.timeout(400)
-def test_an_interrupted_process_ends_cleanly_and_the_same_command_completes_it(
+def test_repeating_an_interrupted_import_completes_it(
     stream: EventStream, redis_url: str, sqlite: Engine, tmp_path: Path
 ) -> None:
     (tmp_path / "x").write_text(json.dumps(many_plays(20_000)))
@@ -209,7 +209,7 @@ def test_an_interrupted_process_ends_cleanly_and_the_same_command_completes_it(
 
 @pytest.mark.data
 @pytest.mark.timeout(400)
-def test_the_histories_imported_give_the_rows_of_the_events_published(
+def test_imported_histories_give_the_rows_of_published_events(
     zik: Zik, stream: EventStream, sqlite: Engine, postgres: Engine, shared_data: Path
 ) -> None:
     # In a fixed order, because a song keeps the spelling that came first.

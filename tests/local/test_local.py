@@ -130,7 +130,7 @@ def test_an_interrupted_demo_leaves_nothing_running(home: Path, ending: signal.S
         assert demo.wait() != 0
 
 
-def test_up_serves_until_stopped_and_keeps_what_it_has(home: Path) -> None:
+def test_up_serves_until_stopped_and_keeps_its_data(home: Path) -> None:
     url = f"redis://127.0.0.1:{free_port()}/0"
     for round_number in (1, 2):
         with running(home, "up", REDIS_URL=url) as up:
@@ -160,7 +160,7 @@ def test_a_second_up_in_the_same_home_is_refused(home: Path) -> None:
         assert "already running" in out
 
 
-def test_up_uses_the_redis_that_is_reachable_and_leaves_it_running(home: Path, redis_url: str) -> None:
+def test_up_uses_a_reachable_redis_and_leaves_it_running(home: Path, redis_url: str) -> None:
     with running(home, "up", REDIS_URL=redis_url) as up:
         output = read_until(up, "Ctrl-C stops everything")
         up.send_signal(signal.SIGTERM)
@@ -170,7 +170,7 @@ def test_up_uses_the_redis_that_is_reachable_and_leaves_it_running(home: Path, r
     assert is_reachable(redis_url)
 
 
-def test_up_says_so_when_a_redis_elsewhere_does_not_answer(home: Path) -> None:
+def test_up_fails_when_the_configured_redis_does_not_answer(home: Path) -> None:
     with running(home, "up", REDIS_URL="redis://:canary@127.0.0.1:1/0") as up:
         out, _ = up.communicate(timeout=30)
 

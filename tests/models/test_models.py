@@ -16,7 +16,7 @@ from worker.models import Base, DeadLetter, Favorite, PlayHistory, Preference, S
 from worker.models.base import NAMING_CONVENTION
 
 AT = datetime(2021, 4, 22, 5, 40, 53, 123456, tzinfo=UTC)
-# Beyond what the databases number rows with by themselves.
+# Higher than any id that the databases assign in these tests.
 ADA, BOB, PARABOLA, SCHISM = range(101, 105)
 
 
@@ -152,7 +152,7 @@ def test_a_second_row_with_the_same_key_is_refused(with_user_and_song: Engine, n
 
 
 def _copy(row: Base) -> Base:
-    """A row belongs to one session in its life, and these tests run on two databases."""
+    """A copy, because a row belongs to one session, and these tests run on two databases."""
     given = {name: value for name, value in vars(row).items() if not name.startswith("_")}
     return type(row)(**given)
 
@@ -176,12 +176,12 @@ def everything(engine: Engine) -> None:
     ("owner", "owned", "left"),
     [
         (User, (PlayHistory, Favorite, Preference, StaleDay), (Song, DeadLetter)),
-        # Its plays' days become stale: see test_corrections.py.
+        # Deleting it marks the days of its plays as stale, see test_corrections.py.
         (Song, (PlayHistory, Favorite), (User, Preference, DeadLetter)),
     ],
     ids=["user", "song"],
 )
-def test_deleting_a_row_deletes_what_belongs_to_it_and_nothing_else(
+def test_deleting_a_row_deletes_only_the_rows_it_owns(
     with_user_and_song: Engine, owner: type[Base], owned: tuple[type[Base], ...], left: tuple[type[Base], ...]
 ) -> None:
     everything(with_user_and_song)
@@ -226,7 +226,7 @@ def test_a_cleared_preference_is_an_sql_null(with_user_and_song: Engine) -> None
 
 
 @pytest.mark.parametrize("entity", [User, Song])
-def test_the_number_of_a_deleted_row_is_never_given_to_another(engine: Engine, entity: type[User | Song]) -> None:
+def test_the_number_of_a_deleted_row_is_never_reused(engine: Engine, entity: type[User | Song]) -> None:
     def made(name: str) -> int:
         with transaction(engine) as session:
             row = User(username=name) if entity is User else Song.named(name, name)
@@ -238,7 +238,7 @@ def test_the_number_of_a_deleted_row_is_never_given_to_another(engine: Engine, e
     assert made("b") > first
 
 
-def test_a_song_made_by_hand_is_the_one_that_events_mean(engine: Engine) -> None:
+def test_a_song_made_by_hand_has_the_identity_of_its_events(engine: Engine) -> None:
     event = event_of(play(song={"title": "PARABOLA ", "artist": "tool", "album": "Lateralus"}))
     assert isinstance(event, PlayEvent)
     save(engine, Song.named("Tool", "Parabola", duration_ms=183_000))
@@ -248,7 +248,7 @@ def test_a_song_made_by_hand_is_the_one_that_events_mean(engine: Engine) -> None
     assert (song.title, song.duration_ms) == ("Parabola", 183_000)
 
 
-def test_following_a_relationship_unasked_is_refused(with_user_and_song: Engine) -> None:
+def test_lazy_loading_of_a_relationship_is_refused(with_user_and_song: Engine) -> None:
     save(with_user_and_song, play_row(1))
     with snapshot(with_user_and_song) as session, pytest.raises(Exception, match="raise_on_sql"):
         _ = session.scalars(select(PlayHistory)).one().user

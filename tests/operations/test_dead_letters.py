@@ -35,7 +35,7 @@ def buried(stream: EventStream, engine: Engine, *payloads: bytes, create_users: 
     return ids
 
 
-def test_after_an_upgrade_a_newer_event_is_recorded_and_leaves_the_desk(
+def test_after_an_upgrade_a_retried_newer_event_is_recorded(
     stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = buried(stream, engine, play_payload(v=2))
@@ -47,7 +47,7 @@ def test_after_an_upgrade_a_newer_event_is_recorded_and_leaves_the_desk(
     assert (books.received, books.recorded, books.dead, books.balanced) == (1, 1, 0, True)
 
 
-def test_a_stranger_who_has_become_known_is_recorded(stream: EventStream, engine: Engine) -> None:
+def test_a_retry_may_create_an_unknown_user(stream: EventStream, engine: Engine) -> None:
     ids = buried(stream, engine, play_payload("a", user="eve"), play_payload("b", user="eve"), create_users=False)
     assert Desk(engine, stream).retry(ids, now=NOW) == {Outcome.RECORDED: 2}
     assert count(engine, "play_history") == 2
@@ -55,7 +55,7 @@ def test_a_stranger_who_has_become_known_is_recorded(stream: EventStream, engine
     assert (stream.books().recorded, stream.books().dead) == (2, 0)
 
 
-def test_a_retried_event_that_came_another_way_meanwhile_is_a_duplicate(stream: EventStream, engine: Engine) -> None:
+def test_a_retried_event_that_is_already_recorded_is_a_duplicate(stream: EventStream, engine: Engine) -> None:
     ids = buried(stream, engine, play_payload(user="eve"), create_users=False)
     stream.append([play_payload(user="eve")])
     Drain(stream, engine, "a").run()
@@ -65,7 +65,7 @@ def test_a_retried_event_that_came_another_way_meanwhile_is_a_duplicate(stream: 
     assert (books.recorded, books.duplicate, books.dead, books.balanced) == (1, 1, 0, True)
 
 
-def test_what_fails_again_stays_one_letter_with_one_attempt_more(stream: EventStream, engine: Engine) -> None:
+def test_a_dead_letter_that_fails_again_counts_one_more_attempt(stream: EventStream, engine: Engine) -> None:
     ids = buried(stream, engine, b"{")
     before = find(engine)[0]
     assert Desk(engine, stream).retry(ids, now=NOW) == {Outcome.DEAD: 1}
@@ -76,7 +76,7 @@ def test_what_fails_again_stays_one_letter_with_one_attempt_more(stream: EventSt
     assert (books.received, books.dead, books.waiting, books.balanced) == (1, 1, 0, True)
 
 
-def test_a_letter_that_fails_for_another_reason_says_the_new_one(
+def test_a_dead_letter_takes_the_reason_of_its_last_attempt(
     stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = buried(stream, engine, play_payload(v=2, user="eve"))
@@ -88,13 +88,13 @@ def test_a_letter_that_fails_for_another_reason_says_the_new_one(
     assert count(engine, "app_users") == 0
 
 
-def test_a_stranger_retried_in_vain_stays_one_letter(stream: EventStream, engine: Engine) -> None:
+def test_an_unknown_user_refused_again_stays_one_dead_letter(stream: EventStream, engine: Engine) -> None:
     ids = buried(stream, engine, play_payload(user="eve"), create_users=False)
     assert Desk(engine, stream, create_users=False).retry(ids, now=NOW) == {Outcome.DEAD: 1}
     assert [(letter.reason, letter.attempts) for letter in find(engine)] == [("unknown_user", 2)]
 
 
-def test_a_row_that_the_database_refuses_at_a_retry_stays_on_the_desk(
+def test_a_row_refused_at_a_retry_stays_a_dead_letter(
     stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = buried(stream, engine, play_payload(user="eve"), create_users=False)
@@ -109,7 +109,7 @@ def refusing(*_: object, **__: object) -> None:
 
 
 @pytest.mark.parametrize("end", [DatabaseUnavailableError("away"), KeyboardInterrupt()], ids=["no database", "Ctrl-C"])
-def test_a_retry_that_is_broken_off_leaves_in_the_books_what_it_has_recorded(
+def test_an_interrupted_retry_leaves_the_books_balanced(
     stream: EventStream, engine: Engine, monkeypatch: pytest.MonkeyPatch, end: BaseException
 ) -> None:
     first, *_ = buried(stream, engine, *(play_payload(title, user="eve") for title in "abcd"), create_users=False)
@@ -134,7 +134,7 @@ def test_a_retry_that_is_broken_off_leaves_in_the_books_what_it_has_recorded(
     assert before_the_end == [books]
 
 
-def test_odd_characters_in_a_field_name_do_not_keep_the_desk_from_trying(stream: EventStream, engine: Engine) -> None:
+def test_odd_characters_in_a_field_name_do_not_stop_a_retry(stream: EventStream, engine: Engine) -> None:
     """PostgreSQL takes no U+0000 in any text, and the detail names the field."""
     song = {"title": "t", "artist": "a", "ids": {"\0" * 70: "x"}}
     ids = buried(stream, engine, play_payload(song=song))
@@ -150,9 +150,7 @@ def test_a_detail_does_not_outgrow_its_limit_at_a_retry(stream: EventStream, eng
 
 
 @pytest.mark.parametrize("reason", [Reason.TOO_LARGE, Reason.MISSING_EVENT])
-def test_an_event_that_was_not_kept_whole_cannot_be_retried_into_a_row(
-    stream: EventStream, engine: Engine, reason: Reason
-) -> None:
+def test_an_incomplete_payload_is_never_retried_into_a_row(stream: EventStream, engine: Engine, reason: Reason) -> None:
     """Even where what was kept of it happens to be a valid event."""
     with transaction(engine) as session:
         DeadLetter(entry_id="1-1", reason=reason.value, detail="why", payload=play_payload()).save(session)
@@ -164,19 +162,19 @@ def test_an_event_that_was_not_kept_whole_cannot_be_retried_into_a_row(
     assert count(engine, "play_history") == 0
 
 
-def test_letters_that_are_gone_are_passed_over(stream: EventStream, engine: Engine) -> None:
+def test_missing_dead_letters_are_skipped(stream: EventStream, engine: Engine) -> None:
     assert Desk(engine, stream).retry([1, 2, 3], now=NOW) == Counter()
     assert discard(engine, [1, 2, 3]) == 0
     assert stream.books().balanced
 
 
-def test_retrying_the_same_letter_twice_moves_the_books_once(stream: EventStream, engine: Engine) -> None:
+def test_retrying_a_dead_letter_twice_moves_the_books_once(stream: EventStream, engine: Engine) -> None:
     (letter_id,) = buried(stream, engine, play_payload(user="eve"), create_users=False)
     assert Desk(engine, stream).retry([letter_id, letter_id], now=NOW) == {Outcome.RECORDED: 1}
     assert (stream.books().recorded, stream.books().dead) == (1, 0)
 
 
-def test_a_mixed_desk_keeps_exactly_what_failed_again(stream: EventStream, engine: Engine) -> None:
+def test_a_retry_keeps_exactly_the_letters_that_fail_again(stream: EventStream, engine: Engine) -> None:
     ids = buried(
         stream, engine, b"{", play_payload("a", user="eve"), b"[]", play_payload("b", user="eve"), create_users=False
     )
@@ -185,7 +183,7 @@ def test_a_mixed_desk_keeps_exactly_what_failed_again(stream: EventStream, engin
     assert stream.books().balanced
 
 
-def test_a_user_deleted_between_two_retries_is_made_anew(stream: EventStream, engine: Engine) -> None:
+def test_a_user_deleted_between_two_retries_is_created_again(stream: EventStream, engine: Engine) -> None:
     first, second = buried(
         stream, engine, play_payload("a", user="eve"), play_payload("b", user="eve"), create_users=False
     )
@@ -196,7 +194,7 @@ def test_a_user_deleted_between_two_retries_is_made_anew(stream: EventStream, en
     assert desk.retry([second], now=NOW) == {Outcome.RECORDED: 1}
 
 
-def test_discarded_letters_are_gone_and_the_books_still_count_them(stream: EventStream, engine: Engine) -> None:
+def test_discarded_dead_letters_still_count_in_the_books(stream: EventStream, engine: Engine) -> None:
     first, second = buried(stream, engine, b"{", b"[]")
     assert discard(engine, [first]) == 1
     assert [letter.id for letter in find(engine)] == [second]
@@ -204,25 +202,25 @@ def test_discarded_letters_are_gone_and_the_books_still_count_them(stream: Event
     assert (stream.books().dead, stream.books().balanced) == (2, True)
 
 
-def test_more_letters_are_discarded_than_fit_as_parameters_into_a_statement(engine: Engine) -> None:
+def test_more_letters_are_discarded_than_a_statement_can_bind(engine: Engine) -> None:
     litter(engine, 66_000, b"{")
     assert discard(engine, [*numbers(engine), 66_001]) == 66_000
     assert count(engine, "dead_letters") == 0
 
 
-def test_letters_are_counted_and_found_by_reason(stream: EventStream, engine: Engine) -> None:
+def test_dead_letters_are_counted_and_found_by_reason(stream: EventStream, engine: Engine) -> None:
     buried(stream, engine, b"{", b"[]", b"}", json.dumps({"type": "yodel"}).encode())
     assert count_by_reason(engine) == {"invalid_json": 2, "unknown_type": 1, "wrong_type": 1}
     assert [letter.payload for letter in find(engine, reason="invalid_json")] == [b"{", b"}"]
     assert [letter.payload for letter in find(engine, limit=2)] == [b"{", b"[]"]
 
 
-def test_an_empty_desk_counts_nothing(engine: Engine) -> None:
+def test_without_dead_letters_nothing_is_counted_or_found(engine: Engine) -> None:
     assert count_by_reason(engine) == {}
     assert find(engine) == []
 
 
-def test_good_events_lie_on_no_desk(stream: EventStream, engine: Engine) -> None:
+def test_good_events_leave_no_dead_letters(stream: EventStream, engine: Engine) -> None:
     stream.append(play_payloads(3))
     Drain(stream, engine, "a").run()
     assert find(engine) == []

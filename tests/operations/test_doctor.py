@@ -24,7 +24,7 @@ def found(stream: EventStream, engine: Engine) -> dict[str, Finding]:
     return {finding.subject: finding for finding in examine(stream, engine)}
 
 
-def test_all_is_well_where_a_drain_runs(stream: EventStream, postgres: Engine) -> None:
+def test_a_running_drain_leaves_only_durability_findings(stream: EventStream, postgres: Engine) -> None:
     stream.append([play_payload()])
     Drain(stream, postgres, "a").run()
     stream.report("", of_aggregation())
@@ -39,7 +39,7 @@ def test_no_drain_is_a_finding(stream: EventStream, sqlite: Engine, valkey: "red
     assert "celery -A worker worker" in found(stream, sqlite)["Drains"].advice
 
 
-def test_statistics_that_nobody_computes_are_a_finding(
+def test_statistics_that_no_worker_computes_are_a_finding(
     stream: EventStream, sqlite: Engine, valkey: "redis.Redis"
 ) -> None:
     assert found(stream, sqlite)["Statistics"].found == "never brought up to date by a worker"
@@ -63,7 +63,7 @@ def test_i47_an_id_from_the_future_is_a_finding(stream: EventStream, sqlite: Eng
     assert "DEL 'zik:{events}' 'zik:{events}:books'" in finding.advice
 
 
-def test_dead_letters_are_told_and_no_trouble(stream: EventStream, engine: Engine) -> None:
+def test_dead_letters_are_reported_and_are_no_problem(stream: EventStream, engine: Engine) -> None:
     stream.append([b"{"])
     Drain(stream, engine, "a").run()
     finding = found(stream, engine)["Dead letters"]
@@ -118,7 +118,7 @@ def indexing(postgres: Engine) -> Iterator[Engine]:
         connection.execute(text("DROP INDEX IF EXISTS left_behind"))
 
 
-def test_an_index_that_could_not_be_built_is_a_finding_until_it_is_dropped(
+def test_an_invalid_index_is_a_finding_until_it_is_dropped(
     stream: EventStream, postgres: Engine, indexing: Engine
 ) -> None:
     assert found(stream, postgres)["Indexes"] == Finding("Indexes", "all valid")

@@ -31,11 +31,11 @@ def test_an_idle_stream_with_a_drain_is_healthy(stream: EventStream, sqlite: Eng
     assert health(stream, within_s=45, host="here").well
 
 
-def test_where_no_drain_ever_was_nothing_is_alive(stream: EventStream) -> None:
+def test_health_fails_where_no_drain_ever_ran(stream: EventStream) -> None:
     assert "no drain is known" in health(stream, within_s=45).detail
 
 
-def test_a_drain_that_stopped_getting_through_is_told(stream: EventStream, valkey: "redis.Redis") -> None:
+def test_health_fails_when_a_drain_stops_making_progress(stream: EventStream, valkey: "redis.Redis") -> None:
     age(valkey, "celery@here:0", 60)
     assert "for 60 s" in health(stream, within_s=45).detail
     assert health(stream, within_s=90).well
@@ -50,9 +50,7 @@ def test_another_host_does_not_answer_for_this_one(stream: EventStream, valkey: 
     assert not health(stream, within_s=45, host="her").well
 
 
-def test_a_drain_that_holds_events_and_does_not_get_through_is_told_though_its_neighbour_is_idle(
-    stream: EventStream, valkey: "redis.Redis"
-) -> None:
+def test_health_fails_for_a_stuck_drain_beside_an_idle_one(stream: EventStream, valkey: "redis.Redis") -> None:
     stream.append([play_payload()])
     stream.ensure_group()
     stream.read_new("celery@here:0", count=1, block_ms=0)
@@ -64,7 +62,7 @@ def test_a_drain_that_holds_events_and_does_not_get_through_is_told_though_its_n
     assert health(stream, within_s=45, host="here").well
 
 
-def test_f23_an_old_event_is_told_though_drains_run(stream: EventStream, valkey: "redis.Redis") -> None:
+def test_f23_health_fails_for_an_old_event_though_drains_run(stream: EventStream, valkey: "redis.Redis") -> None:
     age(valkey, "celery@here:0", 1)
     valkey.xadd("zik:{events}", {b"event": play_payload()}, id=f"{(int(valkey.time()[0]) - 50) * 1000}-0")
     assert "oldest event has waited for 5" in health(stream, within_s=45).detail
@@ -86,7 +84,7 @@ class Probe:
             return process.wait(), process.log
 
 
-def test_f35_a_worker_whose_main_process_hangs_is_found(
+def test_f35_health_fails_when_a_workers_main_process_hangs(
     probe: Probe, redis_url: str, sqlite: Engine, tmp_path: Path
 ) -> None:
     with running_worker(redis_url=redis_url, database_url=url_of(sqlite), folder=tmp_path) as worker:
@@ -110,7 +108,7 @@ def test_without_redis_the_probe_fails_with_one_line(tmp_path: Path) -> None:
     assert "canary" not in process.log
 
 
-def test_the_probe_answers_with_one_line_and_refuses_what_it_does_not_know(
+def test_the_probe_prints_one_line_and_refuses_unknown_options(
     stream: EventStream, sqlite: Engine, probe: "Probe"
 ) -> None:
     Drain(stream, sqlite, "celery@here:0").run()

@@ -95,35 +95,35 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("letter", HERS.values(), ids=HERS.keys())
-def test_a_letter_of_the_user_is_found(letter: bytes) -> None:
+def test_a_dead_letter_of_the_user_is_about_them(letter: bytes) -> None:
     assert is_about(letter, "Zoë")
     assert may_be_about(letter, "Zoë")
 
 
 @pytest.mark.parametrize("letter", SEEMINGLY_HERS.values(), ids=SEEMINGLY_HERS.keys())
-def test_a_letter_that_cannot_be_read_may_be_the_users(letter: bytes) -> None:
+def test_an_unreadable_dead_letter_may_be_about_the_user(letter: bytes) -> None:
     assert not is_about(letter, "Zoë")
     assert may_be_about(letter, "Zoë")
 
 
 @pytest.mark.parametrize("letter", OTHERS.values(), ids=OTHERS.keys())
-def test_a_letter_of_somebody_else_stays(letter: bytes) -> None:
+def test_a_dead_letter_of_another_user_is_not_about_them(letter: bytes) -> None:
     assert not may_be_about(letter, "Zoë")
     assert not is_about(letter, "Zoë")
 
 
-def test_nobody_is_called_nothing() -> None:
+def test_an_empty_name_matches_no_payload() -> None:
     assert not may_be_about(payload(play(user="")), "")
     assert not may_be_about(b'{"user": ""', "")
 
 
-def test_a_user_whose_name_is_a_number_is_found_without_quotes() -> None:
+def test_a_numeric_username_is_found_without_quotes() -> None:
     assert may_be_about(as_json(play(user=17)), "17")
     assert not may_be_about(as_json(play(user=17, song={"title": 18})), "18")
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "🎧", "$(x)", "a.c"])
-def test_a_name_of_odd_characters_is_found_in_what_cannot_be_read(name: str) -> None:
+def test_a_name_of_odd_characters_is_found_in_broken_json(name: str) -> None:
     for escaped in (True, False):
         text = json.dumps({"user": name}, ensure_ascii=escaped)
         assert may_be_about(text[:-1].encode(), name)
@@ -131,7 +131,7 @@ def test_a_name_of_odd_characters_is_found_in_what_cannot_be_read(name: str) -> 
     assert not may_be_about(b'{"user": "abc", ', name)
 
 
-def test_json_within_json_is_followed_as_deep_as_a_letter_can_hold() -> None:
+def test_json_within_json_is_searched_to_any_depth_that_fits() -> None:
     wrapped, levels = json.dumps(EVENT), 0
     while len(json.dumps(wrapped)) <= MAX_EVENT_BYTES:
         wrapped, levels = json.dumps(wrapped), levels + 1
@@ -141,5 +141,5 @@ def test_json_within_json_is_followed_as_deep_as_a_letter_can_hold() -> None:
 
 @CHEAP
 @given(letter=st.binary(max_size=200) | st.text(alphabet='{["\\u0ð\0:,]}').map(lambda text: text.encode()))
-def test_any_bytes_can_be_looked_through(letter: bytes) -> None:
+def test_any_bytes_can_be_searched_for_a_name(letter: bytes) -> None:
     assert may_be_about(letter, "\x00never\x00") is False

@@ -86,7 +86,7 @@ def anywhere(engine: Engine, words: str) -> list[str]:
     return found
 
 
-def test_an_export_published_again_changes_nothing(drain: Drain) -> None:
+def test_republishing_an_export_changes_nothing(drain: Drain) -> None:
     before = oracle.actual(drain.engine)
     exported = lines(drain.engine, "Zoe\u0308")
     assert len(exported) == 1 + len(HERS)
@@ -115,7 +115,7 @@ def all_plays(engine: Engine) -> list[tuple[object, ...]]:
         return sorted((tuple(row) for row in rows), key=str)
 
 
-def test_the_first_line_tells_of_the_account(drain: Drain) -> None:
+def test_the_first_line_is_the_account(drain: Drain) -> None:
     with transaction(drain.engine) as session:
         user = session.scalars(select(User).where(User.username == "Zoë")).one()
         user.email, user.moods, user.is_active = "zoe@example.org", {"now": "calm"}, False
@@ -124,9 +124,7 @@ def test_the_first_line_tells_of_the_account(drain: Drain) -> None:
     assert account == {"user": "Zoë", "email": "zoe@example.org", "moods": {"now": "calm"}, "is_active": False}
 
 
-def test_of_a_user_without_events_the_account_is_told_however_much_it_holds(
-    stream: EventStream, engine: Engine
-) -> None:
+def test_a_user_without_events_is_exported_as_one_account_line(stream: EventStream, engine: Engine) -> None:
     with transaction(engine) as session:
         User(username="eve", email="eve@example.org", moods={"all": "m" * 20_000}).save(session)
     exported = lines(engine, "eve")
@@ -135,7 +133,7 @@ def test_of_a_user_without_events_the_account_is_told_however_much_it_holds(
     assert publish_lines(stream.append, iter(exported), now=NOW) == Published()
 
 
-def test_dead_letters_are_told_as_far_as_they_are_the_users(drain: Drain) -> None:
+def test_an_export_has_only_the_dead_letters_of_the_user(drain: Drain) -> None:
     hers = payload(play(user="Zoë", time="yesterday"))
     others = payload(play(user="ada", time="yesterday", song=song(title="Zoë")))
     unreadable = b'{"user": "ada", "song": {"title": "Zo\\u00eb"'
@@ -150,7 +148,7 @@ def test_dead_letters_are_told_as_far_as_they_are_the_users(drain: Drain) -> Non
     assert publish_lines(drain.stream.append, iter(exported), now=NOW) == Published(sent=len(HERS))
 
 
-def test_of_one_who_was_only_ever_refused_the_letters_are_told(stream: EventStream, engine: Engine) -> None:
+def test_the_export_of_an_always_refused_user_has_dead_letters(stream: EventStream, engine: Engine) -> None:
     stream.append([payload(play(user="Zoë"))])
     Drain(stream, engine, "test:1", create_users=False).run()
     (exported,) = lines(engine, "Zoë")
@@ -158,7 +156,7 @@ def test_of_one_who_was_only_ever_refused_the_letters_are_told(stream: EventStre
 
 
 @pytest.mark.parametrize("name", ["nobody", "zoë", "", " "])
-def test_of_a_stranger_nothing_is_told(drain: Drain, name: str) -> None:
+def test_exporting_an_unknown_user_is_an_error(drain: Drain, name: str) -> None:
     drain.stream.append([payload(play(user="", time="yesterday"))])
     drain.run()
     with pytest.raises(UnknownUserError):
@@ -175,7 +173,7 @@ def test_of_a_stranger_nothing_is_told(drain: Drain, name: str) -> None:
         b'{"listener":',
     ],
 )
-def test_only_what_an_export_tells_is_passed_over(stream: EventStream, line: bytes) -> None:
+def test_a_line_that_only_resembles_an_export_line_is_bad(stream: EventStream, line: bytes) -> None:
     assert len(publish_lines(stream.append, iter([line]), now=NOW).bad) == 1
 
 
@@ -194,7 +192,7 @@ def filled(event: bytes) -> bytes:
         pytest.param(filled(BARE[:-1] + b',"id":"' + event_id(8).encode() + b'"}'), id="without v"),
     ],
 )
-def test_an_event_that_fills_its_room_can_be_published_again(drain: Drain, largest: bytes) -> None:
+def test_an_event_of_the_largest_size_can_be_republished(drain: Drain, largest: bytes) -> None:
     assert len(largest) == MAX_EVENT_BYTES
     drain.stream.append([largest])
     drain.run()
@@ -207,7 +205,7 @@ def test_an_event_that_fills_its_room_can_be_published_again(drain: Drain, large
     assert oracle.actual(drain.engine) == before
 
 
-def test_what_a_wrong_clock_told_gives_way_to_what_the_user_told(drain: Drain) -> None:
+def test_the_largest_event_of_a_wrong_clock_can_be_republished(drain: Drain) -> None:
     drain.stream.append([filled(BARE[:-1] + b',"id":"' + event_id(8).encode() + b'"}')])
     drain.run()
     with transaction(drain.engine) as session:
@@ -216,7 +214,7 @@ def test_what_a_wrong_clock_told_gives_way_to_what_the_user_told(drain: Drain) -
     assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
 
 
-def test_a_play_fits_whatever_others_have_told_of_its_song(drain: Drain) -> None:
+def test_a_play_fits_despite_song_metadata_of_other_users(drain: Drain) -> None:
     """The largest texts there are, some from several events of others."""
     texts = {"title": "\1" * 499 + "t", "artist": "\1" * 499 + "a"}
     for name in "ab":
@@ -262,7 +260,7 @@ def test_an_export_is_a_file_to_publish(zik: Zik, tmp_path: Path) -> None:
     assert f"published {len(HERS)} events\n" in zik("publish", str(tmp_path / "zoe.jsonl")).out
 
 
-def test_what_cannot_be_published_again_is_exported_and_told(zik: Zik, engine: Engine) -> None:
+def test_a_line_too_large_to_republish_is_exported_and_reported(zik: Zik, engine: Engine) -> None:
     with transaction(engine) as session:
         session.execute(update(Preference).where(Preference.key == "free").values(value="quiet" * 4_000))
     whole = lines(engine, "Zoë")
@@ -276,7 +274,7 @@ def test_what_cannot_be_published_again_is_exported_and_told(zik: Zik, engine: E
     assert "quiet" not in answer.err
 
 
-def test_nothing_of_a_forgotten_user_is_left_and_everything_of_others(drain: Drain) -> None:
+def test_forgetting_a_user_leaves_only_the_rows_of_others(drain: Drain) -> None:
     others = all_plays(drain.engine)
     drain.stream.append(
         [
@@ -315,9 +313,7 @@ def test_an_account_without_events_is_on_the_receipt(stream: EventStream, engine
     assert anywhere(engine, "eve") == []
 
 
-def test_whoever_interrupts_the_command_finishes_it_by_repeating_it(
-    drain: Drain, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_repeating_an_interrupted_forget_completes_it(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> None:
     """The person is gone then, but what they heard stands in the charts for everyone."""
     refresh_charts(drain.engine, today=NOW.date(), closed=True)
     with monkeypatch.context() as patched:
@@ -341,22 +337,20 @@ def charted(engine: Engine) -> set[tuple[str | None, int]]:
         return {(title, listeners) for title, listeners in session.execute(places)}
 
 
-def test_a_name_that_would_steer_a_terminal_is_escaped_once_where_zik_asks(
-    zik: Zik, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hostile_name_is_escaped_once_in_the_question(zik: Zik, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     answer = zik("forget", "'\x1b[2J")
     assert (answer.code, "''\\u001b[2J', for good?" in answer.out) == (1, True)
 
 
-def test_one_who_was_only_ever_refused_can_be_forgotten(stream: EventStream, engine: Engine) -> None:
+def test_an_always_refused_user_can_be_forgotten(stream: EventStream, engine: Engine) -> None:
     drain = Drain(stream, engine, "test:1", create_users=False)
     stream.append([payload(play(user="Zoë"))])
     assert erase(drain, "Zoë").erased["dead letters"] == 1
     assert anywhere(engine, "Zoë") == []
 
 
-def test_nothing_is_left_of_events_that_were_sent_in_a_broken_form(
+def test_forgetting_a_user_erases_their_malformed_events(
     drain: Drain, valkey: "redis.Redis", caplog: pytest.LogCaptureFixture
 ) -> None:
     hers, others = payload(play(user="Zoë", song=song(title="quiet"))), payload(play(song=song(title="loud")))
@@ -377,7 +371,7 @@ def test_nothing_is_left_of_events_that_were_sent_in_a_broken_form(
     assert "Zoë" not in caplog.text
 
 
-def test_a_person_with_many_letters_can_be_forgotten(drain: Drain) -> None:
+def test_a_user_with_many_dead_letters_can_be_forgotten(drain: Drain) -> None:
     """More than fit as parameters into one statement of either database."""
     litter(drain.engine, 66_000, payload(play(user="Zoë", time="yesterday")))
     assert erase(drain, "Zoë").erased["dead letters"] == 66_000
@@ -385,21 +379,21 @@ def test_a_person_with_many_letters_can_be_forgotten(drain: Drain) -> None:
 
 
 @pytest.mark.parametrize("nothing", ["", " "])
-def test_nobody_is_called_nothing(drain: Drain, nothing: str) -> None:
+def test_forgetting_an_empty_name_is_an_error(drain: Drain, nothing: str) -> None:
     drain.stream.append([b'{"user": "", ""'])
     with pytest.raises(UnknownUserError):
         erase(drain, nothing)
     assert anywhere(drain.engine, '{"user": "", ""') == ["dead_letters"]
 
 
-def test_a_stranger_is_a_clear_error_and_erases_nothing(drain: Drain) -> None:
+def test_forgetting_an_unknown_user_erases_nothing(drain: Drain) -> None:
     before = oracle.actual(drain.engine)
     with pytest.raises(UnknownUserError, match="Zoé"):
         erase(drain, "Zoé")
     assert oracle.actual(drain.engine) == before
 
 
-def test_forgetting_waits_for_what_another_worker_holds(drain: Drain) -> None:
+def test_forgetting_fails_while_another_worker_holds_events(drain: Drain) -> None:
     drain.stream.append([payload(play(id=event_id(40), user="Zoë", time="2021-05-01T00:00:00Z"))])
     drain.stream.read_new("other:1", count=10, block_ms=0)
     with pytest.raises(ZikError, match="another worker holds events"):
@@ -407,9 +401,7 @@ def test_forgetting_waits_for_what_another_worker_holds(drain: Drain) -> None:
     assert "Zoë" in usernames(drain.engine)
 
 
-def test_a_backlog_that_takes_longer_than_others_may_hold_events_is_no_reason_to_give_up(
-    drain: Drain, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_backlog_does_not_make_forgetting_give_up(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody holds anything here: each look finds less, and none may be the last for being late."""
     monkeypatch.setattr("worker.privacy.erasure._LOOK_EVERY_S", 0.0)
     drain.batch_size = 2
@@ -424,7 +416,7 @@ def usernames(engine: Engine) -> set[str]:
         return set(session.scalars(select(User.username)))
 
 
-def test_a_worker_that_remembers_the_user_goes_on(drain: Drain) -> None:
+def test_a_worker_with_the_forgotten_user_cached_goes_on(drain: Drain) -> None:
     other = Drain(drain.stream, drain.engine, "other:1")
     drain.stream.append([payload(play(id=event_id(50), user="Zoë", time="2021-05-01T00:00:00Z"))])
     other.run()
@@ -444,7 +436,9 @@ def demo(drain: Drain) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("listener", ["ada", "Zoë"])
-def test_a_worker_that_remembers_a_song_records_it_anew(drain: Drain, demo: dict[str, Any], listener: str) -> None:
+def test_a_worker_with_an_erased_song_cached_records_it_again(
+    drain: Drain, demo: dict[str, Any], listener: str
+) -> None:
     events = [play(user=listener, song=demo), favorite(user=listener, song=demo), play(user="ada", song=song())]
     erase(Drain(drain.stream, drain.engine, "test:2"), "Zoë")
     assert anywhere(drain.engine, "demo") == []
@@ -456,14 +450,14 @@ def test_a_worker_that_remembers_a_song_records_it_anew(drain: Drain, demo: dict
 
 
 @pytest.mark.parametrize("event", [play, favorite])
-def test_a_song_that_somebody_else_has_stays(drain: Drain, demo: dict[str, Any], event: Any) -> None:
+def test_a_song_that_another_user_has_stays(drain: Drain, demo: dict[str, Any], event: Any) -> None:
     drain.stream.append([payload(event(id=event_id(81), user="ada", song=demo))])
     assert erase(drain, "Zoë").erased["songs that nobody else has"] == 2
     assert anywhere(drain.engine, "demo") == ["songs"]
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
-def test_a_play_that_is_being_recorded_keeps_its_song_and_is_not_waited_for(
+def test_a_play_that_is_being_recorded_keeps_its_song(
     drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recorder holds the song and will want the user: waiting for one while holding the other would deadlock."""
@@ -483,7 +477,7 @@ def test_a_play_that_is_being_recorded_keeps_its_song_and_is_not_waited_for(
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
-def test_whoever_holds_a_song_for_too_long_is_told_of_and_nothing_is_erased(
+def test_a_song_locked_for_too_long_stops_the_erasure(
     drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.privacy.erasure._WHILE_LOCKED", _WHILE_LOCKED.copy(stop=stop_after_attempt(2)))
@@ -494,7 +488,7 @@ def test_whoever_holds_a_song_for_too_long_is_told_of_and_nothing_is_erased(
     assert "Zoë" in usernames(drain.engine)
 
 
-def test_a_play_that_comes_after_the_songs_were_chosen_keeps_its_song(
+def test_a_play_after_the_songs_were_chosen_keeps_its_song(
     drain: Drain, demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PostgreSQL chooses by what stood when the statement began, and locks after that."""
@@ -510,7 +504,7 @@ def test_a_play_that_comes_after_the_songs_were_chosen_keeps_its_song(
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
-def test_of_two_people_who_are_forgotten_at_once_no_song_is_left(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgetting_two_users_at_once_leaves_no_song(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> None:
     barrier = threading.Barrier(2, timeout=1)
 
     def together(connection: Connection, user_id: int | None) -> list[dict[str, int]]:
@@ -525,7 +519,7 @@ def test_of_two_people_who_are_forgotten_at_once_no_song_is_left(drain: Drain, m
     assert anywhere(drain.engine, "Parabola") == []
 
 
-def test_a_person_with_many_songs_can_be_forgotten(drain: Drain) -> None:
+def test_a_user_with_many_songs_can_be_forgotten(drain: Drain) -> None:
     """More than fit as parameters into one statement of either database."""
     like_songs(drain.engine, "Zoë", 66_000)
     assert erase(drain, "Zoë").erased["songs that nobody else has"] == 66_000 + 2

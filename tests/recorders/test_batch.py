@@ -54,7 +54,7 @@ def count(engine: Engine, entity: type[Base]) -> int:
 # --- Plays --------------------------------------------------------------------------------------
 
 
-def test_a_play_keeps_all_that_it_said(engine: Engine) -> None:
+def test_a_play_keeps_all_its_fields(engine: Engine) -> None:
     record(
         engine,
         play(
@@ -80,7 +80,7 @@ def test_i35_the_same_event_twice_is_stored_once(engine: Engine, together: bool)
     assert count(engine, PlayHistory) == 1
 
 
-def test_i35_an_event_without_an_id_is_recognised_too(engine: Engine) -> None:
+def test_i35_an_event_without_an_id_is_stored_once_too(engine: Engine) -> None:
     assert outcomes(engine, play(), play(ms_played=5), play(song=song(album="Lateralus"))).count(RECORDED) == 1
     assert outcomes(engine, play(time="2021-04-22T11:10:53+05:30")) == [DUPLICATE]
 
@@ -93,7 +93,7 @@ def test_i36_of_two_plays_with_one_id_the_first_one_stands(engine: Engine) -> No
     assert (row.ms_played, row.played_at.month) == (1, 4)
 
 
-def test_a_play_that_comes_by_two_roads_is_one_row(engine: Engine) -> None:
+def test_a_play_published_twice_under_two_ids_is_one_row(engine: Engine) -> None:
     assert outcomes(engine, play(id=event_id(1)), play(id=event_id(2))).count(RECORDED) == 1
     assert outcomes(engine, play(id=event_id(3), song=song(title="PARABOLA", album="x"))) == [DUPLICATE]
     assert count(engine, PlayHistory) == 1
@@ -160,7 +160,7 @@ def test_filling_one_gap_overwrites_nothing_else(engine: Engine, gap: str) -> No
     assert row.attributes == {"isrc": "x" if gap == "ids" else "US1", "mbid": "m"}
 
 
-def test_metadata_fills_gaps_of_a_song_that_the_memory_knows(engine: Engine) -> None:
+def test_metadata_fills_gaps_of_a_cached_song(engine: Engine) -> None:
     known = Known()
     known.remember(record(engine, play(), known=known))
     known.remember(record(engine, play(song=song(album="Lateralus")), known=known))
@@ -204,7 +204,7 @@ def minute(number: int) -> str:
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
 @pytest.mark.parametrize("together", [True, False], ids=["one-batch", "three-batches"])
-def test_i37_add_remove_add_in_any_order_leaves_the_last_word(
+def test_i37_add_remove_add_in_any_order_leaves_the_last_one(
     engine: Engine,
     order: tuple[int, ...],
     together: bool,  # noqa: FBT001 -- a parameter of the test
@@ -219,7 +219,7 @@ def test_i37_add_remove_add_in_any_order_leaves_the_last_word(
 
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)], ids=str)
 @pytest.mark.parametrize("together", [True, False], ids=["one-batch", "two-batches"])
-def test_i37_of_two_words_of_one_moment_the_greater_id_wins(
+def test_i37_two_claims_of_one_moment_keep_the_greater_id(
     engine: Engine,
     order: tuple[int, ...],
     together: bool,  # noqa: FBT001 -- a parameter of the test
@@ -233,14 +233,14 @@ def test_i37_of_two_words_of_one_moment_the_greater_id_wins(
     assert [row.value for row in rows(engine, Preference)] == [2]
 
 
-def test_i38_taking_back_what_was_never_said_leaves_a_tombstone(engine: Engine) -> None:
+def test_i38_removing_an_absent_favorite_leaves_a_tombstone(engine: Engine) -> None:
     assert outcomes(engine, favorite(time=minute(5), favorite=False)) == [RECORDED]
     assert outcomes(engine, favorite(time=minute(4), favorite=True)) == [DUPLICATE]
     (row,) = rows(engine, Favorite)
     assert (row.is_favorite, row.said_at.minute) == (False, 5)
 
 
-def test_a_cleared_preference_is_not_brought_back_by_an_older_word(engine: Engine) -> None:
+def test_an_older_value_does_not_restore_a_cleared_preference(engine: Engine) -> None:
     record(engine, preference(time=minute(5), value=None))
     record(engine, preference(time=minute(4), value="calm"))
     assert [row.value for row in rows(engine, Preference)] == [None]
@@ -255,7 +255,7 @@ def test_a_preference_keeps_any_json(engine: Engine, value: Any) -> None:
     assert (row.value, type(row.value)) == (value, type(value))
 
 
-def test_i36_of_two_words_with_one_id_and_moment_the_first_one_stands(engine: Engine) -> None:
+def test_i36_two_claims_of_one_id_and_moment_keep_the_first(engine: Engine) -> None:
     record(engine, favorite(id=event_id(1), favorite=True), preference(id=event_id(2), value="calm"))
     again = outcomes(engine, favorite(id=event_id(1), favorite=False), preference(id=event_id(2), value="wild"))
     assert again == [DUPLICATE, DUPLICATE]
@@ -263,7 +263,7 @@ def test_i36_of_two_words_with_one_id_and_moment_the_first_one_stands(engine: En
     assert rows(engine, Preference)[0].value == "calm"
 
 
-def test_words_on_different_things_do_not_meet(engine: Engine) -> None:
+def test_claims_of_different_keys_are_all_recorded(engine: Engine) -> None:
     different = [
         favorite(),
         favorite(user="bob"),
@@ -276,7 +276,7 @@ def test_words_on_different_things_do_not_meet(engine: Engine) -> None:
     assert (count(engine, Favorite), count(engine, Preference)) == (3, 3)
 
 
-def test_the_database_itself_refuses_an_older_word(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_itself_refuses_an_older_claim(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     record(engine, favorite(time=minute(5)), preference(time=minute(5), value="calm"))
     # Another worker may write between the look at what is in force and the upsert: as if nothing had been there yet.
     nothing = type("Blind", (), {"run": staticmethod(lambda *_: [])})
@@ -290,7 +290,7 @@ def test_the_database_itself_refuses_an_older_word(engine: Engine, monkeypatch: 
 # --- Users --------------------------------------------------------------------------------------
 
 
-def test_i22_an_unknown_user_is_a_dead_letter_where_users_are_not_made(engine: Engine) -> None:
+def test_i22_an_unknown_user_is_a_dead_letter_if_not_created(engine: Engine) -> None:
     record(engine, play(user="ada"))
     said = outcomes(engine, play(user="eve"), favorite(user="ada"), preference(user="eve"), create_users=False)
     assert said == [DEAD, RECORDED, DEAD]
@@ -303,12 +303,12 @@ def test_i22_an_unknown_user_is_a_dead_letter_where_users_are_not_made(engine: E
     assert [user.username for user in rows(engine, User)] == ["ada"]
 
 
-def test_a_refused_users_songs_are_not_made(engine: Engine) -> None:
+def test_a_refused_users_songs_are_not_created(engine: Engine) -> None:
     record(engine, play(user="eve"), create_users=False)
     assert count(engine, Song) == 0
 
 
-def test_a_batch_that_is_rolled_back_teaches_nothing(engine: Engine) -> None:
+def test_a_rolled_back_batch_caches_nothing(engine: Engine) -> None:
     known = Known()
     with undone(engine) as connection:
         assert record_batch(connection, accepted(play()), known=known).users.keys() == {"ada"}
@@ -317,7 +317,7 @@ def test_a_batch_that_is_rolled_back_teaches_nothing(engine: Engine) -> None:
     assert count(engine, User) == 1
 
 
-def test_what_the_memory_knows_is_not_told_again(engine: Engine) -> None:
+def test_cached_users_and_songs_are_not_reported_as_new(engine: Engine) -> None:
     known = Known()
     known.remember(record(engine, play(), known=known))
     again = record(engine, play(time="2021-05-01T00:00:00Z"), known=known)
@@ -326,7 +326,7 @@ def test_what_the_memory_knows_is_not_told_again(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("entity", [User, Song])
-def test_a_row_deleted_behind_the_memory_refuses_the_batch_until_it_forgets(engine: Engine, entity: type[Base]) -> None:
+def test_a_deleted_cached_row_refuses_the_batch_until_forget(engine: Engine, entity: type[Base]) -> None:
     known = Known()
     known.remember(record(engine, play(), known=known))
     with transaction(engine) as session:
@@ -340,7 +340,7 @@ def test_a_row_deleted_behind_the_memory_refuses_the_batch_until_it_forgets(engi
 # --- BoundedCache -------------------------------------------------------------------------------------
 
 
-def test_a_memory_knows_only_what_it_was_told() -> None:
+def test_a_cache_holds_only_remembered_values() -> None:
     memory = BoundedCache[str, int]()
     assert memory.get("ada") is None
     memory.remember({"ada": 1})
@@ -349,7 +349,7 @@ def test_a_memory_knows_only_what_it_was_told() -> None:
     assert memory.get("ada") is None
 
 
-def test_a_memory_over_its_bound_keeps_the_newer_half() -> None:
+def test_a_cache_over_its_bound_keeps_the_newer_half() -> None:
     memory = BoundedCache[int, int](max_entries=10)
     memory.remember({number: number for number in range(10)})
     assert memory.get(0) == 0
@@ -374,7 +374,7 @@ def test_a_memory_over_its_bound_keeps_the_newer_half() -> None:
         ("2021-04-22T23:30:00-00:00", {22, 23}),
     ],
 )
-def test_a_play_makes_every_day_stale_that_may_be_its_local_one(time: str, days: set[int]) -> None:
+def test_local_days_are_all_days_that_a_play_may_be_on(time: str, days: set[int]) -> None:
     moment = parse_moment(time)
     assert set(local_days(moment.at, moment.offset_minutes)) == {date(2021, 4, day) for day in days}
 
@@ -386,19 +386,19 @@ def test_the_local_day_of_a_new_play_is_marked(engine: Engine) -> None:
     assert sorted((name, day.day) for name, day in marks) == [("ada", 22), ("bob", 23)]
 
 
-def test_a_play_without_an_offset_marks_each_day_that_it_may_be(engine: Engine) -> None:
+def test_a_play_without_an_offset_marks_every_possible_day(engine: Engine) -> None:
     record(engine, play(time="2021-04-22T11:00:00Z"))
     assert sorted(row.day.day for row in rows(engine, StaleDay)) == [21, 22, 23]
 
 
-def test_a_day_is_marked_once_a_batch_and_anew_by_the_next(engine: Engine) -> None:
+def test_each_batch_marks_a_day_once(engine: Engine) -> None:
     record(engine, *(play(time=f"2021-04-22T05:{number:02}:00+00:00") for number in range(30)))
     assert count(engine, StaleDay) == 1
     record(engine, play(time="2021-04-22T06:00:00+00:00"))
     assert count(engine, StaleDay) == 2
 
 
-def test_nothing_but_a_new_play_marks_a_day(engine: Engine) -> None:
+def test_only_a_new_play_marks_a_day(engine: Engine) -> None:
     record(engine, play(), favorite(), preference())
     before = count(engine, StaleDay)
     record(engine, play(), favorite(time=minute(50)), preference(time=minute(50)))
@@ -419,7 +419,7 @@ def buried(engine: Engine, *letters: Letter) -> DeadLetter:
     return row
 
 
-def test_a_letter_is_kept_with_its_reason_beside_the_events_of_its_batch(engine: Engine) -> None:
+def test_a_dead_letter_is_kept_beside_the_events_of_its_batch(engine: Engine) -> None:
     recorded = record(engine, play(), letters=[letter(payload=b"\xff\x00{")])
     assert recorded.outcomes == {"1-0": RECORDED, "7-0": DEAD}
     (row,) = rows(engine, DeadLetter)
@@ -427,7 +427,7 @@ def test_a_letter_is_kept_with_its_reason_beside_the_events_of_its_batch(engine:
     assert (row.payload, row.attempts) == (b"\xff\x00{", 1)
 
 
-def test_f5_a_letter_buried_twice_is_kept_once_as_it_first_was(engine: Engine) -> None:
+def test_f5_a_dead_letter_buried_twice_stays_as_it_first_was(engine: Engine) -> None:
     buried(engine, letter("first"))
     assert buried(engine, letter("second")).detail == "first"
     assert buried(engine, letter("third"), letter("fourth")).detail == "first"
@@ -438,7 +438,7 @@ def test_any_detail_is_kept_on_one_printable_line(engine: Engine, detail: str) -
     assert buried(engine, letter(detail)).detail.isprintable()
 
 
-def test_i16_of_a_payload_that_is_too_large_the_beginning_and_a_digest_are_kept(engine: Engine) -> None:
+def test_i16_an_oversized_payload_is_cut_off_with_a_digest(engine: Engine) -> None:
     payload = b"x" * 1_000_000
     row = buried(engine, letter("too large", payload=payload))
     assert row.payload == payload[:16_384]
@@ -476,7 +476,7 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(engine: Engine) -
     assert many == few
 
 
-def test_a_refused_batch_does_not_show_what_was_listened_to(engine: Engine) -> None:
+def test_the_error_of_a_refused_batch_hides_its_events(engine: Engine) -> None:
     known = Known()
     known.remember(record(engine, play(user=CANARY), known=known))
     with transaction(engine) as session:

@@ -53,7 +53,7 @@ def test_a_batch_of_new_plays_is_copied(postgres: Engine) -> None:
     assert len(stored(postgres)) == 2
 
 
-def test_a_batch_with_a_duplicate_is_inserted_and_nothing_of_it_is_lost(postgres: Engine) -> None:
+def test_a_batch_with_a_duplicate_is_inserted_without_loss(postgres: Engine) -> None:
     known = Known()
     outcomes(postgres, play(), known=known)
     with inserts(postgres) as seen:
@@ -66,7 +66,7 @@ def test_a_batch_with_a_duplicate_is_inserted_and_nothing_of_it_is_lost(postgres
     assert len(stored(postgres)) == 3
 
 
-def test_after_a_duplicate_the_next_batches_are_written_with_care_and_later_ones_copied_again(postgres: Engine) -> None:
+def test_after_a_duplicate_the_next_19_batches_are_not_copied(postgres: Engine) -> None:
     known = Known()
     outcomes(postgres, play(), known=known)
     outcomes(postgres, play(), known=known)
@@ -77,7 +77,7 @@ def test_after_a_duplicate_the_next_batches_are_written_with_care_and_later_ones
     assert len(stored(postgres)) == 21
 
 
-def test_an_expectation_lasts_until_it_is_disappointed() -> None:
+def test_a_copy_policy_lasts_until_it_sees_a_duplicate() -> None:
     policy = CopyPolicy()
     assert all(policy.try_copy() for _ in range(100))
     policy.saw_duplicate()
@@ -103,7 +103,7 @@ def test_an_expectation_lasts_until_it_is_disappointed() -> None:
         ),
     ],
 )
-def test_equals_within_a_batch_are_told_apart_in_whatever_order_they_came(
+def test_of_equal_plays_in_a_batch_the_same_one_is_always_stored(
     engine: Engine, one: Fields, other: Fields, told: list[Outcome]
 ) -> None:
     with inserts(engine) as seen:
@@ -114,7 +114,7 @@ def test_equals_within_a_batch_are_told_apart_in_whatever_order_they_came(
     assert row.played_at.month == 4
 
 
-def test_the_day_is_marked_on_which_the_stored_one_of_two_equals_was(engine: Engine) -> None:
+def test_the_stored_one_of_two_equal_plays_marks_its_day(engine: Engine) -> None:
     later, earlier = (play(id=event_id(1), time=f"2021-0{month}-22T12:00:00+00:01") for month in (5, 4))
     outcomes(engine, later, earlier, known=Known())
     with snapshot(engine) as session:
@@ -123,7 +123,7 @@ def test_the_day_is_marked_on_which_the_stored_one_of_two_equals_was(engine: Eng
         ]
 
 
-def test_an_id_that_comes_twice_is_stored_with_the_moment_that_is_free(engine: Engine) -> None:
+def test_a_repeated_id_is_stored_with_the_free_moment(engine: Engine) -> None:
     known = Known()
     taken, free = "2021-03-28T12:00:00+00:01", "2021-10-31T12:00:00+00:01"
     outcomes(engine, play(id=event_id(1), time=taken), known=known)
@@ -145,7 +145,7 @@ def test_text_that_means_something_to_copy_is_stored_literally(engine: Engine, t
     }
 
 
-def test_a_row_that_refers_to_nothing_is_refused_and_no_duplicate(postgres: Engine) -> None:
+def test_a_play_of_a_deleted_song_is_refused_and_no_duplicate(postgres: Engine) -> None:
     known = Known()
     outcomes(postgres, play(user=CANARY, song=song(title=CANARY)), known=known)
     with transaction(postgres) as session:

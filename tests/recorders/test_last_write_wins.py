@@ -37,30 +37,30 @@ def entries(rows: Sequence[dict[str, object]]) -> list[object]:
     return [row["entry"] for row in rows]
 
 
-def test_the_newest_word_is_written_whatever_the_order() -> None:
+def test_the_latest_claim_wins_in_any_order() -> None:
     said = [claim("1-0", minute=1), claim("2-0", minute=3), claim("3-0", minute=2)]
     for order in permutations(said):
         assert entries(resolve(order, current={}).winners) == ["2-0"]
 
 
-def test_words_of_one_moment_are_ordered_by_event_id() -> None:
+def test_claims_of_one_moment_are_ordered_by_event_id() -> None:
     said = [claim("1-0", minute=1, event_id="b"), claim("2-0", minute=1, event_id="a")]
     assert entries(resolve(said, current={}).winners) == ["1-0"]
 
 
-def test_a_word_older_than_the_one_in_force_is_a_duplicate() -> None:
+def test_a_claim_older_than_the_current_one_is_a_duplicate() -> None:
     resolution = resolve([claim("1-0", minute=1)], current={"mood": Rank(NOON + timedelta(minutes=2), "0")})
     assert resolution.winners == []
     assert resolution.outcomes == {"1-0": Outcome.DUPLICATE}
 
 
-def test_the_word_in_force_told_again_is_a_duplicate() -> None:
+def test_the_current_claim_repeated_is_a_duplicate() -> None:
     resolution = resolve([claim("1-0", minute=1)], current={"mood": Rank(NOON + timedelta(minutes=1), "0")})
     assert resolution.winners == []
     assert resolution.outcomes == {"1-0": Outcome.DUPLICATE}
 
 
-def test_a_word_newer_than_the_one_in_force_is_recorded() -> None:
+def test_a_claim_newer_than_the_current_one_is_recorded() -> None:
     resolution = resolve(
         [claim("1-0", minute=1, event_id="b")], current={"mood": Rank(NOON + timedelta(minutes=1), "a")}
     )
@@ -73,7 +73,7 @@ def test_one_event_twice_in_a_batch_is_recorded_once() -> None:
     assert Counter(resolution.outcomes.values()) == {Outcome.RECORDED: 1, Outcome.DUPLICATE: 1}
 
 
-def test_words_on_different_things_do_not_meet() -> None:
+def test_claims_of_different_keys_do_not_compete() -> None:
     resolution = resolve([claim("1-0", minute=1), claim("2-0", minute=2, key="timezone")], current={})
     assert sorted(resolution.outcomes.values()) == [Outcome.RECORDED, Outcome.RECORDED]
     assert sorted(map(str, entries(resolution.winners))) == ["1-0", "2-0"]
@@ -81,7 +81,7 @@ def test_words_on_different_things_do_not_meet() -> None:
 
 @CHEAP
 @given(said=claims, seed=st.integers())
-def test_the_verdict_does_not_depend_on_the_order_of_arrival(said: list[Claim], seed: int) -> None:
+def test_the_winner_does_not_depend_on_the_order_of_arrival(said: list[Claim], seed: int) -> None:
     shuffled = said.copy()
     random.Random(seed).shuffle(shuffled)
     one, other = resolve(said, current={}), resolve(shuffled, current={})
@@ -94,13 +94,13 @@ def test_the_verdict_does_not_depend_on_the_order_of_arrival(said: list[Claim], 
 
 @CHEAP
 @given(said=claims)
-def test_every_word_has_an_outcome_and_every_key_one_winner(said: list[Claim]) -> None:
+def test_every_claim_has_an_outcome_and_every_key_one_winner(said: list[Claim]) -> None:
     resolution = resolve(said, current={})
     assert resolution.outcomes.keys() == {claim.entry_id for claim in said}
     assert sorted(str(row["key"]) for row in resolution.winners) == sorted({str(claim.key) for claim in said})
 
 
 @pytest.mark.parametrize("keys", [[], ["mood"], ["mood", "timezone", "mood"]])
-def test_what_is_in_force_is_asked_once_a_key(keys: list[str]) -> None:
+def test_the_current_claim_is_looked_up_once_a_key(keys: list[str]) -> None:
     said = [claim(f"{number}-0", minute=number, key=key) for number, key in enumerate(keys)]
     assert sorted(row["key"] for row in one_row_per_key(said)) == sorted(set(keys))

@@ -156,7 +156,7 @@ def found(connection: Connection) -> dict[str, set[Any]]:
 
 @ON_DATABASE
 @given(data=st.data())
-def test_the_tables_hold_what_a_small_model_says(engine: Engine, data: st.DataObject) -> None:
+def test_the_tables_equal_those_of_a_small_model(engine: Engine, data: st.DataObject) -> None:
     batch = drawn_batch(data, "all")
     with undone(engine) as connection:
         known, outcomes = Known(), Counter[Outcome]()

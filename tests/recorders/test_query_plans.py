@@ -15,13 +15,19 @@ from tests.support.rollup_rows import RULE
 from worker.database.engine import open_engine, snapshot, transaction, without_statement_timeout
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.statistics.charts import top
-from worker.statistics.periods import Period, span
+from worker.statistics import (
+    GlobalListening,
+    Period,
+    Subject,
+    Totals,
+    UserListening,
+    discoveries,
+    rank,
+    span,
+    top,
+    totals,
+)
 from worker.statistics.questions.backlog import Backlog
-from worker.statistics.questions.discoveries import discoveries
-from worker.statistics.questions.sources import GlobalListening, UserListening
-from worker.statistics.questions.top import Subject, ranking
-from worker.statistics.questions.totals import Totals, totals
 from worker.statistics.rollups.sweep import refresh
 
 SONGS = 500
@@ -54,7 +60,7 @@ def rows_read_in_turn(engine: Engine, *tables: str) -> int:
         return int(session.scalar(read, {"tables": list(tables)}))
 
 
-def test_plays_are_checked_by_key_however_few_songs_there_were_at_first(alone: Engine) -> None:
+def test_foreign_keys_are_checked_by_index_with_old_statistics(alone: Engine) -> None:
     known = Known()
 
     def record(number: int) -> None:
@@ -117,7 +123,7 @@ def ask(engine: Engine, question: str) -> object:
 
 @pytest.mark.parametrize("question", ["top songs", "discoveries"])
 @pytest.mark.parametrize("days", [1, 20])
-def test_of_plays_and_songs_a_question_reads_those_of_days_that_wait(history: Engine, question: str, days: int) -> None:
+def test_a_question_scans_no_table_for_stale_days(history: Engine, question: str, days: int) -> None:
     before = ask(history, question)
     with transaction(history) as session:
         wait = """
@@ -140,9 +146,7 @@ def rows_read(engine: Engine, table: str) -> int:
 
 # Of plays also those of the day before and after: the local day may be theirs.
 @pytest.mark.parametrize(("table", "days"), [("play_history", 3), ("song_days", 1)])
-def test_a_sweep_looks_up_what_is_of_the_days_that_wait_however_scattered_they_are(
-    history: Engine, table: str, days: int
-) -> None:
+def test_a_sweep_reads_only_the_rows_of_scattered_stale_days(history: Engine, table: str, days: int) -> None:
     with transaction(history) as session:
         wait = """
             INSERT INTO stale_days (user_id, day, mark)
@@ -168,12 +172,12 @@ def scattered(sqlite: Engine) -> Engine:
 OF_SCATTERED: dict[str, Callable[[Connection], object]] = {
     "totals of the user": lambda connection: totals(UserListening(connection, 1, RULE), EVER),
     "totals of everyone": lambda connection: totals(GlobalListening(connection, RULE), EVER),
-    "artists of everyone": lambda connection: ranking(GlobalListening(connection, RULE), Subject.ARTIST, EVER, most=10),
+    "artists of everyone": lambda connection: rank(GlobalListening(connection, RULE), Subject.ARTIST, EVER, most=10),
 }
 
 
 @pytest.mark.parametrize("question", OF_SCATTERED)
-def test_sqlite_looks_up_the_plays_of_the_days_that_wait_too(scattered: Engine, question: str) -> None:
+def test_sqlite_looks_up_the_plays_of_stale_days_by_index(scattered: Engine, question: str) -> None:
     steps = 0
 
     def count() -> int:
@@ -211,7 +215,7 @@ def after_a_backlog(history: Engine) -> Engine:
 
 
 @pytest.mark.parametrize("days", [1, 5])
-def test_of_plays_totals_of_everyone_read_those_of_days_that_wait(after_a_backlog: Engine, days: int) -> None:
+def test_totals_of_everyone_scan_no_plays_for_stale_days(after_a_backlog: Engine, days: int) -> None:
     before = total_of_everyone(after_a_backlog)
     with transaction(after_a_backlog) as session:
         wait = _MARK_DAYS.format("min(id)", "app_users, generate_series(1, :days) AS n GROUP BY n")
@@ -221,7 +225,7 @@ def test_of_plays_totals_of_everyone_read_those_of_days_that_wait(after_a_backlo
     assert rows_read_in_turn(after_a_backlog, "play_history") == read
 
 
-def test_the_days_of_a_song_that_wait_are_found_by_its_plays(after_a_backlog: Engine) -> None:
+def test_stale_days_of_a_song_are_found_without_a_scan_of_plays(after_a_backlog: Engine) -> None:
     with transaction(after_a_backlog) as session:
         session.execute(text(_MARK_SONGS), {"songs": 1})
     read = rows_read_in_turn(after_a_backlog, "play_history")
@@ -240,7 +244,7 @@ def readings_of_the_index(engine: Engine) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_a_whole_history_is_added_up_from_the_index_alone(history: Engine, question: str) -> None:
+def test_a_whole_history_is_summed_by_an_index_only_scan(history: Engine, question: str) -> None:
     entries, rows = readings_of_the_index(history)
     ask(history, question)
     assert readings_of_the_index(history) == (entries + PLAYS // USERS, rows)

@@ -39,7 +39,7 @@ def outcome_of(case: Case, stream: EventStream, engine: Engine) -> str:
     return STORED if after.recorded > before.recorded else DUPLICATE
 
 
-def test_i1_to_i45_each_input_has_the_same_outcome_on_both_databases(stream: EventStream, engine: Engine) -> None:
+def test_i1_to_i45_each_input_has_its_outcome_on_both_databases(stream: EventStream, engine: Engine) -> None:
     """The expected outcomes are one list, so both databases agree with it only if they agree with each other."""
     found = {case.row: outcome_of(case, stream, engine) for case in CORPUS if not case.row.startswith("I37")}
     assert found == {case.row: case.outcome for case in CORPUS if not case.row.startswith("I37")}
@@ -60,7 +60,7 @@ def test_i1_to_i45_bad_inputs_stop_none_of_their_neighbours(
     assert stream.books().balanced
 
 
-def test_i2_i7_entries_without_an_event_are_letters_and_further_fields_are_ignored(
+def test_i2_i7_entries_without_an_event_field_are_dead_letters(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
     for fields in STRAYS:
@@ -72,7 +72,7 @@ def test_i2_i7_entries_without_an_event_are_letters_and_further_fields_are_ignor
     assert oracle.actual(engine).dead == {Reason.MISSING_EVENT: len(STRAYS)}
 
 
-def test_i40_a_stream_of_nothing_but_bad_inputs_drains(stream: EventStream, engine: Engine) -> None:
+def test_i40_a_stream_of_only_bad_inputs_drains(stream: EventStream, engine: Engine) -> None:
     # An id conflicts only with that of a play.
     bad = [case.payload for case in CORPUS if case.outcome in set(Reason) - {Reason.ID_CONFLICT}]
     entry_ids = stream.append(bad * 5)
@@ -91,7 +91,7 @@ def test_i47_an_entry_with_an_id_of_the_far_future_is_recorded(
     oracle.check([first, second], stream, engine)
 
 
-def test_i47_a_stream_whose_ids_are_exhausted_drains_and_its_publishers_are_told(
+def test_i47_an_exhausted_stream_drains_and_refuses_publishers(
     stream: EventStream, valkey: "redis.Redis", engine: Engine
 ) -> None:
     payloads = play_payloads(1)
@@ -102,7 +102,7 @@ def test_i47_a_stream_whose_ids_are_exhausted_drains_and_its_publishers_are_told
         valkey.xadd(STREAM, {FIELD: payloads[0]})
 
 
-def test_i47_the_doctor_knows_an_exhausted_stream_and_its_remedy_helps(
+def test_i47_the_doctors_advice_repairs_an_exhausted_stream(
     stream: EventStream, valkey: "redis.Redis", sqlite: Engine
 ) -> None:
     def advice() -> list[str]:
@@ -141,7 +141,7 @@ print(tally.events, (most_kib() - before) * 1024)
 """
 
 
-def test_i16_an_event_of_50_mb_costs_little_more_than_itself_and_stops_nobody(
+def test_i16_an_event_of_50_mb_is_buried_in_bounded_memory(
     stream: EventStream, redis_url: str, sqlite: Engine, tmp_path: Path
 ) -> None:
     small = play_payloads(2_000)
@@ -156,7 +156,7 @@ def test_i16_an_event_of_50_mb_costs_little_more_than_itself_and_stops_nobody(
 
 
 @pytest.mark.full
-def test_i16_many_large_events_do_not_add_up(
+def test_i16_many_large_events_are_buried_in_bounded_memory(
     stream: EventStream, redis_url: str, sqlite: Engine, tmp_path: Path
 ) -> None:
     """Memory must follow the size of a batch in bytes, not only in events."""

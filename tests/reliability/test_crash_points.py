@@ -91,7 +91,7 @@ def rows(engine: Engine) -> int:
     return sum(count(engine, table) for table in ("play_history", "favorites", "preferences", "dead_letters"))
 
 
-def test_every_point_at_which_a_process_can_die_is_tried_here() -> None:
+def test_every_failpoint_is_tried_here() -> None:
     # A new point needs its own crash tests: add it to IN_A_DRAIN, or name here where it is tried.
     assert set(IN_A_DRAIN) | {Point.MID_BOOTSTRAP, Point.AT_POISON, Point.MID_AGGREGATION} == set(Point)
 
@@ -99,9 +99,7 @@ def test_every_point_at_which_a_process_can_die_is_tried_here() -> None:
 @pytest.mark.parametrize(
     "point", [pytest.param(point, marks=[pytest.mark.full] * (point in NEXT_TO_ANOTHER)) for point in IN_A_DRAIN]
 )
-def test_f1_to_f5_a_drain_killed_at_any_point_loses_and_doubles_nothing(
-    point: Point, scene: Scene, engine: Engine
-) -> None:
+def test_f1_to_f5_a_killed_drain_loses_and_doubles_nothing(point: Point, scene: Scene, engine: Engine) -> None:
     scene.drained(1, point, engine)
     # The point does what its name says: rows are there only after COMMIT.
     assert (rows(engine) > 0) == (point in COMMITTED)
@@ -113,9 +111,7 @@ def test_f1_to_f5_a_drain_killed_at_any_point_loses_and_doubles_nothing(
     "point",
     [point if point is Point.AFTER_COMMIT else pytest.param(point, marks=pytest.mark.full) for point in IN_A_DRAIN],
 )
-def test_f1_to_f5_three_drains_killed_at_any_point_lose_and_double_nothing(
-    point: Point, scene: Scene, postgres: Engine
-) -> None:
+def test_f1_to_f5_three_killed_drains_lose_and_double_nothing(point: Point, scene: Scene, postgres: Engine) -> None:
     scene.drained(3, point, postgres)
     successors = [
         Drain(scene.stream, postgres, f"successor {number}", batch_size=BATCH, abandoned_ms=0) for number in range(3)
@@ -126,7 +122,7 @@ def test_f1_to_f5_three_drains_killed_at_any_point_lose_and_double_nothing(
     oracle.check(scene.load, scene.stream, postgres)
 
 
-def test_f3_what_a_drain_committed_before_it_was_killed_is_a_duplicate_in_the_books(
+def test_f3_rows_that_a_killed_drain_committed_are_duplicates(
     stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path
 ) -> None:
     scene = Scene(play_payloads(BATCH), stream, redis_url, tmp_path)
@@ -140,9 +136,7 @@ def test_f3_what_a_drain_committed_before_it_was_killed_is_a_duplicate_in_the_bo
 
 @pytest.mark.full
 @pytest.mark.parametrize("point", IN_A_DRAIN)
-def test_f6_a_worker_whose_children_die_at_every_batch_harms_nothing(
-    point: Point, scene: Scene, postgres: Engine
-) -> None:
+def test_f6_children_dying_at_each_batch_lose_and_double_nothing(point: Point, scene: Scene, postgres: Engine) -> None:
     """Celery puts a new child in the place of a dead one, and that one dies too, until somebody mends the worker."""
     with scene.worker(postgres, ZIK_CRASH_AT=point) as sick:
         eventually(lambda: sick.log.count("signal 9 (SIGKILL)") >= 2, within_s=30, told=lambda: sick.log)
@@ -153,7 +147,7 @@ def test_f6_a_worker_whose_children_die_at_every_batch_harms_nothing(
 
 
 @pytest.mark.parametrize("slots", [1, 3])
-def test_f6_a_payload_that_kills_every_reader_is_buried_and_the_others_flow(
+def test_f6_a_payload_that_kills_every_reader_is_buried_alone(
     slots: int, stream: EventStream, redis_url: str, postgres: Engine, tmp_path: Path
 ) -> None:
     good = play_payloads(200)
@@ -198,9 +192,7 @@ def test_f25_a_bootstrap_killed_midway_leaves_no_half_schema(
 
 
 @pytest.mark.parametrize("sweeps", [1, 3])
-def test_f29_a_sweep_killed_midway_leaves_its_days_stale_and_statistics_exact(
-    sweeps: int, scene: Scene, engine: Engine
-) -> None:
+def test_f29_a_sweep_killed_midway_leaves_statistics_exact(sweeps: int, scene: Scene, engine: Engine) -> None:
     Drain(scene.stream, engine, "only").run()
     with ExitStack() as stack:
         started = [
@@ -224,7 +216,7 @@ def test_f29_a_sweep_killed_midway_leaves_its_days_stale_and_statistics_exact(
     assert verify(engine, ListenRule()).exact
 
 
-def test_a_production_setting_refuses_to_be_killed(redis_url: str, tmp_path: Path) -> None:
+def test_a_failpoint_is_refused_in_production(redis_url: str, tmp_path: Path) -> None:
     with running(
         ["worker", "drain"],
         folder=tmp_path,

@@ -29,7 +29,7 @@ def no_more_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_f30_a_stream_that_cannot_be_reached_for_want_of_descriptors_is_waited_for(redis_url: str) -> None:
+def test_f30_a_stream_without_file_descriptors_is_an_outage(redis_url: str) -> None:
     stream = EventStream.at(redis_url)
     with no_more_files(), pytest.raises(StreamUnavailableError, match="Too many open files"):
         stream.books()
@@ -37,9 +37,7 @@ def test_f30_a_stream_that_cannot_be_reached_for_want_of_descriptors_is_waited_f
     stream.close()
 
 
-def test_f30_a_database_that_cannot_be_opened_for_want_of_descriptors_buries_nothing(
-    stream: EventStream, engine: Engine
-) -> None:
+def test_f30_a_database_without_file_descriptors_buries_nothing(stream: EventStream, engine: Engine) -> None:
     fresh = open_engine(url_of(engine))
     stream.append(play_payloads(5))
     drain = Drain(stream, fresh, "a")
@@ -51,13 +49,13 @@ def test_f30_a_database_that_cannot_be_opened_for_want_of_descriptors_buries_not
 
 
 @pytest.mark.parametrize("url", ["redis://nowhere.invalid:6379/0", "rediss://nowhere.invalid:6379/0"])
-def test_f31_a_name_that_cannot_be_resolved_is_waited_for(url: str) -> None:
+def test_f31_an_unresolvable_redis_host_is_an_outage(url: str) -> None:
     stream = EventStream.at(url)
     with pytest.raises(StreamUnavailableError, match=r"nowhere\.invalid"):
         stream.books()
 
 
-def test_f31_a_database_whose_name_cannot_be_resolved_is_waited_for(stream: EventStream) -> None:
+def test_f31_an_unresolvable_database_host_is_an_outage(stream: EventStream) -> None:
     stream.append(play_payloads(1))
     with pytest.raises(DatabaseUnavailableError, match=r"nowhere\.invalid"):
         Drain(stream, open_engine("postgresql+psycopg://zik:pw@nowhere.invalid/zik"), "a").run()

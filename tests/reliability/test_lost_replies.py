@@ -69,7 +69,7 @@ def proxied_postgres(
 # --- the reply is lost ---------------------------------------------------------------------------
 
 
-def test_f13_an_event_published_again_because_the_reply_to_xadd_was_lost_is_one_row(
+def test_f13_an_event_resent_after_a_lost_reply_is_one_row(
     stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy, engine: Engine
 ) -> None:
     events = play_payloads(30)
@@ -83,7 +83,7 @@ def test_f13_an_event_published_again_because_the_reply_to_xadd_was_lost_is_one_
     assert stream.books().duplicate == 30
 
 
-def test_f13_entries_whose_delivery_was_lost_are_read_again_by_their_consumer(
+def test_f13_entries_of_a_lost_delivery_are_read_again(
     stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy, engine: Engine
 ) -> None:
     events = Load(7).take(100)
@@ -99,7 +99,7 @@ def test_f13_entries_whose_delivery_was_lost_are_read_again_by_their_consumer(
     oracle.check(events, stream, engine)
 
 
-def test_f13_an_acknowledgement_whose_reply_was_lost_counts_once(
+def test_f13_an_acknowledgement_with_a_lost_reply_counts_once(
     stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy, engine: Engine
 ) -> None:
     drain = Drain(proxied_stream, engine, "a")
@@ -116,7 +116,7 @@ def test_f13_an_acknowledgement_whose_reply_was_lost_counts_once(
     assert (stream.books().recorded, stream.books().duplicate) == (100, 0)
 
 
-def test_f13_acknowledging_again_because_the_reply_was_lost_counts_once(
+def test_f13_acknowledging_again_after_a_lost_reply_counts_once(
     stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy
 ) -> None:
     stream.ensure_group()
@@ -130,7 +130,7 @@ def test_f13_acknowledging_again_because_the_reply_was_lost_counts_once(
     assert stream.books().recorded == 5
 
 
-def test_f15_a_batch_whose_commit_was_not_confirmed_is_stored_once(
+def test_f15_a_batch_with_an_unconfirmed_commit_is_stored_once(
     stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
     drain = Drain(stream, proxied_postgres, "a")
@@ -149,7 +149,7 @@ def test_f15_a_batch_whose_commit_was_not_confirmed_is_stored_once(
     assert (stream.books().recorded, stream.books().duplicate, stream.books().dead) == (10, 100, 1)
 
 
-def test_f15_new_users_and_songs_whose_commit_was_not_confirmed_are_found_again(
+def test_f15_users_and_songs_of_an_unconfirmed_commit_are_found(
     stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
     events = [*play_payloads(100), b"{"]
@@ -175,7 +175,7 @@ def writing_by(statement: bytes, drain: Drain) -> Drain:
 
 
 @pytest.mark.parametrize("statement", WRITES_PLAYS)
-def test_f14_a_batch_whose_connection_broke_before_commit_is_stored_once(
+def test_f14_a_batch_cut_off_before_its_commit_is_stored_once(
     statement: bytes, stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
     events = [*play_payloads(100), b"{"]
@@ -194,7 +194,7 @@ def test_f14_a_batch_whose_connection_broke_before_commit_is_stored_once(
 # --- slow, reset, silent -------------------------------------------------------------------------
 
 
-def test_f12_a_slow_redis_delays_and_loses_nothing(
+def test_f12_a_slow_redis_loses_nothing(
     stream: EventStream, proxied_stream: EventStream, redis_proxy: Proxy, engine: Engine
 ) -> None:
     events = Load(7).take(50)
@@ -221,7 +221,7 @@ CALLS: dict[str, Callable[[EventStream], object]] = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 @pytest.mark.parametrize("fault", ["silent", "refuses"])
-def test_f12_no_call_outlasts_its_timeout_whatever_the_network_does(
+def test_f12_no_call_outlasts_its_timeout_on_a_broken_network(
     call: Callable[[EventStream], object], fault: str, proxied_stream: EventStream, redis_proxy: Proxy
 ) -> None:
     proxied_stream.ensure_group()  # The connection stands before the fault.
@@ -234,7 +234,7 @@ def test_f12_no_call_outlasts_its_timeout_whatever_the_network_does(
     call(proxied_stream)
 
 
-def test_f12_a_connection_to_a_silent_database_is_given_up(
+def test_f12_a_connection_to_a_silent_database_times_out(
     stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
     events = play_payloads(10)
@@ -250,7 +250,7 @@ def test_f12_a_connection_to_a_silent_database_is_given_up(
 
 
 @pytest.mark.parametrize("statement", [*WRITES_PLAYS, b"COMMIT"])
-def test_f12_a_database_that_falls_silent_in_the_middle_of_a_batch_is_given_up(
+def test_f12_a_database_that_falls_silent_mid_batch_times_out(
     statement: bytes, stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:
     events = play_payloads(10)
@@ -267,7 +267,7 @@ def test_f12_a_database_that_falls_silent_in_the_middle_of_a_batch_is_given_up(
 
 
 @pytest.mark.usefixtures("_impatient")
-def test_f12_a_frozen_database_behind_a_unix_socket_is_given_up(postgres: Engine) -> None:
+def test_f12_a_frozen_database_behind_a_unix_socket_times_out(postgres: Engine) -> None:
     assert postgres.url.query["host"]
     with (
         pytest.raises(DatabaseUnavailableError, match="said nothing"),

@@ -70,13 +70,13 @@ def _answers(engine: Engine) -> bool:
     return False
 
 
-def test_f36_the_schema_is_brought_up_once_by_many_at_once(pooled: Engine) -> None:
+def test_f36_many_bootstraps_at_once_make_one_schema(pooled: Engine) -> None:
     with ThreadPoolExecutor(4) as pool:
         outcomes = [made.outcome for made in pool.map(lambda _: bring_up_schema(pooled), range(4))]
     assert sorted(outcomes) == [BootstrapOutcome.CREATED, *[BootstrapOutcome.UNCHANGED] * 3]
 
 
-def test_f36_drains_that_share_server_connections_record_everything_once(pooled: Engine, redis_url: str) -> None:
+def test_f36_drains_on_shared_connections_record_everything_once(pooled: Engine, redis_url: str) -> None:
     bring_up_schema(pooled)
     load = Load(36).take(3_000)
     streams = [EventStream.at(redis_url) for _ in range(4)]
@@ -94,7 +94,7 @@ def test_f36_drains_that_share_server_connections_record_everything_once(pooled:
         engine.dispose()
 
 
-def test_f36_a_worker_needs_nothing_that_a_pooler_lacks(
+def test_f36_a_worker_records_everything_through_a_pooler(
     pooled: Engine, redis_url: str, stream: EventStream, tmp_path: Path
 ) -> None:
     load = Load(37).take(2_000)

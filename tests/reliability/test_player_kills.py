@@ -44,7 +44,7 @@ def killed_at_random(rng: random.Random, url: str, folder: Path, seed: int, prox
 
 
 @pytest.mark.parametrize("kills", [10, pytest.param(100, marks=[pytest.mark.full, pytest.mark.timeout(900)])])
-def test_a_player_killed_at_any_moment_loses_and_doubles_nothing_that_it_was_told_is_safe(
+def test_a_killed_player_loses_and_doubles_no_event_on_disk(
     kills: int, redis_url: str, stream: EventStream, sqlite: Engine, tmp_path: Path
 ) -> None:
     rng = random.Random(kills)

@@ -54,11 +54,11 @@ def log_of_troubles(rig: Rig) -> str:
     return rig.worker.log[said:]
 
 
-def test_no_trouble_puts_a_password_or_a_listener_into_the_log(log_of_troubles: str) -> None:
+def test_no_fault_puts_a_password_or_a_listener_into_the_log(log_of_troubles: str) -> None:
     assert [secret for secret in SECRETS if secret in log_of_troubles] == []
 
 
-def test_a_row_that_the_database_refuses_is_not_quoted_in_the_log(rig: Rig) -> None:
+def test_a_row_the_database_refuses_is_not_quoted_in_the_log(rig: Rig) -> None:
     rig.postgres.run("ALTER TABLE play_history ADD CONSTRAINT no_beast CHECK (ms_played <> 666)", database="zik")
     try:
         rig.stream.append([play_payload(f"{LISTENING}{number}", user=LISTENING, ms_played=666) for number in range(3)])
@@ -89,7 +89,7 @@ def test_i26_no_text_of_a_client_can_split_a_line_of_the_log(rig: Rig) -> None:
     assert "FORGED" not in rig.worker.log[said:]
 
 
-def test_i26_a_dead_letter_cannot_write_to_the_terminal_of_who_looks_at_it(
+def test_i26_a_dead_letter_cannot_write_to_the_terminal(
     stream: EventStream, redis_url: str, sqlite: Engine, tmp_path: Path
 ) -> None:
     stream.append([SPLITTING.encode(), b'{"v": 9, "\x1b[2J": "\xc2\x9b31m"}'])
@@ -142,7 +142,7 @@ def as_user(valkey: Valkey, user: str) -> Iterator["redis.Redis"]:
         yield client
 
 
-def test_a_publisher_may_publish_durably_and_ask_for_room(guarded: Valkey) -> None:
+def test_a_publisher_may_publish_durably_and_check_backpressure(guarded: Valkey) -> None:
     url = guarded.url_of("publisher", "change-me-publisher")
     with Client(url, sync=True, durable=True, max_waiting=1_000) as client:
         client.play(user="ada", artist="Tool", title="Parabola")
@@ -169,12 +169,12 @@ FORBIDDEN: Final[dict[str, list[tuple[Any, ...]]]] = {
 @pytest.mark.parametrize(
     ("user", "command"), [(user, command) for user, commands in FORBIDDEN.items() for command in commands]
 )
-def test_a_user_may_do_nothing_beyond_its_work(guarded: Valkey, user: str, command: tuple[Any, ...]) -> None:
+def test_a_redis_user_may_run_no_command_outside_its_role(guarded: Valkey, user: str, command: tuple[Any, ...]) -> None:
     with as_user(guarded, user) as client, pytest.raises(redis.ResponseError, match=r"(?i)permission|ACL"):
         client.execute_command(*command)  # type: ignore[no-untyped-call]  # It takes anything.
 
 
-def test_nobody_gets_in_without_a_name(guarded: Valkey) -> None:
+def test_redis_refuses_unauthenticated_clients(guarded: Valkey) -> None:
     with redis.Redis(port=guarded.port, retry=Retry(NoBackoff(), 0)) as client, pytest.raises(redis.RedisError):
         client.ping()
 
@@ -201,7 +201,7 @@ def test_a_worker_may_do_all_of_its_work(guarded: Valkey, sqlite: Engine, tmp_pa
     stream.close()
 
 
-def test_a_worker_may_finish_what_was_left_unfinished(guarded: Valkey, sqlite: Engine) -> None:
+def test_a_worker_may_record_pending_entries(guarded: Valkey, sqlite: Engine) -> None:
     stream = EventStream.at(guarded.url_of("worker", "change-me-worker"))
     with guarded.client() as admin:
         admin.xadd(STREAM, {FIELD: play_payload("unfinished")})
@@ -240,7 +240,7 @@ def test_an_operators_commands_work_as_the_worker(
         "SET ROLE zik_owner",
     ],
 )
-def test_the_workers_role_may_not(rig: Rig, statement: str) -> None:
+def test_the_workers_role_may_run_no_ddl_and_no_file_access(rig: Rig, statement: str) -> None:
     with (
         psycopg.connect(host=str(rig.postgres.socket.parent), user="zik_worker", dbname="zik") as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),
@@ -248,7 +248,7 @@ def test_the_workers_role_may_not(rig: Rig, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-def test_the_workers_role_may_do_all_of_its_work(rig: Rig) -> None:
+def test_the_workers_database_role_may_do_all_of_its_work(rig: Rig) -> None:
     """The rig's worker has that role, so that every fault of this folder is met with it."""
     assert "zik_worker" in ROLES.read_text()
     rig.publish(100)

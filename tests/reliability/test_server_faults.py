@@ -29,7 +29,7 @@ FULL = pytest.mark.full
 # --- Redis ---------------------------------------------------------------------------------------
 
 
-def test_f8_a_redis_that_was_killed_and_restarted_has_lost_nothing(rig: Rig) -> None:
+def test_f8_a_killed_and_restarted_redis_loses_nothing(rig: Rig) -> None:
     rig.publish(3_000)
     with rig.quiet():
         rig.valkey.kill()
@@ -41,7 +41,7 @@ def test_f8_a_redis_that_was_killed_and_restarted_has_lost_nothing(rig: Rig) -> 
     rig.settle()
 
 
-def test_f9_after_flushall_new_events_flow_and_the_log_is_not_filled(rig: Rig) -> None:
+def test_f9_after_flushall_events_flow_and_the_log_stays_short(rig: Rig) -> None:
     with rig.valkey.client() as valkey, rig.quiet(lines_per_s=1):
         valkey.flushall()
         rig.redis_was_emptied()
@@ -51,7 +51,7 @@ def test_f9_after_flushall_new_events_flow_and_the_log_is_not_filled(rig: Rig) -
         rig.settle()
 
 
-def test_f9_a_group_destroyed_again_and_again_loses_nothing(rig: Rig) -> None:
+def test_f9_a_repeatedly_destroyed_group_loses_nothing(rig: Rig) -> None:
     with rig.valkey.client() as valkey:
         for _ in range(5):
             rig.publish(400)
@@ -62,7 +62,7 @@ def test_f9_a_group_destroyed_again_and_again_loses_nothing(rig: Rig) -> None:
 
 @FULL
 @pytest.mark.parametrize("frozen_s", [8, 30])
-def test_f12_a_redis_that_froze_and_thawed_has_lost_nothing(rig: Rig, frozen_s: int) -> None:
+def test_f12_a_frozen_and_thawed_redis_loses_nothing(rig: Rig, frozen_s: int) -> None:
     rig.publish(2_000)
     with rig.quiet():
         rig.valkey.freeze()
@@ -72,7 +72,7 @@ def test_f12_a_redis_that_froze_and_thawed_has_lost_nothing(rig: Rig, frozen_s: 
         rig.settle()
 
 
-def test_f20_a_redis_whose_disk_is_full_is_waited_for(rig: Rig) -> None:
+def test_f20_a_redis_with_a_full_disk_loses_nothing(rig: Rig) -> None:
     """Redis refuses every write once it could not save. Here a folder stands where the file should be."""
     with rig.valkey.client() as valkey, rig.quiet():
         in_the_way = Path(valkey.config_get("dir")["dir"]) / "dump.rdb"
@@ -96,7 +96,7 @@ def publish_until_refused(rig: Rig) -> None:
         time.sleep(0.05)
 
 
-def test_f31_a_password_that_is_changed_for_a_while_is_waited_for(rig: Rig) -> None:
+def test_f31_a_worker_recovers_from_a_changed_redis_password(rig: Rig) -> None:
     with rig.valkey.client() as valkey, rig.quiet():
         rig.publish(300)
         valkey.config_set("requirepass", "another")
@@ -146,7 +146,7 @@ JUNK: Final[dict[str, str | bytes]] = {
 }
 
 
-def test_f23_the_drain_goes_on_when_celerys_queue_is_full_of_junk(rig: Rig) -> None:
+def test_f23_drains_go_on_with_junk_in_the_celery_queue(rig: Rig) -> None:
     said = len(rig.worker.log)
     with rig.valkey.client() as valkey:
         for junk in JUNK.values():
@@ -165,7 +165,7 @@ def test_f23_the_drain_goes_on_when_celerys_queue_is_full_of_junk(rig: Rig) -> N
 
 
 @pytest.mark.parametrize("how", ["immediate", pytest.param("fast", marks=FULL), pytest.param("kill -9", marks=FULL)])
-def test_f14_a_postgresql_that_was_stopped_and_started_buries_nothing(rig: Rig, how: str) -> None:
+def test_f14_a_restart_of_postgresql_buries_nothing(rig: Rig, how: str) -> None:
     rig.publish(2_000)
     with rig.quiet():
         if how == "kill -9":
@@ -180,7 +180,7 @@ def test_f14_a_postgresql_that_was_stopped_and_started_buries_nothing(rig: Rig, 
         rig.settle()
 
 
-def test_f18_a_database_that_only_reads_is_waited_for(rig: Rig) -> None:
+def test_f18_a_read_only_database_buries_nothing(rig: Rig) -> None:
     with rig.quiet():
         rig.postgres.run("ALTER DATABASE zik SET default_transaction_read_only = on")
         rig.disconnect()
@@ -193,7 +193,7 @@ def test_f18_a_database_that_only_reads_is_waited_for(rig: Rig) -> None:
         rig.settle()
 
 
-def test_f18_a_standby_that_is_promoted_is_used_at_once_though_no_connection_has_ended(rig: Rig) -> None:
+def test_f18_a_promoted_standby_is_used_over_open_connections(rig: Rig) -> None:
     alter = "ALTER SYSTEM SET default_transaction_read_only = {}"
     with rig.postgres.connect() as admin:
         admin.execute("SET default_transaction_read_only = off")
@@ -207,7 +207,7 @@ def test_f18_a_standby_that_is_promoted_is_used_at_once_though_no_connection_has
     rig.settle()
 
 
-def test_f18_a_database_without_a_free_connection_is_waited_for(rig: Rig) -> None:
+def test_f18_a_database_without_a_free_connection_buries_nothing(rig: Rig) -> None:
     with rig.quiet():
         rig.postgres.run("ALTER ROLE zik_worker CONNECTION LIMIT 0")
         rig.disconnect()
@@ -219,7 +219,7 @@ def test_f18_a_database_without_a_free_connection_is_waited_for(rig: Rig) -> Non
 
 
 @FULL
-def test_f18_a_role_that_may_not_log_in_is_waited_for(rig: Rig) -> None:
+def test_f18_a_role_that_may_not_log_in_buries_nothing(rig: Rig) -> None:
     rig.postgres.run("ALTER ROLE zik_worker NOLOGIN")
     rig.disconnect()
     rig.publish(300)
@@ -230,7 +230,7 @@ def test_f18_a_role_that_may_not_log_in_is_waited_for(rig: Rig) -> None:
 
 
 @FULL
-def test_f18_a_disk_without_room_is_waited_for(rig: Rig) -> None:
+def test_f18_a_full_database_disk_buries_nothing(rig: Rig) -> None:
     with small_disk(rig.postgres.socket.owner()) as disk:
         rig.postgres.run(f"CREATE TABLESPACE small LOCATION '{disk}'")
         rig.postgres.run("ALTER TABLE play_history SET TABLESPACE small", database="zik")
@@ -259,7 +259,7 @@ def small_disk(owner: str) -> Iterator[Path]:
 
 
 @FULL
-def test_f17_behind_a_lock_on_the_plays_nothing_is_buried(rig: Rig) -> None:
+def test_f17_a_lock_on_the_plays_buries_nothing(rig: Rig) -> None:
     with transaction(rig.engine) as session:
         session.execute(text("LOCK TABLE play_history"))
         rig.publish(300)
@@ -270,7 +270,7 @@ def test_f17_behind_a_lock_on_the_plays_nothing_is_buried(rig: Rig) -> None:
     rig.settle()
 
 
-def test_f26_a_schema_that_is_missing_for_a_while_is_waited_for(rig: Rig) -> None:
+def test_f26_a_temporarily_missing_schema_buries_nothing(rig: Rig) -> None:
     with rig.quiet():
         rig.postgres.run("ALTER SCHEMA public RENAME TO elsewhere", database="zik")
         rig.publish(300)

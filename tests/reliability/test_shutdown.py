@@ -68,7 +68,7 @@ def test_f7_sigterm_under_load_ends_a_worker_cleanly_and_soon(busy: Busy) -> Non
         pytest.param([signal.SIGINT, signal.SIGINT], None, id="Ctrl-C twice", marks=pytest.mark.full),
     ],
 )
-def test_f7_an_impatient_stop_loses_nothing(busy: Busy, signals: list[signal.Signals], code: int | None) -> None:
+def test_f7_a_forced_stop_loses_nothing(busy: Busy, signals: list[signal.Signals], code: int | None) -> None:
     for number in signals:
         busy.send(number)
         time.sleep(0.05)

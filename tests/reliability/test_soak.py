@@ -10,7 +10,7 @@ pytestmark = pytest.mark.full
 
 
 @pytest.mark.timeout(1200)
-def test_fifty_sigkills_during_200_000_events_of_500_users_lose_and_double_nothing() -> None:
+def test_fifty_sigkills_in_a_long_run_lose_and_double_nothing() -> None:
     report = kills_at_work(seed=2026, events=200_000, kills=50)
     sys.stdout.write(f"{report}\n")
     assert (report.events, report.kills) == (200_000, 50)

@@ -257,11 +257,11 @@ def run(server: Valkey, engine: Engine, *, examples: int, steps: int) -> None:
     )
 
 
-def test_any_sequence_of_faults_leaves_what_the_model_says(server: Valkey, sqlite: Engine) -> None:
+def test_any_sequence_of_faults_ends_as_the_model_predicts(server: Valkey, sqlite: Engine) -> None:
     run(server, sqlite, examples=max(20, settings().max_examples // 2), steps=30)
 
 
 @pytest.mark.full
 @pytest.mark.timeout(1800)
-def test_long_sequences_of_faults_leave_what_the_model_says(server: Valkey, engine: Engine) -> None:
+def test_long_sequences_of_faults_end_as_the_model_predicts(server: Valkey, engine: Engine) -> None:
     run(server, engine, examples=max(60, settings().max_examples), steps=60)

@@ -63,7 +63,7 @@ def test_f31_events_travel_over_tls(stream: EventStream, valkey_port: int, ca_fi
     ],
     ids=["expired", "of an unknown authority", "of another host"],
 )
-def test_f31_a_certificate_that_is_not_to_be_trusted_is_named_and_no_password_is_said(
+def test_f31_an_untrusted_certificate_is_named_without_password(
     offered: ssl.SSLContext, said: str, valkey_port: int, ca_file: Path
 ) -> None:
     with tls_front(valkey_port, offered) as front:
@@ -75,7 +75,7 @@ def test_f31_a_certificate_that_is_not_to_be_trusted_is_named_and_no_password_is
 
 
 @pytest.mark.full
-def test_f31_a_worker_whose_redis_has_renewed_its_certificate_goes_on_by_itself(
+def test_f31_a_worker_goes_on_once_the_certificate_is_renewed(
     stream: EventStream, valkey_port: int, ca_file: Path, postgres: Engine, tmp_path: Path
 ) -> None:
     load = Load(32).take(600)

@@ -4,7 +4,7 @@ from worker.report.drawing import bars
 
 
 @pytest.mark.parametrize(
-    ("count", "told"),
+    ("count", "short"),
     [
         (999, "999"),
         (1_000, "1.0k"),
@@ -15,8 +15,8 @@ from worker.report.drawing import bars
         (123_456, "123k"),
     ],
 )
-def test_no_count_is_broader_than_the_step_from_bar_to_bar(count: int, told: str) -> None:
+def test_no_count_is_wider_than_the_step_between_two_bars(count: int, short: str) -> None:
     first, second, *_ = bars([count, *[count] * 11])
-    # Figures of the style's ten pixels are seven wide at most.
-    assert first.short == told
-    assert len(told) * 7 < second.middle - first.middle
+    # At the style's ten pixels, a digit is at most seven pixels wide.
+    assert first.short == short
+    assert len(short) * 7 < second.middle - first.middle

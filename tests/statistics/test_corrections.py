@@ -1,4 +1,4 @@
-"""Whatever changes what statistics are computed from marks it, whoever does it."""
+"""Every change of an input of statistics marks what depends on it, no matter who makes the change."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -25,10 +25,7 @@ from worker.models import (
     StaleHistory,
 )
 from worker.models import User as Listener
-from worker.statistics.charts import chart, refresh_charts
-from worker.statistics.listen_rule import ListenRule
-from worker.statistics.periods import Period, span
-from worker.statistics.questions.top import Subject
+from worker.statistics import ListenRule, Period, Subject, chart, refresh_charts, span
 from worker.statistics.rollups.marks import mark_all
 from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
@@ -105,7 +102,7 @@ def test_after_a_correction_statistics_are_exact_again(computed: Engine, correct
         correction(session)
     assert brute_force.rollups(computed) != before
     assert stale(computed) > 0
-    # Not before the refresh, of course, and verify knows that this is no fault.
+    # The rollups are out of date until the refresh, and verify does not count that as a difference.
     assert verify(computed, RULE).exact
     refresh(computed, RULE)
     refresh_charts(computed, today=TODAY, closed=True)
@@ -121,7 +118,7 @@ def test_after_a_correction_statistics_are_exact_again(computed: Engine, correct
 
 
 Chart = set[tuple[str, str | None, int]]
-# What `Song 1` is called instead, and the artists and albums that are charted then, with their plays.
+# A new name for `Song 1`, and the artists and albums of the charts after it, with their plays.
 NAMES: dict[str, tuple[dict[str, str | None], Chart, Chart]] = {
     "a title": ({"title": "Parabol"}, {("Tool", None, 21)}, {("Tool", "Lateralus", 21)}),
     "an artist": (
@@ -146,7 +143,7 @@ NAMES: dict[str, tuple[dict[str, str | None], Chart, Chart]] = {
 
 
 @pytest.mark.parametrize(("names", "artists", "albums"), NAMES.values(), ids=NAMES.keys())
-def test_after_names_are_corrected_charts_show_them_and_no_day_is_stale(
+def test_corrected_names_reach_the_charts_without_stale_days(
     computed: Engine, names: dict[str, str | None], artists: Chart, albums: Chart
 ) -> None:
     called = {"artist": "Tool", "title": "Song 1"} | names
@@ -169,14 +166,14 @@ def charted(engine: Engine, subject: Subject) -> Chart:
 
 
 def filed(engine: Engine, title: str) -> tuple[UUID | None, UUID | None]:
-    """What the song is filed under: an artist, and an album."""
+    """The artist and the album that the song is filed under."""
     with snapshot(engine) as session:
         identities = select(Song.artist_identity, Song.album_identity).where(Song.title == title)
         artist, album = session.execute(identities).one()
     return artist, album
 
 
-def test_a_duration_that_is_corrected_with_a_name_makes_days_stale_too(computed: Engine) -> None:
+def test_a_duration_corrected_with_a_name_makes_days_stale(computed: Engine) -> None:
     with transaction(computed) as session:
         session.execute(update(Song).where(Song.title == "Song 1").values(album="Ænima", duration_ms=183_000))
     assert refresh(computed, RULE).days > 0
@@ -185,7 +182,7 @@ def test_a_duration_that_is_corrected_with_a_name_makes_days_stale_too(computed:
     assert_exact(computed)
 
 
-def test_until_the_next_sweep_a_song_is_not_filed_under_its_old_names(computed: Engine) -> None:
+def test_a_renamed_song_is_not_filed_under_its_old_names(computed: Engine) -> None:
     with transaction(computed) as session:
         session.execute(update(Song).where(Song.title == "Song 0").values(artist="Puscifer"))
         session.execute(update(Song).where(Song.title == "Song 1").values(album="Ænima"))
@@ -193,7 +190,7 @@ def test_until_the_next_sweep_a_song_is_not_filed_under_its_old_names(computed: 
     assert filed(computed, "Song 1") == (UUID(artist_identity("Tool")), None)
 
 
-def test_whoever_corrects_a_name_may_file_the_song_at_once(computed: Engine) -> None:
+def test_a_correction_of_a_name_may_file_the_song_itself(computed: Engine) -> None:
     puscifer, lateralus = UUID(artist_identity("Puscifer")), UUID(album_identity("Puscifer", "Lateralus"))
     renamed = {"artist": "Puscifer", "artist_identity": puscifer, "album_identity": lateralus}
     with transaction(computed) as session:
@@ -201,11 +198,11 @@ def test_whoever_corrects_a_name_may_file_the_song_at_once(computed: Engine) -> 
     assert filed(computed, "Song 1") == (puscifer, lateralus)
 
 
-def test_an_album_that_a_client_tells_later_is_filed_at_once_and_leaves_one_mark(engine: Engine) -> None:
-    """The recorder's way past the triggers, and as cheap as ever."""
+def test_an_album_reported_later_is_filed_and_leaves_one_mark(engine: Engine) -> None:
+    """`zik_song_renamed` does not fire when the recorder fills in an album: one write, one mark."""
     record(engine, play(id=event_id(1)))
     with transaction(engine) as session:
-        # A mark that nobody has taken would hide the one that is looked for.
+        # An older mark would hide the one that this test looks for.
         session.execute(delete(StaleHistory))
     record(engine, play(id=event_id(2), song=song(album="Lateralus")))
     assert filed(engine, "Parabola") == (UUID(artist_identity("Tool")), UUID(album_identity("Tool", "Lateralus")))
@@ -213,7 +210,7 @@ def test_an_album_that_a_client_tells_later_is_filed_at_once_and_leaves_one_mark
         assert session.scalars(select(StaleHistory.charts_only)).all() == [True]
 
 
-def test_an_album_that_comes_with_the_old_artist_is_filed_under_the_corrected_one(engine: Engine) -> None:
+def test_a_late_album_is_filed_under_the_corrected_artist(engine: Engine) -> None:
     misspelt = song(artist="Tol", album=...)
     record(engine, play(id=event_id(1), song=misspelt))
     with transaction(engine) as session:
@@ -234,14 +231,14 @@ def test_a_key_that_becomes_the_timezone_is_a_correction(computed: Engine) -> No
         assert_exact(computed)
 
 
-def test_a_mark_of_somebody_who_is_gone_does_not_stay_for_ever(computed: Engine) -> None:
+def test_a_mark_of_a_deleted_user_is_cleared(computed: Engine) -> None:
     with transaction(computed) as session:
         session.add(StaleDay(user_id=1_000, day=TODAY, mark=uuid4()))
     assert refresh(computed, RULE).days == 1
     assert refresh(computed, RULE).days == 0
 
 
-def test_marks_leave_with_their_user(engine: Engine) -> None:
+def test_deleting_a_user_deletes_their_marks(engine: Engine) -> None:
     record(engine, play())
     assert stale(engine) > 0
     with transaction(engine) as session:
@@ -249,7 +246,7 @@ def test_marks_leave_with_their_user(engine: Engine) -> None:
     assert stale(engine) == 0
 
 
-def test_what_a_client_tells_later_is_a_correction_too(computed: Engine) -> None:
+def test_a_duration_or_timezone_reported_later_is_a_correction(computed: Engine) -> None:
     """The recorder fills the gaps of songs, and keeps the newest timezone."""
     record(
         computed,
@@ -266,8 +263,8 @@ def test_filing_a_song_elsewhere_makes_charts_stale_and_no_day(computed: Engine)
         session.execute(update(Song).where(Song.title == "Song 1").values(artist_identity=None))
     assert refresh(computed, RULE).days == 0
     with snapshot(computed) as session:
-        heard = select(SongDay.day).join(Song, Song.id == SongDay.song_id).where(Song.title == "Song 1")
-        assert set(session.scalars(select(StaleChart.day))) >= set(session.scalars(heard))
+        days_of_song = select(SongDay.day).join(Song, Song.id == SongDay.song_id).where(Song.title == "Song 1")
+        assert set(session.scalars(select(StaleChart.day))) >= set(session.scalars(days_of_song))
     refresh_charts(computed, today=TODAY, closed=True)
     assert stale(computed) == 0
     assert verify(computed, RULE).exact
@@ -288,8 +285,8 @@ def artists(engine: Engine) -> int:
         return len(chart(session.connection(), Subject.ARTIST, ALL_TIME, most=10))
 
 
-def test_what_nobody_has_computed_is_filed_without_a_mark(engine: Engine) -> None:
-    """As the first sweep after an upgrade finds the songs of a release without statistics."""
+def test_songs_without_computed_days_are_filed_without_a_mark(engine: Engine) -> None:
+    """After an upgrade the first sweep finds songs without identities."""
     record(engine, play(time="2021-04-22T10:00:00Z"))
     with transaction(engine) as session:
         session.execute(update(Song).values(artist_identity=None))
@@ -298,7 +295,7 @@ def test_what_nobody_has_computed_is_filed_without_a_mark(engine: Engine) -> Non
     assert stale(engine) == 0
 
 
-def test_a_correction_that_changes_nothing_marks_nothing(computed: Engine) -> None:
+def test_a_correction_without_effect_on_statistics_marks_nothing(computed: Engine) -> None:
     with transaction(computed) as session:
         session.execute(update(Song).values(attributes={"isrc": "x"}))
         session.execute(update(Listener).values(email=None, moods={"now": "calm"}))
@@ -309,9 +306,7 @@ def test_a_correction_that_changes_nothing_marks_nothing(computed: Engine) -> No
 @pytest.mark.parametrize(
     "rule", [ListenRule(percent=100), ListenRule(percent=0), ListenRule(enough_s=10), ListenRule(unknown_s=200)]
 )
-def test_a_new_rule_and_a_recomputation_are_as_if_it_had_always_been_the_rule(
-    computed: Engine, rule: ListenRule
-) -> None:
+def test_a_recomputation_applies_a_new_rule_to_all_days(computed: Engine, rule: ListenRule) -> None:
     record(computed, play(id=event_id(778), user="eve", song=song(title="Song 0", duration_ms=600_000), ms_played=1))
     with transaction(computed) as session:
         mark_all(session.connection())
@@ -330,10 +325,10 @@ DAMAGE: dict[str, Correction] = {
             user_id=session.scalar(user_id("ada")), day=TODAY, hour=23, plays=1, listens=0, ms_played=0
         )
     ),
-    "hours of nobody": lambda session: session.add(
+    "hours without a user": lambda session: session.add(
         ListeningHour(user_id=999, day=date(2020, 1, 1), hour=23, plays=1, listens=0, ms_played=0)
     ),
-    "songs of nobody": lambda session: session.add(
+    "songs without a user": lambda session: session.add(
         SongDay(user_id=999, day=date(2020, 1, 1), song_id=1, plays=1, listens=1, ms_played=0)
     ),
     "a chart": lambda session: session.execute(update(ChartPlace).values(listeners=99)),
@@ -348,7 +343,7 @@ DAMAGE: dict[str, Correction] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
-def test_verify_names_what_is_wrong_and_recompute_mends_it(computed: Engine, damage: Correction) -> None:
+def test_verify_names_the_damage_and_a_recomputation_repairs_it(computed: Engine, damage: Correction) -> None:
     assert verify(computed, RULE).exact
     with transaction(computed) as session:
         damage(session)

@@ -1,4 +1,4 @@
-"""Each question against plain Python, over plays around midnight, the year's end, the leap day and both DST changes."""
+"""Each question against plain Python, over plays around midnight, the year's end, the leap day and DST changes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,25 +12,34 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, select
 
 from tests.support.events import NOW, accepted, play, preference
-from tests.support.plain_statistics import Heard, Name, Plain, canonical, is_listen, local_time, per
+from tests.support.plain_statistics import Name, Plain, PlainPlay, canonical, is_listen, local_time, per
 from tests.support.strategies import ON_DATABASE, undone
 from worker.database.engine import snapshot, transaction
 from worker.errors import UnknownUserError
 from worker.models import Song, User
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.statistics.charts import refresh_charts, top
-from worker.statistics.listen_rule import ListenRule
-from worker.statistics.periods import Period, Span, span
-from worker.statistics.questions.days import days
-from worker.statistics.questions.discoveries import count_discoveries, discoveries
-from worker.statistics.questions.listener import listener
-from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
-from worker.statistics.questions.streaks import streaks
-from worker.statistics.questions.top import Place, Subject
-from worker.statistics.questions.top import ranking as ranked_places
-from worker.statistics.questions.totals import totals
-from worker.statistics.questions.week_hours import clock
+from worker.statistics import (
+    GlobalListening,
+    Listening,
+    ListenRule,
+    Period,
+    Place,
+    Span,
+    Subject,
+    UserListening,
+    count_discoveries,
+    days,
+    discoveries,
+    find_listener,
+    rank,
+    refresh_charts,
+    span,
+    streaks,
+    top,
+    totals,
+    week_hours,
+)
 from worker.statistics.rollups.compute import compute_days
 from worker.statistics.rollups.marks import claim, stale_days
 from worker.statistics.rollups.sweep import refresh
@@ -53,31 +62,31 @@ OFFSETS = (None, None, -720, -210, 0, 60, 120, 345, 840)
 HEARD_MS = (None, 0, 29_999, 30_000, 91_499, 91_500, 239_999, 240_000, 600_000)
 ALL = span(Period.ALL, NOW.date())
 
-NAMES: dict[Subject, Callable[[Heard], Name | None]] = {
-    Subject.SONG: lambda heard: heard.song,
-    Subject.ARTIST: lambda heard: heard.by,
-    Subject.ALBUM: lambda heard: heard.on,
+NAMES: dict[Subject, Callable[[PlainPlay], Name | None]] = {
+    Subject.SONG: lambda played: played.song_name,
+    Subject.ARTIST: lambda played: played.artist_name,
+    Subject.ALBUM: lambda played: played.album_name,
 }
 
 
 @dataclass(frozen=True)
 class History:
-    """Events, and what they say in plain Python."""
+    """Events, and the same plays in plain Python."""
 
     events: list[dict[str, Any]]
     plain: Plain
 
 
-class Whose(NamedTuple):
-    """Somebody, or everyone; and which third of the days is computed before anybody asks, else all of them."""
+class Scope(NamedTuple):
+    """A user or everyone, and the third of the days that a sweep computes before the question, else all days."""
 
     user: str | None
     third: int | None = None
 
 
 THIRDS = st.sampled_from((None, 0, 1, 2))
-ADAS = st.builds(Whose, st.just("ada"), THIRDS)
-ANYBODYS = ADAS | st.just(Whose("bob")) | st.builds(Whose, st.none(), THIRDS)
+ADA = st.builds(Scope, st.just("ada"), THIRDS)
+ANY_SCOPE = ADA | st.just(Scope("bob")) | st.builds(Scope, st.none(), THIRDS)
 
 
 def _written(at: datetime, offset_minutes: int | None) -> str:
@@ -89,16 +98,16 @@ def _written(at: datetime, offset_minutes: int | None) -> str:
 @st.composite
 def histories(draw: st.DrawFn) -> History:
     preferred = {user: draw(st.sampled_from(ZONES)) for user in USERS}
-    said = [preference(user=user, key="timezone", value=zone) for user, zone in preferred.items() if zone]
-    events, heard = said, {}
+    preferences = [preference(user=user, key="timezone", value=zone) for user, zone in preferred.items() if zone]
+    events, played = preferences, {}
     for _ in range(draw(st.integers(0, 30))):
         user, song = draw(st.sampled_from(USERS)), draw(st.sampled_from(SONGS))
         at = draw(st.sampled_from(STARTS)) + timedelta(minutes=draw(st.integers(0, MINUTES)))
         offset, ms_played = draw(st.sampled_from(OFFSETS)), draw(st.sampled_from(HEARD_MS))
         key = (user, at, song["title"], song["artist"])
-        if key in heard:
+        if key in played:
             continue
-        heard[key] = Heard(
+        played[key] = PlainPlay(
             user,
             local_time(at, offset, preferred[user]),
             song["artist"],
@@ -107,9 +116,9 @@ def histories(draw: st.DrawFn) -> History:
             ms_played,
             is_listen(ms_played, song.get("duration_ms")),
         )
-        told = {} if ms_played is None else {"ms_played": ms_played}
-        events.append(play(user=user, song=song, time=_written(at, offset), **told))
-    return History(events, Plain(list(heard.values())))
+        length = {} if ms_played is None else {"ms_played": ms_played}
+        events.append(play(user=user, song=song, time=_written(at, offset), **length))
+    return History(events, Plain(list(played.values())))
 
 
 periods = st.just(ALL) | st.builds(
@@ -120,19 +129,19 @@ periods = st.just(ALL) | st.builds(
 
 
 @contextmanager
-def stored(engine: Engine, history: History, whose: Whose) -> Iterator[Listening]:
-    """The events recorded and computed, for one example, and whose listening the questions are about."""
+def stored(engine: Engine, history: History, scope: Scope) -> Iterator[Listening]:
+    """Record and compute the events of one example. Yields the listening of the scope."""
     with undone(engine) as connection:
         if history.events:
             record_batch(connection, accepted(*history.events), known=Known())
         stale = stale_days(connection, after=(0, date.min), until=(10**6, date.max), most=10_000)
-        swept = [day for day in stale if whose.third in (None, day[1].toordinal() % 3)]
+        swept = [day for day in stale if scope.third in (None, day[1].toordinal() % 3)]
         compute_days(connection, claim(connection, swept), ListenRule())
-        # A user without any event has no number, and no plays under any.
-        user_id = connection.scalar(select(User.id).where(User.username == whose.user)) or -1
+        # A user without events has no id.
+        user_id = connection.scalar(select(User.id).where(User.username == scope.user)) or -1
         yield (
             UserListening(connection, user_id, ListenRule())
-            if whose.user
+            if scope.user
             else GlobalListening(connection, ListenRule())
         )
 
@@ -148,15 +157,15 @@ def _name(place: Place) -> Name:
 
 @pytest.mark.parametrize("subject", Subject)
 @ON_DATABASE
-@given(histories(), ANYBODYS, st.tuples(periods, st.integers(1, 4)))
+@given(histories(), ANY_SCOPE, st.tuples(periods, st.integers(1, 4)))
 def test_places_are_by_listens_then_plays_then_age(
-    engine: Engine, subject: Subject, history: History, whose: Whose, asked: tuple[Span, int]
+    engine: Engine, subject: Subject, history: History, scope: Scope, asked: tuple[Span, int]
 ) -> None:
     wanted, most = asked
-    with stored(engine, history, whose) as listening:
-        places = ranked_places(listening, subject, wanted, most=most)
-        age = _ages(listening.connection, subject, history.plain.of(whose.user, wanted))
-    named = history.plain.of(whose.user, wanted).ranked(NAMES[subject])
+    with stored(engine, history, scope) as listening:
+        places = rank(listening, subject, wanted, most=most)
+        age = _ages(listening.connection, subject, history.plain.of(scope.user, wanted))
+    named = history.plain.of(scope.user, wanted).ranked(NAMES[subject])
     order = sorted(named, key=lambda name: (-named[name][1], -named[name][0], age[name]))
     assert [(place.place, _name(place)) for place in places] == list(enumerate(order[:most], start=1))
     for place in places:
@@ -164,66 +173,64 @@ def test_places_are_by_listens_then_plays_then_age(
 
 
 def _ages(connection: Connection, subject: Subject, plain: Plain) -> dict[Name, int]:
-    """The least number of a song that counts for a name: which of two songs is older, only the catalogue can say."""
+    """The least id of the songs of each name. Only the catalogue knows which of two songs is older."""
     numbers = {
         Name(canonical(artist), canonical(title)): number
         for number, artist, title in connection.execute(select(Song.id, Song.artist, Song.title))
     }
     ages: dict[Name, int] = {}
-    for heard in plain.plays:
-        name = NAMES[subject](heard)
+    for played in plain.plays:
+        name = NAMES[subject](played)
         if name is not None:
-            ages[name] = min(ages.get(name, numbers[heard.song]), numbers[heard.song])
+            ages[name] = min(ages.get(name, numbers[played.song_name]), numbers[played.song_name])
     return ages
 
 
 @ON_DATABASE
-@given(histories(), periods, ANYBODYS)
-def test_days_are_local_days(engine: Engine, history: History, wanted: Span, whose: Whose) -> None:
-    with stored(engine, history, whose) as listening:
+@given(histories(), periods, ANY_SCOPE)
+def test_days_are_local_days(engine: Engine, history: History, wanted: Span, scope: Scope) -> None:
+    with stored(engine, history, scope) as listening:
         found = days(listening, wanted.first, wanted.last)
-    expected = history.plain.of(whose.user, wanted).grouped(lambda heard: heard.day)
+    expected = history.plain.of(scope.user, wanted).grouped(lambda played: played.day)
     assert [astuple(day) for day in found] == sorted((day, *sums) for day, sums in expected.items())
 
 
 @ON_DATABASE
-@given(histories(), periods, ANYBODYS)
-def test_the_clock_has_iso_weekdays_and_local_hours(
-    engine: Engine, history: History, wanted: Span, whose: Whose
+@given(histories(), periods, ANY_SCOPE)
+def test_week_hours_are_iso_weekdays_and_local_hours(
+    engine: Engine, history: History, wanted: Span, scope: Scope
 ) -> None:
-    with stored(engine, history, whose) as listening:
-        found = clock(listening, wanted)
-    expected = history.plain.of(whose.user, wanted).grouped(lambda heard: (heard.day.isoweekday(), heard.local.hour))
+    with stored(engine, history, scope) as listening:
+        found = week_hours(listening, wanted)
+    expected = history.plain.of(scope.user, wanted).grouped(lambda played: (played.day.isoweekday(), played.local.hour))
     assert {(hour.weekday, hour.hour): astuple(hour)[2:] for hour in found} == expected
     assert [(hour.weekday, hour.hour) for hour in found] == sorted(expected)
 
 
 @ON_DATABASE
-@given(histories(), periods, ANYBODYS)
-def test_totals_count_plays_listens_skips_time_and_what_was_listened_to(
-    engine: Engine, history: History, wanted: Span, whose: Whose
-) -> None:
-    with stored(engine, history, whose) as listening:
+@given(histories(), periods, ANY_SCOPE)
+def test_totals_equal_a_recount(engine: Engine, history: History, wanted: Span, scope: Scope) -> None:
+    with stored(engine, history, scope) as listening:
         found = totals(listening, wanted)
-    plain = history.plain.of(whose.user, wanted)
-    played_on = sorted({heard.day for heard in plain.plays})
+    plain = history.plain.of(scope.user, wanted)
+    played_on = sorted({played.day for played in plain.plays})
     assert (found.plays, found.listens, found.ms_played) == plain.sums()
-    assert found.skips == sum(not heard.is_listen for heard in plain.plays)
-    assert found.songs == len({heard.song for heard in plain.listens})
-    assert found.artists == len({heard.by for heard in plain.listens})
-    assert found.listeners == len({heard.user for heard in plain.plays})
+    assert found.skips == sum(not played.is_listen for played in plain.plays)
+    assert found.songs == len({played.song_name for played in plain.listens})
+    assert found.artists == len({played.artist_name for played in plain.listens})
+    assert found.listeners == len({played.user for played in plain.plays})
     assert found.days == len(played_on)
     assert (found.first_day, found.last_day) == ((played_on[0], played_on[-1]) if played_on else (None, None))
 
 
 @ON_DATABASE
-@given(histories(), periods, ADAS, st.integers(-1, 3))
+@given(histories(), periods, ADA, st.integers(-1, 3))
 def test_streaks_are_runs_of_days_with_a_listen(
-    engine: Engine, history: History, wanted: Span, whose: Whose, ago: int
+    engine: Engine, history: History, wanted: Span, scope: Scope, ago: int
 ) -> None:
     runs = history.plain.of("ada", wanted).streaks()
     today = (runs[-1][1] if runs else NOW.date()) + timedelta(days=ago)
-    with stored(engine, history, whose) as listening:
+    with stored(engine, history, scope) as listening:
         found = streaks(of_one(listening), wanted, today=today)
     longest = max(runs, key=lambda run: run[1] - run[0], default=None)
     current = next((run for run in reversed(runs) if run[1] >= today - timedelta(days=1)), None)
@@ -233,11 +240,11 @@ def test_streaks_are_runs_of_days_with_a_listen(
 
 
 @ON_DATABASE
-@given(histories(), periods, ADAS, st.integers(1, 5))
+@given(histories(), periods, ADA, st.integers(1, 5))
 def test_discoveries_are_first_listens_ever_newest_first(
-    engine: Engine, history: History, wanted: Span, whose: Whose, most: int
+    engine: Engine, history: History, wanted: Span, scope: Scope, most: int
 ) -> None:
-    with stored(engine, history, whose) as listening:
+    with stored(engine, history, scope) as listening:
         found = discoveries(of_one(listening), wanted, most=most)
     first = history.plain.of("ada").first_listens()
     within = {name: day for name, day in first.items() if day in wanted}
@@ -248,13 +255,13 @@ def test_discoveries_are_first_listens_ever_newest_first(
 
 
 @ON_DATABASE
-@given(histories(), periods, ADAS, st.sampled_from(list(Period)))
+@given(histories(), periods, ADA, st.sampled_from(list(Period)))
 def test_discoveries_are_counted_by_period(
-    engine: Engine, history: History, wanted: Span, whose: Whose, period: Period
+    engine: Engine, history: History, wanted: Span, scope: Scope, period: Period
 ) -> None:
-    with stored(engine, history, whose) as listening:
+    with stored(engine, history, scope) as listening:
         found = count_discoveries(of_one(listening), period, wanted)
-        heard = totals(listening, ALL)
+        played = totals(listening, ALL)
         ever = count_discoveries(of_one(listening), period, ALL)
     first = history.plain.of("ada").first_listens().values()
     begins = {Period.WEEK: lambda day: day - timedelta(days=day.isoweekday() - 1), Period.ALL: lambda _: date.min}
@@ -264,7 +271,7 @@ def test_discoveries_are_counted_by_period(
         Period.YEAR: lambda day: day.replace(month=1, day=1),
     }
     assert [astuple(count) for count in found] == list(per((day for day in first if day in wanted), begins[period]))
-    assert sum(count.songs for count in ever) == heard.songs
+    assert sum(count.songs for count in ever) == played.songs
 
 
 # --- Examples -----------------------------------------------------------------------------------
@@ -277,10 +284,10 @@ def _record(engine: Engine, *events: dict[str, Any]) -> None:
 
 
 def of_ada(connection: Connection) -> UserListening:
-    return UserListening(connection, listener(connection, "ada").id, ListenRule())
+    return UserListening(connection, find_listener(connection, "ada").id, ListenRule())
 
 
-def test_top_for_everyone_is_the_chart_and_for_a_user_the_days(engine: Engine) -> None:
+def test_top_reads_charts_for_everyone_and_days_for_a_user(engine: Engine) -> None:
     _record(engine, play(), play(user="bob"), play(user="bob", time="2021-04-22T06:00:00Z"))
     with snapshot(engine) as session:
         undrawn = top(GlobalListening(session.connection(), ListenRule()), Subject.SONG, ALL, most=5)
@@ -295,7 +302,7 @@ def test_top_for_everyone_is_the_chart_and_for_a_user_the_days(engine: Engine) -
 
 
 @pytest.mark.parametrize(("today", "is_current"), [(22, True), (23, True), (24, False)])
-def test_a_streak_is_current_until_a_whole_day_was_missed(engine: Engine, *, today: int, is_current: bool) -> None:
+def test_a_streak_is_current_until_a_whole_day_is_missed(engine: Engine, *, today: int, is_current: bool) -> None:
     _record(engine, play(time="2021-04-21T05:40:53Z"), play(time="2021-04-22T05:40:53Z"))
     with snapshot(engine) as session:
         found = streaks(of_ada(session.connection()), ALL, today=date(2021, 4, today))
@@ -304,7 +311,7 @@ def test_a_streak_is_current_until_a_whole_day_was_missed(engine: Engine, *, tod
     assert found.current == (found.longest if is_current else None)
 
 
-def test_a_year_of_weeks_ends_where_iso_8601_says(engine: Engine) -> None:
+def test_the_last_week_of_a_year_ends_as_in_iso_8601(engine: Engine) -> None:
     _record(engine, play(time="2021-01-03T23:59:59+01:00"), play(time="2021-01-04T00:00:00+01:00"))
     week = span(Period.WEEK, date(2020, 12, 31))
     with snapshot(engine) as session:
@@ -312,11 +319,11 @@ def test_a_year_of_weeks_ends_where_iso_8601_says(engine: Engine) -> None:
     assert (found.plays, found.last_day) == (1, date(2021, 1, 3))
 
 
-def test_listening_time_beyond_a_doubles_integers_is_not_lost_in_sums(engine: Engine) -> None:
+def test_sums_of_listening_time_are_exact_integers(engine: Engine) -> None:
     days_long = 24 * 24 * 3_600_000
     _record(engine, *(play(time=f"2021-04-{day:02}T05:40:53Z", ms_played=days_long - day) for day in range(1, 29)))
     with snapshot(engine) as session:
-        place = ranked_places(of_ada(session.connection()), Subject.ARTIST, ALL, most=1)[0]
+        place = rank(of_ada(session.connection()), Subject.ARTIST, ALL, most=1)[0]
     assert place.ms_played == 28 * days_long - sum(range(1, 29))
     assert isinstance(place.ms_played, int)
 
@@ -331,24 +338,24 @@ def test_listening_time_beyond_a_doubles_integers_is_not_lost_in_sums(engine: En
         (None, "2026-11-20T12:00:00Z", date(2026, 11, 23)),
     ],
 )
-def test_today_is_by_the_preference_else_by_the_latest_play_else_utc(
+def test_today_follows_the_preference_the_last_play_or_utc(
     engine: Engine, zone: str | None, written: str, today: date
 ) -> None:
-    said = [] if zone is None else [preference(key="timezone", value=zone)]
-    _record(engine, *said, play(time="2026-11-19T12:00:00+05:00"), play(time=written))
+    preferences = [] if zone is None else [preference(key="timezone", value=zone)]
+    _record(engine, *preferences, play(time="2026-11-19T12:00:00+05:00"), play(time=written))
     with snapshot(engine) as session:
-        found = listener(session.connection(), "ada")
+        found = find_listener(session.connection(), "ada")
     assert found.today(datetime(2026, 11, 23, 11, 30, tzinfo=UTC)) == today
 
 
 def test_a_user_is_found_in_any_unicode_form(engine: Engine) -> None:
     _record(engine, play(user="Zoe\u0308"))
     with snapshot(engine) as session:
-        assert listener(session.connection(), "Zo\u00eb") == listener(session.connection(), "Zoe\u0308")
+        assert find_listener(session.connection(), "Zo\u00eb") == find_listener(session.connection(), "Zoe\u0308")
 
 
-def test_an_unknown_user_is_told_on_one_line_and_what_to_do(engine: Engine) -> None:
+def test_the_error_for_an_unknown_user_is_one_line_with_advice(engine: Engine) -> None:
     with snapshot(engine) as session, pytest.raises(UnknownUserError) as caught:
-        listener(session.connection(), "Ada\x1b[2J\n")
+        find_listener(session.connection(), "Ada\x1b[2J\n")
     assert str(caught.value).isprintable()
     assert "zik status" in str(caught.value)

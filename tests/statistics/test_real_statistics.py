@@ -1,4 +1,4 @@
-"""Two years of three people's real listening: what zik says, and what the raw files say in plain Python."""
+"""Two years of three people's real listening: zik's answers against plain Python over the raw files."""
 
 import csv
 import gzip
@@ -10,23 +10,31 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.support.plain_statistics import Heard, Name, Plain, canonical, is_listen
+from tests.support.plain_statistics import Name, Plain, PlainPlay, canonical, is_listen
 from tests.support.processes import count
 from worker.contract.codec import decode
 from worker.contract.events import Accepted
 from worker.database.engine import snapshot, transaction, without_statement_timeout
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.statistics.listen_rule import ListenRule
-from worker.statistics.periods import Period, Span, span
-from worker.statistics.questions.days import days
-from worker.statistics.questions.discoveries import count_discoveries
-from worker.statistics.questions.listener import listener
-from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
-from worker.statistics.questions.streaks import streaks
-from worker.statistics.questions.top import Place, Subject, ranking
-from worker.statistics.questions.totals import totals
-from worker.statistics.questions.week_hours import clock
+from worker.statistics import (
+    GlobalListening,
+    Listening,
+    ListenRule,
+    Period,
+    Place,
+    Span,
+    Subject,
+    UserListening,
+    count_discoveries,
+    days,
+    find_listener,
+    rank,
+    span,
+    streaks,
+    totals,
+    week_hours,
+)
 from worker.statistics.rollups.sweep import refresh
 
 pytestmark = [pytest.mark.data, pytest.mark.timeout(300)]
@@ -41,10 +49,10 @@ def raw_plays(shared_data: Path) -> Plain:
     """Each play once: the same user, moment and song are one play."""
     folder = shared_data / "histories"
     plays = [*_spotify(folder / "spotify-2021"), *_lastfm(folder / "lastfm-2019"), *_personal(folder / "personal-2024")]
-    return Plain(list({(play.user, play.local.astimezone(UTC), play.song): play for play in plays}.values()))
+    return Plain(list({(play.user, play.local.astimezone(UTC), play.song_name): play for play in plays}.values()))
 
 
-def _spotify(folder: Path) -> Iterator[Heard]:
+def _spotify(folder: Path) -> Iterator[PlainPlay]:
     for path in sorted(folder.glob("StreamingHistory*.json")):
         for row in json.loads(path.read_text()):
             ended = datetime.strptime(row["endTime"], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
@@ -53,19 +61,19 @@ def _spotify(folder: Path) -> Iterator[Heard]:
             yield _heard("spotify-2021", began, row["artistName"], row["trackName"], heard_ms)
 
 
-def _lastfm(folder: Path) -> Iterator[Heard]:
+def _lastfm(folder: Path) -> Iterator[PlainPlay]:
     with (folder / "ts_scrobbles.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             yield _heard("lastfm-2019", datetime.fromisoformat(row["ts"]), row["artist"], row["track"], None)
 
 
-def _personal(folder: Path) -> Iterator[Heard]:
+def _personal(folder: Path) -> Iterator[PlainPlay]:
     for row in json.loads((folder / "listens.json").read_text()):
         yield _heard("personal-2024", datetime.fromisoformat(row["listenDate"]), row["artist"], row["title"], None)
 
 
-def _heard(user: str, local: datetime, artist: str, title: str, ms_played: int | None) -> Heard:
-    return Heard(user, local, artist.strip(), title.strip(), None, ms_played, is_listen(ms_played, None))
+def _heard(user: str, local: datetime, artist: str, title: str, ms_played: int | None) -> PlainPlay:
+    return PlainPlay(user, local, artist.strip(), title.strip(), None, ms_played, is_listen(ms_played, None))
 
 
 def record(engine: Engine, shared_data: Path) -> None:
@@ -102,7 +110,7 @@ def plain(shared_data: Path) -> Plain:
 
 # In this order: what has been swept stays so.
 @pytest.mark.parametrize("swept", [False, True])
-def test_the_statistics_of_real_histories_are_those_of_the_raw_files(
+def test_statistics_of_real_histories_equal_a_count_of_the_files(
     recorded_once: Engine, plain: Plain, *, swept: bool
 ) -> None:
     assert count(recorded_once, "stale_days") > 0
@@ -114,7 +122,7 @@ def test_the_statistics_of_real_histories_are_those_of_the_raw_files(
         for wanted in SPANS:
             _check(GlobalListening(connection, ListenRule()), wanted, plain.of(None, wanted))
         for username in USERS:
-            listening = UserListening(connection, listener(connection, username).id, ListenRule())
+            listening = UserListening(connection, find_listener(connection, username).id, ListenRule())
             for wanted in SPANS:
                 _check(listening, wanted, plain.of(username, wanted))
             _check_whole(listening, plain.of(username))
@@ -123,17 +131,17 @@ def test_the_statistics_of_real_histories_are_those_of_the_raw_files(
 def _check(listening: Listening, wanted: Span, plain: Plain) -> None:
     found = totals(listening, wanted)
     assert (found.plays, found.listens, found.ms_played) == plain.sums()
-    assert found.songs == len({play.song for play in plain.listens})
-    assert found.artists == len({play.by for play in plain.listens})
+    assert found.songs == len({play.song_name for play in plain.listens})
+    assert found.artists == len({play.artist_name for play in plain.listens})
     assert found.listeners == len({play.user for play in plain.plays})
-    songs = ranking(listening, Subject.SONG, wanted, most=TEN)
-    artists = ranking(listening, Subject.ARTIST, wanted, most=TEN)
-    _check_places(songs, plain.ranked(lambda play: play.song))
-    _check_places(artists, plain.ranked(lambda play: play.by))
+    songs = rank(listening, Subject.SONG, wanted, most=TEN)
+    artists = rank(listening, Subject.ARTIST, wanted, most=TEN)
+    _check_places(songs, plain.ranked(lambda play: play.song_name))
+    _check_places(artists, plain.ranked(lambda play: play.artist_name))
 
 
 def _check_places(places: Sequence[Place], expected: dict[Name, tuple[int, int, int, int]]) -> None:
-    """The files do not say which of two equal ones the catalogue met first, so their order is not asked for."""
+    """The files do not say which of two equal names was recorded first, so their order is not compared."""
     best = sorted(((listens, plays) for plays, listens, _, _ in expected.values()), reverse=True)[:TEN]
     names = [Name(canonical(p.artist), None if p.title is None else canonical(p.title)) for p in places]
     assert [(place.listens, place.plays) for place in places] == best
@@ -147,7 +155,7 @@ def _check_whole(listening: UserListening, plain: Plain) -> None:
     found = {day.day: (day.plays, day.listens, day.ms_played) for day in days(listening, *ALL[1:])}
     assert found == by_day
     by_hour = plain.grouped(lambda play: (play.day.isoweekday(), play.local.hour))
-    hours = {(h.weekday, h.hour): (h.plays, h.listens, h.ms_played) for h in clock(listening, ALL)}
+    hours = {(h.weekday, h.hour): (h.plays, h.listens, h.ms_played) for h in week_hours(listening, ALL)}
     assert hours == by_hour
     longest = streaks(listening, ALL, today=date.max).longest
     assert longest is not None

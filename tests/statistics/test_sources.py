@@ -1,4 +1,4 @@
-"""What a user is told, and everyone, before a sweep has been by: every way in which a day can wait, one at a time."""
+"""Answers before a sweep has run, about a user and about everyone: each way in which a day can wait, one at a time."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
@@ -13,11 +13,9 @@ from tests.support.events import event_id, play, preference, song
 from tests.support.rollup_rows import RULE, record
 from worker.database.engine import snapshot, transaction
 from worker.models import ListeningHour, PlayHistory, Song, StaleDay, StaleHistory, User
-from worker.statistics import local_time
-from worker.statistics.questions import backlog as unswept
+from worker.statistics import GlobalListening, UserListening, days, local_time
+from worker.statistics.questions import backlog
 from worker.statistics.questions.backlog import Backlog
-from worker.statistics.questions.days import days
-from worker.statistics.questions.sources import GlobalListening, UserListening
 from worker.statistics.rollups.marks import mark_all
 from worker.statistics.rollups.pending import waiting_days
 from worker.statistics.rollups.sweep import refresh
@@ -32,7 +30,7 @@ def at(time: str, number: int, **changes: object) -> dict[str, object]:
 
 @pytest.fixture
 def settled(engine: Engine) -> Engine:
-    """Plays whose local days nobody has to guess, and some at both ends of a UTC day, all swept."""
+    """Plays with an offset, and plays without one at both ends of a UTC day, all swept."""
     half = song(title="half", duration_ms=...)
     record(
         engine,
@@ -56,8 +54,8 @@ def waiting(engine: Engine, name: str, first: date = date.min, last: date = date
         return list(waiting_days(session.connection(), user_id(engine, name), first, last))
 
 
-def told(engine: Engine, name: str) -> brute_force.Rollups:
-    return rows.told(engine, user_id(engine, name))
+def rollups_of(engine: Engine, name: str) -> brute_force.Rollups:
+    return rows.rollups_of_user(engine, user_id(engine, name))
 
 
 def _plays_more(engine: Engine) -> None:
@@ -73,7 +71,7 @@ def _moves_west(engine: Engine) -> None:
 
 
 def _learns_a_duration(engine: Engine) -> None:
-    """Another user's event says how long the song is, so that 40 seconds of it are no longer a listen."""
+    """Another user's event has the song's duration, so 40 seconds of it are not a listen any more."""
     record(engine, at("2021-04-23T12:00:00Z", 7, user="bob", song=song(title="half", duration_ms=600_000)))
 
 
@@ -99,37 +97,35 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_is_in_the_answers_at_once(settled: Engine, change: Change) -> None:
-    before = told(settled, "ada")
+def test_answers_include_a_change_at_once(settled: Engine, change: Change) -> None:
+    before = rollups_of(settled, "ada")
     change(settled)
-    now = told(settled, "ada")
+    now = rollups_of(settled, "ada")
     assert now == brute_force.rollups(settled).of(user_id(settled, "ada"))
     assert now != before
-    assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
+    assert rows.rollups_of_everyone(settled) == brute_force.rollups(settled)
     refresh(settled, RULE)
     assert waiting(settled, "ada") == []
-    assert told(settled, "ada") == now
+    assert rollups_of(settled, "ada") == now
 
 
 @pytest.mark.parametrize("change", [_learns_a_duration, _moves_east])
-def test_a_change_is_in_the_answers_while_its_days_are_not_yet_marked_and_when_they_are(
-    settled: Engine, change: Change
-) -> None:
+def test_answers_include_a_change_at_every_step_of_a_sweep(settled: Engine, change: Change) -> None:
     change(settled)
     for _ in range(4):
         # One transaction at a time: the history is spread to days, then they are computed.
-        assert told(settled, "ada") == brute_force.rollups(settled).of(user_id(settled, "ada"))
-        assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
+        assert rollups_of(settled, "ada") == brute_force.rollups(settled).of(user_id(settled, "ada"))
+        assert rows.rollups_of_everyone(settled) == brute_force.rollups(settled)
         refresh(settled, RULE, budget_s=0, days_at_once=1)
 
 
-def test_only_the_days_that_a_question_is_about_are_computed_for_it(settled: Engine) -> None:
+def test_a_question_computes_only_its_own_stale_days(settled: Engine) -> None:
     _moves_east(settled)
     assert waiting(settled, "ada", date(2021, 4, 22), date(2021, 4, 22)) == [date(2021, 4, 22)]
     assert waiting(settled, "bob") == []
 
 
-def test_what_a_song_is_filed_under_makes_no_day_wait(settled: Engine) -> None:
+def test_filing_a_song_makes_no_day_stale(settled: Engine) -> None:
     with transaction(settled) as session:
         session.execute(update(Song).values(artist_identity=uuid4()))
     with snapshot(settled) as session:
@@ -138,7 +134,7 @@ def test_what_a_song_is_filed_under_makes_no_day_wait(settled: Engine) -> None:
     assert waiting(settled, "ada") == []
 
 
-def test_a_day_without_plays_that_waits_is_empty(settled: Engine) -> None:
+def test_a_stale_day_without_plays_is_empty(settled: Engine) -> None:
     ada = user_id(settled, "ada")
     with transaction(settled) as session:
         wrong = {"user_id": ada, "day": date(2021, 7, 1), "hour": 3, "plays": 1, "listens": 1, "ms_played": 1}
@@ -149,37 +145,35 @@ def test_a_day_without_plays_that_waits_is_empty(settled: Engine) -> None:
             assert days(listening, date(2021, 7, 1), date(2021, 7, 1)) == []
 
 
-def test_a_preference_of_another_key_is_no_timezone_and_counts_no_play_twice(settled: Engine) -> None:
+def test_a_preference_of_another_key_counts_no_play_twice(settled: Engine) -> None:
     record(settled, preference(key="timezone", value="Europe/Vienna"), preference(key="home", value="Asia/Tokyo"))
     record(settled, preference(user="bob", key="home", value="Asia/Tokyo"), at("2021-04-22T20:30:00Z", 5, user="bob"))
-    assert told(settled, "ada") == brute_force.rollups(settled).of(user_id(settled, "ada"))
-    assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
+    assert rollups_of(settled, "ada") == brute_force.rollups(settled).of(user_id(settled, "ada"))
+    assert rows.rollups_of_everyone(settled) == brute_force.rollups(settled)
 
 
-def test_a_timezone_that_is_spelled_in_two_ways_counts_no_play_twice(sqlite: Engine) -> None:
+def test_a_timezone_spelled_in_two_ways_counts_no_play_twice(sqlite: Engine) -> None:
     for number, user in enumerate(("ada", "bob"), start=1):
         moved = preference(user=user, key="timezone", value="Europe/Vienna")
         record(sqlite, moved, at("2021-04-22T22:30:00Z", number, user=user))
     with transaction(sqlite) as session:
-        # JSON all the same, as another program may write it. PostgreSQL keeps one spelling.
+        # Valid JSON, as another program may write it. PostgreSQL normalises the spelling.
         session.execute(text(r"""UPDATE preferences SET value = '"Europe\/Vienna"' WHERE user_id = 1"""))
-    assert rows.told_of_everyone(sqlite) == brute_force.rollups(sqlite)
+    assert rows.rollups_of_everyone(sqlite) == brute_force.rollups(sqlite)
 
 
 @pytest.mark.parametrize("day", [date(2020, 7, 1), date(2022, 7, 1)])
-def test_a_whole_history_that_waits_has_no_day_that_no_play_explains(settled: Engine, day: date) -> None:
+def test_a_stale_history_has_no_day_without_plays(settled: Engine, day: date) -> None:
     ada = user_id(settled, "ada")
     with transaction(settled) as session:
         wrong = {"user_id": ada, "day": day, "hour": 3, "plays": 1, "listens": 1, "ms_played": 1}
         session.execute(insert(ListeningHour).values(wrong))
         mark_all(session.connection(), user_id=ada)
-    assert told(settled, "ada") == brute_force.rollups(settled).of(ada)
-    assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
+    assert rollups_of(settled, "ada") == brute_force.rollups(settled).of(ada)
+    assert rows.rollups_of_everyone(settled) == brute_force.rollups(settled)
 
 
-def test_of_timezones_only_those_are_looked_at_that_a_waiting_day_needs(
-    settled: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_timezones_that_stale_days_need_are_read(settled: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     record(settled, preference(user="bob", key="timezone", value="America/New_York"))
     refresh(settled, RULE)
     record(settled, preference(key="timezone", value="Europe/Vienna"), at("2021-04-22T12:00:00Z", 5))
@@ -191,17 +185,17 @@ def test_of_timezones_only_those_are_looked_at_that_a_waiting_day_needs(
         looked_at.append((name, first, last))
         return local_time.zone_rows(name, first, last)
 
-    monkeypatch.setattr(unswept, "zone_rows", zone_rows)
-    assert rows.told_of_everyone(settled) == brute_force.rollups(settled)
-    # At noon in UTC it is tomorrow somewhere, and nowhere yesterday.
+    monkeypatch.setattr(backlog, "zone_rows", zone_rows)
+    assert rows.rollups_of_everyone(settled) == brute_force.rollups(settled)
+    # At noon UTC it is already tomorrow in some timezones, and yesterday in none.
     april, august = (date(2021, 4, 22), date(2021, 4, 23)), (date(2021, 8, 1), date(2021, 8, 2))
     assert set(looked_at) == {("Europe/Vienna", *april), (None, *august)}
 
 
-def test_a_user_without_plays_whose_timezone_changes_has_none(engine: Engine) -> None:
+def test_a_timezone_change_without_plays_makes_no_day_stale(engine: Engine) -> None:
     record(engine, preference(key="timezone", value="Europe/Vienna"))
     assert waiting(engine, "ada") == []
-    assert told(engine, "ada") == brute_force.Rollups()
+    assert rollups_of(engine, "ada") == brute_force.Rollups()
 
 
 @pytest.mark.parametrize(
@@ -211,10 +205,10 @@ def test_a_user_without_plays_whose_timezone_changes_has_none(engine: Engine) ->
         (_moves_east, "2021-04-22T23:30:00Z", date(2021, 4, 23)),
     ],
 )
-def test_a_whole_history_that_waits_reaches_a_day_beyond_both_its_ends(
+def test_a_stale_history_covers_the_day_before_and_after_it(
     engine: Engine, change: Change, time: str, day: date
 ) -> None:
     record(engine, at(time, 1))
     refresh(engine, RULE)
     change(engine)
-    assert {key[1] for key in told(engine, "ada").hours} == {day}
+    assert {key[1] for key in rollups_of(engine, "ada").hours} == {day}

@@ -1,4 +1,4 @@
-"""After any history of plays, corrections and interrupted sweeps, the rollups are those of a recount."""
+"""After any sequence of plays, corrections and interrupted sweeps, the rollups equal a recount."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,14 +14,11 @@ from sqlalchemy.orm import Session
 
 from tests.support import brute_force
 from tests.support.events import event_id, play, preference, song
-from tests.support.rollup_rows import RULE, assert_exact, emptied, record, told, told_of_everyone
+from tests.support.rollup_rows import RULE, assert_exact, emptied, record, rollups_of_everyone, rollups_of_user
 from worker.contract.identity import album_identity, artist_identity
 from worker.database.engine import snapshot, transaction
 from worker.models import PlayHistory, Preference, Song, User
-from worker.statistics.charts import chart, refresh_charts
-from worker.statistics.listen_rule import ListenRule
-from worker.statistics.periods import Period, span
-from worker.statistics.questions.top import Subject
+from worker.statistics import ListenRule, Period, Subject, chart, refresh_charts, span
 from worker.statistics.rollups import compute as rollups
 from worker.statistics.rollups.marks import mark_all
 from worker.statistics.rollups.sweep import refresh
@@ -29,7 +26,7 @@ from worker.statistics.verify import verify
 
 USERS = ("ada", "bob")
 TODAY = date(2021, 10, 31)
-# The hours around which the days of somebody change, and clocks are set.
+# The hours around which a local day begins in some timezone, or clocks are set.
 TIMES = st.builds(
     "{}T{}:30:00{}".format,
     st.sampled_from(("2021-03-28", "2021-10-30", "2021-10-31", "2021-11-01")),
@@ -37,7 +34,7 @@ TIMES = st.builds(
     st.sampled_from(("Z", "+02:00", "-11:00", "+14:00")),
 )
 ZONES = st.sampled_from((None, "Europe/Vienna", "America/New_York", "Pacific/Kiritimati", "nowhere"))
-# No client tells the last title: songs have it by a correction.
+# No client sends the last title. Songs get it by a correction.
 TITLES = st.sampled_from(("a", "b", "c"))
 ALBUMS = st.sampled_from((None, "x", "y"))
 NAMES = st.fixed_dictionaries({"title": TITLES}) | st.fixed_dictionaries({"artist": st.sampled_from(("Tool", "Tol"))})
@@ -61,7 +58,7 @@ TIMEZONES = st.builds(
     ZONES,
     TIMES,
 )
-# Each of them counts some of the plays above that another does not.
+# Each rule counts some of the plays above that another rule does not.
 RULES = st.sampled_from((RULE, ListenRule(percent=100, enough_s=601), ListenRule(unknown_s=31), ListenRule(enough_s=9)))
 BATCHES = st.lists(PLAYS | TIMEZONES, min_size=1, max_size=6)
 Step = tuple[str, Any]
@@ -88,7 +85,7 @@ STEPS = st.lists(
 
 
 class Killed(BaseException):
-    """What a SIGKILL is to the transaction."""
+    """Rolls the transaction back, as a SIGKILL does."""
 
 
 def nth_play(session: Session, number: int) -> Any:
@@ -116,7 +113,7 @@ def correct(session: Session, kind: str, what: Any) -> None:
             session.execute(update(Song).where(Song.title == title).values(**names))
         case "rename a preference":
             was, becomes = what
-            # A user has each key once.
+            # A preference key is unique for each user.
             session.execute(delete(Preference).where(Preference.key == becomes))
             session.execute(update(Preference).where(Preference.key == was).values(key=becomes))
         case "recompute":
@@ -144,7 +141,7 @@ def take(engine: Engine, kind: str, what: Any, rule: ListenRule) -> None:
 
 
 def assert_filed(engine: Engine) -> None:
-    """Every song is filed under the names that it has."""
+    """Every song is filed under its current names."""
     with snapshot(engine) as session:
         for each in session.scalars(select(Song)):
             assert each.artist_identity == UUID(artist_identity(each.artist))
@@ -159,12 +156,12 @@ def test_rollups_equal_a_recount_after_anything(engine: Engine, steps: list[Step
     for kind, what in steps:
         rule = what if kind == "recompute" else rule
         take(engine, kind, what, rule)
-        # At any time, what is not marked is exact, and so is what a user is told, and everyone.
+        # At any time, days without a mark are exact, and so are the answers about a user and about everyone.
         assert verify(engine, rule).differences == []
         wanted = brute_force.rollups(engine, **vars(rule))
         for user_id in brute_force.users(engine):
-            assert told(engine, user_id, rule) == wanted.of(user_id)
-        assert told_of_everyone(engine, rule) == wanted
+            assert rollups_of_user(engine, user_id, rule) == wanted.of(user_id)
+        assert rollups_of_everyone(engine, rule) == wanted
     refresh(engine, rule)
     assert_exact(engine, rule)
     assert_filed(engine)

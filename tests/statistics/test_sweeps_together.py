@@ -1,4 +1,4 @@
-"""Sweeps beside writers and beside each other: each of these orders once lost a play in somebody's design."""
+"""Sweeps beside writers and beside each other. Each of these orders of events loses a play in a simpler design."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,11 +16,7 @@ from worker.database.engine import snapshot, transaction
 from worker.models import Song, SongDay, StaleChart, StaleDay, StaleHistory, User
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.statistics import charts
-from worker.statistics.charts import refresh_charts
-from worker.statistics.periods import Period, Span
-from worker.statistics.questions import top as ranking
-from worker.statistics.questions.top import Place
+from worker.statistics import Period, Place, Span, charts, rank, refresh_charts
 from worker.statistics.rollups import compute as rollups
 from worker.statistics.rollups.marks import spread_histories
 from worker.statistics.rollups.sweep import refresh
@@ -29,7 +25,7 @@ from worker.statistics.verify import verify
 TODAY = date(2021, 4, 22)
 
 
-def test_a_play_that_commits_after_the_sweep_is_counted_by_the_next(postgres: Engine) -> None:
+def test_a_play_committed_after_a_sweep_is_counted_by_the_next(postgres: Engine) -> None:
     record(postgres, play(id=event_id(1)))
     with transaction(postgres) as session:
         record_batch(session.connection(), accepted(play(id=event_id(2), song=song(title="b"))), known=Known())
@@ -38,12 +34,12 @@ def test_a_play_that_commits_after_the_sweep_is_counted_by_the_next(postgres: En
     assert_exact(postgres)
 
 
-def test_a_duration_that_commits_late_counts_for_plays_its_writer_could_not_see(postgres: Engine) -> None:
-    """The hole that marking days at once would have: the play is stored, and computed, in between."""
+def test_a_duration_committed_late_counts_for_concurrent_plays(postgres: Engine) -> None:
+    """Marking days at once would miss this play: it is stored and computed in between."""
     record(postgres, play(id=event_id(1), user="bob", ms_played=40_000))
     with transaction(postgres) as session:
-        told = play(id=event_id(2), user="bob", time="2021-06-01T00:00:00Z", song=song(duration_ms=600_000))
-        record_batch(session.connection(), accepted(told), known=Known())
+        change = play(id=event_id(2), user="bob", time="2021-06-01T00:00:00Z", song=song(duration_ms=600_000))
+        record_batch(session.connection(), accepted(change), known=Known())
         record(postgres, play(id=event_id(3), user="ada", ms_played=40_000))
         refresh(postgres, RULE)
         assert_exact(postgres)
@@ -51,18 +47,18 @@ def test_a_duration_that_commits_late_counts_for_plays_its_writer_could_not_see(
     assert_exact(postgres)
 
 
-def test_a_timezone_that_commits_late_counts_for_plays_its_writer_could_not_see(postgres: Engine) -> None:
+def test_a_timezone_committed_late_counts_for_concurrent_plays(postgres: Engine) -> None:
     record(postgres, preference(user="ada", key="mood", value=1))
     with transaction(postgres) as session:
-        told = preference(user="ada", key="timezone", value="Asia/Tokyo")
-        record_batch(session.connection(), accepted(told), known=Known())
+        change = preference(user="ada", key="timezone", value="Asia/Tokyo")
+        record_batch(session.connection(), accepted(change), known=Known())
         record(postgres, play(id=event_id(3), user="ada", time="2021-04-22T20:00:00Z"))
         refresh(postgres, RULE)
     refresh(postgres, RULE)
     assert_exact(postgres)
 
 
-def test_a_sweep_passes_over_users_whom_another_is_working_on(postgres: Engine) -> None:
+def test_a_sweep_skips_users_that_another_sweep_has_locked(postgres: Engine) -> None:
     record(postgres, play(id=event_id(1), user="ada"), play(id=event_id(2), user="bob"))
     with transaction(postgres) as session:
         session.execute(select(User).where(User.username == "ada").with_for_update(key_share=True))
@@ -74,8 +70,8 @@ def test_a_sweep_passes_over_users_whom_another_is_working_on(postgres: Engine) 
     assert_exact(postgres)
 
 
-def test_a_sweep_begins_with_what_has_waited_longest(engine: Engine) -> None:
-    """Else those who come first by number would keep the others from their turn."""
+def test_a_sweep_begins_with_the_oldest_stale_days(engine: Engine) -> None:
+    """Otherwise users with low ids would be swept again and again, and the others never."""
     for user in ("ada", "bob", "eve"):
         record(engine, play(id=event_id(ord(user[0])), user=user))
     with transaction(engine) as session:
@@ -85,17 +81,17 @@ def test_a_sweep_begins_with_what_has_waited_longest(engine: Engine) -> None:
     assert not refresh(engine, RULE, budget_s=0, days_at_once=1).finished
     with snapshot(engine) as session:
         days = Counter(session.scalars(select(StaleDay.user_id)))
-    # A play without an offset has two days or three; hers have become fewer.
+    # A play without an offset marks two days or three, so hers are fewer now.
     assert days.pop(eve) < min(days.values())
     assert refresh(engine, RULE).finished
     assert_exact(engine)
 
 
 @pytest.mark.parametrize(("most_plays", "steps"), [(1, [1, 1, 1, 0]), (3, [1, 1, 1, 0]), (4, [2, 1, 0])])
-def test_histories_are_spread_with_no_more_plays_at_once_than_a_transaction_has_time_for(
+def test_spreading_histories_takes_at_most_most_plays_at_once(
     engine: Engine, most_plays: int, steps: list[int]
 ) -> None:
-    """One that outlasts its task would be rolled back, and begin anew for ever."""
+    """A transaction that outlasts its task would be rolled back and start again for ever."""
     for number, title in enumerate("aabbcc"):
         at = f"2021-04-{20 + number}T12:00:00Z"
         record(engine, play(id=event_id(number), time=at, song=song(title=title, duration_ms=...)))
@@ -111,7 +107,7 @@ def test_histories_are_spread_with_no_more_plays_at_once_than_a_transaction_has_
     assert_exact(engine)
 
 
-def test_days_of_a_history_have_waited_for_as_long_as_the_history_has(engine: Engine) -> None:
+def test_stale_days_inherit_the_age_of_their_stale_history(engine: Engine) -> None:
     record(engine, play(song=song(duration_ms=...)))
     refresh(engine, RULE)
     long_ago = datetime(2021, 4, 22, 12, 30, tzinfo=UTC)
@@ -124,8 +120,8 @@ def test_days_of_a_history_have_waited_for_as_long_as_the_history_has(engine: En
         assert set(session.scalars(select(StaleDay.created_at))) == {long_ago}
 
 
-def test_marks_of_charts_that_are_not_drawn_yet_become_one_a_day(engine: Engine) -> None:
-    """Each sweep leaves one for each of its days: after a large import more than a worker can hold."""
+def test_marks_of_undrawn_charts_are_merged_into_one_a_day(engine: Engine) -> None:
+    """Each sweep leaves a mark for each of its days: after a large import, more than fit into a worker's memory."""
     for number in range(3):
         record(engine, play(id=event_id(number), time="2021-04-22T12:00:00+02:00", song=song(title=str(number))))
         refresh(engine, RULE)
@@ -138,9 +134,7 @@ def test_marks_of_charts_that_are_not_drawn_yet_become_one_a_day(engine: Engine)
     assert verify(engine, RULE).differences == []
 
 
-def test_of_charts_that_are_cut_off_midway_the_years_that_were_drawn_are_done(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_chart_refresh_keeps_the_finished_years(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, year in enumerate((2019, 2020, 2021)):
         record(engine, play(id=event_id(number), time=f"{year}-04-22T12:00:00+02:00"))
     refresh(engine, RULE)
@@ -164,8 +158,8 @@ def test_of_charts_that_are_cut_off_midway_the_years_that_were_drawn_are_done(
     assert verify(engine, RULE).exact
 
 
-def test_the_mark_of_a_day_that_is_computed_meanwhile_stays(postgres: Engine) -> None:
-    """Between the look at which days are marked, and the deletion of all but one mark of each."""
+def test_a_mark_added_while_marks_are_merged_stays(postgres: Engine) -> None:
+    """The mark is added between reading which days are marked and deleting all but one mark of each."""
     later = TODAY + timedelta(days=1)
     with transaction(postgres) as session:
         session.add(StaleChart(day=TODAY, mark=uuid4()))
@@ -196,16 +190,16 @@ def test_a_sweep_does_not_hold_up_the_recorder(postgres: Engine) -> None:
     record(postgres, play(id=event_id(1), user="ada"))
     with transaction(postgres) as session:
         session.execute(select(User).with_for_update(key_share=True))
-        # It refers to the same user, in a transaction that gives up after five seconds of waiting.
+        # The play references the same user, in a transaction that waits at most five seconds for a lock.
         record(postgres, play(id=event_id(2), user="ada", song=song(title="b")))
     refresh(postgres, RULE)
     assert_exact(postgres)
 
 
-def test_a_play_that_commits_while_its_day_is_computed_stays_marked(
+def test_a_play_committed_while_its_day_is_computed_stays_marked(
     postgres: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Marks must be cleared before the history is read, not after."""
+    """Marks must be cleared before the plays are read, not after."""
     record(postgres, play(id=event_id(1)))
     compute = rollups.compute_days
 
@@ -220,12 +214,11 @@ def test_a_play_that_commits_while_its_day_is_computed_stays_marked(
     assert_exact(postgres)
 
 
-def test_a_day_that_is_computed_while_its_chart_is_drawn_stays_marked(
+def test_a_day_computed_while_its_chart_is_drawn_stays_marked(
     postgres: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(postgres, play(id=event_id(1)))
     refresh(postgres, RULE)
-    rank = ranking.ranking
 
     def ranked_too_early(*arguments: Any, **options: Any) -> Sequence[Place]:
         places = rank(*arguments, **options)
@@ -234,7 +227,7 @@ def test_a_day_that_is_computed_while_its_chart_is_drawn_stays_marked(
         refresh(postgres, RULE)
         return places
 
-    monkeypatch.setattr(charts, "ranking", ranked_too_early)
+    monkeypatch.setattr(charts, "rank", ranked_too_early)
     refresh_charts(postgres, today=TODAY, closed=True)
     refresh_charts(postgres, today=TODAY, closed=True)
     comparison = verify(postgres, RULE)

@@ -20,7 +20,7 @@ def test_acknowledged_entries_are_counted_and_leave_the_stream(stream: EventStre
     assert (books.recorded, books.pending, books.waiting, books.balanced) == (2, 0, 0, True)
 
 
-def test_acknowledging_nothing_asks_nothing(stream: EventStream) -> None:
+def test_acknowledging_no_entries_returns_zero(stream: EventStream) -> None:
     assert stream.acknowledge({}) == 0
     assert stream.acknowledge({Outcome.DEAD: []}) == 0
 
@@ -44,9 +44,7 @@ def test_an_entry_that_two_consumers_hold_counts_once(stream: EventStream) -> No
     assert (books.recorded, books.duplicate, books.balanced) == (1, 0, True)
 
 
-def test_an_entry_that_a_destroyed_group_has_set_free_stays_for_its_next_reader(
-    stream: EventStream, valkey: "redis.Redis"
-) -> None:
+def test_an_entry_of_a_destroyed_group_stays_for_the_next_reader(stream: EventStream, valkey: "redis.Redis") -> None:
     ids = read_ids(stream, [b"1"])
     valkey.xgroup_destroy(STREAM, GROUP)
     stream.ensure_group()
@@ -62,13 +60,13 @@ def test_an_entry_that_was_never_read_is_not_acknowledged(stream: EventStream) -
     assert stream.books().waiting == 1
 
 
-def test_without_a_stream_nothing_is_acknowledged(stream: EventStream) -> None:
+def test_acknowledging_without_a_stream_returns_zero(stream: EventStream) -> None:
     assert stream.acknowledge({Outcome.RECORDED: ["1-1"]}) == 0
     assert stream.books().recorded == 0
 
 
 @pytest.mark.parametrize("number", [4000, 4001, 10_000])
-def test_batches_larger_than_the_stack_of_lua_are_acknowledged_whole(stream: EventStream, number: int) -> None:
+def test_batches_larger_than_the_lua_stack_are_acknowledged(stream: EventStream, number: int) -> None:
     ids = read_ids(stream, [b"x"] * number)
     half = number // 2
     assert stream.acknowledge({Outcome.RECORDED: ids[:half], Outcome.DUPLICATE: ids[half:]}) == number

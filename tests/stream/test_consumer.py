@@ -51,7 +51,7 @@ def test_entries_come_in_the_order_in_which_they_were_appended(spoken: EventStre
     assert read_all(spoken) == [Entry(ids[0], b"1"), Entry(ids[1], b"2"), Entry(ids[2], b"3")]
 
 
-def test_a_read_takes_no_more_than_asked_and_nothing_twice(spoken: EventStream) -> None:
+def test_a_read_returns_at_most_count_and_no_entry_twice(spoken: EventStream) -> None:
     spoken.ensure_group()
     spoken.append([b"1", b"2", b"3"])
     assert payloads(spoken.read_new("a", count=2, block_ms=0).entries) == [b"1", b"2"]
@@ -92,7 +92,7 @@ class EventStreamThread(threading.Thread):
         self.join(10)
 
 
-def test_what_was_read_stays_pending_for_its_reader_until_acknowledged(spoken: EventStream) -> None:
+def test_a_read_entry_stays_pending_until_acknowledged(spoken: EventStream) -> None:
     spoken.ensure_group()
     spoken.append([b"1", b"2"])
     first, second = read_all(spoken)
@@ -125,7 +125,7 @@ def test_making_the_group_again_changes_nothing(stream: EventStream) -> None:
 
 
 @pytest.mark.parametrize("read", ["read_pending", "read_new", "claim_abandoned"])
-def test_every_reader_makes_a_destroyed_group_anew(stream: EventStream, valkey: "redis.Redis", read: str) -> None:
+def test_every_reader_makes_a_destroyed_group_again(stream: EventStream, valkey: "redis.Redis", read: str) -> None:
     stream.ensure_group()
     stream.append([b"1"])
     read_all(stream)
@@ -159,9 +159,7 @@ def test_further_fields_beside_the_event_are_ignored(stream: EventStream, valkey
     assert (entry.payload, entry.stray) == (b"{}", b"")
 
 
-def test_a_pending_entry_that_somebody_deleted_has_vanished_and_is_no_entry(
-    spoken: EventStream, valkey: "redis.Redis"
-) -> None:
+def test_a_deleted_pending_entry_is_reported_as_vanished(spoken: EventStream, valkey: "redis.Redis") -> None:
     spoken.ensure_group()
     gone, left = spoken.append([b"1", b"2"])
     read_all(spoken)
@@ -179,7 +177,7 @@ def test_a_vanished_entry_that_is_forgotten_is_no_longer_pending(stream: EventSt
     assert stream.books().unaccounted == 1
 
 
-def test_only_what_was_held_for_long_is_claimed(spoken: EventStream) -> None:
+def test_only_entries_held_for_long_are_claimed(spoken: EventStream) -> None:
     spoken.ensure_group()
     spoken.append([b"1"])
     read_all(spoken, "dead")
@@ -198,7 +196,7 @@ def test_a_claim_names_the_vanished_and_takes_the_rest(spoken: EventStream, valk
 
 
 @pytest.mark.parametrize("somebody", ["deletes the consumer", "acknowledges by hand"])
-def test_what_was_taken_from_a_consumer_unrecorded_is_given_back(
+def test_an_unrecorded_entry_without_a_consumer_is_given_back(
     stream: EventStream, valkey: "redis.Redis", somebody: str
 ) -> None:
     stream.ensure_group()
@@ -218,7 +216,7 @@ def test_what_was_taken_from_a_consumer_unrecorded_is_given_back(
     assert [entry.id for entry in stream.read_new("heir", count=9, block_ms=0).entries] == [new]
 
 
-def test_where_nobody_ever_read_nothing_is_given_back(stream: EventStream) -> None:
+def test_give_back_returns_zero_before_any_read(stream: EventStream) -> None:
     assert stream.give_back(limit=10) == 0
     stream.append([b"1"])
     assert stream.give_back(limit=10) == 0
@@ -235,7 +233,7 @@ def test_a_consumer_with_pending_entries_is_not_retired(stream: EventStream) -> 
     assert stream.consumers() == []
 
 
-def test_consumers_are_listed_with_what_they_hold(spoken: EventStream) -> None:
+def test_consumers_are_listed_with_their_pending_entries(spoken: EventStream) -> None:
     assert spoken.consumers() == []
     spoken.append([b"1", b"2"])
     assert spoken.consumers() == []
@@ -264,7 +262,7 @@ def test_the_books_follow_each_event_from_waiting_to_its_outcome(stream: EventSt
 
 
 @pytest.mark.parametrize("strike", ["xdel", "xtrim"])
-def test_what_somebody_else_deleted_is_unaccounted(stream: EventStream, valkey: "redis.Redis", strike: str) -> None:
+def test_entries_deleted_by_hand_are_unaccounted(stream: EventStream, valkey: "redis.Redis", strike: str) -> None:
     first, *_ = stream.append([b"1", b"2", b"3"])
     if strike == "xdel":
         valkey.xdel(STREAM, first)
@@ -274,7 +272,7 @@ def test_what_somebody_else_deleted_is_unaccounted(stream: EventStream, valkey: 
     assert (books.waiting, books.unaccounted, books.balanced) == (2, 1, False)
 
 
-def test_the_books_tell_how_long_the_oldest_event_waits(stream: EventStream, valkey: "redis.Redis") -> None:
+def test_the_books_show_how_long_the_oldest_event_waits(stream: EventStream, valkey: "redis.Redis") -> None:
     now_s, _ = valkey.time()
     valkey.xadd(STREAM, {FIELD: b"1"}, id=f"{(now_s - 90) * 1000}-0")
     assert stream.books().oldest_waiting_s == pytest.approx(90, abs=3)
@@ -290,7 +288,7 @@ def test_an_amendment_moves_events_within_the_books(stream: EventStream) -> None
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_key_that_holds_no_stream_is_left_alone_and_said_so(
+def test_a_key_that_holds_no_stream_raises_and_is_left_alone(
     stream: EventStream, valkey: "redis.Redis", command: Callable[[EventStream], object]
 ) -> None:
     valkey.set(STREAM, "an operator's note")
@@ -300,7 +298,7 @@ def test_a_key_that_holds_no_stream_is_left_alone_and_said_so(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_redis_that_is_away_is_unavailable_and_the_password_stays_secret(
+def test_the_error_for_an_unreachable_redis_hides_the_password(
     command: Callable[[EventStream], object],
 ) -> None:
     stream = EventStream.at("redis://somebody:geheim@127.0.0.1:1/0")
@@ -309,7 +307,7 @@ def test_a_redis_that_is_away_is_unavailable_and_the_password_stays_secret(
     assert "geheim" not in f"{caught.value} {caught.value.__cause__}"
 
 
-def test_a_wrong_password_means_unavailable_and_stays_secret(redis_url: str) -> None:
+def test_a_wrong_password_is_an_outage_and_stays_secret(redis_url: str) -> None:
     stream = EventStream.at(redis_url.replace("redis://", "redis://nobody:geheim@"))
     with pytest.raises(StreamUnavailableError) as caught:
         stream.books()
@@ -317,7 +315,7 @@ def test_a_wrong_password_means_unavailable_and_stays_secret(redis_url: str) -> 
     stream.close()
 
 
-def test_a_read_whose_reply_was_lost_is_not_repeated(stream: EventStream, redis_url: str) -> None:
+def test_a_read_with_a_lost_reply_is_not_repeated(stream: EventStream, redis_url: str) -> None:
     """Repeated, it would read the next entries, and hide the first ones until somebody restarts."""
     stream.ensure_group()
     stream.append([b"1", b"2"])
@@ -359,7 +357,7 @@ def _serve(listener: socket.socket, target: tuple[str, int], to: bytes) -> None:
                     client.sendall(reply)
 
 
-def test_a_full_redis_takes_no_event_and_does_not_tell_what_it_was(stream: EventStream, valkey: "redis.Redis") -> None:
+def test_a_full_redis_refuses_an_event_without_quoting_it(stream: EventStream, valkey: "redis.Redis") -> None:
     with full(valkey):
         assert stream.refuses_writes()
         with pytest.raises(StreamFullError) as caught:
@@ -369,9 +367,7 @@ def test_a_full_redis_takes_no_event_and_does_not_tell_what_it_was(stream: Event
     assert not stream.refuses_writes()
 
 
-def test_a_full_redis_still_lets_events_be_read_counted_and_taken_away(
-    stream: EventStream, valkey: "redis.Redis"
-) -> None:
+def test_a_full_redis_can_still_be_read_and_acknowledged(stream: EventStream, valkey: "redis.Redis") -> None:
     stream.append([b"1", b"2", b"3"])
     with full(valkey):
         stream.ensure_group()
@@ -394,7 +390,7 @@ def test_an_entry_with_a_further_field_can_be_claimed(stream: EventStream, valke
     assert [entry.payload for entry in claimed.entries] == [b"1"]
 
 
-def test_few_large_entries_are_read_at_once_and_many_ordinary_ones(stream: EventStream) -> None:
+def test_fewer_entries_are_read_at_once_when_they_are_large(stream: EventStream) -> None:
     stream.append([b"x" * 300] * 100)
     assert stream.light_enough(2_000) == 2_000
     stream.append([b"x" * 2**20] * 20)

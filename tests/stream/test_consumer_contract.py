@@ -71,7 +71,7 @@ def test_an_acknowledged_entry_is_gone_and_counts_once(stream: EventStream) -> N
     assert pending(stream) == [second]
 
 
-def test_an_entry_that_nobody_has_read_cannot_be_acknowledged(stream: EventStream) -> None:
+def test_an_unread_entry_cannot_be_acknowledged(stream: EventStream) -> None:
     (entry_id,) = stream.append(play_payloads(1))
     assert stream.acknowledge({Outcome.RECORDED: [entry_id]}) == 0
     assert read(stream) == [entry_id]

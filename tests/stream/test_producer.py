@@ -26,14 +26,14 @@ def test_events_are_added_in_order_and_as_they_are(redis_url: str, valkey: "redi
     producer.close()
 
 
-def test_who_does_not_ask_is_not_told_how_many_wait(redis_url: str) -> None:
+def test_an_uncounted_append_returns_no_number_of_waiting_events(redis_url: str) -> None:
     producer = Producer.at(redis_url)
     assert producer.append([play_payload()]).waiting is None
     assert producer.append([]) == ([], None)
     producer.close()
 
 
-def test_an_error_among_the_replies_spoils_none_of_the_next_ones(redis_url: str, valkey: "redis.Redis") -> None:
+def test_an_error_among_the_replies_leaves_the_next_ones_intact(redis_url: str, valkey: "redis.Redis") -> None:
     producer = Producer.at(redis_url)
     valkey.set(STREAM, "something else")
     with pytest.raises(StreamMisusedError, match="is not a stream: rename it"):
@@ -44,7 +44,7 @@ def test_an_error_among_the_replies_spoils_none_of_the_next_ones(redis_url: str,
     producer.close()
 
 
-def test_an_error_quotes_nothing_that_somebody_listens_to(redis_url: str, valkey: "redis.Redis") -> None:
+def test_an_error_of_an_append_does_not_quote_the_event(redis_url: str, valkey: "redis.Redis") -> None:
     producer = Producer.at(redis_url)
     valkey.config_set("maxmemory", 1)
     try:
@@ -56,7 +56,7 @@ def test_an_error_quotes_nothing_that_somebody_listens_to(redis_url: str, valkey
     producer.close()
 
 
-def test_after_an_interrupt_no_late_reply_is_taken_for_another(
+def test_after_an_interrupt_a_late_reply_is_not_mistaken(
     proxy: Proxy, valkey: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_: Any) -> None:

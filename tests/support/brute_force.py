@@ -1,4 +1,4 @@
-"""The rollups as anyone would count them: plain Python over the plays, one by one."""
+"""The rollups, counted in plain Python over the plays, one by one."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -12,11 +12,11 @@ from sqlalchemy import Engine, select
 
 from worker.database.engine import snapshot
 from worker.models import ListeningHour, PlayHistory, Preference, Song, SongDay, User
-from worker.statistics.periods import Period, Span
+from worker.statistics import Period, Span
 
 
-class Heard(NamedTuple):
-    """A play with what is needed to count it."""
+class LocalPlay(NamedTuple):
+    """A play in its listener's local time, with all that its count depends on."""
 
     user_id: int
     song_id: int
@@ -40,11 +40,10 @@ class Rollups:
         return Rollups(*parts)
 
 
-def heard(engine: Engine) -> list[Heard]:
-    """Every play in its listener's local time."""
+def local_plays(engine: Engine) -> list[LocalPlay]:
     with snapshot(engine) as session:
-        said = session.execute(select(Preference.user_id, Preference.value).where(Preference.key == "timezone"))
-        zones = {user_id: _zone(value) for user_id, value in said}
+        preferences = session.execute(select(Preference.user_id, Preference.value).where(Preference.key == "timezone"))
+        zones = {user_id: _zone(value) for user_id, value in preferences}
         plays = session.execute(
             select(
                 PlayHistory.user_id, PlayHistory.song_id, PlayHistory.played_at, PlayHistory.utc_offset_minutes,
@@ -52,7 +51,7 @@ def heard(engine: Engine) -> list[Heard]:
             ).join(Song)
         ).all()  # fmt: skip
     return [
-        Heard(user_id, song_id, at.astimezone(_offset(offset) or zones.get(user_id, UTC)), ms_played, duration_ms)
+        LocalPlay(user_id, song_id, at.astimezone(_offset(offset) or zones.get(user_id, UTC)), ms_played, duration_ms)
         for user_id, song_id, at, offset, ms_played, duration_ms in plays
     ]
 
@@ -71,8 +70,8 @@ def _known_zones() -> set[str]:
     return available_timezones()
 
 
-def counts(play: Heard, *, percent: int = 50, enough_s: int = 240, unknown_s: int = 30) -> bool:
-    """The listen rule, as DESIGN 4 words it."""
+def counts(play: LocalPlay, *, percent: int = 50, enough_s: int = 240, unknown_s: int = 30) -> bool:
+    """The listen rule."""
     if play.ms_played is None:
         return True
     if play.duration_ms is None:
@@ -81,9 +80,9 @@ def counts(play: Heard, *, percent: int = 50, enough_s: int = 240, unknown_s: in
 
 
 def rollups(engine: Engine, **rule: int) -> Rollups:
-    """What the rollups must hold."""
+    """The rows that the rollups must have."""
     wanted = Rollups()
-    for play in heard(engine):
+    for play in local_plays(engine):
         day = play.local.date()
         for table, key in ((wanted.hours, play.local.hour), (wanted.songs, play.song_id)):
             plays, listens, ms_played = table.get((play.user_id, day, key), (0, 0, 0))
@@ -92,7 +91,7 @@ def rollups(engine: Engine, **rule: int) -> Rollups:
 
 
 def stored(engine: Engine) -> Rollups:
-    """What they do hold."""
+    """The rows that the rollups have."""
     with snapshot(engine) as session:
         return Rollups(
             {
@@ -107,12 +106,12 @@ def stored(engine: Engine) -> Rollups:
 
 
 def song_chart(engine: Engine, span: Span, **rule: int) -> list[tuple[int, str, str, int, int, int, int]]:
-    """Place, artist, title, plays, listens, milliseconds, listeners of every song that was listened to."""
+    """Place, artist, title, plays, listens, milliseconds and listeners of every song with a listen."""
     plays: Counter[int] = Counter()
     listens: Counter[int] = Counter()
     ms_played: Counter[int] = Counter()
     listeners: defaultdict[int, set[int]] = defaultdict(set)
-    for play in heard(engine):
+    for play in local_plays(engine):
         if span.period is Period.ALL or play.local.date() in span:
             plays[play.song_id] += 1
             listens[play.song_id] += counts(play, **rule)

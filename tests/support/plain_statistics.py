@@ -1,4 +1,4 @@
-"""Every question answered in plain Python over the plays themselves: slow, and too simple to be wrong."""
+"""Every question answered in plain Python over the plays: slow, and simple enough to be right."""
 
 import unicodedata
 from collections import Counter, defaultdict
@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from worker.statistics.periods import Span
+from worker.statistics import Span
 
 DAY = timedelta(days=1)
 
@@ -22,15 +22,15 @@ Key = TypeVar("Key")
 
 
 class Name(NamedTuple):
-    """A song, an artist (no title) or an album, as these are told apart."""
+    """The key of a song, an artist (no title) or an album."""
 
     artist: str
     title: str | None
 
 
 @dataclass(frozen=True)
-class Heard:
-    """One play; `local` is the listener's own time."""
+class PlainPlay:
+    """One play. `local` is the listener's local time."""
 
     user: str
     local: datetime
@@ -45,20 +45,20 @@ class Heard:
         return self.local.date()
 
     @cached_property
-    def song(self) -> Name:
+    def song_name(self) -> Name:
         return Name(canonical(self.artist), canonical(self.title))
 
     @cached_property
-    def by(self) -> Name:
+    def artist_name(self) -> Name:
         return Name(canonical(self.artist), None)
 
     @cached_property
-    def on(self) -> Name | None:
+    def album_name(self) -> Name | None:
         return None if self.album is None else Name(canonical(self.artist), canonical(self.album))
 
 
 def local_time(at: datetime, offset_minutes: int | None, preferred: str | None) -> datetime:
-    """By the offset of the event, else by the user's timezone, else UTC; `at` is aware."""
+    """By the offset of the event, else by the user's timezone, else UTC. `at` is aware."""
     if offset_minutes is not None:
         return at.astimezone(timezone(timedelta(minutes=offset_minutes)))
     return at.astimezone(ZoneInfo(preferred or "UTC"))
@@ -74,7 +74,7 @@ def is_listen(ms_played: int | None, duration_ms: int | None) -> bool:
 class Plain:
     """The plays that a question is about."""
 
-    plays: Sequence[Heard]
+    plays: Sequence[PlainPlay]
 
     def of(self, user: str | None, span: Span | None = None) -> "Plain":
         return Plain(
@@ -86,39 +86,39 @@ class Plain:
         )
 
     @property
-    def listens(self) -> list[Heard]:
+    def listens(self) -> list[PlainPlay]:
         return [play for play in self.plays if play.is_listen]
 
     def sums(self) -> tuple[int, int, int]:
         return len(self.plays), len(self.listens), sum(play.ms_played or 0 for play in self.plays)
 
-    def grouped(self, key: Callable[[Heard], Key]) -> dict[Key, tuple[int, int, int]]:
-        groups = defaultdict[Key, list[Heard]](list)
+    def grouped(self, key: Callable[[PlainPlay], Key]) -> dict[Key, tuple[int, int, int]]:
+        groups = defaultdict[Key, list[PlainPlay]](list)
         for play in self.plays:
             groups[key(play)].append(play)
         return {name: Plain(plays).sums() for name, plays in groups.items()}
 
-    def ranked(self, name: Callable[[Heard], Name | None]) -> dict[Name, tuple[int, int, int, int]]:
-        """Plays, listens, time and listeners of whatever has a listen."""
-        groups = defaultdict[Name, list[Heard]](list)
+    def ranked(self, name: Callable[[PlainPlay], Name | None]) -> dict[Name, tuple[int, int, int, int]]:
+        """Plays, listens, time and listeners of each name with a listen."""
+        groups = defaultdict[Name, list[PlainPlay]](list)
         for play in self.plays:
-            called = name(play)
-            if called is not None:
-                groups[called].append(play)
+            key = name(play)
+            if key is not None:
+                groups[key].append(play)
         return {
-            called: (*Plain(plays).sums(), len({play.user for play in plays}))
-            for called, plays in groups.items()
+            key: (*Plain(plays).sums(), len({play.user for play in plays}))
+            for key, plays in groups.items()
             if any(play.is_listen for play in plays)
         }
 
     def first_listens(self) -> dict[Name, date]:
         first: dict[Name, date] = {}
         for play in self.listens:
-            first[play.song] = min(play.day, first.get(play.song, play.day))
+            first[play.song_name] = min(play.day, first.get(play.song_name, play.day))
         return first
 
     def streaks(self) -> list[tuple[date, date]]:
-        """Every run of days with a listen, in order, found by asking each day whether its neighbours belong to it."""
+        """Every run of days with a listen, in order, from the days without a neighbour before or after."""
         days = {play.day for play in self.listens}
         begins = sorted(day for day in days if day - DAY not in days)
         ends = sorted(day for day in days if day + DAY not in days)

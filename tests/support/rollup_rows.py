@@ -1,4 +1,4 @@
-"""Rows for tests of statistics, written as the recorder writes them, and a look at what became of them."""
+"""Rows for tests of statistics: written as the recorder writes them, and read back as rollups."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -13,8 +13,7 @@ from worker.database.engine import snapshot, transaction
 from worker.models import Base
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.statistics.listen_rule import ListenRule
-from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
+from worker.statistics import GlobalListening, Listening, ListenRule, UserListening
 from worker.statistics.rollups.sweep import refresh
 
 RULE = ListenRule()
@@ -26,7 +25,7 @@ def record(engine: Engine, *events: Mapping[str, Any]) -> None:
 
 
 def emptied(engine: Engine) -> Engine:
-    """The same database without rows, for one more example of a property."""
+    """The same database without rows, for the next example of a property."""
     with transaction(engine) as session:
         for table in reversed(Base.metadata.sorted_tables):
             session.execute(delete(table))
@@ -34,30 +33,30 @@ def emptied(engine: Engine) -> Engine:
 
 
 def days(engine: Engine, *events: Mapping[str, Any]) -> dict[date, int]:
-    """The local days of these plays as the rollups tell them, with the number of plays of each."""
+    """The local days of these plays by the rollups, with the number of plays of each day."""
     record(engine, *events)
     refresh(engine, RULE)
-    told: dict[date, int] = {}
+    found: dict[date, int] = {}
     for (_, day, _), (plays, _, _) in brute_force.stored(engine).hours.items():
-        told[day] = told.get(day, 0) + plays
-    return told
+        found[day] = found.get(day, 0) + plays
+    return found
 
 
-def told(engine: Engine, user_id: int, rule: ListenRule = RULE) -> brute_force.Rollups:
-    """Every row from which the questions about a user are answered."""
+def rollups_of_user(engine: Engine, user_id: int, rule: ListenRule = RULE) -> brute_force.Rollups:
+    """Every row that answers questions about a user."""
     with snapshot(engine) as session:
         return _read(UserListening(session.connection(), user_id, rule))
 
 
-def told_of_everyone(engine: Engine, rule: ListenRule = RULE) -> brute_force.Rollups:
-    """What the questions about everyone are answered from, added up."""
+def rollups_of_everyone(engine: Engine, rule: ListenRule = RULE) -> brute_force.Rollups:
+    """Every row that answers questions about everyone, summed up by key."""
     with snapshot(engine) as session:
         return _read(GlobalListening(session.connection(), rule))
 
 
 def _read(listening: Listening) -> brute_force.Rollups:
-    heard = listening.heard(date.min, date.max)
-    parts = [heard.hours], heard.songs
+    rollups = listening.rollups(date.min, date.max)
+    parts = [rollups.hours], rollups.songs
     read = brute_force.Rollups()
     for each, found in zip(parts, (read.hours, read.songs), strict=True):
         rows = listening.connection.execute(union_all(*(select(*part.c[:6]) for part in each))).all()

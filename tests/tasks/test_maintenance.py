@@ -28,23 +28,21 @@ def settled(stream: EventStream, redis_url: str, engine: Engine, monkeypatch: py
     return engine
 
 
-def test_letters_beyond_their_time_go_and_the_books_keep_counting_them(settled: Engine, stream: EventStream) -> None:
+def test_expired_dead_letters_go_but_still_count_in_the_books(settled: Engine, stream: EventStream) -> None:
     assert maintenance() == {"given back": 0, "retired": 0, "discarded": 1}
     with snapshot(settled) as session:
         assert session.scalars(select(DeadLetter.reason)).all() == ["wrong_type"]
     assert (stream.books().dead, stream.books().unaccounted) == (2, 0)
 
 
-def test_letters_are_kept_for_ever_unless_a_setting_says_otherwise(
-    settled: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dead_letters_never_expire_by_default(settled: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "settings", load_settings(redis_url=redis_url, database_url=url_of(settled)))
     assert maintenance()["discarded"] == 0
     with snapshot(settled) as session:
         assert session.scalar(select(func.count()).select_from(DeadLetter)) == 2
 
 
-def test_idle_consumers_go_unless_something_is_pending(
+def test_idle_consumers_are_retired_unless_entries_are_pending(
     settled: Engine, stream: EventStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del settled
@@ -56,7 +54,7 @@ def test_idle_consumers_go_unless_something_is_pending(
     assert [consumer.name for consumer in stream.consumers()] == ["holder"]
 
 
-def test_an_event_whose_consumer_was_deleted_is_recorded_after_all(settled: Engine, stream: EventStream) -> None:
+def test_an_event_of_a_deleted_consumer_is_recorded(settled: Engine, stream: EventStream) -> None:
     stream.append([payload(play())])
     stream.read_new("robbed", count=1, block_ms=0)
     stream._redis.xgroup_delconsumer("zik:{events}", "recorders", "robbed")

@@ -39,7 +39,7 @@ def recorded(engine: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch) ->
     return engine
 
 
-def test_the_task_computes_what_is_stale(recorded: Engine) -> None:
+def test_the_task_computes_the_stale_days(recorded: Engine) -> None:
     assert aggregate_listening() == "computed 3 days, after changes to 0 users and songs"
     assert_exact(recorded)
     assert aggregate_listening() == "computed 0 days, after changes to 0 users and songs"
@@ -50,7 +50,7 @@ def aggregated_at(redis_url: str) -> int | None:
         return last_aggregation_at(stream.measures())
 
 
-def test_a_sweep_that_came_to_its_end_is_noted_by_the_clock_of_redis(
+def test_a_finished_sweep_is_timestamped_by_the_clock_of_redis(
     recorded: Engine, redis_url: str, valkey: "redis.Redis"
 ) -> None:
     del recorded
@@ -61,7 +61,7 @@ def test_a_sweep_that_came_to_its_end_is_noted_by_the_clock_of_redis(
     assert before <= (aggregated_at(redis_url) or 0) <= after
 
 
-def test_a_sweep_without_the_time_for_all_days_is_not_noted(
+def test_an_unfinished_sweep_is_not_timestamped(
     recorded: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del recorded
@@ -71,7 +71,7 @@ def test_a_sweep_without_the_time_for_all_days_is_not_noted(
 
 
 @pytest.mark.parametrize(("waiting", "days"), [(2_000, 3), (2_001, 1)])
-def test_in_a_backlog_a_sweep_leaves_the_time_to_recording(
+def test_a_sweep_computes_fewer_days_during_a_backlog(
     recorded: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch, *, waiting: int, days: int
 ) -> None:
     with EventStream.opened(redis_url) as stream:
@@ -83,7 +83,7 @@ def test_in_a_backlog_a_sweep_leaves_the_time_to_recording(
     assert count_stale(recorded) == 3 - days
 
 
-def test_of_calls_that_piled_up_the_last_one_does_the_work(recorded: Engine, valkey: "redis.Redis") -> None:
+def test_only_the_last_of_several_queued_calls_does_the_work(recorded: Engine, valkey: "redis.Redis") -> None:
     app_of_task = make_app(app.settings)
     app_of_task.send_task(AGGREGATE_LISTENING, retry=False)
     assert valkey.llen(STATISTICS_QUEUE) == 1
@@ -93,7 +93,7 @@ def test_of_calls_that_piled_up_the_last_one_does_the_work(recorded: Engine, val
     assert aggregated_at(app.settings.redis_url) is None
 
 
-def test_a_database_that_is_away_is_no_error_of_the_task(
+def test_an_unreachable_database_is_no_error_of_the_task(
     recorded: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     del recorded
@@ -108,7 +108,7 @@ def periods(engine: Engine) -> set[tuple[str, date]]:
         return {(period, day) for period, day in session.execute(select(ChartPlace.period, ChartPlace.starts_on))}
 
 
-def test_the_hourly_charts_are_the_running_ones_and_the_daily_ones_are_all(
+def test_hourly_charts_are_of_open_periods_and_daily_ones_of_all(
     recorded: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The clock of the task is frozen: around midnight it would show another day than the play's.
@@ -125,7 +125,7 @@ def test_the_hourly_charts_are_the_running_ones_and_the_daily_ones_are_all(
     assert refresh_charts(closed=True) == 0
 
 
-def test_beat_asks_and_a_worker_computes(redis_url: str, sqlite: Engine, tmp_path: Path) -> None:
+def test_beat_schedules_sweeps_that_a_worker_runs(redis_url: str, sqlite: Engine, tmp_path: Path) -> None:
     record(sqlite, play(id=event_id(1)), play(id=event_id(2), song=song(title="b")))
     beat = ["celery", "-A", "worker", "beat", "--schedule", str(tmp_path / "beat"), "--pidfile", ""]
     with (
@@ -136,7 +136,7 @@ def test_beat_asks_and_a_worker_computes(redis_url: str, sqlite: Engine, tmp_pat
     assert_exact(sqlite)
 
 
-def test_a_worker_that_only_drains_does_not_wait_for_statistics_that_take_long(
+def test_a_drain_only_worker_does_not_wait_for_statistics(
     redis_url: str, valkey: "redis.Redis", postgres: Engine, tmp_path: Path
 ) -> None:
     at = {"REDIS_URL": redis_url, "DATABASE_URL": url_of(postgres)}

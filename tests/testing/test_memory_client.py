@@ -13,19 +13,19 @@ pytest_plugins = ["worker.testing.plugin"]
 SONG: Any = {"artist": "Tool", "title": "Parabola"}
 
 
-def test_the_fixture_keeps_what_a_player_publishes(zik_client: MemoryClient) -> None:
+def test_the_fixture_keeps_published_events(zik_client: MemoryClient) -> None:
     event_id = zik_client.play(user="ada", **SONG)
     (event,) = zik_client.events
     assert (event["id"], event["song"]) == (event_id, SONG)
 
 
-def test_the_fixture_refuses_what_redis_would_never_see(zik_client: MemoryClient) -> None:
+def test_the_fixture_refuses_invalid_events(zik_client: MemoryClient) -> None:
     with pytest.raises(InvalidEventError, match="user"):
         zik_client.play(user="", **SONG)
     assert zik_client.events == []
 
 
-def test_a_fault_is_what_the_player_meets() -> None:
+def test_a_fault_is_raised_to_the_player() -> None:
     client = MemoryClient()
     client.fault = StreamUnavailableError("away")
     with pytest.raises(StreamUnavailableError):
@@ -43,7 +43,7 @@ def test_with_threads_it_sends_at_flush() -> None:
         assert len(client.events) == 1
 
 
-def test_the_async_one_keeps_events_too() -> None:
+def test_the_async_fixture_keeps_events_too() -> None:
     async def player() -> AsyncMemoryClient:
         async with AsyncMemoryClient(source="x/1") as client:
             await client.play(user="ada", **SONG)
@@ -67,7 +67,7 @@ def test_a_client_closes_the_transport_that_it_was_given() -> None:
     assert (len(transport.events), transport.closed) == (1, 1)
 
 
-def test_an_async_fault_is_what_the_player_meets() -> None:
+def test_an_async_fault_is_raised_to_the_player() -> None:
     async def player() -> None:
         async with AsyncMemoryClient() as client:
             client.memory.fault = StreamUnavailableError("away")

@@ -110,7 +110,7 @@ def test_appending_nothing_adds_nothing(backend: Backend) -> None:
     assert backend.stored() == []
 
 
-def test_while_it_is_unreachable_each_call_raises_and_nothing_is_added(backend: Backend) -> None:
+def test_an_unreachable_transport_raises_and_adds_nothing(backend: Backend) -> None:
     backend.transport.append([play_payload("before")])
     with backend.unreachable():
         with pytest.raises(StreamUnavailableError):

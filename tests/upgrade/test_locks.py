@@ -107,7 +107,7 @@ def revision(engine: Engine) -> str | None:
         return current_revision(session.connection())
 
 
-def test_f17_behind_a_long_transaction_it_gives_up_says_what_to_do_and_has_stalled_no_recorder(
+def test_f17_a_blocked_upgrade_gives_up_and_stalls_no_recorder(
     last_schema: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     # 7 s is longer than a recorder waits for a lock.
@@ -124,7 +124,7 @@ def test_f17_behind_a_long_transaction_it_gives_up_says_what_to_do_and_has_stall
     assert written > 0
 
 
-def test_f17_when_the_transaction_ends_the_upgrade_succeeds_unaided(last_schema: Engine) -> None:
+def test_f17_the_upgrade_succeeds_once_the_transaction_ends(last_schema: Engine) -> None:
     with ExitStack() as somebody:
         somebody.enter_context(held(last_schema, "SELECT count(*) FROM songs"))
         with upgrading(last_schema) as upgrade:
@@ -134,7 +134,7 @@ def test_f17_when_the_transaction_ends_the_upgrade_succeeds_unaided(last_schema:
             assert upgrade.result(60).outcome is BootstrapOutcome.UPGRADED
 
 
-def test_f19_waiting_for_a_table_it_holds_none_that_recorders_come_to_later(last_schema: Engine) -> None:
+def test_f19_a_waiting_upgrade_holds_no_table_lock(last_schema: Engine) -> None:
     with ExitStack() as recorder:
         session = recorder.enter_context(transaction(last_schema))
         session.execute(_NEW_USER)

@@ -53,13 +53,13 @@ def complaints(sql: str, *, ignored: tuple[str, ...] = ()) -> str:
 
 
 @pytest.mark.parametrize("script", MIGRATIONS, ids=lambda script: script.revision)
-def test_squawk_has_nothing_against_the_migration(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_squawk_accepts_the_migration(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     ignored = getattr(script.module, "squawk_ignore", ())
     assert complaints(sql_of(script, monkeypatch), ignored=ignored) == ""
 
 
 @pytest.mark.parametrize("script", MIGRATIONS, ids=lambda script: script.revision)
-def test_no_migration_ignores_a_rule_in_vain(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_ignored_squawk_rule_is_needed(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     for rule in getattr(script.module, "squawk_ignore", ()):
         assert rule in complaints(sql_of(script, monkeypatch))
 
@@ -72,7 +72,7 @@ def test_no_migration_ignores_a_rule_in_vain(script: Script, monkeypatch: pytest
         ("ALTER TABLE songs DROP COLUMN album;", "ban-drop-column"),
     ],
 )
-def test_squawk_is_asked_for_what_matters(sql: str, rule: str) -> None:
+def test_squawk_reports_unsafe_statements(sql: str, rule: str) -> None:
     limits = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 2000;"
     assert rule in complaints(f"BEGIN; {limits} {sql} COMMIT;")
 
@@ -101,7 +101,7 @@ def downgrade(engine: Engine, revision: str) -> None:
         command.downgrade(_alembic(session.connection()), revision)
 
 
-def test_forth_and_back_every_row_is_there_and_the_statistics_come_back(migrated: Engine) -> None:
+def test_downgrade_and_upgrade_keep_rows_and_statistics(migrated: Engine) -> None:
     record(migrated, *(json.loads(payload) for payload in Listening(5).take(500)))
     refresh(migrated, RULE)
     rows, computed = told(migrated), brute_force.stored(migrated)
@@ -117,7 +117,7 @@ def test_forth_and_back_every_row_is_there_and_the_statistics_come_back(migrated
     assert_statistics(migrated)
 
 
-def test_what_changed_on_the_schema_below_is_in_the_statistics_after_the_next_upgrade(migrated: Engine) -> None:
+def test_changes_during_a_downgrade_are_in_the_statistics_later(migrated: Engine) -> None:
     """From one end of the Earth to the other a play's local day moves by two, and no trigger is there to see it."""
     record(migrated, preference(key="timezone", value="Pacific/Kiritimati", id=event_id(1)))
     record(migrated, *(play(id=event_id(2 + hour), time=f"2021-04-22T{hour:02d}:30:00Z") for hour in range(24)))

@@ -41,7 +41,7 @@ def old_worker(engine: Engine, redis_url: str, old_release: Path, tmp_path: Path
         yield worker
 
 
-def test_f28_what_a_worker_of_the_last_release_records_is_in_the_statistics(
+def test_f28_statistics_include_the_last_releases_recordings(
     engine: Engine, stream: EventStream, old_worker: Process
 ) -> None:
     payloads = Listening(3).take(EVENTS)
@@ -90,7 +90,7 @@ def assert_filed(engine: Engine) -> None:
             assert filed == (album_identity(song.artist, song.album) if song.album else None)
 
 
-def test_f26_a_worker_of_this_release_waits_for_its_schema_and_needs_nobody(fleet: Fleet) -> None:
+def test_f26_a_new_worker_waits_for_its_schema_and_recovers(fleet: Fleet) -> None:
     with fleet.worker("new") as worker:
         fleet.publish(EVENTS)
         eventually(lambda: "run `zik init`" in worker.log, within_s=30, told=lambda: worker.log)

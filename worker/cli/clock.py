@@ -3,13 +3,10 @@ from collections.abc import Sequence
 from rich.console import Group
 
 from worker.cli.heat_map import fits_wide, heat_map, legend
-from worker.cli.question import Answer, AsCsv, At, InPeriod, OneUser, question
+from worker.cli.question import Answer, AsCsv, At, InPeriod, OneUser, open_question, span_name
 from worker.cli.terminal import AsJson, plain
 from worker.report.shades import Shades
-from worker.report.wording import span_name
-from worker.statistics.periods import Period
-from worker.statistics.questions.week_hours import WeekHour
-from worker.statistics.questions.week_hours import clock as week_hours
+from worker.statistics import Period, WeekHour, week_hours
 
 
 def clock(
@@ -20,18 +17,18 @@ def clock(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Draw when in the week somebody listens: hours from left to right, by their own clock."""
-    with question(user, period, at) as asked:
-        found = week_hours(asked.listening, asked.span)
-        title = f"When {asked.whose} listens, {span_name(asked.span)}"
+    """Draw when in the week a user listens, a square for each local hour."""
+    with open_question(user, period, at) as question:
+        found = week_hours(question.listening, question.span)
+        title = f"When {question.who} listens, {span_name(question.span)}"
         Answer(
-            facts=asked.facts(),
+            facts=question.facts(),
             name="hours",
             columns=("weekday", "hour", "plays", "listens", "ms_played"),
             rows=found,
             picture=lambda: Group(plain(title), "", _picture(found)),
-            why_nothing=lambda: asked.why_nothing("plays"),
-        ).tell(as_json=as_json, as_csv=as_csv)
+            why_empty=lambda: question.why_empty("plays"),
+        ).show(as_json=as_json, as_csv=as_csv)
 
 
 def _picture(found: Sequence[WeekHour]) -> Group:

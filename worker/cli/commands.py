@@ -56,12 +56,12 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
         Entry(
             "publish",
             "publish:publish",
-            "Publish events from files. A bad line is told and not sent; the others are. Exit code 1 if there was one.",
+            "Publish events from files. Invalid lines are reported and skipped.",
         ),
         Entry(
             "import",
             "import_:import_files",
-            "Publish listening histories. Importing one again, or one that overlaps, adds nothing.",
+            "Publish listening histories. Importing the same or an overlapping history again adds nothing.",
         ),
         Entry(
             "export",
@@ -79,50 +79,48 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
         Entry(
             "stats",
             "stats:stats",
-            "Tell how much was played, listened to and skipped: by one user, or by everyone.",
+            "Show how much was played, listened to and skipped, by one user or by everyone.",
         ),
         Entry("top", "top:top", "Rank songs, artists or albums by listens, then plays."),
         Entry(
             "days",
             "days:days",
-            "Draw a year of listening, a square for each local day. For a program: the days that have plays.",
+            "Draw a year of listening, a square for each local day. JSON and CSV have the days with plays.",
         ),
         Entry(
             "clock",
             "clock:clock",
-            "Draw when in the week somebody listens: hours from left to right, by their own clock.",
+            "Draw when in the week a user listens, a square for each local hour.",
         ),
         Entry(
             "streaks",
             "streaks:streaks",
-            "Tell the current and the longest run of days with a listen. One that reached yesterday is not broken yet.",
+            "Show the current and the longest run of days with a listen. A run that reaches yesterday is current.",
         ),
         Entry(
             "discoveries",
             "discoveries:discoveries",
-            "List the songs that somebody listened to for the first time, the newest first.",
+            "List the songs that a user listened to for the first time, newest first.",
         ),
         Entry(
             "report",
             "report:report",
-            "Write a year of listening as one HTML page that needs nothing else, to look at and to share.",
+            "Write a year of listening as one HTML file, to look at and to share.",
         ),
         Entry(
             "aggregate",
             "rollups:aggregate",
-            "Compute the statistics of all days that have changed, and the charts with them. "
-            "Workers do it every 10 seconds.",
+            "Compute the statistics and charts of all days that have changed. Workers do so every 10 seconds.",
         ),
         Entry(
             "recompute",
             "rollups:recompute",
-            "Compute all statistics anew from the history: after a change of the listen rule, "
-            "or when `zik verify` asks.",
+            "Compute all statistics again: after a change of the listen rule, or if `zik verify` asks for it.",
         ),
         Entry(
             "verify",
             "rollups:verify",
-            "Compare all statistics with the history, and name each difference. Exit code 1 if there is one.",
+            "Compare all statistics with the plays, and report each difference. Exit code 1 if there is one.",
         ),
     ),
 }

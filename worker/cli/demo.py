@@ -17,7 +17,7 @@ from worker.cli.up import stopped_by_signals
 from worker.contract.codec import encode
 from worker.database.engine import opened_engine, snapshot
 from worker.database.schema import bring_up_schema
-from worker.errors import ZikError
+from worker.errors import OperatorError
 from worker.importers.json_lines import lines_of, publish_lines
 from worker.local.services import exclusive_folder, worker_and_beat
 from worker.local.simulator import simulate
@@ -120,7 +120,7 @@ def _wait_until_drained(stream: EventStream, bars: Progress, drained: TaskID) ->
     progressed_at = time.monotonic()
     while books.waiting:
         if time.monotonic() - progressed_at > _STALL_TIMEOUT_S:
-            raise ZikError(f"nothing was drained for {_STALL_TIMEOUT_S:.0f} s; {books.waiting:,} events wait")
+            raise OperatorError(f"nothing was drained for {_STALL_TIMEOUT_S:.0f} s; {books.waiting:,} events wait")
         time.sleep(0.05)
         previous, books = books, stream.books()
         if books.waiting < previous.waiting:

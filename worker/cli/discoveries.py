@@ -2,12 +2,10 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from worker.cli.question import Answer, AsCsv, At, InPeriod, Limit, OneUser, question
+from worker.cli.question import Answer, AsCsv, At, InPeriod, Limit, OneUser, open_question, span_name
 from worker.cli.terminal import AsJson, plain
-from worker.report.wording import span_name
-from worker.statistics.periods import Period
-from worker.statistics.questions.discoveries import Discovery
-from worker.statistics.questions.discoveries import discoveries as first_listens
+from worker.statistics import Discovery, Period
+from worker.statistics import discoveries as latest_discoveries
 
 
 def discoveries(
@@ -19,19 +17,19 @@ def discoveries(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """List the songs that somebody listened to for the first time, the newest first."""
-    with question(user, period, at) as asked:
-        listening, _ = asked.one
-        found = first_listens(listening, asked.span, most=limit)
-        title = f"Discoveries of {asked.whose}, {span_name(asked.span)}"
+    """List the songs that a user listened to for the first time, newest first."""
+    with open_question(user, period, at) as question:
+        listening, _ = question.of_user()
+        found = latest_discoveries(listening, question.span, most=limit)
+        title = f"Discoveries of {question.who}, {span_name(question.span)}"
         Answer(
-            facts=asked.facts(),
+            facts=question.facts(),
             name="discoveries",
             columns=("day", "title", "artist"),
             rows=found,
             picture=lambda: _table(found, title),
-            why_nothing=lambda: asked.why_nothing("first listens"),
-        ).tell(as_json=as_json, as_csv=as_csv)
+            why_empty=lambda: question.why_empty("first listens"),
+        ).show(as_json=as_json, as_csv=as_csv)
 
 
 def _table(found: Sequence[Discovery], title: str) -> Table:

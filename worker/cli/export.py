@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.question import asking
+from worker.cli.question import open_snapshot
 from worker.cli.terminal import complain
 from worker.errors import InvalidEventError
 from worker.importers.json_lines import event_of
@@ -20,7 +20,7 @@ def export(user: Name) -> None:
     Lines that it would refuse are written too, and reported on standard error. Exit code 1 if there was one.
     """
     now, refused = datetime.now(UTC), 0
-    with asking(load_settings()) as connection:
+    with open_snapshot(load_settings()) as connection:
         for number, line in enumerate(export_lines(connection, user), start=1):
             sys.stdout.buffer.write(line + b"\n")
             try:

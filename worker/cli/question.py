@@ -1,4 +1,4 @@
-"""What the commands that answer questions have in common: whom and when they ask about, and how they answer."""
+"""What all question commands share: the user, the period, and an answer as table, JSON or CSV."""
 
 import csv
 import re
@@ -16,17 +16,24 @@ from sqlalchemy import Connection
 from worker.cli.terminal import MOST_ROWS, console, errors, print_json
 from worker.database.engine import opened_engine, snapshot, without_statement_timeout
 from worker.escaping import JOINERS, printable
-from worker.report.wording import span_name
+from worker.report.wording import MONTHS
 from worker.settings import Settings, load_settings
-from worker.statistics.listen_rule import ListenRule
-from worker.statistics.periods import Period, Span, span
-from worker.statistics.questions.listener import Listener, listener
-from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
-from worker.statistics.questions.totals import totals
+from worker.statistics import (
+    GlobalListening,
+    Listener,
+    Listening,
+    ListenRule,
+    Period,
+    Span,
+    UserListening,
+    find_listener,
+    span,
+    totals,
+)
 
 ALL_TIME: Final = span(Period.ALL, date.min)
-# What a spreadsheet takes for the beginning of a formula, by https://owasp.org/www-community/attacks/CSV_Injection:
-# these in both widths, after blanks that it may drop. Control characters have become escapes before they are looked at.
+# The characters that begin a formula in a spreadsheet (https://owasp.org/www-community/attacks/CSV_Injection), in both
+# widths, after blanks that it may drop. `printable` has escaped control characters before this is matched.
 _FORMULA: Final = re.compile(rf"[\s{JOINERS}]*[-=+@\uff0d\uff1d\uff0b\uff20]")
 
 
@@ -35,55 +42,54 @@ def as_day(text: str) -> date:
         day = date.fromisoformat(text)
     except ValueError:
         day = date.min
-    # The weeks and years around it are asked for, too.
+    # The weeks and years around the day must exist too.
     if not date.min.year + 2 < day.year < date.max.year:
         raise typer.BadParameter("must be a day, as in 2026-11-23")
     return day
 
 
-OneUser = Annotated[str, typer.Option("--user", "-u", help="Whose listening.")]
-MaybeUser = Annotated[str | None, typer.Option("--user", "-u", help="Whose listening.")]
-InPeriod = Annotated[Period, typer.Option("--period", "-p", help="How long a time.")]
+OneUser = Annotated[str, typer.Option("--user", "-u", help="The user to show.")]
+MaybeUser = Annotated[str | None, typer.Option("--user", "-u", help="The user to show.")]
+InPeriod = Annotated[Period, typer.Option("--period", "-p", help="The length of the period.")]
 At = Annotated[
     date | None,
-    typer.Option("--at", parser=as_day, metavar="DATE", help="A day in the period, else today by the user's clock."),
+    typer.Option("--at", parser=as_day, metavar="DATE", help="A day in the period. Default: the user's today."),
 ]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST_ROWS, help="At most so many.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with harmless cells, for a spreadsheet.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST_ROWS, help="The maximum number of rows.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV for a spreadsheet. No cell is a formula.")]
 
 
 @contextmanager
-def asking(settings: Settings, *, patiently: bool = False) -> Iterator[Connection]:
-    """A connection to the database of the settings, for reading; `patiently` without a limit for a statement."""
+def open_snapshot(settings: Settings, *, timeout: bool = True) -> Iterator[Connection]:
+    """A connection for reading the settings' database at one moment; without `timeout` a statement may take long."""
     with (
         opened_engine(settings.database_url) as engine,
-        snapshot(without_statement_timeout(engine) if patiently else engine) as session,
+        snapshot(engine if timeout else without_statement_timeout(engine)) as session,
     ):
         yield session.connection()
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Whom a question is about, nobody being everyone, and which days."""
+class Question:
+    """The listening and the days that a question is about. `user` is None for everyone."""
 
     listening: Listening
     user: Listener | None
     span: Span
     today: date
 
-    @property
-    def one(self) -> tuple[UserListening, Listener]:
-        """The user's listening and the user, where the command cannot do without."""
-        if self.user is None or not isinstance(self.listening, UserListening):
-            raise typer.BadParameter("whose: --user NAME")
+    def of_user(self) -> tuple[UserListening, Listener]:
+        """The user and their listening, for a command that requires `--user`."""
+        if self.user is None or self.listening.covers_everyone:
+            raise typer.BadParameter("choose a user: --user NAME")
         return self.listening, self.user
 
     @property
-    def whose(self) -> str:
+    def who(self) -> str:
         return printable(self.user.username) if self.user else "everyone"
 
     def facts(self) -> dict[str, Any]:
-        """What an answer for a program begins with."""
+        """The first keys of the JSON answer."""
         unbounded = self.span.period is Period.ALL
         return {
             "user": self.user.username if self.user else None,
@@ -92,26 +98,26 @@ class Asked:
             "last": None if unbounded else self.span.last,
         }
 
-    def why_nothing(self, what: str, when: str = "") -> str:
-        """Why an answer is empty: there is nothing in this time, or never was."""
-        known = totals(self.listening, ALL_TIME)
-        if not known.plays:
-            return f"no plays of {self.whose} have been recorded yet"
-        there_are = f"there are plays from {known.first_day} to {known.last_day}"
-        return f"no {what} of {self.whose} in {when or span_name(self.span)}; {there_are}"
+    def why_empty(self, what: str, when: str = "") -> str:
+        """Why an answer has no rows: no plays in the period, or none at all."""
+        ever = totals(self.listening, ALL_TIME)
+        if not ever.plays:
+            return f"no plays of {self.who} have been recorded yet"
+        there_are = f"there are plays from {ever.first_day} to {ever.last_day}"
+        return f"no {what} of {self.who} in {when or span_name(self.span)}; {there_are}"
 
 
 @contextmanager
-def question(username: str | None, period: Period = Period.ALL, at: date | None = None) -> Iterator[Asked]:
-    """Find the user, and the period that `at` or their today lies in."""
+def open_question(username: str | None, period: Period = Period.ALL, at: date | None = None) -> Iterator[Question]:
+    """Find the user, and the period that contains `at` or the user's today."""
     if at is not None and period is Period.ALL:
         raise typer.BadParameter("--at chooses one day, week, month or year: add --period")
     now, settings = datetime.now(UTC), load_settings()
-    # Whoever asks about everyone waits for as long as there is much to add up.
-    with asking(settings, patiently=username is None) as connection:
-        user = None if username is None else listener(connection, username)
+    # Adding up everyone's listening may take longer than the statement timeout.
+    with open_snapshot(settings, timeout=username is not None) as connection:
+        user = None if username is None else find_listener(connection, username)
         today = user.today(now) if user else now.date()
-        yield Asked(_listening(connection, user, settings), user, span(period, at or today), today)
+        yield Question(_listening(connection, user, settings), user, span(period, at or today), today)
 
 
 def _listening(connection: Connection, user: Listener | None, settings: Settings) -> Listening:
@@ -119,23 +125,39 @@ def _listening(connection: Connection, user: Listener | None, settings: Settings
     return UserListening(connection, user.id, rule) if user else GlobalListening(connection, rule)
 
 
+def span_name(span: Span) -> str:
+    """The period for a heading: `all time`, `2021`, `May 2021`, `week 2020-W53`, `2021-05-10`."""
+    match span.period:
+        case Period.ALL:
+            return "all time"
+        case Period.YEAR:
+            return str(span.first.year)
+        case Period.MONTH:
+            return f"{MONTHS[span.first.month - 1]} {span.first.year}"
+        case Period.WEEK:
+            year, week, _ = span.first.isocalendar()
+            return f"week {year}-W{week:02}"
+        case Period.DAY:
+            return span.first.isoformat()
+
+
 @dataclass(frozen=True)
 class Answer:
-    """An answer in its three forms: `picture` for people, `facts` and `rows` as JSON, `rows` alone as CSV."""
+    """An answer in three forms: `picture` for people, `facts` and `rows` as JSON, `rows` as CSV."""
 
     facts: Mapping[str, Any]
     name: str
     columns: Sequence[str]
     rows: Sequence[Any]
     picture: Callable[[], RenderableType]
-    why_nothing: Callable[[], str] = field(default=lambda: "")
+    why_empty: Callable[[], str] = field(default=lambda: "")
 
-    def tell(self, *, as_json: bool, as_csv: bool) -> None:
-        """Print it. Why there is nothing goes to standard error, where no program takes it for an answer."""
+    def show(self, *, as_json: bool, as_csv: bool) -> None:
+        """Print the answer. Says on standard error why there are no rows, so that a program does not parse it."""
         if as_json and as_csv:
             raise typer.BadParameter("--json or --csv, not both")
         if not self.rows:
-            errors.print(self.why_nothing(), markup=False, highlight=False, soft_wrap=True)
+            errors.print(self.why_empty(), markup=False, highlight=False, soft_wrap=True)
         if as_json:
             print_json({**self.facts, self.name: [self._named(row) for row in self.rows]})
         elif as_csv:

@@ -11,21 +11,24 @@ from worker.database.engine import opened_engine, transaction
 from worker.failpoints import arm
 from worker.report.wording import amount
 from worker.settings import Settings, load_settings
-from worker.statistics.charts import refresh_charts
-from worker.statistics.listen_rule import ListenRule
-from worker.statistics.questions.listener import listener
+from worker.statistics import ListenRule, find_listener, refresh_charts
+from worker.statistics.examples import examples
 from worker.statistics.rollups.marks import mark_all
 from worker.statistics.rollups.sweep import Refreshed, refresh
+from worker.statistics.verify import Comparison
 from worker.statistics.verify import verify as verify_rollups
 
 User = Annotated[str | None, typer.Option("--user", "-u", help="Only this user.")]
+AsSql = Annotated[
+    bool, typer.Option("--sql", help="Compare nothing; print the statistics SQL, ready to paste into psql or sqlite3.")
+]
 _MOST_SHOWN = 50
 
 
 def aggregate(*, as_json: AsJson = False) -> None:
-    """Compute the statistics of all days that have changed, and the charts with them. Workers do it every 10 seconds.
+    """Compute the statistics and charts of all days that have changed. Workers do so every 10 seconds.
 
-    Safe beside running workers, and when stopped midway.
+    Safe while workers run. Safe to interrupt.
     """
     settings = load_settings()
     with _database(settings) as engine:
@@ -33,20 +36,30 @@ def aggregate(*, as_json: AsJson = False) -> None:
 
 
 def recompute(*, user: User = None, as_json: AsJson = False) -> None:
-    """Compute all statistics anew from the history: after a change of the listen rule, or when `zik verify` asks."""
+    """Compute all statistics again: after a change of the listen rule, or if `zik verify` asks for it."""
     settings = load_settings()
     with _database(settings) as engine:
         with transaction(engine) as session:
-            user_id = None if user is None else listener(session.connection(), user).id
+            user_id = None if user is None else find_listener(session.connection(), user).id
             mark_all(session.connection(), user_id=user_id)
         _refresh(engine, settings, as_json=as_json)
 
 
-def verify(*, as_json: AsJson = False) -> None:
-    """Compare all statistics with the history, and name each difference. Exit code 1 if there is one."""
+def verify(*, sql: AsSql = False, as_json: AsJson = False) -> None:
+    """Compare all statistics with the plays, and report each difference. Exit code 1 if there is one."""
     settings = load_settings()
-    with _database(settings) as engine, console.status("Counting every play"):
-        comparison = verify_rollups(engine, ListenRule.configured(settings))
+    rule = ListenRule.configured(settings)
+    with _database(settings) as engine:
+        if sql:
+            typer.echo("\n\n\n".join(examples(engine.dialect.name, rule)))
+            return
+        with console.status("Counting every play"):
+            comparison = verify_rollups(engine, rule)
+    _report(comparison, as_json=as_json)
+    raise typer.Exit(code=0 if comparison.exact else 1)
+
+
+def _report(comparison: Comparison, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
@@ -56,17 +69,16 @@ def verify(*, as_json: AsJson = False) -> None:
                 "differences": [vars(each) for each in comparison.differences],
             }
         )
-    else:
-        for each in comparison.differences[:_MOST_SHOWN]:
-            say(f"{each.where}: the history says {each.wanted}, the rollup {each.found}")
-        say(
-            f"{amount(len(comparison.differences), 'difference')} in the statistics of "
-            f"{amount(comparison.users, 'user')} "
-            f"and in {amount(comparison.charts, 'chart')}; marks that wait to be computed: {comparison.waiting:,}"
-        )
-        if not comparison.exact:
-            say("`zik recompute` computes them anew. Please report it, too: they should never differ")
-    raise typer.Exit(code=0 if comparison.exact else 1)
+        return
+    for each in comparison.differences[:_MOST_SHOWN]:
+        say(f"{each.where}: the plays say {each.wanted}, the rollup {each.found}")
+    say(
+        f"{amount(len(comparison.differences), 'difference')} in the statistics of "
+        f"{amount(comparison.users, 'user')} "
+        f"and in {amount(comparison.charts, 'chart')}; marks that wait for a sweep: {comparison.waiting:,}"
+    )
+    if not comparison.exact:
+        say("`zik recompute` computes them again. Please report a bug, too: statistics should never differ")
 
 
 @contextmanager
@@ -79,10 +91,10 @@ def _database(settings: Settings) -> Iterator[Engine]:
 def _refresh(engine: Engine, settings: Settings, *, as_json: bool) -> None:
     with console.status("") as status:
 
-        def tell(done: Refreshed) -> None:
+        def show(done: Refreshed) -> None:
             status.update(f"{done.days:,} days")
 
-        done = refresh(engine, ListenRule.configured(settings), progress=tell)
+        done = refresh(engine, ListenRule.configured(settings), progress=show)
         status.update("drawing charts")
         charts = refresh_charts(engine, today=datetime.now(UTC).date(), closed=True)
     if as_json:

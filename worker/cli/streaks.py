@@ -4,11 +4,11 @@ from datetime import date
 
 from rich.table import Table
 
-from worker.cli.question import Answer, AsCsv, OneUser, question
+from worker.cli.question import Answer, AsCsv, OneUser, open_question
 from worker.cli.terminal import AsJson, plain
 from worker.report.wording import amount
-from worker.statistics.questions.streaks import Streaks
-from worker.statistics.questions.streaks import streaks as find_streaks
+from worker.statistics import Streaks
+from worker.statistics import streaks as find_streaks
 
 
 @dataclass(frozen=True)
@@ -20,19 +20,19 @@ class _Row:
 
 
 def streaks(*, user: OneUser, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
-    """Tell the current and the longest run of days with a listen. One that reached yesterday is not broken yet."""
-    with question(user) as asked:
-        listening, listener = asked.one
-        found = find_streaks(listening, asked.span, today=asked.today)
+    """Show the current and the longest run of days with a listen. A run that reaches yesterday is current."""
+    with open_question(user) as question:
+        listening, listener = question.of_user()
+        found = find_streaks(listening, question.span, today=question.today)
         rows = _rows(found)
         Answer(
-            facts={"user": listener.username, "today": asked.today},
+            facts={"user": listener.username, "today": question.today},
             name="streaks",
             columns=("streak", "days", "first", "last"),
             rows=rows,
-            picture=lambda: _table(rows, asked.whose),
-            why_nothing=lambda: asked.why_nothing("listens"),
-        ).tell(as_json=as_json, as_csv=as_csv)
+            picture=lambda: _table(rows, question.who),
+            why_empty=lambda: question.why_empty("listens"),
+        ).show(as_json=as_json, as_csv=as_csv)
 
 
 def _rows(found: Streaks) -> list[_Row]:
@@ -40,8 +40,8 @@ def _rows(found: Streaks) -> list[_Row]:
     return [_Row(name, streak.days, streak.first, streak.last) for name, streak in named if streak]
 
 
-def _table(rows: Sequence[_Row], whose: str) -> Table:
-    table = Table(title=plain(f"Streaks of {whose}"), title_justify="left")
+def _table(rows: Sequence[_Row], who: str) -> Table:
+    table = Table(title=plain(f"Streaks of {who}"), title_justify="left")
     for heading in ("", "days", "from", "to"):
         table.add_column(heading, justify="right" if heading == "days" else "left")
     if rows[0].streak != "current":

@@ -7,23 +7,23 @@ from rich.bar import Bar
 from rich.console import RenderableType
 from rich.table import Table
 
-from worker.cli.question import Answer, AsCsv, Asked, At, InPeriod, Limit, MaybeUser, question
+from worker.cli.question import Answer, AsCsv, At, InPeriod, Limit, MaybeUser, Question, open_question, span_name
 from worker.cli.terminal import AsJson, console, plain
-from worker.report.wording import duration, span_name
+from worker.report.wording import duration
+from worker.statistics import Period, Place, Subject
+from worker.statistics import top as top_places
 from worker.statistics.charts import LENGTH
-from worker.statistics.charts import top as top_places
-from worker.statistics.periods import Period
-from worker.statistics.questions.top import Place, Subject
 from worker.statistics.rollups.pending import waiting_for_charts
 
 _BAR: Final = 12
-# What a table adds to its cells: a line at its edge, and for each column another with a blank on both sides.
+# What a table needs besides its cells: a line at the left edge, and a line and two blanks for each column.
 _EDGE: Final = 1
 _GAP: Final = 3
-# Where the names have not the room that most need, these leave in this order.
-_GIVING_WAY: Final = ("", "time", "listeners", "plays")
+# The columns that a narrow window drops, in this order, to leave space for names.
+_DROPPED_FIRST: Final = ("", "time", "listeners", "plays")
+# The space that most names need.
 _NAME: Final = 15
-# In a window that is narrower still the numbers are cut off, and not the names.
+# In a narrower window, rich cuts off numbers instead of names.
 _LEAST_NAME: Final = 6
 
 _Columns: TypeAlias = Mapping[str, Sequence[RenderableType]]
@@ -31,7 +31,7 @@ _Columns: TypeAlias = Mapping[str, Sequence[RenderableType]]
 
 @unique
 class Kind(StrEnum):
-    """The subjects as people ask for them."""
+    """The subjects as arguments of the command."""
 
     SONGS = "songs"
     ARTISTS = "artists"
@@ -42,7 +42,7 @@ class Kind(StrEnum):
         return Subject(self.removesuffix("s"))
 
 
-WhatFor = Annotated[Kind, typer.Argument(metavar="songs|artists|albums", help="What is ranked.")]
+WhatFor = Annotated[Kind, typer.Argument(metavar="songs|artists|albums", help="What to rank.")]
 Everyone = Annotated[bool, typer.Option("--everyone", help="The chart for all users, up to an hour old.")]
 
 
@@ -59,36 +59,36 @@ def top(
 ) -> None:
     """Rank songs, artists or albums by listens, then plays."""
     if (user is None) is not everyone:
-        raise typer.BadParameter("whose: --user NAME, or --everyone")
+        raise typer.BadParameter("choose whose listening: --user NAME, or --everyone")
     if everyone and limit > LENGTH:
         raise typer.BadParameter(f"charts for everyone are kept to place {LENGTH}: --limit {LENGTH} at most")
-    with question(user, period, at) as asked:
-        places = top_places(asked.listening, kind.subject, asked.span, most=limit)
+    with open_question(user, period, at) as question:
+        places = top_places(question.listening, kind.subject, question.span, most=limit)
         Answer(
-            facts=asked.facts(),
+            facts=question.facts(),
             name=kind.value,
             columns=("place", "title", "artist", "listens", "plays", "ms_played", "listeners"),
             rows=places,
-            picture=lambda: _table(asked, kind, places),
-            why_nothing=lambda: _why_nothing(asked),
-        ).tell(as_json=as_json, as_csv=as_csv)
+            picture=lambda: _table(question, kind, places),
+            why_empty=lambda: _why_empty(question),
+        ).show(as_json=as_json, as_csv=as_csv)
 
 
-def _why_nothing(asked: Asked) -> str:
-    if asked.user is None and waiting_for_charts(asked.listening.connection):
+def _why_empty(question: Question) -> str:
+    if question.user is None and waiting_for_charts(question.listening.connection):
         return "the charts for everyone have not been drawn yet: run `zik aggregate`"
-    return asked.why_nothing("listens")
+    return question.why_empty("listens")
 
 
-def _table(asked: Asked, kind: Kind, places: Sequence[Place]) -> Table:
-    table = Table(title=plain(f"Top {kind} of {asked.whose}, {span_name(asked.span)}"), title_justify="left")
+def _table(question: Question, kind: Kind, places: Sequence[Place]) -> Table:
+    table = Table(title=plain(f"Top {kind} of {question.who}, {span_name(question.span)}"), title_justify="left")
     table.add_column("", justify="right", style="dim")
     names = _names(kind, places)
     for heading in names:
         table.add_column(heading, overflow="fold", min_width=_LEAST_NAME)
     number = [str(place.place) for place in places]
     figures = _fitting(
-        _figures(places, of_everyone=asked.user is None),
+        _figures(places, of_everyone=question.user is None),
         console.width - _EDGE - _width("", number) - sum(min(_width(*name), _NAME + _GAP) for name in names.items()),
     )
     for heading in figures:
@@ -100,7 +100,7 @@ def _table(asked: Asked, kind: Kind, places: Sequence[Place]) -> Table:
 
 def _names(kind: Kind, places: Sequence[Place]) -> _Columns:
     artists: _Columns = {"artist": [plain(place.artist) for place in places]}
-    # An album that a hand has cleared, and left the song filed under it, has no title. Its cell stays.
+    # An album has no title if someone cleared it by hand and left the song filed under it. Keep its cell.
     titles = [plain(place.title or "") for place in places]
     return artists if kind is Kind.ARTISTS else {kind.subject: titles, **artists}
 
@@ -118,9 +118,9 @@ def _figures(places: Sequence[Place], *, of_everyone: bool) -> _Columns:
 
 
 def _fitting(figures: _Columns, room: int) -> _Columns:
-    """The figures that leave the names their room."""
+    """The figures that fit into `room` columns of the terminal."""
     widths = {heading: _width(heading, cells) for heading, cells in figures.items()}
-    for heading in _GIVING_WAY:
+    for heading in _DROPPED_FIRST:
         if sum(widths.values()) <= room:
             break
         widths.pop(heading, None)

@@ -11,7 +11,7 @@ import typer
 from worker.cli.terminal import console, errors, say
 from worker.database.engine import opened_engine
 from worker.database.schema import bring_up_schema
-from worker.errors import ZikError
+from worker.errors import OperatorError
 from worker.local.process import LocalProcess
 from worker.local.services import exclusive_folder, keep_running, worker_and_beat
 from worker.local.valkey import embedded_valkey, is_reachable
@@ -55,7 +55,7 @@ def _redis(settings: Settings, folder: Path) -> Iterator[str]:
         return
     address = urlsplit(url)
     if address.hostname not in _LOCAL or address.password or address.scheme != "redis":
-        raise ZikError(f"no Redis answers at {without_password(url)}: start it, or correct REDIS_URL")
+        raise OperatorError(f"no Redis answers at {without_password(url)}: start it, or correct REDIS_URL")
     with embedded_valkey(folder / "valkey", port=address.port or _DEFAULT_PORT, durable=True):
         say(f"redis     embedded Valkey on {url}, data in {folder / 'valkey'}")
         yield url

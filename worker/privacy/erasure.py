@@ -13,7 +13,7 @@ from worker.database.engine import LONG_LOCK_TIMEOUT_MS, transaction, without_st
 from worker.database.locks import AdvisoryLock, is_locked, take
 from worker.database.statement import Statement
 from worker.drain.drain import ABANDONED_MS, Drain
-from worker.errors import UnknownUserError, ZikError
+from worker.errors import RetryableError, UnknownUserError
 from worker.models import Favorite, ListeningHour, PlayHistory, Preference, Song, SongDay, User
 from worker.operations.dead_letters import delete_letters, with_payload
 from worker.privacy.attribution import may_be_about
@@ -42,7 +42,7 @@ _ERASE_SONGS: Final = Statement(
 
 
 def _give_up(_: RetryCallState) -> NoReturn:
-    raise ZikError(
+    raise RetryableError(
         "other transactions have locked rows to be deleted for over a minute; nothing was erased. Retry, or find them "
         "in pg_stat_activity"
     )
@@ -74,8 +74,8 @@ def erase(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 100
 
     Raises:
         UnknownUserError: there is no such user, nor any dead letter of that name.
-        ZikError: another worker holds an entry and has not recorded it within `wait_s`, or another transaction holds
-            rows to be deleted. Nothing is erased.
+        RetryableError: another worker holds an entry and has not recorded it within `wait_s`, or another transaction
+            holds rows to be deleted. Nothing is erased.
     """
     drained = _record_waiting(drain, wait_s)
     name = typed_user(username)
@@ -134,7 +134,7 @@ def _record_waiting(drain: Drain, wait_s: float) -> int:
             # A backlog is recorded from its oldest end, so only an entry that stays the oldest is held.
             oldest, deadline = held, time.monotonic() + wait_s
         elif time.monotonic() > deadline:
-            raise ZikError(
+            raise RetryableError(
                 "another worker holds events and does not record them; nothing was erased. See `zik status`, then retry"
             )
         if not more:

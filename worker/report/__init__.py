@@ -1,1 +1,4 @@
-"""A listener's year as one page that needs nothing else, and the words in which figures are told."""
+"""A listener's year as one HTML file, and figures in words.
+
+Import `page.page` and `year.year_of`: importing them here would load Jinja and SQLAlchemy for every command.
+"""

@@ -1,16 +1,15 @@
-"""Where the bars and squares of the charts stand, in the units of an SVG's viewBox: one is a pixel on a phone."""
+"""Lay out the bars and squares of the charts, in units of the SVG's viewBox: one unit is a pixel on a phone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 from worker.report.shades import Shades
 from worker.report.wording import MONTHS, WEEKDAYS, amount
+from worker.statistics import ONE_DAY
 
-_DAY: Final = timedelta(days=1)
-
-# A square with its gap.
+# A square and its gap.
 _STEP: Final = 13
 _LEFT: Final = 30
 _TOP: Final = 16
@@ -18,12 +17,12 @@ _WEEK: Final = 7
 _HOURS: Final = 24
 
 _BAR_STEP: Final = 30
-# Backpressure for a number that is broader than its bar.
+# Space for a number that is wider than its bar.
 _BAR_LEFT: Final = 5
 _BAR_WIDTH: Final = 22
 _BAR_HEIGHT: Final = 110
 _THOUSANDS_FROM: Final = 1_000
-# From here on a tenth of a thousand has no room, nor a meaning to anybody.
+# From here on there is no space for tenths of a thousand.
 _WHOLE_THOUSANDS_FROM: Final = 9_950
 
 
@@ -36,12 +35,12 @@ class Label:
 
 @dataclass(frozen=True)
 class Square:
-    """One field of a heat map; `told` is what it stands for, in words."""
+    """One field of a heat map. `title` is its value in words."""
 
     x: int
     y: int
     level: int
-    told: str
+    title: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar that stands on the base line at `BARS_BASE`."""
+    """A bar on the base line at `BARS_BASE`."""
 
     x: int
     y: float
@@ -70,7 +69,7 @@ class Bar:
 
     @property
     def short(self) -> str:
-        """The count in at most four characters, clear of those over the next bar. The table has it in full."""
+        """The count in at most four characters, so that it does not touch the next bar's. The table has it in full."""
         if self.count < _THOUSANDS_FROM:
             return str(self.count)
         thousands = self.count / 1000
@@ -81,7 +80,7 @@ BARS_BASE: Final = _BAR_HEIGHT + _TOP
 
 
 def bars(counts: Sequence[int]) -> Sequence[Bar]:
-    """A bar for each month, the highest as high as the chart."""
+    """A bar for each month. The highest fills the chart."""
     most = max(*counts, 1)
     heights = [round(_BAR_HEIGHT * count / most, 1) for count in counts]
     return [
@@ -92,18 +91,18 @@ def bars(counts: Sequence[int]) -> Sequence[Bar]:
 
 def calendar(first: date, last: date, count_of: Mapping[date, int], shades: Shades) -> Grid:
     """A column for each week, from Monday, with the months above."""
-    monday = first - first.weekday() * _DAY
+    monday = first - first.weekday() * ONE_DAY
 
     def column(day: date) -> int:
         return (day - monday).days // _WEEK
 
-    days = [first + number * _DAY for number in range((last - first).days + 1)]
+    days = [first + number * ONE_DAY for number in range((last - first).days + 1)]
     squares = [
         _square(column(day), day.weekday(), f"{day.day} {MONTHS[day.month - 1]}", count_of.get(day, 0), shades)
         for day in days
     ]
-    # A month's name stands above its first whole week, where no other name is near.
-    names = [(column(day + 6 * _DAY), MONTHS[day.month - 1]) for day in days if day.day == 1]
+    # Above the month's first whole week. There the names never touch.
+    names = [(column(day + 6 * ONE_DAY), MONTHS[day.month - 1]) for day in days if day.day == 1]
     return _grid(column(last) + 1, squares, names)
 
 

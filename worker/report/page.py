@@ -1,4 +1,4 @@
-"""Write a listener's year as one HTML page: no script, and nothing from elsewhere, as its policy tells the browser."""
+"""Render a listener's year as one HTML file. It runs no script and loads nothing; its policy enforces both."""
 
 import base64
 import hashlib
@@ -15,14 +15,14 @@ from worker.report import drawing, wording
 from worker.report.drawing import Grid
 from worker.report.shades import Shades
 from worker.report.year import Year
-from worker.statistics.questions.top import Subject
+from worker.statistics import Subject
 
 _HALF: Final = 6
 _MONTHS: Final = range(1, 13)
 
 
 def page(year: Year, *, made_on: date) -> str:
-    """The page as text. What a user, a title or an artist is called is text in it: no markup, no control characters."""
+    """The page as text. Names of users, songs and artists are escaped, and lose their control characters."""
     style = _style()
     listens = {day.day: day.listens for day in year.days}
     hours = {(hour.weekday, hour.hour): hour.listens for hour in year.hours}
@@ -59,7 +59,7 @@ def _template() -> Template:
 
 
 def _without_controls(value: Any) -> Any:
-    """Text as tables have it: HTML has no place for control characters either. What has `__html__` is our markup."""
+    """Escape control characters, which HTML does not allow. Values with `__html__` are trusted markup."""
     return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
@@ -69,7 +69,7 @@ def _style() -> str:
 
 
 def _policy(style: str) -> str:
-    """Content Security Policy: this style, known by its digest, and nothing else."""
+    """The Content Security Policy: allow this style by its digest, and nothing else."""
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
@@ -79,7 +79,7 @@ def _by_month(counts: Mapping[date, int]) -> list[int]:
 
 
 def _halves(year: Year, listens: Mapping[date, int], shades: Shades) -> list[Grid]:
-    """Half a year fits a phone."""
+    """The calendar in two halves: half a year fits a phone."""
     first, last = year.span.first, year.span.last
     return [
         drawing.calendar(first, date(first.year, _HALF, 30), listens, shades),

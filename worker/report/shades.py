@@ -1,4 +1,4 @@
-"""The shades of a heat map: as many fields in each, so that one wild day does not make all others pale."""
+"""Shades of a heat map, each with as many fields: one extreme day does not make all others pale."""
 
 import math
 import statistics
@@ -12,7 +12,7 @@ LEVELS: Final = 4
 
 @dataclass(frozen=True)
 class Shades:
-    """Level 0 is nothing; levels 1 to `LEVELS` begin at these counts, the quartiles of what is above nothing."""
+    """Level 0 is a count of 0. Levels 1 to `LEVELS` begin at `begins`: 1 and the quartiles of the other counts."""
 
     begins: Sequence[int]
     most: int
@@ -22,7 +22,7 @@ class Shades:
         some = sorted(count for count in counts if count > 0)
         if not some:
             return cls((1,) * LEVELS, 0)
-        # One alone has no quantiles.
+        # `quantiles` needs two values.
         quartiles = statistics.quantiles(some * 2, n=LEVELS, method="inclusive")
         return cls((1, *(max(1, math.ceil(quartile)) for quartile in quartiles)), some[-1])
 
@@ -30,7 +30,7 @@ class Shades:
         return bisect_right(self.begins, count)
 
     def legend(self) -> Sequence[tuple[int, int, int]]:
-        """Each level that can occur, with its least and its greatest count."""
+        """Each level that can occur: level, least count, greatest count."""
         ends = [*(begin - 1 for begin in self.begins[1:]), self.most]
         return [
             (level, begin, end)

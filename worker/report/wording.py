@@ -1,9 +1,7 @@
-"""Figures and periods as people say them."""
+"""Figures in words."""
 
 from datetime import date
 from typing import Final
-
-from worker.statistics.periods import Period, Span
 
 _MINUTE_MS: Final = 60_000
 _HOUR_MIN: Final = 60
@@ -15,7 +13,7 @@ MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", 
 
 
 def day_name(day: date) -> str:
-    """Name a day as in running text.
+    """Write a day as in running text.
 
     >>> day_name(date(2026, 11, 3))
     '3 Nov 2026'
@@ -24,7 +22,7 @@ def day_name(day: date) -> str:
 
 
 def duration(milliseconds: int) -> str:
-    """Hours and minutes, the last minute begun not counted; a dash for 0, which is the sum of what nobody told.
+    """Write hours and whole minutes. 0 becomes a dash: it is the sum when no player reports lengths.
 
     >>> duration(7_500_000), duration(59_999)
     ('2 h 05 min', '0 min')
@@ -36,7 +34,7 @@ def duration(milliseconds: int) -> str:
 
 
 def roughly(milliseconds: int) -> str:
-    """Whole hours where they are many.
+    """Write whole hours from 100 hours on.
 
     >>> roughly(7_500_000), roughly(400_000_000)
     ('2 h 05 min', '111 h')
@@ -55,25 +53,9 @@ def amount(number: int, noun: str) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """Write a percentage; of nothing it is nought.
+    """Write a percentage, 0 % of nothing.
 
     >>> share(1, 8), share(0, 0)
     ('12 %', '0 %')
     """
     return f"{part / whole if whole else 0:.0%}".replace("%", " %")
-
-
-def span_name(span: Span) -> str:
-    """The period as a heading has it: `all time`, `2021`, `May 2021`, `week 2020-W53`, `2021-05-10`."""
-    match span.period:
-        case Period.ALL:
-            return "all time"
-        case Period.YEAR:
-            return str(span.first.year)
-        case Period.MONTH:
-            return f"{MONTHS[span.first.month - 1]} {span.first.year}"
-        case Period.WEEK:
-            year, week, _ = span.first.isocalendar()
-            return f"week {year}-W{week:02}"
-        case Period.DAY:
-            return span.first.isoformat()

@@ -1,4 +1,4 @@
-"""A listener's year: the answers that the report shows, all asked in one place."""
+"""Ask all questions of the report about one year of one listener."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,15 +6,28 @@ from datetime import date
 
 from worker.errors import ZikError
 from worker.escaping import printable
-from worker.statistics.periods import Period, Span, span
-from worker.statistics.questions.days import Day, days
-from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
-from worker.statistics.questions.listener import Listener
-from worker.statistics.questions.sources import UserListening
-from worker.statistics.questions.streaks import Streak, streaks
-from worker.statistics.questions.top import Place, Subject, ranking
-from worker.statistics.questions.totals import Totals, totals
-from worker.statistics.questions.week_hours import WeekHour, clock
+from worker.statistics import (
+    Day,
+    Discovery,
+    DiscoveryCount,
+    Listener,
+    Period,
+    Place,
+    Span,
+    Streak,
+    Subject,
+    Totals,
+    UserListening,
+    WeekHour,
+    count_discoveries,
+    days,
+    discoveries,
+    span,
+    streaks,
+    top,
+    totals,
+    week_hours,
+)
 
 _PLACES = 10
 _LATEST = 8
@@ -22,7 +35,7 @@ _LATEST = 8
 
 @dataclass(frozen=True)
 class Year:
-    """Of `discovered` there is one for each month that has any; `latest` are the newest of them."""
+    """`discovered` counts the discoveries of each month that has any. `latest` are the newest discoveries."""
 
     listener: Listener
     span: Span
@@ -40,7 +53,7 @@ class Year:
 
 
 def year_of(listening: UserListening, listener: Listener, year: int, *, today: date) -> Year:
-    """Ask everything about one calendar year of one user. Costs the sum of nine questions.
+    """The answers for one calendar year of one user. Costs nine questions.
 
     Raises:
         ZikError: the user has no plays in that year.
@@ -48,16 +61,16 @@ def year_of(listening: UserListening, listener: Listener, year: int, *, today: d
     wanted = span(Period.YEAR, date(year, 1, 1))
     found = totals(listening, wanted)
     if not found.plays:
-        whose = printable(listener.username)
-        raise ZikError(f"there is no play of {whose} in {year}: `zik stats --user {whose}` says when there are any")
+        name = printable(listener.username)
+        raise ZikError(f"no plays of {name} in {year}; `zik stats --user {name}` shows the days that have plays")
     return Year(
         listener=listener,
         span=wanted,
         totals=found,
         longest=streaks(listening, wanted, today=today).longest,
         days=days(listening, wanted.first, wanted.last),
-        hours=clock(listening, wanted),
-        tops={subject: ranking(listening, subject, wanted, most=_PLACES) for subject in Subject},
+        hours=week_hours(listening, wanted),
+        tops={subject: top(listening, subject, wanted, most=_PLACES) for subject in Subject},
         discovered=count_discoveries(listening, Period.MONTH, wanted),
         latest=discoveries(listening, wanted, most=_LATEST),
     )

@@ -1,1 +1,50 @@
-"""Statistics: rollups that are computed from the history, never added to, and the questions they answer."""
+"""Exact statistics of a user (`UserListening`) or of everyone (`GlobalListening`): one function for each question.
+
+`worker.statistics.rollups` keeps the rollups up to date, `worker.statistics.verify` compares them with the plays.
+"""
+
+from worker.errors import UnknownUserError
+from worker.statistics.charts import chart, refresh_charts, top
+from worker.statistics.listen_rule import ListenRule
+from worker.statistics.periods import ONE_DAY, Period, Span, span
+from worker.statistics.questions.days import Day, days
+from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
+from worker.statistics.questions.listener import Listener, find_listener
+from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
+from worker.statistics.questions.streaks import Streak, Streaks, streaks
+from worker.statistics.questions.top import Place, Subject, rank
+from worker.statistics.questions.totals import Totals, totals
+from worker.statistics.questions.week_hours import WeekHour, week_hours
+
+__all__ = [
+    "ONE_DAY",
+    "Day",
+    "Discovery",
+    "DiscoveryCount",
+    "GlobalListening",
+    "ListenRule",
+    "Listener",
+    "Listening",
+    "Period",
+    "Place",
+    "Span",
+    "Streak",
+    "Streaks",
+    "Subject",
+    "Totals",
+    "UnknownUserError",
+    "UserListening",
+    "WeekHour",
+    "chart",
+    "count_discoveries",
+    "days",
+    "discoveries",
+    "find_listener",
+    "rank",
+    "refresh_charts",
+    "span",
+    "streaks",
+    "top",
+    "totals",
+    "week_hours",
+]

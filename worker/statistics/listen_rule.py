@@ -1,18 +1,17 @@
 """When a play counts as a listen."""
 
 from dataclasses import asdict, dataclass
-from typing import Final
 
 from worker.settings import Settings
 
 
 @dataclass(frozen=True)
 class ListenRule:
-    """The scrobblers' old rule: half the song, or four minutes of a long one.
+    """The scrobblers' rule: half the song, or four minutes of a long one.
 
-    A play whose length nobody told counts. So does one of `percent` of the song's duration, or of `enough_s` seconds.
-    Where the song's duration is unknown, `unknown_s` seconds are asked for. Changing the rule changes no play: compute
-    the rollups anew, and they are as if it had never been another.
+    A play counts if its length is unknown, if it lasts `percent` of the song's duration, or if it lasts `enough_s`
+    seconds. If the song's duration is unknown, it must last `unknown_s` seconds. No play depends on the rule: after a
+    change of the rule, `zik recompute` computes the rollups as if the rule had never been different.
     """
 
     percent: int = 50
@@ -21,20 +20,9 @@ class ListenRule:
 
     @classmethod
     def configured(cls, settings: Settings) -> "ListenRule":
-        """The rule that the settings ask for."""
+        """The rule of the settings."""
         return cls(settings.listen_percent, settings.listen_seconds, settings.listen_unknown_seconds)
 
     def as_parameters(self) -> dict[str, int]:
-        """For `IS_LISTEN`."""
+        """The rule as parameters of the SQL fragment `is_listen`."""
         return asdict(self)
-
-
-# The same rule in SQL, over the aliases `play` and `song`. The factor is bigint: hours in milliseconds, times a
-# hundred, are more than an integer holds.
-IS_LISTEN: Final = """
-    CASE WHEN play.ms_played IS NULL THEN true
-         WHEN song.duration_ms IS NULL THEN play.ms_played >= 1000 * :unknown_s
-         ELSE CAST(100 AS bigint) * play.ms_played >= CAST(:percent AS bigint) * song.duration_ms
-              OR play.ms_played >= 1000 * :enough_s
-    END
-"""

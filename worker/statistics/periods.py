@@ -1,11 +1,11 @@
-"""Periods that people ask for: a day, an ISO week, a month, a year, all time. In local days of the listener."""
+"""Periods of the listener's local days: a day, an ISO week, a month, a year, all time."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
 from enum import StrEnum, unique
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-_DAY = timedelta(days=1)
+ONE_DAY: Final = timedelta(days=1)
 
 
 @unique
@@ -32,16 +32,16 @@ class Span(NamedTuple):
 
 
 def span(period: Period, at: date) -> Span:
-    """The period that the day lies in."""
+    """The period that contains the day `at`."""
     match period:
         case Period.DAY:
             return Span(period, at, at)
         case Period.WEEK:
-            monday = at - at.weekday() * _DAY
-            return Span(period, monday, monday + 6 * _DAY)
+            monday = at - at.weekday() * ONE_DAY
+            return Span(period, monday, monday + 6 * ONE_DAY)
         case Period.MONTH:
             first = at.replace(day=1)
-            return Span(period, first, (first + 31 * _DAY).replace(day=1) - _DAY)
+            return Span(period, first, (first + 31 * ONE_DAY).replace(day=1) - ONE_DAY)
         case Period.YEAR:
             return Span(period, date(at.year, 1, 1), date(at.year, 12, 31))
         case Period.ALL:
@@ -49,5 +49,5 @@ def span(period: Period, at: date) -> Span:
 
 
 def spans_of(day: date) -> list[Span]:
-    """All periods that the day lies in, from the shortest."""
+    """All periods that contain the day, from the shortest."""
     return [span(period, day) for period in Period]

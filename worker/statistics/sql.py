@@ -1,4 +1,4 @@
-"""What questions have in common: bounds of days, sums that are integers, groups of parts, and what an artist is."""
+"""SQLAlchemy expressions that several questions use."""
 
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -9,30 +9,30 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from worker.models import Song
 
-# Of a song that nobody has filed yet, the song stands for its artist.
+# What groups songs by artist. A song that is not filed yet counts as an artist of its own.
 ARTIST: Final = func.coalesce(Song.artist_identity, Song.identity)
 
 
 def within(day: ColumnElement[date] | InstrumentedAttribute[date], first: date, last: date) -> ColumnElement[bool]:
-    """The days from `first` to `last`, both included.
+    """Whether a day is one from `first` to `last`, both included.
 
-    Bounds that bound nothing are left out: the database would reckon with a smaller answer.
+    Omits a bound at the end of the calendar: it excludes nothing, but PostgreSQL would expect fewer rows.
     """
     bounds = [day >= first] * (first > date.min) + [day <= last] * (last < date.max)
     return and_(true(), *bounds)
 
 
 def total(column: ColumnElement[int]) -> Cast[int]:
-    """A sum that is an integer: PostgreSQL's sum of bigint is numeric, and of no rows it is null."""
+    """A sum as an integer. PostgreSQL's sum of bigints is numeric, and null without rows."""
     return cast(func.coalesce(func.sum(column), 0), BigInteger)
 
 
 def grouped(
     parts: Sequence[Subquery], group: Callable[[Subquery], Select[*tuple[Any, ...]]]
 ) -> Select[*tuple[Any, ...]]:
-    """Group each part, then what comes of them; `group` gives columns that it can be applied to again.
+    """Group each part, then the groups of all parts. `group` must accept its own result as input.
 
-    PostgreSQL groups a table in the order of an index, and hashes each row of a union.
+    PostgreSQL can group one table in the order of an index, but must hash each row of a union.
     """
     if len(parts) == 1:
         return group(parts[0])

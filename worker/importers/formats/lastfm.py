@@ -5,14 +5,7 @@ from collections.abc import Iterator
 from worker.contract.identity import song_identity
 from worker.errors import NoSongError
 from worker.importers.format import JsonFormat
-from worker.importers.rows import (
-    Fields,
-    Notes,
-    favorite_event,
-    play_event,
-    song_fields,
-    value_at,
-)
+from worker.importers.rows import Fields, Notes, favorite_event, play_event, song_fields, value_at
 from worker.importers.times import UNDATED, from_epoch
 
 

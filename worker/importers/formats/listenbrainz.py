@@ -5,14 +5,7 @@ from typing import Any
 
 from worker.errors import InvalidEventError, NoSongError, Reason
 from worker.importers.format import JsonFormat, ReadOrder
-from worker.importers.rows import (
-    Fields,
-    Notes,
-    favorite_event,
-    play_event,
-    song_fields,
-    value_at,
-)
+from worker.importers.rows import Fields, Notes, favorite_event, play_event, song_fields, value_at
 from worker.importers.times import from_epoch, whole_number
 
 _LOVE = 1

@@ -18,7 +18,7 @@ _FULL_ENOUGH: Final = 0.8
 _MOST_SKEW_S: Final = 5.0
 # As in the alert ZikStatisticsBehind. A sweep begins every ten seconds.
 _STATISTICS_LATE_S: Final = 300.0
-# No command lowers the last id. No event can arrive in between, and what was recorded stays recorded.
+# No command lowers the last id. An exhausted stream accepts no event, so none arrives between the two commands.
 _NEW_STREAM: Final = (
     f"`zik drain`, then, when nothing waits, `redis-cli DEL '{STREAM}' '{BOOKS}'`: both start again at 0"
 )

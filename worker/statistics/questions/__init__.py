@@ -1,1 +1,4 @@
-"""The read side: one question a file, answered from rollups and, for days that wait, from the plays."""
+"""The read side: one question per file, answered from rollups and, for days that wait for a sweep, from plays.
+
+Import questions from `worker.statistics`.
+"""

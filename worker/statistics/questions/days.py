@@ -1,4 +1,4 @@
-"""How much was heard on each local day: what a heat map of a year shows."""
+"""Plays and listens of each local day: the question behind a heat map of a year."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from worker.statistics.sql import total
 
 @dataclass(frozen=True)
 class Day:
-    """One local day. `ms_played` is the sum of what is known."""
+    """One local day. `ms_played` sums the known lengths."""
 
     day: date
     plays: int
@@ -23,9 +23,9 @@ class Day:
 def days(listening: Listening, first: date, last: date) -> Sequence[Day]:
     """The days with plays from `first` to `last`, both included, in order.
 
-    Costs a look at each hour with plays: some ten rows a day and user.
+    Costs a look at each hour with plays: some ten rows per day and user.
     """
-    hour = listening.heard(first, last).hours.c
+    hour = listening.rollups(first, last).hours.c
     rows = listening.connection.execute(
         select(hour.day, total(hour.plays), total(hour.listens), total(hour.ms_played))
         .group_by(hour.day)

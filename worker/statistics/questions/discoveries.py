@@ -1,4 +1,4 @@
-"""Discoveries: songs that somebody listened to for the first time."""
+"""Discoveries: songs that a user listened to for the first time."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from worker.statistics.sql import grouped, within
 
 @dataclass(frozen=True)
 class Discovery:
-    """A song, and the local day of its first listen ever. A play that is no listen discovers nothing."""
+    """A song and the local day of its first listen ever. A play that is not a listen does not count."""
 
     day: date
     artist: str
@@ -31,12 +31,12 @@ class DiscoveryCount:
 
 
 def discoveries(listening: UserListening, wanted: Span, *, most: int) -> Sequence[Discovery]:
-    """The latest `most` discoveries of a span, newest first; those of one day by the age of the song in the catalogue.
+    """The latest `most` discoveries of a span, newest first; within a day, the song that zik recorded first.
 
-    Costs a look at each song of each day of the user's whole history, because that is what makes a listen the first.
+    Costs a look at each song of each day of the user's whole history: any day may hold the first listen.
     """
     first = _first_listens(listening)
-    # Named after the latest are known: the catalogue is larger than any answer.
+    # Join names to the latest few songs only: the catalogue is larger than any answer.
     latest = (
         select(first)
         .where(within(first.c.day, wanted.first, wanted.last))
@@ -53,7 +53,7 @@ def discoveries(listening: UserListening, wanted: Span, *, most: int) -> Sequenc
 
 
 def count_discoveries(listening: UserListening, period: Period, wanted: Span) -> Sequence[DiscoveryCount]:
-    """How many songs were discovered in each day, week, month or year of a span that has any, in order.
+    """How many songs were discovered in each day, week, month or year of a span, in order. Skips periods without any.
 
     Costs as much as `discoveries`.
     """
@@ -68,10 +68,10 @@ def count_discoveries(listening: UserListening, period: Period, wanted: Span) ->
 
 
 def _first_listens(listening: UserListening) -> Subquery:
-    listened = [
+    listens = [
         select(song.c.song_id, song.c.day).where(song.c.listens > 0).subquery()
-        for song in listening.heard(date.min, date.max).songs
+        for song in listening.rollups(date.min, date.max).songs
     ]
     return grouped(
-        listened, lambda day: select(day.c.song_id, func.min(day.c.day).label("day")).group_by(day.c.song_id)
+        listens, lambda day: select(day.c.song_id, func.min(day.c.day).label("day")).group_by(day.c.song_id)
     ).subquery()

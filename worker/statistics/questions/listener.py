@@ -1,4 +1,4 @@
-"""A listener by name, and what day it is where they are."""
+"""Find a listener by name, and the day that it is for them."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
@@ -8,12 +8,12 @@ from sqlalchemy import Connection, select
 from worker.contract.identity import typed_user
 from worker.errors import UnknownUserError
 from worker.models import PlayHistory, User
-from worker.statistics.local_time import zones_of
+from worker.statistics.local_time import timezones_of
 
 
 @dataclass(frozen=True)
 class Listener:
-    """A user as the questions see one. `timezone` is where they are now, as far as anybody told."""
+    """A user with the timezone that they are in now, as far as it is known."""
 
     id: int
     username: str
@@ -24,20 +24,20 @@ class Listener:
         return now.astimezone(self.timezone).date()
 
 
-def listener(connection: Connection, username: str) -> Listener:
+def find_listener(connection: Connection, username: str) -> Listener:
     """The user of this name, in any Unicode form and with any space around it. Costs three look-ups by key.
 
-    The timezone is that of the user's preference; of one who has none, the offset of their latest play; else UTC.
+    The timezone is the user's preference, else the offset of their latest play, else UTC.
 
     Raises:
-        UnknownUserError: there is none.
+        UnknownUserError: no user has this name.
     """
     name = typed_user(username)
     user_id = connection.scalar(select(User.id).where(User.username == name))
     if user_id is None:
         raise UnknownUserError(name)
-    preferred = zones_of(connection, [user_id]).get(user_id, UTC)
-    # Whoever prefers UTC by name has a ZoneInfo; the constant stands for a preference that is absent or no timezone.
+    preferred = timezones_of(connection, [user_id]).get(user_id, UTC)
+    # The constant UTC means that there is no valid preference. A user who prefers UTC has a ZoneInfo.
     return Listener(user_id, name, _latest_offset(connection, user_id) if preferred is UTC else preferred)
 
 

@@ -1,104 +1,111 @@
-"""Whose listening a question is about, and where its numbers come from: the rollups, and the plays that these lack."""
+"""Whose listening a question is about, read from the rollups and, for days that wait for a sweep, from the plays."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from sqlalchemy import Connection, Select, Subquery, and_, select, union_all
 
 from worker.models import ListeningHour, SongDay
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.questions.backlog import Backlog
-from worker.statistics.rollups.compute import Rollup, columns_of, computed, names_of
+from worker.statistics.rollups.compute import Rollup, columns_of, computed_rows, names_of
 from worker.statistics.rollups.pending import waiting_days
 from worker.statistics.sql import within
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What was heard in some days, as rows of rollups: those that are stored, and those that would be."""
+class RollupRows:
+    """The rows of both rollups for some days: the stored rows, and those that a sweep is still to write."""
 
     parts_of: Callable[[Rollup], Sequence[Subquery]]
 
     @property
     def hours(self) -> Subquery:
-        """Rows with the columns of `ListeningHour`. Of everyone, an hour of a user may have several."""
+        """Rows with the columns of `ListeningHour`. If all users are covered, an hour of a user may have several."""
         return union_all(*map(select, self.parts_of(ListeningHour))).subquery()
 
     @property
     def songs(self) -> Sequence[Subquery]:
-        """Parts of rows with the columns of `SongDay`, to be grouped each by itself, by `scope.grouped`.
+        """Parts of rows with the columns of `SongDay`. Group each part by itself, see `sql.grouped`.
 
-        No day of a user is in two parts, but a song may be. Of everyone, a user's song may have several rows of a day.
+        A user's day is in one part only, but a song may be in two. If all users are covered, a user's song may have
+        several rows for a day.
         """
         return self.parts_of(SongDay)
 
 
 @dataclass(frozen=True)
 class RollupsOnly:
-    """Everybody's listening as the rollups have it: what charts are drawn from, which follow what is computed."""
+    """All users' listening as the stored rollups have it. Charts are drawn from it."""
+
+    covers_everyone: ClassVar[Literal[True]] = True
 
     connection: Connection
 
-    def heard(self, first: date, last: date) -> Heard:
-        """What was heard from the local day `first` to `last`, both included."""
-        return Heard(lambda rollup: [_settled(rollup, first, last).subquery()])
+    def rollups(self, first: date, last: date) -> RollupRows:
+        """The rows from the local day `first` to `last`, both included."""
+        return RollupRows(lambda rollup: [_stored(rollup, first, last).subquery()])
 
 
 @dataclass(frozen=True)
 class GlobalListening:
-    """Everyone's listening as it is at this moment, whether or not a sweep has run, as `UserListening` is one user's.
+    """All users' listening as it is now, even if no sweep has run yet.
 
-    Costs, beyond the rollups, a look at each play of the days that wait.
+    Costs a look at each play of the days that wait for a sweep, in addition to the rollups. Pass the connection of a
+    snapshot, so that rollups and plays are read at one moment. `rule` must be the rule of the rollups.
     """
+
+    covers_everyone: ClassVar[Literal[True]] = True
 
     connection: Connection
     rule: ListenRule
 
-    def heard(self, first: date, last: date) -> Heard:
-        """What was heard from the local day `first` to `last`, both included."""
-        unswept = Backlog.of(self.connection, first, last, self.rule)
-        if unswept is None:
-            return RollupsOnly(self.connection).heard(first, last)
+    def rollups(self, first: date, last: date) -> RollupRows:
+        """The rows from the local day `first` to `last`, both included."""
+        backlog = Backlog.of(self.connection, first, last, self.rule)
+        if backlog is None:
+            return RollupsOnly(self.connection).rollups(first, last)
 
         def parts_of(rollup: Rollup) -> Sequence[Subquery]:
-            waiting = unswept.days.c
+            waiting = backlog.days.c
             waits = and_(waiting.user_id == rollup.user_id, waiting.day == rollup.day)
-            settled = _settled(rollup, first, last).outerjoin(unswept.days, waits).where(waiting.day.is_(None))
-            return [settled.subquery(), select(*(unswept.plays.c[name] for name in names_of(rollup))).subquery()]
+            stored = _stored(rollup, first, last).outerjoin(backlog.days, waits).where(waiting.day.is_(None))
+            return [stored.subquery(), select(*(backlog.plays.c[name] for name in names_of(rollup))).subquery()]
 
-        return Heard(parts_of)
+        return RollupRows(parts_of)
 
 
 @dataclass(frozen=True)
 class UserListening:
-    """One user's listening as it is at this moment, whether or not a sweep has been by.
+    """One user's listening as it is now, even if no sweep has run yet.
 
-    Days that wait to be computed are computed for the question, by the words that a sweep would use; all others are
-    read from the rollups. Give it the connection of a snapshot, so that both are of the same moment. `rule` is the one
-    that the rollups are computed by.
+    Days that wait for a sweep are computed for the question, by the SQL that a sweep uses. Pass the connection of a
+    snapshot, so that rollups and plays are read at one moment. `rule` must be the rule of the rollups.
     """
+
+    covers_everyone: ClassVar[Literal[False]] = False
 
     connection: Connection
     user_id: int
     rule: ListenRule
 
-    def heard(self, first: date, last: date) -> Heard:
-        """What was heard from the local day `first` to `last`, both included."""
+    def rollups(self, first: date, last: date) -> RollupRows:
+        """The rows from the local day `first` to `last`, both included."""
         waiting = waiting_days(self.connection, self.user_id, first, last)
 
         def parts_of(rollup: Rollup) -> Sequence[Subquery]:
-            settled = _settled(rollup, first, last).where(rollup.user_id == self.user_id)
+            stored = _stored(rollup, first, last).where(rollup.user_id == self.user_id)
             if not waiting:
-                return [settled.subquery()]
-            now = computed(self.connection, rollup, self.user_id, waiting, self.rule)
-            return [settled.where(rollup.day.not_in(waiting)).subquery(), now]
+                return [stored.subquery()]
+            computed = computed_rows(self.connection, rollup, self.user_id, waiting, self.rule)
+            return [stored.where(rollup.day.not_in(waiting)).subquery(), computed]
 
-        return Heard(parts_of)
+        return RollupRows(parts_of)
 
 
-def _settled(rollup: Rollup, first: date, last: date) -> Select[*tuple[Any, ...]]:
+def _stored(rollup: Rollup, first: date, last: date) -> Select[*tuple[Any, ...]]:
     return select(*columns_of(rollup)).where(within(rollup.day, first, last))
 
 

@@ -1,16 +1,13 @@
-"""Streaks: days in a row with at least one listen."""
+"""Streaks: consecutive days with at least one listen."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Final
+from datetime import date
 
 from sqlalchemy import select
 
-from worker.statistics.periods import Span
+from worker.statistics.periods import ONE_DAY, Span
 from worker.statistics.questions.sources import UserListening
-
-_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -22,42 +19,40 @@ class Streak:
 
     @property
     def days(self) -> int:
-        return (self.last - self.first) // _DAY + 1
+        return (self.last - self.first) // ONE_DAY + 1
 
 
 @dataclass(frozen=True)
 class Streaks:
-    """None where there is none. Of several that are the longest, the one that was there first."""
+    """The current and the longest streak, None where there is none. Of equally long streaks, the first one."""
 
     current: Streak | None
     longest: Streak | None
 
 
 def streaks(listening: UserListening, span: Span, *, today: date) -> Streaks:
-    """The longest streak of a span, and the one that is not broken yet.
+    """The longest streak of a span, and the current one.
 
-    A streak is current if it reaches today or yesterday: today is not over, and may still get its listen. `today` is
-    the listener's local day. A streak that began before the span, or goes on after it, counts by its days within.
+    A streak is current if it reaches today or yesterday: today may still get its listen. `today` is the listener's
+    local day. Days of a streak that are outside the span do not count.
 
-    Costs a look at each hour with plays in the span: some ten rows a day.
+    Costs a look at each hour with plays in the span: some ten rows per day.
     """
-    hour = listening.heard(span.first, span.last).hours.c
-    listened = listening.connection.scalars(
-        select(hour.day).where(hour.listens > 0).group_by(hour.day).order_by(hour.day)
-    )
-    found = list(runs(listened))
+    hour = listening.rollups(span.first, span.last).hours.c
+    days = listening.connection.scalars(select(hour.day).where(hour.listens > 0).group_by(hour.day).order_by(hour.day))
+    found = list(runs(days))
     latest = found[-1] if found else None
     return Streaks(
-        current=latest if latest and latest.last >= today - _DAY else None,
+        current=latest if latest and latest.last >= today - ONE_DAY else None,
         longest=max(found, key=lambda streak: streak.days, default=None),
     )
 
 
 def runs(days: Iterable[date]) -> Iterator[Streak]:
-    """Part days, in order and each once, where one is missing."""
+    """Split days at each gap. The days are in order, each once."""
     first = last = None
     for day in days:
-        if first and last and day - last != _DAY:
+        if first and last and day - last != ONE_DAY:
             yield Streak(first, last)
             first = None
         first, last = first or day, day

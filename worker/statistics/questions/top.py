@@ -1,4 +1,4 @@
-"""Who comes first: songs, artists or albums by listens, for one user or for everyone, from the rollups of days."""
+"""Rank songs, artists or albums by listens, for one user or for everyone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from worker.models import Song
 from worker.statistics.periods import Span
-from worker.statistics.questions.sources import Listening, RollupsOnly, UserListening
+from worker.statistics.questions.sources import Listening, RollupsOnly
 from worker.statistics.sql import ARTIST, grouped
 
 
@@ -35,7 +35,7 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True)
 class Place:
-    """One line of a chart. `title` is the song's or the album's, None for an artist; `listeners` counts users."""
+    """One place of a ranking. `title` is the song's or the album's, None for an artist. `listeners` counts users."""
 
     place: int
     artist: str
@@ -48,7 +48,7 @@ class Place:
 
 _Sums = Select[*tuple[Any, ...]]
 
-# What a subject is told apart by, and what it is called. Of several spellings the song that came first gives its own.
+# What a subject is grouped by, and its title. Of several spellings, the song that zik recorded first has the right one.
 _KEY: Final[Mapping[Subject, ColumnElement[Any]]] = {
     Subject.SONG: Song.__table__.c.id,
     Subject.ARTIST: ARTIST,
@@ -61,17 +61,16 @@ _TITLE: Final[Mapping[Subject, ColumnElement[Any]]] = {
 }
 
 
-def ranking(listening: Listening | RollupsOnly, subject: Subject, span: Span, *, most: int) -> Sequence[Place]:
+def rank(listening: Listening | RollupsOnly, subject: Subject, span: Span, *, most: int) -> Sequence[Place]:
     """The first `most` places of a span, computed from the days.
 
-    Costs a look at each song of each day of the span. Charts are drawn with it, and whoever asks for everyone reads
-    those.
+    Costs a look at each song of each day of the span. For everyone, read the chart that is drawn with it: `charts.top`.
     """
-    if subject is Subject.SONG and isinstance(listening, UserListening):
-        ranked = _ordered(grouped(listening.heard(span.first, span.last).songs, _songs), most)
+    if subject is Subject.SONG and not listening.covers_everyone:
+        ranked = _ordered(grouped(listening.rollups(span.first, span.last).songs, _songs), most)
     else:
         ranked = _ordered(_subjects(listening, subject, span), most)
-    # Named after the first ones are known: the catalogue is larger than any chart.
+    # Join names to the first places only: the catalogue is larger than any chart.
     place = ranked.subquery().c
     rows = listening.connection.execute(
         select(
@@ -97,8 +96,8 @@ def _songs_of_listeners(rows: Subquery) -> _Sums:
 
 
 def _sums(rows: Subquery) -> Sequence[ColumnElement[Any]]:
-    # A sum of bigints is numeric in PostgreSQL, which costs as much as all the rest. A double adds milliseconds exactly
-    # for 285,000 years, and nobody plays one song two billion times.
+    # PostgreSQL's sum of bigints is numeric, which costs as much as all the rest. A double adds milliseconds exactly up
+    # to 285,000 years, and an integer holds two billion plays of one song.
     return (
         cast(func.sum(rows.c.plays), Integer).label("plays"),
         cast(func.sum(rows.c.listens), Integer).label("listens"),
@@ -109,33 +108,33 @@ def _sums(rows: Subquery) -> Sequence[ColumnElement[Any]]:
 def _subjects(listening: Listening | RollupsOnly, subject: Subject, span: Span) -> _Sums:
     """The sums of each artist or album, and for everyone of each song.
 
-    Songs are added up before they are joined, because a history has many more days of songs than songs. For everyone
-    their listeners are then told apart again, since two songs of an artist may have the same ones.
+    Sums up songs before it joins them: a history has many more days of songs than songs. For everyone it sums up each
+    listener by themselves, because two songs of an artist may have the same listeners.
     """
-    everyone = not isinstance(listening, UserListening)
+    everyone = listening.covers_everyone
     add_up = _songs_of_listeners if everyone else _songs
-    parts = (_filed(add_up(rows).subquery(), subject) for rows in listening.heard(span.first, span.last).songs)
+    parts = (_filed(add_up(rows).subquery(), subject) for rows in listening.rollups(span.first, span.last).songs)
     song = union_all(*parts).subquery().c
     listeners = func.count(song.user_id.distinct()) if everyone else literal(1)
     sums = (func.sum(song[name]).label(name) for name in ("plays", "listens", "ms_played"))
     return (
         select(func.min(song.song_id).label("song_id"), listeners.label("listeners"), *sums)
         .group_by(song.filed_under)
-        # Asked of the sums: to ask each song of the catalogue whether it has an album costs a tenth of the answer.
+        # Filters the sums, not the songs: testing each song of the catalogue takes a tenth of the time.
         .having(func.count(song.filed_under) > 0)
     )
 
 
-def _filed(heard: Subquery, subject: Subject) -> _Sums:
+def _filed(sums: Subquery, subject: Subject) -> _Sums:
     """The sums of songs with what they are filed under.
 
-    Each part is joined by itself: of a union PostgreSQL does not know that each song is in it but once or twice.
+    Joins each part by itself: PostgreSQL cannot know that a union holds each song once or twice.
     """
-    return select(*heard.c, _KEY[subject].label("filed_under")).join(Song, Song.id == heard.c.song_id)
+    return select(*sums.c, _KEY[subject].label("filed_under")).join(Song, Song.id == sums.c.song_id)
 
 
 def _ordered(sums: _Sums, most: int) -> _Sums:
-    """By listens, then plays, then who was there first, so that a chart has one order only."""
-    heard = sums.selected_columns
-    ranked = sums.having(heard.listens > 0).order_by(heard.listens.desc(), heard.plays.desc(), heard.song_id)
+    """Order by listens, then plays, then the older song, so that a chart has only one order."""
+    column = sums.selected_columns
+    ranked = sums.having(column.listens > 0).order_by(column.listens.desc(), column.plays.desc(), column.song_id)
     return ranked.limit(most)

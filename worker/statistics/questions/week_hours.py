@@ -1,4 +1,4 @@
-"""When in the week somebody listens: hour of the day by day of the week."""
+"""Plays and listens of each hour of the week."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from worker.statistics.sql import total
 
 @dataclass(frozen=True)
 class WeekHour:
-    """One hour of the week, by the listener's clock: `weekday` 1 (Monday) to 7, as in ISO 8601, `hour` 0 to 23."""
+    """One hour of the week in local time: `weekday` 1 (Monday) to 7 as in ISO 8601, `hour` 0 to 23."""
 
     weekday: int
     hour: int
@@ -21,13 +21,13 @@ class WeekHour:
     ms_played: int
 
 
-def clock(listening: Listening, span: Span) -> Sequence[WeekHour]:
+def week_hours(listening: Listening, span: Span) -> Sequence[WeekHour]:
     """The hours of the week that have plays, in order.
 
-    Costs a look at each hour with plays in the span: some ten rows a day and user.
+    Costs a look at each hour with plays in the span: some ten rows per day and user.
     """
-    at = listening.heard(span.first, span.last).hours.c
-    # Both databases count from Sunday, which is 0.
+    at = listening.rollups(span.first, span.last).hours.c
+    # Both databases count weekdays from Sunday, which is 0.
     weekday = (extract("dow", at.day) + 6) % 7 + 1
     rows = listening.connection.execute(
         select(weekday, at.hour, total(at.plays), total(at.listens), total(at.ms_played))

@@ -1,1 +1,1 @@
-"""The write side: what changed is marked, and a sweep computes its rollups from the plays."""
+"""The write side: find what is stale, and compute its rollups from the plays. Import from the modules."""

@@ -1,99 +1,55 @@
-"""Claim what is stale: whole histories become days, and days become work, each in the transaction that does it."""
+"""Claim what is stale, each mark in the transaction that does its work: histories become days, days are computed."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, tuple_
 from uuid_utils import uuid7
 
-from worker.database.statement import Statement, instant
+from worker.database.statement import instant
 from worker.models import ChartPlace, PlayHistory, StaleDay, StaleHistory, User
+from worker.statistics import statements
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups.compute import day_rows
-from worker.statistics.rollups.pending import DAY_WORDS, days_of_histories
-
-_CLEAR: Final = Statement(
-    "DELETE FROM stale_days WHERE (user_id, day) IN (SELECT user_id, day FROM {rows})",
-    {"user_id": "bigint", "day": "date"},
-)
-_SPREAD: Final = Statement(
-    f"""
-    INSERT INTO stale_days (user_id, day, mark, created_at)
-    SELECT DISTINCT user_id, day, CAST(mark AS {{uuid}}), since
-      FROM ({days_of_histories("{rows}", "mark", "since")}) AS days
-     ORDER BY user_id, day
-    """,
-    {"user_id": "bigint", "song_id": "bigint", "mark": "text", "since": "timestamptz"},
-    DAY_WORDS,
-)
-# What is computed later is charted later, by whoever sees the song as it is now: days that nobody has computed wait for
-# nothing, and neither does the catalogue of a release without statistics.
-_SPREAD_TO_CHARTS: Final = Statement(
-    """
-    INSERT INTO stale_charts (day, mark)
-    SELECT DISTINCT {possible_day} AS day, CAST(:mark AS {uuid})
-      FROM {rows} JOIN play_history AS play ON play.song_id = incoming.song_id JOIN {shifts}
-     WHERE EXISTS (SELECT 1 FROM song_days)
-     ORDER BY day
-    """,
-    {"song_id": "bigint"},
-    DAY_WORDS,
-)
-# Of users who are gone and have left rollups, as TRUNCATE makes them: a sweep finds no plays, and deletes them.
-_OF_NOBODY: Final = "WHERE NOT EXISTS (SELECT 1 FROM app_users WHERE app_users.id = user_id)"
-_MARK_DAYS_OF_NOBODY: Final = Statement(
-    f"""
-    INSERT INTO stale_days (user_id, day, mark)
-    SELECT user_id, day, CAST(:mark AS {{uuid}})
-      FROM (SELECT user_id, day FROM listening_hours {_OF_NOBODY}
-             UNION SELECT user_id, day FROM song_days {_OF_NOBODY}) AS stored
-     ORDER BY user_id, day
-    """,
-    {},
-    DAY_WORDS,
-)
-_MARK_CHARTS: Final = Statement(
-    "INSERT INTO stale_charts (day, mark) SELECT day, mark FROM {rows} WHERE true ORDER BY day",
-    {"day": "date", "mark": "uuid"},
-)
 
 
 def spread_histories(connection: Connection, *, most: int, most_plays: int) -> int:
     """Mark all days of up to `most` users and songs whose history is stale. Returns how many there were.
 
-    Those of `most_plays` at most together, or one: a transaction that outlasts its task would begin anew for ever.
+    Takes histories that have at most `most_plays` plays together, or one history. A transaction that outlasts its task
+    would be rolled back and start again for ever.
     """
     claimed = _claimed(connection, StaleHistory.charts_only.is_not(True), most)
     taken = _take(connection, _few_enough(connection, claimed, most_plays))
-    # The days have waited for as long as the history has.
+    # The days have been waiting since the history was marked.
     rows = [
         {"user_id": each.user_id, "song_id": each.song_id, "mark": each.mark.hex, "since": instant(each.created_at)}
         for each in taken
     ]
     if rows:
-        _SPREAD.run(connection, rows)
+        statements.run(connection, "mark_days_of_histories", rows)
     return len(taken)
 
 
 def spread_to_charts(connection: Connection, *, most: int) -> int:
-    """Mark the charts of up to `most` songs that are filed elsewhere now. Returns how many there were."""
+    """Mark the charts of up to `most` songs that are filed under another artist or album now. Returns how many."""
     taken = _take(connection, _claimed(connection, StaleHistory.charts_only.is_(True), most))
     if taken:
         rows = [{"song_id": each.song_id} for each in taken]
-        _SPREAD_TO_CHARTS.run(connection, rows, mark=new_mark().hex)
+        statements.run(connection, "mark_charts_of_songs", rows, mark=new_mark().hex)
     return len(taken)
 
 
 def _claimed(connection: Connection, wanted: ColumnElement[bool], most: int) -> Sequence[Any]:
-    """Stale histories that nobody else works on."""
+    """Stale histories that no other transaction is working on."""
     claimed = select(*StaleHistory.__table__.c).where(wanted).order_by(StaleHistory.mark).limit(most)
     return connection.execute(claimed.with_for_update(skip_locked=True)).all()
 
 
 def _few_enough(connection: Connection, histories: Sequence[Any], most_plays: int) -> Sequence[Any]:
-    """The first of them, at least one, that have no more plays together."""
+    """The first histories that have at most `most_plays` plays together, at least one history."""
     plays = 0
     for number, each in enumerate(histories):
         played = select(PlayHistory.id).where(
@@ -118,7 +74,7 @@ def oldest_day(connection: Connection) -> UserDay | None:
 
 
 def stale_days(connection: Connection, *, after: UserDay, until: UserDay, most: int) -> Sequence[UserDay]:
-    """Up to `most` stale days beyond `after`, by user and day. Each once, however many marks it has."""
+    """Up to `most` stale days after `after`, by user and day. Each once, even if it has several marks."""
     key = tuple_(StaleDay.user_id, StaleDay.day)
     found = (
         select(StaleDay.user_id, StaleDay.day)
@@ -131,10 +87,10 @@ def stale_days(connection: Connection, *, after: UserDay, until: UserDay, most: 
 
 
 def claim(connection: Connection, days: Sequence[UserDay]) -> list[UserDay]:
-    """Clear the marks of those days whose users nobody else is working on, and lock these users until the commit.
+    """Lock the users of these days until the commit and clear the days' marks. Skips users that another sweep locked.
 
-    The marks go before the history is read: a play that commits later has a mark of its own that stays. The lock does
-    not hinder the recorders, who only refer to the user. Users who are gone count as ours: nothing of them is left.
+    Marks must be cleared before the plays are read: a play that commits later has a mark of its own, which stays. The
+    lock does not block recorders, which only reference the user. Days of deleted users are claimed without a lock.
     """
     wanted = {user_id for user_id, _ in days}
     locked = select(User.id).where(User.id.in_(wanted)).with_for_update(key_share=True, skip_locked=True)
@@ -142,27 +98,27 @@ def claim(connection: Connection, days: Sequence[UserDay]) -> list[UserDay]:
     ours |= wanted - ours - set(connection.scalars(select(User.id).where(User.id.in_(wanted - ours))))
     claimed = [day for day in days if day[0] in ours]
     if claimed:
-        _CLEAR.run(connection, day_rows(claimed))
+        statements.run(connection, "clear_stale_days", day_rows(claimed))
     return claimed
 
 
 def mark_charts(connection: Connection, days: Iterable[date]) -> None:
-    """Tell the charts for everyone which days have been computed anew."""
+    """Mark the charts for everyone of these days as stale."""
     mark = new_mark().hex
     rows = [{"day": day.isoformat(), "mark": mark} for day in set(days)]
     if rows:
-        _MARK_CHARTS.run(connection, rows)
+        statements.run(connection, "mark_charts", rows)
 
 
 def mark_all(connection: Connection, *, user_id: int | None = None) -> int:
-    """Mark the whole history of one user; or of everybody, with all rollups and charts. Returns how many users."""
+    """Mark the history of one user, or of all users with all rollups and charts. Returns how many users."""
     users = select(User.id) if user_id is None else select(User.id).where(User.id == user_id)
     rows = [{"user_id": each, "mark": new_mark()} for each in connection.scalars(users.order_by(User.id))]
     if rows:
         connection.execute(insert(StaleHistory), rows)
     if user_id is None:
-        # What no play explains, and charts that no day does, go with the rest.
-        _MARK_DAYS_OF_NOBODY.run(connection, (), mark=new_mark().hex)
+        # Rollups without a user and charts without a day are computed again too, and thereby deleted.
+        statements.run(connection, "mark_days_without_user", mark=new_mark().hex)
         mark_charts(connection, connection.scalars(select(ChartPlace.starts_on).distinct()))
     return len(rows)
 

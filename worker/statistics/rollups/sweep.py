@@ -1,10 +1,10 @@
-"""Bring the rollups up to date with the history: one sweep over what is stale, in bounded transactions."""
+"""Bring the rollups up to date with the plays: one sweep over what is stale, in bounded transactions."""
 
 import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 from sqlalchemy import Connection, Engine
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from worker.database.engine import transaction, without_statement_timeout
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import UserDay
+from worker.statistics.periods import ONE_DAY
 from worker.statistics.rollups.compute import compute_days
 from worker.statistics.rollups.filing import file_songs
 from worker.statistics.rollups.marks import (
@@ -27,18 +28,17 @@ logger = logging.getLogger(__name__)
 
 _SONGS_AT_ONCE: Final = 1_000
 _HISTORIES_AT_ONCE: Final = 20
-# About a second's work.
+# About a second of work.
 _PLAYS_AT_ONCE: Final = 200_000
-# With some twenty plays a day: a few batches of the recorder.
+# At twenty plays a day, as many plays as a few batches of the recorder.
 _DAYS_AT_ONCE: Final = 2_000
 _BEFORE_ALL: Final = (0, date.min)
 _AFTER_ALL: Final = (2**63 - 1, date.max)
-_DAY: Final = timedelta(days=1)
 
 
 @dataclass
 class Refreshed:
-    """What a sweep has done. `finished` is false when its time was up before it had seen everything stale."""
+    """What a sweep has done. `finished` is false if its time ran out before it had seen every mark."""
 
     days: int = 0
     histories: int = 0
@@ -57,10 +57,10 @@ def refresh(
     days_at_once: int = _DAYS_AT_ONCE,
     progress: Callable[[Refreshed], object] = lambda _: None,
 ) -> Refreshed:
-    """Compute every day anew that is stale when the sweep comes to it. `progress` is told after each transaction.
+    """Compute every stale day again. Calls `progress` after each transaction.
 
-    Any number may run at once: each works on users whom no other is working on. Killed midway, a transaction leaves
-    its days as stale as they were. Writers are not held up, and what they commit meanwhile stays marked.
+    Any number of sweeps may run at once: each skips the users that another has locked. A transaction that is killed
+    leaves its days stale. Sweeps do not block writers, and plays that are committed meanwhile stay marked.
     """
     deadline = time.monotonic() + budget_s
     done = Refreshed()
@@ -76,7 +76,7 @@ def refresh(
 
 
 def _steps(engine: Engine, rule: ListenRule, done: Refreshed, days_at_once: int) -> Iterator[None]:
-    """One transaction after the other, in the order in which they make work for each other."""
+    """Run one transaction after another, in the order in which each creates work for the next."""
     while _commit(engine, lambda connection: file_songs(connection, most=_SONGS_AT_ONCE)):
         yield
     while _commit(engine, lambda connection: spread_to_charts(connection, most=_SONGS_AT_ONCE)):
@@ -84,10 +84,10 @@ def _steps(engine: Engine, rule: ListenRule, done: Refreshed, days_at_once: int)
     while histories := _commit(engine, _spread):
         done.histories += histories
         yield
-    # Where a sweep has no time for all, the next one begins with what has waited longest, and nobody waits for ever.
+    # If a sweep has no time for all days, the next one starts with the oldest, so that no day waits for ever.
     oldest = _oldest(engine)
-    for part in ((oldest, _AFTER_ALL), (_BEFORE_ALL, oldest)):
-        yield from _days_between(part, engine, rule, done, days_at_once)
+    for bounds in ((oldest, _AFTER_ALL), (_BEFORE_ALL, oldest)):
+        yield from _days_between(bounds, engine, rule, done, days_at_once)
 
 
 def _spread(connection: Connection) -> int:
@@ -95,16 +95,16 @@ def _spread(connection: Connection) -> int:
 
 
 def _oldest(engine: Engine) -> UserDay:
-    """Just before the day that has been stale for longest."""
+    """The day before the one that has been stale for longest."""
     with transaction(engine) as session:
         user_id, day = oldest_day(session.connection()) or _BEFORE_ALL
-    return user_id, max(day, date.min + _DAY) - _DAY
+    return user_id, max(day, date.min + ONE_DAY) - ONE_DAY
 
 
 def _days_between(
-    part: tuple[UserDay, UserDay], engine: Engine, rule: ListenRule, done: Refreshed, days_at_once: int
+    bounds: tuple[UserDay, UserDay], engine: Engine, rule: ListenRule, done: Refreshed, days_at_once: int
 ) -> Iterator[None]:
-    after, until = part
+    after, until = bounds
     while True:
         with transaction(engine) as session:
             days = stale_days(session.connection(), after=after, until=until, most=days_at_once)
