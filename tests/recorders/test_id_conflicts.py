@@ -208,9 +208,7 @@ def test_order_of_conflicts_in_a_batch_does_not_matter(
 
 @ON_DATABASE
 @given(data=st.data(), batch=clashing())
-def test_no_play_is_hidden_however_batches_are_cut(
-    engine: Engine, data: st.DataObject, batch: list[Accepted]
-) -> None:
+def test_no_play_is_hidden_however_batches_are_cut(engine: Engine, data: st.DataObject, batch: list[Accepted]) -> None:
     """Which of several plays keeps an id is a matter of arrival; that none disappears is not."""
     outcomes: dict[str, Outcome] = {}
     cut = data.draw(st.integers(0, len(batch)))

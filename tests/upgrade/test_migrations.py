@@ -132,7 +132,8 @@ def test_changes_during_a_downgrade_are_in_the_statistics_later(migrated: Engine
 def ids_by_user(engine: Engine) -> dict[str, str]:
     with snapshot(engine) as session:
         sql = "SELECT username, replace(CAST(play_history.id AS text), '-', '') FROM play_history JOIN app_users"
-        return {name: play_id for name, play_id in session.execute(text(f"{sql} ON app_users.id = user_id"))}
+        rows = session.execute(text(f"{sql} ON app_users.id = user_id"))
+        return {str(name): str(play_id) for name, play_id in rows}
 
 
 def test_s6_one_id_of_two_users_survives_the_way_back(migrated: Engine) -> None:

@@ -198,9 +198,7 @@ def _with_the_id_of_another(connection: Connection, plays: Sequence[PlayToRecord
     }
 
 
-def _is_same(
-    play: PlayToRecord, song_id: int, played_at: datetime | str, reported_at: datetime | str | None
-) -> bool:
+def _is_same(play: PlayToRecord, song_id: int, played_at: datetime | str, reported_at: datetime | str | None) -> bool:
     """Whether a play is the stored one, sent again. A device with a wrong clock is corrected differently each time."""
     at = read_instant(played_at)
     at_as_sent = read_instant(reported_at) if reported_at else at
