@@ -43,6 +43,7 @@ class Reason(StrEnum):
     OUT_OF_RANGE = "out_of_range"  # a number or a time outside its bounds
     OVER_LIMIT = "over_limit"  # text, free JSON or nesting beyond its limit
     UNKNOWN_USER = "unknown_user"  # ZIK_UNKNOWN_USERS=reject, and the user does not exist
+    ID_CONFLICT = "id_conflict"  # the user has given the id to another play, which is recorded
     REFUSED_BY_DATABASE = "refused_by_database"  # the database refuses the row, even alone in its transaction
     KILLS_READER = "kills_reader"  # every process that tried to record it died or hit a bug
 

@@ -8,19 +8,20 @@ from sqlalchemy import Connection
 from worker.books import Outcome
 from worker.contract.events import FavoriteEvent
 from worker.database.statement import Statement
-from worker.recorders.last_write_wins import make_claim, record_claims
+from worker.recorders.last_write_wins import RANK_WORDS, make_claim, record_claims
 
 _CURRENT: Final = Statement(
     """
-    SELECT user_id, song_id, said_at, replace(CAST(event_id AS text), '-', '')
+    SELECT user_id, song_id, said_at, {stored_dated}, replace(CAST(event_id AS text), '-', '')
       FROM {rows} JOIN favorites AS stored USING (user_id, song_id)
      ORDER BY user_id, song_id {for_update}
     """,
     {"user_id": "bigint", "song_id": "bigint"},
+    RANK_WORDS,
 )
 _UPSERT: Final = Statement(
     """
-    INSERT INTO favorites (user_id, song_id, said_at, reported_at, event_id, is_favorite)
+    INSERT INTO favorites AS stored (user_id, song_id, said_at, reported_at, event_id, is_favorite)
     SELECT user_id, song_id, said_at, reported_at, event_id, is_favorite FROM {rows} WHERE true
      ORDER BY user_id, song_id
     ON CONFLICT (user_id, song_id) DO UPDATE
@@ -29,7 +30,8 @@ _UPSERT: Final = Statement(
            event_id = excluded.event_id,
            is_favorite = excluded.is_favorite,
            updated_at = CURRENT_TIMESTAMP
-     WHERE (excluded.said_at, excluded.event_id) >= (favorites.said_at, favorites.event_id)
+     WHERE (excluded.said_at, {excluded_dated}, excluded.event_id)
+           >= (stored.said_at, {stored_dated}, stored.event_id)
     """,
     {
         "user_id": "bigint",
@@ -39,6 +41,7 @@ _UPSERT: Final = Statement(
         "event_id": "uuid",
         "is_favorite": "boolean",
     },
+    RANK_WORDS,
 )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -12,10 +12,22 @@ from worker.database.statement import Statement, instant, read_instant, reported
 
 
 class Rank(NamedTuple):
-    """Orders claims on one key: by time, then by event id."""
+    """Orders claims on one key: by time, then by the time that they were dated ahead to, then by event id.
+
+    Claims that are dated ahead may have one time, that of their receipt. Then their device decides.
+    """
 
     said_at: datetime
+    dated: datetime
     event_id: str
+
+
+_DATED: Final = "CASE WHEN {0}.reported_at > {0}.said_at THEN {0}.reported_at ELSE {0}.said_at END"
+# `Rank.dated` of the stored row and of the new one, for statements.
+RANK_WORDS: Final = dict.fromkeys(
+    ("postgresql", "sqlite"),
+    {"stored_dated": _DATED.format("stored"), "excluded_dated": _DATED.format("excluded")},
+)
 
 
 class Claim(NamedTuple):
@@ -46,7 +58,8 @@ def make_claim(
     row = {**key, **value, "said_at": instant(event.time.at), "event_id": event_id}
     if event.time.reported_at is not None:
         row |= reported(event.time.reported_at)
-    return Claim(entry_id, tuple(key.values()), Rank(event.time.at, event_id), order, row)
+    rank = Rank(event.time.at, max(event.time.at, event.time.reported_at or event.time.at), event_id)
+    return Claim(entry_id, tuple(key.values()), rank, order, row)
 
 
 def record_claims(
@@ -57,15 +70,15 @@ def record_claims(
     Args:
         connection: in the caller's transaction.
         claims: of one table, in any order.
-        current: selects and locks the stored rows of the claims' keys: the key's two columns, `said_at`, event id.
+        current: selects and locks the stored rows of the claims' keys: the key's two columns, then the rank.
         upsert: writes a row unless the stored one has a higher rank, because another transaction may have written in
             between.
     """
     if not claims:
         return {}
     stored: dict[Hashable, Rank] = {
-        (first, second): Rank(read_instant(said_at), event_id)
-        for first, second, said_at, event_id in current.run(connection, one_row_per_key(claims))
+        (first, second): Rank(read_instant(said_at), read_instant(dated), event_id)
+        for first, second, said_at, dated, event_id in current.run(connection, one_row_per_key(claims))
     }
     resolution = resolve(claims, current=stored)
     if resolution.winners:

@@ -9,19 +9,20 @@ from worker.books import Outcome
 from worker.contract.events import PreferenceEvent
 from worker.contract.json_limits import compact_json
 from worker.database.statement import Statement
-from worker.recorders.last_write_wins import make_claim, record_claims
+from worker.recorders.last_write_wins import RANK_WORDS, make_claim, record_claims
 
 _CURRENT: Final = Statement(
     """
-    SELECT user_id, key, said_at, replace(CAST(event_id AS text), '-', '')
+    SELECT user_id, key, said_at, {stored_dated}, replace(CAST(event_id AS text), '-', '')
       FROM {rows} JOIN preferences AS stored USING (user_id, key)
      ORDER BY user_id, key {for_update}
     """,
     {"user_id": "bigint", "key": "text"},
+    RANK_WORDS,
 )
 _UPSERT: Final = Statement(
     """
-    INSERT INTO preferences (user_id, key, said_at, reported_at, event_id, value)
+    INSERT INTO preferences AS stored (user_id, key, said_at, reported_at, event_id, value)
     SELECT user_id, key, said_at, reported_at, event_id, value FROM {rows} WHERE true ORDER BY user_id, key
     ON CONFLICT (user_id, key) DO UPDATE
        SET said_at = excluded.said_at,
@@ -29,7 +30,8 @@ _UPSERT: Final = Statement(
            event_id = excluded.event_id,
            value = excluded.value,
            updated_at = CURRENT_TIMESTAMP
-     WHERE (excluded.said_at, excluded.event_id) >= (preferences.said_at, preferences.event_id)
+     WHERE (excluded.said_at, {excluded_dated}, excluded.event_id)
+           >= (stored.said_at, {stored_dated}, stored.event_id)
     """,
     {
         "user_id": "bigint",
@@ -39,6 +41,7 @@ _UPSERT: Final = Statement(
         "event_id": "uuid",
         "value": "jsonb",
     },
+    RANK_WORDS,
 )
 
 
