@@ -94,6 +94,8 @@ class Drain:
         deadline = self.monotonic() + budget_s
         with lacks_as_outages():
             for item in self._work(dry_s):
+                if item.is_suspect:
+                    self._recorder.prove_well()
                 with self._guard.attempt(item):
                     self._process(item, tally)
                 if self.monotonic() >= deadline or self.closing():
@@ -169,7 +171,6 @@ class Drain:
 
     def _decode(self, item: WorkItem) -> Triaged:
         if item.kills_reader:
-            self._recorder.prove_well()
             return poisoned_letters(item.batch)
         now = self._clock.now()
         with self._guard.blaming():

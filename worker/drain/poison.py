@@ -11,6 +11,7 @@ from worker.stream.entries import Batch, Entry
 
 # The suspects are tried fifty at a time, then one by one: two thousand single transactions would take half a minute.
 _GROUP_SIZE: Final = 50
+_SHARED_ATTEMPTS: Final = 2
 # A power cut can end one attempt; three in a row at one entry alone are no accident.
 _LONE_ATTEMPTS: Final = 3
 # What code raises over a payload that it was not written for.
@@ -24,8 +25,13 @@ class WorkItem(NamedTuple):
     unsurvived: int | None = None
 
     @property
+    def is_suspect(self) -> bool:
+        """Whether it is one entry alone. Its attempts count only where a harmless event has just been recorded."""
+        return (self.unsurvived or 0) >= _SHARED_ATTEMPTS
+
+    @property
     def kills_reader(self) -> bool:
-        return (self.unsurvived or 0) >= 2 + _LONE_ATTEMPTS
+        return (self.unsurvived or 0) >= _SHARED_ATTEMPTS + _LONE_ATTEMPTS
 
 
 class PoisonGuard:
