@@ -1,8 +1,6 @@
 """Names of consumers: none is shared, and the host of one sees whether its process has ended."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -11,14 +9,8 @@ from typing import Literal
 
 import pytest
 
+from tests.support.processes import named_by_another_process
 from worker.stream.consumer_names import has_died, host_of, place_of, process_consumer, slot_consumer
-
-NAME = "from worker.stream.consumer_names import slot_consumer; print(slot_consumer('celery@here', '0'))"
-
-
-def named_by_another_process() -> str:
-    """The name of a process that has ended."""
-    return subprocess.run([sys.executable, "-c", NAME], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _name_and_wait(connection: Connection) -> None:
