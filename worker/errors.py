@@ -4,7 +4,8 @@ ZikError
 ├── RetryableError             wait, then try again: nothing is lost, and nothing is buried
 │   ├── StreamUnavailableError
 │   │   └── StreamFullError
-│   └── DatabaseUnavailableError
+│   ├── DatabaseUnavailableError
+│   └── WorkerUnfitError
 ├── OperatorError              stop until someone has changed something: every entry stays
 │   ├── SettingsError
 │   ├── StreamMisusedError
@@ -92,6 +93,13 @@ class DatabaseUnavailableError(RetryableError):
     def __init__(self, found: str, *, way_out: str = "", is_locked: bool = False) -> None:
         super().__init__(found, way_out=way_out)
         self.is_locked = is_locked
+
+
+class WorkerUnfitError(RetryableError):
+    """This worker can judge or record no event now, whichever it is: its clock is wrong, or it meets a bug each time.
+
+    The text is the same for one cause, so that a lasting one is logged once.
+    """
 
 
 # --- Ask an operator -----------------------------------------------------------------------------

@@ -97,6 +97,7 @@ def make_app(settings: Settings) -> ZikCelery:
         task_soft_time_limit=40,
         task_time_limit=50,
         worker_prefetch_multiplier=1,
+        worker_autoscaler="worker.celery.autoscaler:BacklogAutoscaler",
         worker_enable_remote_control=False,
         worker_send_task_events=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
