@@ -109,7 +109,7 @@ def test_a_forged_broadcast_does_not_stop_the_worker(controlled: Controlled, bro
 
 def test_remote_control_brings_neither_gossip_nor_mingle(controlled: Controlled) -> None:
     assert "mingle" not in controlled.worker.log
-    channels = {name.decode() for name in controlled.admin.pubsub_channels("*")}
+    channels = {str(name) for name in controlled.admin.pubsub_channels("*")}
     assert [name for name in channels if "celeryev" in name] == []
 
 

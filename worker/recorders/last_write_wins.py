@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -14,20 +14,13 @@ from worker.database.statement import Statement, instant, read_instant, reported
 class Rank(NamedTuple):
     """Orders claims on one key: by time, then by the time that they were dated ahead to, then by event id.
 
-    Claims that are dated ahead may have one time, that of their receipt. Then their device decides.
+    Claims that are dated ahead may have one time, that of their receipt. Then their device decides. In SQL, `dated` is
+    the later of `reported_at` and `said_at`.
     """
 
     said_at: datetime
     dated: datetime
     event_id: str
-
-
-_DATED: Final = "CASE WHEN {0}.reported_at > {0}.said_at THEN {0}.reported_at ELSE {0}.said_at END"
-# `Rank.dated` of the stored row and of the new one, for statements.
-RANK_WORDS: Final = dict.fromkeys(
-    ("postgresql", "sqlite"),
-    {"stored_dated": _DATED.format("stored"), "excluded_dated": _DATED.format("excluded")},
-)
 
 
 class Claim(NamedTuple):
