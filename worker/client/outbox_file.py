@@ -64,7 +64,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables and _application_id(connection) != _APPLICATION_ID:
-            raise sqlite3.DatabaseError(_foreign(_application_id(connection)))
+            raise sqlite3.DatabaseError(_whose(_application_id(connection)))
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(_CREATE)
         connection.execute("COMMIT")
@@ -76,9 +76,9 @@ def _application_id(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA application_id").fetchone()[0])
 
 
-def _foreign(application_id: int) -> str:
+def _whose(application_id: int) -> str:
     if application_id >> 8 == _APPLICATION_ID >> 8:
-        return "written by a newer version of zik: upgrade this one, or choose another path"
+        return "a newer zik has made it, and its events are safe: upgrade this player, or choose another path"
     return "a SQLite file of another program: choose another path"
 
 
