@@ -15,7 +15,7 @@ from worker.client.outbox import Outbox
 from worker.client.reporting import Counters, ErrorReporter, OnError
 from worker.client.sender import Sender
 from worker.errors import ClientClosedError
-from worker.settings import load_settings
+from worker.settings import load_publisher_settings
 from worker.stream.producer import Producer
 from worker.stream.transport import Transport
 
@@ -49,7 +49,7 @@ class Client(EventMethods[str]):
 
     Raises:
         OutboxError: the outbox cannot be opened.
-        SettingsError: zik serves no such `url`, or `max_waiting` is None and a setting is wrong.
+        SettingsError: zik serves no such `url`, or `max_waiting` is None and `ZIK_MAX_WAITING` is wrong.
     """
 
     def __init__(  # noqa: PLR0913
@@ -81,7 +81,7 @@ class Client(EventMethods[str]):
             flush_interval_s=flush_interval_s,
             on_error=on_error,
             durable=durable,
-            max_waiting=load_settings().max_waiting if max_waiting is None else max_waiting,
+            max_waiting=load_publisher_settings().max_waiting if max_waiting is None else max_waiting,
             disabled=disabled,
             sync=sync,
         )
