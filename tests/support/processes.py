@@ -115,6 +115,14 @@ def eventually(
         time.sleep(every_s)
 
 
+def named_by_another_process() -> str:
+    """The consumer of a worker called celery@here, in a process that has ended."""
+    code = "from worker.stream.consumer_names import slot_consumer; print(slot_consumer('celery@here', '0'))"
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
 def url_of(engine: Engine) -> str:
     return engine.url.render_as_string(hide_password=False)
 
