@@ -8,8 +8,12 @@ _EXAMPLES: Final = "redis://host:6379/0, rediss://host:6380/0 or unix:///path/to
 _TLS_OPTIONS: Final = {
     "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile", "ssl_password",
 }  # fmt: skip
-# redis-py and kombu agree on these spellings only.
-_VALUES: Final = {"ssl_cert_reqs": {"none", "optional", "required"}, "ssl_check_hostname": {"true", "false"}}
+# redis-py and kombu agree on these spellings only; how to speak RESP is redis-py's own affair.
+_VALUES: Final = {
+    "ssl_cert_reqs": {"none", "optional", "required"},
+    "ssl_check_hostname": {"true", "false"},
+    "protocol": {"2", "3"},
+}
 
 
 def scheme_of(url: str, example: str) -> str:
@@ -82,7 +86,7 @@ def _check_database(number: str) -> None:
 def kombu_url(url: str) -> str:
     """The same server and database as kombu reads them, of a URL that `redis_py_url` has returned."""
     parts = urlsplit(url)
-    options = dict(parse_qsl(parts.query))
+    options = {name: value for name, value in parse_qsl(parts.query) if name != "protocol"}
     if parts.scheme == "unix":
         database = urlencode({"virtual_host": options.get("db", "0")})
         return f"redis+socket://{parts.netloc}{parts.path}?{database}"

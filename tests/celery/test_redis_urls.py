@@ -24,6 +24,7 @@ FORMS: Final = {
     "database in the path": "redis://127.0.0.1:{port}/2",
     "database as an option": "redis://127.0.0.1:{port}?db=2",
     "both, of which redis-py takes the option": "redis://127.0.0.1:{port}/9?db=2",
+    "another RESP": "redis://127.0.0.1:{port}?protocol=2&db=2",
     "valkey": "valkey://127.0.0.1:{port}/2",
     "user and password": "redis://default:p%2Fw@127.0.0.1:{port}/2",
     "unix": "unix://{socket}?db=2",

@@ -33,15 +33,19 @@ def worker(guarded: Valkey, sqlite: Engine, tmp_path: Path) -> Iterator[Process]
         yield worker
 
 
-_OF_THE_BROKER = ["brpop", "lpush", "llen", "hset", "hdel", "zrem", "smembers", "multi"]
+_OF_THE_BROKER = ["brpop", "lpush", "llen", "hset", "hdel", "zrem", "multi"]
 _OF_THE_STREAM = ["xreadgroup", "xautoclaim", "evalsha", "xack"]
+
+
+def _names(command: str, log: str) -> bool:
+    return f"'{command}'" in log or f"right to {command.upper()}" in log
 
 
 @pytest.mark.parametrize(
     "command",
     [
         "zadd",
-        *(pytest.param(each, marks=pytest.mark.full) for each in [*_OF_THE_BROKER, *_OF_THE_STREAM] if each != "zadd"),
+        *(pytest.param(each, marks=pytest.mark.full) for each in [*_OF_THE_BROKER, *_OF_THE_STREAM]),
     ],
 )
 def test_s10_a_refused_command_is_named_seldom_and_recovers(guarded: Valkey, worker: Process, command: str) -> None:
@@ -51,8 +55,9 @@ def test_s10_a_refused_command_is_named_seldom_and_recovers(guarded: Valkey, wor
         admin.execute_command("ACL SETUSER", "worker", f"-{command}")
         try:
             stream.append(play_payloads(10))
+            # A drain acknowledges by a script, and needs the command only for entries that vanished.
             if command != "xack":
-                eventually(lambda: f"'{command}'" in worker.log[said:], within_s=20, told=lambda: worker.log[said:])
+                eventually(lambda: _names(command, worker.log[said:]), within_s=20, told=lambda: worker.log[said:])
             began, before = time.monotonic(), len(worker.log)
             time.sleep(_QUIET_S)
             lines = [line for line in worker.log[before:].splitlines() if re.search("error|warning", line)]

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +15,10 @@ from tests.support.processes import count, eventually, running_worker, url_of
 from worker.database.engine import transaction, without_statement_timeout
 from worker.stream.consumer import EventStream
 
-# Longer than the lock timeout of a batch, so that batches fail and their entries stay pending.
-_LOCKED_S: Final = 6.0
-_PAUSE_S: Final = 1.0
+# Shorter than the lock timeout of a batch, which then waits while others look for work, and longer: it fails, and its
+# entries stay pending.
+_LOCKED_S: Final = (3.0, 6.0)
+_PAUSE_S: Final = 0.5
 
 
 @contextmanager
@@ -24,10 +26,12 @@ def locked_again_and_again(postgres: Engine) -> Iterator[None]:
     enough = threading.Event()
 
     def lock() -> None:
-        while not enough.wait(_PAUSE_S):
+        for locked_s in cycle(_LOCKED_S):
+            if enough.wait(_PAUSE_S):
+                return
             with transaction(without_statement_timeout(postgres)) as session:
                 session.execute(text("LOCK TABLE play_history IN EXCLUSIVE MODE"))
-                enough.wait(_LOCKED_S)
+                enough.wait(locked_s)
 
     thread = threading.Thread(target=lock)
     thread.start()
@@ -57,15 +61,14 @@ def test_s4_workers_started_alike_record_each_event_once(  # noqa: PLR0913, PLR0
                     database_url=url_of(postgres),
                     folder=tmp_path,
                     slots=2,
-                    ZIK_BATCH_SIZE="200",
+                    ZIK_BATCH_SIZE="50",
                 )
             )
             for _ in range(workers)
         ]
         with locked_again_and_again(postgres):
-            for start in range(0, events, events // 10):
-                stream.append(play_payloads(events // 10, start=start))
-                threading.Event().wait(locked_s / 10)
+            stream.append(play_payloads(events))
+            threading.Event().wait(locked_s)
         eventually(lambda: stream.books().waiting == 0, within_s=90, told=stream.books)
         for worker in started:
             worker.stop()

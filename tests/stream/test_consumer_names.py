@@ -1,39 +1,12 @@
 """Names of consumers: none is shared, and the host of one sees whether its process has ended."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from typing import Literal
 
 import pytest
 
-from tests.support.processes import named_by_another_process
+from tests.support.processes import named_by_another_process, waiting_process
 from worker.stream.consumer_names import has_died, host_of, place_of, process_consumer, slot_consumer
-
-
-def _name_and_wait(connection: Connection) -> None:
-    connection.send(slot_consumer("celery@here", "0"))
-    connection.recv()
-
-
-@contextmanager
-def waiting_process(method: Literal["fork", "spawn"]) -> Iterator[tuple[str, Callable[[], None]]]:
-    """The name of a process that lives, and how to end it."""
-    context = get_context("fork") if method == "fork" else get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_name_and_wait, args=[theirs])
-    process.start()
-
-    def end() -> None:
-        process.kill()
-        process.join()
-
-    try:
-        yield ours.recv(), end
-    finally:
-        end()
 
 
 def test_workers_started_alike_have_names_of_their_own() -> None:

@@ -109,6 +109,8 @@ def make_app(settings: Settings) -> ZikCelery:
         worker_enable_prefetch_count_reduction=False,
         timezone="UTC",
         beat_schedule=_SCHEDULE,
+        # Beat writes its schedule after each task, so the file's age shows whether it still runs.
+        beat_sync_every=1,
     )
     app.steps["worker"].update({Bell, Relief})
     return app

@@ -93,6 +93,8 @@ _TOO_OLD: Final = "REDIS_URL must be a Redis from 7.0 or a Valkey from 7.2 on, a
 _REFUSALS: Final = {
     "has no permissions": "give it the rights of its user in docs/redis.acl",
     "No permissions to access": "give it the rights of its user in docs/redis.acl",
+    # Of a pipeline whose MULTI was refused, redis-py reports only the end.
+    "EXEC without MULTI": "give it the right to MULTI, and the others of its user in docs/redis.acl",
     "write against a read only replica": "REDIS_URL must be the primary, or an address that follows it",
     "MISCONF": "make room on the disk of Redis; its log says why it cannot save",
     "Errors writing to the AOF": "make room on the disk of Redis; its log says why it cannot save",
