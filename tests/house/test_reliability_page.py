@@ -32,7 +32,7 @@ class Reference(NamedTuple):
     name: str
 
 
-ROWS: Final = [Row(*found) for found in re.findall(r"^\| ([IF]\d+) \| (.+) \| (.+) \| (.+) \|$", PAGE, re.MULTILINE)]
+ROWS: Final = [Row(*found) for found in re.findall(r"^\| ([IFS]\d+) \| (.+) \| (.+) \| (.+) \|$", PAGE, re.MULTILINE)]
 
 
 def references(text: str) -> list[Reference]:
@@ -54,7 +54,8 @@ def exists(test: Reference) -> bool:
 
 def test_each_bad_input_and_each_fault_has_one_row() -> None:
     codes = [row.code for row in ROWS]
-    assert sorted(codes) == sorted(BAD_INPUTS + FAULTS)
+    assert sorted(code for code in codes if not code.startswith("S")) == sorted(BAD_INPUTS + FAULTS)
+    assert len(codes) == len(set(codes))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.code)
