@@ -44,12 +44,21 @@ class Reason(StrEnum):
     OUT_OF_RANGE = "out_of_range"  # a number or a time outside its bounds
     OVER_LIMIT = "over_limit"  # text, free JSON or nesting beyond its limit
     UNKNOWN_USER = "unknown_user"  # ZIK_UNKNOWN_USERS=reject, and the user does not exist
+    ID_CONFLICT = "id_conflict"  # the user has given the id to another play, which is recorded
     REFUSED_BY_DATABASE = "refused_by_database"  # the database refuses the row, even alone in its transaction
     KILLS_READER = "kills_reader"  # every process that tried to record it died or hit a bug
 
 
 class ZikError(Exception):
-    """Any error that zik raises on purpose. Its text tells the reader what to do."""
+    """Any error that zik raises on purpose. Its text tells the reader what to do.
+
+    `way_out` is that part of the text, where it is known, and `found` the rest.
+    """
+
+    def __init__(self, found: str, *, way_out: str = "") -> None:
+        super().__init__(f"{found}: {way_out}" if way_out else found)
+        self.found = found
+        self.way_out = way_out
 
 
 class RetryableError(ZikError):
@@ -81,8 +90,8 @@ class DatabaseUnavailableError(RetryableError):
     `is_locked` is true where the database is up, and only another transaction was in the way.
     """
 
-    def __init__(self, text: str, *, is_locked: bool = False) -> None:
-        super().__init__(text)
+    def __init__(self, found: str, *, way_out: str = "", is_locked: bool = False) -> None:
+        super().__init__(found, way_out=way_out)
         self.is_locked = is_locked
 
 
@@ -105,7 +114,7 @@ class StreamMisusedError(OperatorError):
 
 
 class DatabaseMisusedError(OperatorError):
-    """The schema or the permissions do not fit this version of zik."""
+    """The database, its schema or the permissions do not fit this version of zik."""
 
 
 class NotDurableError(OperatorError):

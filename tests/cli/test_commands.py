@@ -268,6 +268,16 @@ def test_discard_deletes_only_the_selected_dead_letters(zik: Zik, stream: EventS
     assert zik("status", "--json").json["dead_letters"] == {"missing_field": 1}
 
 
+@pytest.mark.parametrize("doing", [["retry"], ["discard", "--yes"]], ids=" ".join)
+def test_progress_of_many_dead_letters_is_on_standard_error(zik: Zik, stream: EventStream, doing: list[str]) -> None:
+    stream.append([BAD, b"no json"])
+    zik("drain")
+    answer = zik("dead", *doing, "--reason", "invalid_json")
+    assert "1/1" in answer.err
+    assert "1/1" not in answer.out
+    assert zik("dead", *doing, "--reason", "missing_field", "--json").err == ""
+
+
 @pytest.mark.parametrize("doing", ["retry", "discard"])
 def test_dead_letters_selected_in_two_ways_are_left_alone(zik: Zik, stream: EventStream, doing: str) -> None:
     stream.append([BAD])

@@ -3,9 +3,12 @@
 import csv
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from typing import Self
 
 import pytest
 from sqlalchemy import Engine, text
@@ -98,9 +101,34 @@ def recorded_once(engine_of_module: Engine, shared_data: Path) -> Engine:
     """The plays are recorded once, and nobody has swept them yet."""
     record(engine_of_module, shared_data)
     # As autovacuum does a minute later: a planner that knows nothing of the plays takes minutes to answer.
-    with transaction(without_statement_timeout(engine_of_module)) as session:
-        session.execute(text("ANALYZE"))
+    if engine_of_module.dialect.name == "postgresql":
+        with transaction(without_statement_timeout(engine_of_module)) as session:
+            session.execute(text("ANALYZE"))
     return engine_of_module
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the files say about a user, or everyone, in a span."""
+
+    sums: tuple[int, int, int]
+    songs: int
+    artists: int
+    listeners: int
+    song_places: dict[Name, tuple[int, int, int, int]]
+    artist_places: dict[Name, tuple[int, int, int, int]]
+
+    @classmethod
+    def of(cls, plain: Plain) -> Self:
+        listens = plain.listens
+        return cls(
+            plain.sums(),
+            len({play.song_name for play in listens}),
+            len({play.artist_name for play in listens}),
+            len({play.user for play in plain.plays}),
+            plain.ranked(lambda play: play.song_name),
+            plain.ranked(lambda play: play.artist_name),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +136,16 @@ def plain(shared_data: Path) -> Plain:
     return raw_plays(shared_data)
 
 
+@pytest.fixture(scope="module")
+def expected(plain: Plain) -> Callable[[str | None, Span], Expected]:
+    """Counted once for all databases: counting takes longer than asking."""
+    return cache(lambda user, wanted: Expected.of(plain.of(user, wanted)))
+
+
 # In this order: what has been swept stays so.
 @pytest.mark.parametrize("swept", [False, True])
 def test_statistics_of_real_histories_equal_a_count_of_the_files(
-    recorded_once: Engine, plain: Plain, *, swept: bool
+    recorded_once: Engine, plain: Plain, expected: Callable[[str | None, Span], Expected], *, swept: bool
 ) -> None:
     assert count(recorded_once, "stale_days") > 0
     if swept:
@@ -120,24 +154,20 @@ def test_statistics_of_real_histories_equal_a_count_of_the_files(
     with snapshot(recorded_once) as session:
         connection = session.connection()
         for wanted in SPANS:
-            _check(GlobalListening(connection, ListenRule()), wanted, plain.of(None, wanted))
+            _check(GlobalListening(connection, ListenRule()), wanted, expected(None, wanted))
         for username in USERS:
             listening = UserListening(connection, find_listener(connection, username).id, ListenRule())
             for wanted in SPANS:
-                _check(listening, wanted, plain.of(username, wanted))
+                _check(listening, wanted, expected(username, wanted))
             _check_whole(listening, plain.of(username))
 
 
-def _check(listening: Listening, wanted: Span, plain: Plain) -> None:
+def _check(listening: Listening, wanted: Span, expected: Expected) -> None:
     found = totals(listening, wanted)
-    assert (found.plays, found.listens, found.ms_played) == plain.sums()
-    assert found.songs == len({play.song_name for play in plain.listens})
-    assert found.artists == len({play.artist_name for play in plain.listens})
-    assert found.listeners == len({play.user for play in plain.plays})
-    songs = rank(listening, Subject.SONG, wanted, most=TEN)
-    artists = rank(listening, Subject.ARTIST, wanted, most=TEN)
-    _check_places(songs, plain.ranked(lambda play: play.song_name))
-    _check_places(artists, plain.ranked(lambda play: play.artist_name))
+    assert (found.plays, found.listens, found.ms_played) == expected.sums
+    assert (found.songs, found.artists, found.listeners) == (expected.songs, expected.artists, expected.listeners)
+    _check_places(rank(listening, Subject.SONG, wanted, most=TEN), expected.song_places)
+    _check_places(rank(listening, Subject.ARTIST, wanted, most=TEN), expected.artist_places)
 
 
 def _check_places(places: Sequence[Place], expected: dict[Name, tuple[int, int, int, int]]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.support.processes import url_of
-from worker.cli import main
+from worker.cli import main, terminal  # noqa: F401 -- rich fixes the width when a console is made, not in a test
 
 
 class Answer(NamedTuple):

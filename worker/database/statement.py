@@ -15,7 +15,7 @@ from sqlalchemy import Connection, TextClause, text
 # Types are PostgreSQL's. SQLite only needs to know which columns stay JSON.
 Columns = Mapping[str, str]
 
-_WORDS: Final = {
+_DIALECT: Final = {
     "postgresql": {"merged": "excluded.attributes || songs.attributes", "for_update": "FOR UPDATE OF stored"},
     "sqlite": {"merged": "json_patch(excluded.attributes, songs.attributes)", "for_update": ""},
 }
@@ -24,15 +24,14 @@ _WORDS: Final = {
 class Statement:
     """One SQL statement for both databases.
 
-    In its text `{rows}` stands for the unfolded rows, of which it has none without columns; `{merged}`, `{for_update}`
-    and the given `words` for the places where the databases have different ones. Rows are to be sorted by their key,
-    with ORDER BY: two transactions that write the same rows in different orders deadlock, also with DO NOTHING.
+    In its text `{rows}` is replaced by the table of unfolded rows, `{merged}` and `{for_update}` by what the dialects
+    spell differently. Sort the rows by their key with ORDER BY: two transactions that write the same rows in different
+    orders deadlock, even with DO NOTHING.
     """
 
-    def __init__(self, sql: str, columns: Columns, words: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    def __init__(self, sql: str, columns: Columns) -> None:
         self._sql = sql
         self._columns = dict(columns)
-        self._words = words or {}
         self._compiled = cache(self._for)
 
     def run(self, connection: Connection, rows: Iterable[Mapping[str, Any]], **parameters: Any) -> Sequence[Any]:
@@ -49,7 +48,7 @@ class Statement:
 
     def _for(self, dialect: str) -> TextClause:
         source = self._postgresql_source() if dialect == "postgresql" else self._sqlite_source()
-        return text(self._sql.format(rows=source, **_WORDS[dialect], **self._words.get(dialect, {})))
+        return text(self._sql.format(rows=source, **_DIALECT[dialect]))
 
     def _postgresql_source(self) -> str:
         columns = ", ".join(f"{name} {kind}" for name, kind in self._columns.items())

@@ -31,8 +31,17 @@ def redis_findings(stream: EventStream) -> Iterator[Finding]:
     try:
         info = stream.server()
     except StreamUnavailableError as error:
-        yield Finding("Redis", str(error), "start it, or correct REDIS_URL; on a laptop `zik up` starts one")
+        advice = error.way_out or "start it, or correct REDIS_URL; on a laptop `zik up` starts one"
+        yield Finding("Redis", error.found, advice)
         return
+    # Valkey's name for it, and Redis'.
+    mode = info.get("server_mode") or info.get("redis_mode")
+    if mode == "sentinel":
+        advice = "REDIS_URL must be the primary that it watches, or an address that follows it"
+        yield Finding("Redis", "a Sentinel, which holds no data", advice)
+        return
+    if mode == "cluster":
+        yield Finding("Redis", "a node of a cluster; Celery needs a CELERY_BROKER_URL that is not one")
     yield from (check(info) for check in (_version, _role, _persistence, _eviction, _memory, _clock))
     try:
         yield _books(stream)
@@ -44,7 +53,7 @@ def redis_findings(stream: EventStream) -> Iterator[Finding]:
             yield _drains(stream)
             yield _statistics(stream, info)
     except ZikError as error:
-        yield Finding("Stream", str(error), "repair this first: no worker can drain before")
+        yield Finding("Stream", error.found, error.way_out or "repair this first: no worker can drain before")
 
 
 def _version(info: Mapping[str, Any]) -> Finding:
@@ -65,6 +74,8 @@ def _role(info: Mapping[str, Any]) -> Finding:
 def _persistence(info: Mapping[str, Any]) -> Finding:
     if info.get("aof_last_write_status", "ok") != "ok":
         return Finding("Persistence", "the last write to the append-only file failed", "make room on the disk of Redis")
+    if info.get("rdb_last_bgsave_status", "ok") != "ok":
+        return Finding("Persistence", "the last snapshot failed", "make room on the disk of Redis; its log says more")
     if info["aof_enabled"]:
         return Finding("Persistence", "append-only file")
     return Finding("Persistence", "no append-only file", "set `appendonly yes`, or a restart loses waiting events")
@@ -145,7 +156,7 @@ def _rights(stream: EventStream) -> Finding:
     try:
         stream.report("", {})
     except ZikError as error:
-        return Finding("Measures", str(error), "give this user the rights in docs/redis.acl; events still flow")
+        return Finding("Measures", error.found, error.way_out or "repair this first: no worker can report before")
     return Finding("Measures", "reported")
 
 
