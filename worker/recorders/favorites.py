@@ -8,16 +8,17 @@ from sqlalchemy import Connection
 from worker.books import Outcome
 from worker.contract.events import FavoriteEvent
 from worker.database.statement import Statement
-from worker.recorders.last_write_wins import RANK_WORDS, make_claim, record_claims
+from worker.recorders.last_write_wins import make_claim, record_claims
 
 _CURRENT: Final = Statement(
     """
-    SELECT user_id, song_id, said_at, {stored_dated}, replace(CAST(event_id AS text), '-', '')
+    SELECT user_id, song_id, said_at,
+           CASE WHEN stored.reported_at > stored.said_at THEN stored.reported_at ELSE stored.said_at END,
+           replace(CAST(event_id AS text), '-', '')
       FROM {rows} JOIN favorites AS stored USING (user_id, song_id)
      ORDER BY user_id, song_id {for_update}
     """,
     {"user_id": "bigint", "song_id": "bigint"},
-    RANK_WORDS,
 )
 _UPSERT: Final = Statement(
     """
@@ -30,8 +31,12 @@ _UPSERT: Final = Statement(
            event_id = excluded.event_id,
            is_favorite = excluded.is_favorite,
            updated_at = CURRENT_TIMESTAMP
-     WHERE (excluded.said_at, {excluded_dated}, excluded.event_id)
-           >= (stored.said_at, {stored_dated}, stored.event_id)
+     WHERE (excluded.said_at,
+            CASE WHEN excluded.reported_at > excluded.said_at THEN excluded.reported_at ELSE excluded.said_at END,
+            excluded.event_id)
+        >= (stored.said_at,
+            CASE WHEN stored.reported_at > stored.said_at THEN stored.reported_at ELSE stored.said_at END,
+            stored.event_id)
     """,
     {
         "user_id": "bigint",
@@ -41,7 +46,6 @@ _UPSERT: Final = Statement(
         "event_id": "uuid",
         "is_favorite": "boolean",
     },
-    RANK_WORDS,
 )
 
 

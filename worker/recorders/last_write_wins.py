@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -20,14 +20,6 @@ class Rank(NamedTuple):
     said_at: datetime
     dated: datetime
     event_id: str
-
-
-_DATED: Final = "CASE WHEN {0}.reported_at > {0}.said_at THEN {0}.reported_at ELSE {0}.said_at END"
-# `Rank.dated` of the stored row and of the new one, for statements.
-RANK_WORDS: Final = dict.fromkeys(
-    ("postgresql", "sqlite"),
-    {"stored_dated": _DATED.format("stored"), "excluded_dated": _DATED.format("excluded")},
-)
 
 
 class Claim(NamedTuple):
