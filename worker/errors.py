@@ -4,7 +4,8 @@ ZikError
 ├── RetryableError             wait, then try again: nothing is lost, and nothing is buried
 │   ├── StreamUnavailableError
 │   │   └── StreamFullError
-│   └── DatabaseUnavailableError
+│   ├── DatabaseUnavailableError
+│   └── WorkerUnfitError
 ├── OperatorError              stop until someone has changed something: every entry stays
 │   ├── SettingsError
 │   ├── StreamMisusedError
@@ -49,7 +50,15 @@ class Reason(StrEnum):
 
 
 class ZikError(Exception):
-    """Any error that zik raises on purpose. Its text tells the reader what to do."""
+    """Any error that zik raises on purpose. Its text tells the reader what to do.
+
+    `way_out` is that part of the text, where it is known, and `found` the rest.
+    """
+
+    def __init__(self, found: str, *, way_out: str = "") -> None:
+        super().__init__(f"{found}: {way_out}" if way_out else found)
+        self.found = found
+        self.way_out = way_out
 
 
 class RetryableError(ZikError):
@@ -81,9 +90,16 @@ class DatabaseUnavailableError(RetryableError):
     `is_locked` is true where the database is up, and only another transaction was in the way.
     """
 
-    def __init__(self, text: str, *, is_locked: bool = False) -> None:
-        super().__init__(text)
+    def __init__(self, found: str, *, way_out: str = "", is_locked: bool = False) -> None:
+        super().__init__(found, way_out=way_out)
         self.is_locked = is_locked
+
+
+class WorkerUnfitError(RetryableError):
+    """This worker can judge or record no event now, whichever it is: its clock is wrong, or it meets a bug each time.
+
+    The text is the same for one cause, so that a lasting one is logged once.
+    """
 
 
 # --- Ask an operator -----------------------------------------------------------------------------
@@ -98,7 +114,7 @@ class StreamMisusedError(OperatorError):
 
 
 class DatabaseMisusedError(OperatorError):
-    """The schema or the permissions do not fit this version of zik."""
+    """The database, its schema or the permissions do not fit this version of zik."""
 
 
 class NotDurableError(OperatorError):

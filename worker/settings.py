@@ -5,13 +5,13 @@ import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.errors import SettingsError
 from worker.failpoints import Point
+from worker.urls import check_port, is_redis, kombu_url, redis_py_url, scheme_of
 
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
 # The later file wins: the working directory's.
@@ -22,7 +22,6 @@ _POSTGRES: Final = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+
 # No play may be longer; in milliseconds it still fits PostgreSQL's integer.
 _LONGEST_PLAY_S: Final = 24 * 86_400
 _CENTURY_DAYS: Final = 36_500
-_REDIS: Final = {"redis", "rediss", "unix", "valkey", "valkeys"}
 
 
 def default_home() -> Path:
@@ -32,26 +31,11 @@ def default_home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "zik"
 
 
-def _scheme(url: str, example: str) -> str:
-    scheme, separator, _ = url.partition("://")
-    if not separator:
-        raise ValueError(f"must be a URL, as in {example}")
-    return scheme.lower()
-
-
-def _check_port(url: str) -> None:
-    try:
-        _ = urlsplit(url).port
-    except ValueError:
-        # Python's own message quotes the text there, which may be part of the password.
-        raise ValueError("has no valid port; write /, #, ? and @ in a password as %2F, %23, %3F and %40") from None
-
-
 def _database_url(url: str, info: ValidationInfo) -> str:
-    scheme = _scheme(url, "sqlite:///dev.db or postgresql://user@host/name")
+    scheme = scheme_of(url, "sqlite:///dev.db or postgresql://user@host/name")
     rest = url.partition("://")[2]
     if scheme in _POSTGRES:
-        _check_port(url)
+        check_port(url)
         return f"postgresql+psycopg://{rest}"
     if scheme in {"sqlite", "sqlite+pysqlite"}:
         return f"sqlite:///{_absolute(rest, info.data.get('home', default_home()))}"
@@ -69,14 +53,6 @@ def _absolute_folder(folder: Path) -> Path:
     return folder.expanduser().absolute()
 
 
-def _redis_url(url: str) -> str:
-    scheme = _scheme(url, "redis://127.0.0.1:6379/0")
-    if scheme not in _REDIS:
-        raise ValueError("must begin with redis://, rediss:// or unix://")
-    _check_port(url)
-    return f"{scheme.replace('valkey', 'redis')}://{url.partition('://')[2]}"
-
-
 def _only_in_tests(point: Point | None, info: ValidationInfo) -> Point | None:
     if point is not None and info.data.get("production"):
         raise ValueError("kills processes, for tests only: unset it, or unset ZIK_PRODUCTION")
@@ -84,8 +60,10 @@ def _only_in_tests(point: Point | None, info: ValidationInfo) -> Point | None:
 
 
 def _broker_url(url: str) -> str:
-    _scheme(url, "redis://127.0.0.1:6379/0")
-    _check_port(url)
+    scheme = scheme_of(url, "redis://127.0.0.1:6379/0")
+    if is_redis(url) or "sentinel" in scheme:
+        return redis_py_url(url)
+    check_port(url)
     return url
 
 
@@ -116,7 +94,7 @@ class Settings(BaseSettings):
     home: Annotated[Path, AfterValidator(_absolute_folder)] = Field(default_factory=default_home)
 
     database_url: Annotated[str, AfterValidator(_database_url)] = Field("sqlite:///dev.db", repr=False)
-    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field("redis://127.0.0.1:6379/0", repr=False)
+    redis_url: Annotated[str, AfterValidator(redis_py_url)] = Field("redis://127.0.0.1:6379/0", repr=False)
     celery_broker_url: Annotated[str, AfterValidator(_broker_url)] | None = Field(None, repr=False)
 
     unknown_users: Literal["create", "reject"] = "create"
@@ -128,6 +106,8 @@ class Settings(BaseSettings):
     listen_unknown_seconds: Annotated[int, Field(ge=0, le=_LONGEST_PLAY_S)] = 30
     keep_dead_letters_days: Annotated[int, Field(ge=1, le=_CENTURY_DAYS)] | None = None
 
+    remote_control: bool = False
+
     production: bool = False
     crash_at: Annotated[Point | None, AfterValidator(_only_in_tests)] = None
 
@@ -136,8 +116,9 @@ class Settings(BaseSettings):
 
     @cached_property
     def broker_url(self) -> str:
-        """Where Celery's messages go: `CELERY_BROKER_URL`, else `REDIS_URL`."""
-        return self.celery_broker_url or self.redis_url
+        """Where Celery's messages go, as Celery reads it: `CELERY_BROKER_URL`, else `REDIS_URL`."""
+        url = self.celery_broker_url or self.redis_url
+        return kombu_url(url) if is_redis(url) else url
 
     def as_environment(self) -> dict[str, str]:
         """The settings as environment variables, so that a child process has the same.

@@ -120,3 +120,14 @@ def test_an_append_is_synced_to_the_disk(path: Path) -> None:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     outbox.close()
+
+
+def test_an_outbox_of_a_newer_zik_is_named_as_that(path: Path) -> None:
+    Outbox(path, max_events=10).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA application_id = {0x7A696B02}")
+    connection.close()
+    with pytest.raises(OutboxError, match="a newer zik has made it") as caught:
+        Outbox(path, max_events=10)
+    assert str(path) in str(caught.value)
+    assert "upgrade this player" in str(caught.value)

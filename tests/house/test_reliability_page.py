@@ -14,6 +14,7 @@ from tests.support.processes import ROOT
 PAGE: Final = (ROOT / "docs" / "reliability.md").read_text()
 BAD_INPUTS: Final = [f"I{number}" for number in range(1, 53)]
 FAULTS: Final = [f"F{number}" for number in range(1, 38)]
+SURROUNDINGS: Final = [f"S{number}" for number in (1, 2, 9, 10, 13)]
 # Words of the page for tests that prove many rows; each is explained there in bold.
 SHARED: Final = ("corpus", "decoder", "strays", "points")
 
@@ -32,7 +33,7 @@ class Reference(NamedTuple):
     name: str
 
 
-ROWS: Final = [Row(*found) for found in re.findall(r"^\| ([IF]\d+) \| (.+) \| (.+) \| (.+) \|$", PAGE, re.MULTILINE)]
+ROWS: Final = [Row(*found) for found in re.findall(r"^\| ([IFS]\d+) \| (.+) \| (.+) \| (.+) \|$", PAGE, re.MULTILINE)]
 
 
 def references(text: str) -> list[Reference]:
@@ -54,7 +55,7 @@ def exists(test: Reference) -> bool:
 
 def test_each_bad_input_and_each_fault_has_one_row() -> None:
     codes = [row.code for row in ROWS]
-    assert sorted(codes) == sorted(BAD_INPUTS + FAULTS)
+    assert sorted(codes) == sorted(BAD_INPUTS + FAULTS + SURROUNDINGS)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.code)

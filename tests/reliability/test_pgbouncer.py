@@ -2,25 +2,29 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
 from tests.support import oracle
+from tests.support.events import play_payloads
 from tests.support.load import Load
 from tests.support.processes import eventually, running_worker, url_of
-from tests.support.servers import own_postgres
-from worker.database.engine import open_engine, transaction
+from tests.support.servers import Postgres, own_postgres
+from worker.database.engine import open_engine, opened_engine, transaction
 from worker.database.schema import BootstrapOutcome, bring_up_schema
 from worker.drain.drain import Drain
-from worker.errors import DatabaseUnavailableError
+from worker.errors import DatabaseMisusedError, DatabaseUnavailableError
 from worker.local.valkey import free_port
+from worker.operations.doctor.database import database_findings
 from worker.stream.consumer import EventStream
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -37,31 +41,49 @@ listen_addr = 127.0.0.1
 listen_port = {port}
 unix_socket_dir =
 auth_type = any
-pool_mode = transaction
+pool_mode = {mode}
 default_pool_size = 2
 """
 
 
-@pytest.fixture
-def pooled() -> Iterator[Engine]:
-    """An empty database, seen through two server connections that many clients share."""
-    with own_postgres() as postgres, tempfile.TemporaryDirectory(prefix="zik-pgbouncer-") as name:
+@contextmanager
+def _pgbouncer(postgres: Postgres, *, mode: str) -> Iterator[str]:
+    """The URL of a pgbouncer in front of the server, with two connections to it."""
+    with tempfile.TemporaryDirectory(prefix="zik-pgbouncer-") as name:
         folder = Path(name)
         # Not pytest's folder: pgbouncer refuses to be root, and nobody else may look in there.
         folder.chmod(0o755)
         port = free_port()
         config = folder / "pgbouncer.ini"
-        config.write_text(_CONFIG.format(socket=postgres.socket.parent, port=port))
+        config.write_text(_CONFIG.format(socket=postgres.socket.parent, port=port, mode=mode))
         user = ["-u", postgres.socket.owner()] if os.geteuid() == 0 else []
         process = subprocess.Popen([str(PGBOUNCER), "-q", *user, str(config)])
-        engine = open_engine(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres?sslmode=disable")
         try:
-            eventually(lambda: _answers(engine), within_s=20)
-            yield engine
+            eventually(lambda: _listens(port), within_s=20)
+            yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres?sslmode=disable"
         finally:
-            engine.dispose()
             process.kill()
             process.wait()
+
+
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    with own_postgres() as postgres:
+        yield postgres
+
+
+@pytest.fixture
+def pooled(server: Postgres) -> Iterator[Engine]:
+    """An empty database, seen through two server connections that many clients share."""
+    with _pgbouncer(server, mode="transaction") as url, opened_engine(url) as engine:
+        eventually(lambda: _answers(engine), within_s=20)
+        yield engine
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
 
 
 def _answers(engine: Engine) -> bool:
@@ -103,3 +125,32 @@ def test_f36_a_worker_records_everything_through_a_pooler(
         eventually(lambda: stream.books().waiting == 0, within_s=60, told=lambda: worker.log[-5_000:])
         worker.stop()
     oracle.check(load, stream, pooled)
+
+
+def test_s1_what_another_client_has_set_changes_nothing(pooled: Engine, server: Postgres, stream: EventStream) -> None:
+    """pgbouncer hands on what a client has set for its session, but for the few settings that it follows."""
+    bring_up_schema(pooled)
+    server.run("ALTER DATABASE postgres SET DateStyle TO 'German'", "ALTER ROLE postgres SET client_encoding TO LATIN1")
+    with psycopg.connect(url_of(pooled).replace("+psycopg", ""), autocommit=True, prepare_threshold=None) as other:
+        for setting in ("IntervalStyle = sql_standard", "bytea_output = escape", "DateStyle = 'SQL, DMY'"):
+            for _ in range(8):
+                other.execute(f"SET {setting}".encode())
+    load = Load(38, canary="Łódź 夜").take(1_000)
+    for part in (load[:500], load[500:]):
+        stream.append(part)
+        with opened_engine(url_of(pooled)) as engine:
+            Drain(stream, engine, "a", batch_size=50).run()
+    oracle.check(load, stream, pooled)
+
+
+def test_s13_a_pooler_of_statements_is_refused_in_one_line(server: Postgres, stream: EventStream) -> None:
+    stream.append(play_payloads(3))
+    with _pgbouncer(server, mode="statement") as url, opened_engine(url) as engine:
+        with pytest.raises(DatabaseMisusedError, match="pool_mode = transaction") as caught:
+            bring_up_schema(engine)
+        assert "\n" not in str(caught.value)
+        with pytest.raises(DatabaseMisusedError):
+            Drain(stream, engine, "a").run()
+        assert (stream.books().waiting, stream.books().dead) == (3, 0)
+        (finding,) = database_findings(engine)
+        assert finding.advice == "set `pool_mode = transaction` in pgbouncer"

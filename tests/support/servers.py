@@ -41,10 +41,12 @@ def _with_us() -> list[str]:
 class Valkey:
     """A Valkey that syncs each write to its append-only file before it answers."""
 
-    def __init__(self, folder: Path, *, password: str = "", users: Path | None = None, more: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, password: str = "", users: Path | None = None, more: str = "", program: str = ""
+    ) -> None:
         """With `password` for everybody, or with `users`, an ACL file that lets an `admin` do everything.
 
-        `more` are further lines of the configuration.
+        `more` are further lines of the configuration; `program` is another server than the Valkey of the wheel.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -53,6 +55,7 @@ class Valkey:
         self._config = folder / "valkey.conf"
         login = f'aclfile "{users}"\n' if users else f"requirepass {password}\n" if password else ""
         self._config.write_text(_CONFIG.format(port=self.port, folder=folder) + login + more)
+        self._program = program or str(get_binary_path())
         self._process: subprocess.Popen[bytes] | None = None
 
     def url_of(self, user: str, password: str) -> str:
@@ -62,7 +65,7 @@ class Valkey:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*_with_us(), str(get_binary_path()), str(self._config)],
+                [*_with_us(), self._program, str(self._config)],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -97,8 +100,10 @@ class Valkey:
 
 
 @contextmanager
-def own_valkey(folder: Path, *, password: str = "", users: Path | None = None, more: str = "") -> Iterator[Valkey]:
-    server = Valkey(folder, password=password, users=users, more=more)
+def own_valkey(
+    folder: Path, *, password: str = "", users: Path | None = None, more: str = "", program: str = ""
+) -> Iterator[Valkey]:
+    server = Valkey(folder, password=password, users=users, more=more, program=program)
     server.start()
     try:
         yield server

@@ -8,6 +8,8 @@ from celery.apps.worker import Worker
 from celery.signals import after_setup_logger, after_setup_task_logger, worker_ready
 from celery.utils.log import get_multiprocessing_logger
 from kombu import Exchange, Queue
+from kombu.exceptions import OperationalError
+from kombu.transport import resolve_transport
 
 from worker.celery.bootsteps import Bell, Relief
 from worker.celery.log_filters import hide_noise
@@ -25,6 +27,9 @@ from worker.celery.transport import use_filtering_transports
 from worker.errors import SettingsError
 from worker.logs import write_lines
 from worker.settings import Settings, load_settings
+from worker.stream.connection import refusal_of
+
+logger = logging.getLogger(__name__)
 
 _HOUR_S = 3600.0
 _QUEUES = (RECORD_QUEUE, STATISTICS_QUEUE, MAINTENANCE_QUEUE)
@@ -42,11 +47,14 @@ class QuietWorker(Worker):
     """A worker that exchanges no messages with other workers.
 
     zik needs neither gossip nor heartbeats, and mingle copies every worker's revoked tasks to a new one: that costs
-    traffic, and spreads one worker's trouble to the next.
+    traffic, and spreads one worker's trouble to the next. With remote control, heartbeats show Flower who is online.
     """
 
+    app: "ZikCelery"
+
     def prepare_args(self, **options: Any) -> dict[str, Any]:
-        quiet = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
+        without_heartbeat = not self.app.settings.remote_control
+        quiet = {"without_gossip": True, "without_mingle": True, "without_heartbeat": without_heartbeat}
         return {**super().prepare_args(**options), **quiet}
 
 
@@ -92,11 +100,17 @@ def make_app(settings: Settings) -> ZikCelery:
         task_soft_time_limit=40,
         task_time_limit=50,
         worker_prefetch_multiplier=1,
-        worker_enable_remote_control=False,
+        worker_autoscaler="worker.celery.autoscaler:BacklogAutoscaler",
+        worker_enable_remote_control=settings.remote_control,
         worker_send_task_events=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_consumer="worker.celery.consumer:PatientConsumer",
+        # It would only log, at each reconnection, that it reduces nothing.
+        worker_enable_prefetch_count_reduction=False,
         timezone="UTC",
         beat_schedule=_SCHEDULE,
+        # Beat writes its schedule after each task, so the file's age shows whether it still runs.
+        beat_sync_every=1,
     )
     app.steps["worker"].update({Bell, Relief})
     return app
@@ -104,10 +118,21 @@ def make_app(settings: Settings) -> ZikCelery:
 
 def _settings() -> Settings:
     try:
-        return load_settings()
+        settings = load_settings()
+        _check_transport(settings.broker_url)
     except SettingsError as error:
         # Celery would wrap any other exception in a page of its own text.
         raise SystemExit(f"zik: {error}") from None
+    return settings
+
+
+def _check_transport(broker_url: str) -> None:
+    try:
+        resolve_transport(broker_url.partition("://")[0].partition("+")[0])
+    except (KeyError, ImportError) as error:
+        raise SettingsError(
+            f"CELERY_BROKER_URL: Celery cannot use it ({error.args[0]})", way_out="name a Redis, or leave it out"
+        ) from None
 
 
 app = make_app(_settings())
@@ -123,4 +148,7 @@ def _write_lines(logger: logging.Logger, **_: Any) -> None:
 
 @worker_ready.connect
 def _request_schema(**_: Any) -> None:
-    app.send_task(BOOTSTRAP_SCHEMA, retry=False)
+    try:
+        app.send_task(BOOTSTRAP_SCHEMA, retry=False)
+    except OperationalError as error:
+        logger.warning("could not request the schema: %s. `zik init` brings it up", refusal_of(error) or error)

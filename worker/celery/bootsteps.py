@@ -15,6 +15,7 @@ from worker.celery.names import RECORD_EVENTS, RECORD_QUEUE
 from worker.drain.relief import drain_while_full
 from worker.errors import StreamUnavailableError
 from worker.settings import Settings
+from worker.stream.connection import refusal_of
 from worker.stream.consumer import EventStream
 from worker.stream.consumer_names import slot_consumer
 
@@ -36,6 +37,7 @@ class Bell(bootsteps.StartStopStep):
         super().__init__(worker, **options)
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self._reported = ""
 
     def start(self, worker: Any) -> None:
         if RECORD_QUEUE not in worker.app.amqp.queues.consume_from:
@@ -56,10 +58,18 @@ class Bell(bootsteps.StartStopStep):
         while not self._stopped.wait(RING_S * random.uniform(0.8, 1.0)):  # noqa: S311 -- no secret
             try:
                 ring(app)
+                self._reported = ""
             except Exception as error:  # noqa: BLE001 -- without the bell the worker does nothing
-                # Celery's consumer logs that the broker is away; the bell rings again in a second.
-                logger.debug("the bell did not ring: %s", error)
+                self._report(error)
                 drain_if_full(app.settings)
+
+    def _report(self, error: Exception) -> None:
+        """Log what Redis refuses the bell, once. Celery's consumer logs that the broker is away."""
+        refusal = str(refusal_of(error) or "")
+        if refusal and refusal != self._reported:
+            logger.error("cannot request a drain: %s. Trying again each second", refusal)
+            self._reported = refusal
+        logger.debug("the bell did not ring: %s", error)
 
 
 class Relief(bootsteps.StartStopStep):

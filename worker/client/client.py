@@ -49,7 +49,7 @@ class Client(EventMethods[str]):
 
     Raises:
         OutboxError: the outbox cannot be opened.
-        SettingsError: `max_waiting` is None and a setting is wrong.
+        SettingsError: zik serves no such `url`, or `max_waiting` is None and a setting is wrong.
     """
 
     def __init__(  # noqa: PLR0913

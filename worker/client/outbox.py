@@ -172,12 +172,18 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables and _application_id(connection) != _APPLICATION_ID:
-            raise sqlite3.DatabaseError("a SQLite file of another program: choose another path")
+            raise sqlite3.DatabaseError(_whose(_application_id(connection)))
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(_CREATE)
         connection.execute("COMMIT")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
+
+
+def _whose(application_id: int) -> str:
+    if application_id >> 8 == _APPLICATION_ID >> 8:
+        return "a newer zik has made it, and its events are safe: upgrade this player, or choose another path"
+    return "a SQLite file of another program: choose another path"
 
 
 def _application_id(connection: sqlite3.Connection) -> int:

@@ -15,7 +15,7 @@ from worker.database.sqlstate import (
     meaning_of,
     sqlite_meaning_of,
 )
-from worker.errors import RowRefusedError
+from worker.errors import DatabaseMisusedError, RowRefusedError
 
 # A batch takes tens of milliseconds. A statement that needs seconds is stuck behind a lock or a failing disk, and
 # giving up costs nothing: the entries stay pending. Both limits are well below the time limit of a task.
@@ -33,6 +33,26 @@ SILENCE_S: Final = STATEMENT_TIMEOUT_MS / 1000 + 5
 # cost of a forbidden plan would trigger it.
 _BY_KEY: Final = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
 
+# Server, database, role and PG* variables may set each of these, and the driver cannot read times in other styles. For
+# each transaction, because behind a transaction pooler a session is shared.
+_PINNED: Final = "; ".join(
+    f"SET LOCAL {setting} = {value}"
+    for setting, value in {
+        "TimeZone": "'UTC'",
+        "DateStyle": "'ISO, MDY'",
+        "IntervalStyle": "postgres",
+        "bytea_output": "hex",
+        "standard_conforming_strings": "on",
+        "extra_float_digits": "1",
+    }.items()
+)
+# From this version of PostgreSQL on, a transaction as a whole may have a limit.
+_LIMITS_TRANSACTIONS: Final = 170_000
+_LIMITS: Final = (
+    f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}",
+    f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}",
+)
+
 
 def open_engine(url: str) -> Engine:
     """Make an engine for one process, after fork. It connects when first used.
@@ -47,6 +67,8 @@ def open_engine(url: str) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,
+        # Recorders are written for it, whatever is the default of the role. The driver says it in its BEGIN.
+        isolation_level="READ COMMITTED",
         pool_size=2,
         max_overflow=2,
         connect_args={
@@ -54,6 +76,7 @@ def open_engine(url: str) -> Engine:
             # A transaction pooler may hand each transaction to another server process, without its prepared statements.
             "prepare_threshold": None,
             "application_name": "zik",
+            "client_encoding": "UTF8",
             "keepalives_idle": 10,
             "keepalives_interval": 3,
             "keepalives_count": 3,
@@ -161,17 +184,33 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _connect_postgresql(_dialect: object, _record: object, cargs: Any, cparams: Any) -> TimeoutConnection:
-    return TimeoutConnection.connect(*cargs, **cparams)
+    connection = TimeoutConnection.connect(*cargs, **cparams)
+    # The server reports it at login, so this costs no round trip.
+    encoding = (connection.pgconn.parameter_status(b"server_encoding") or b"UTF8").decode()
+    if encoding == "UTF8":
+        return connection
+    name = connection.info.dbname
+    connection.close()
+    raise DatabaseMisusedError(
+        f"the database {name} has the encoding {encoding}, which cannot hold every title",
+        way_out="make one with `CREATE DATABASE zik ENCODING 'UTF8' TEMPLATE template0`, and name it in DATABASE_URL",
+    )
+
+
+def _no_limits(server_version: int) -> list[str]:
+    """For work over whole tables, which computes for long between two statements, too."""
+    settings = ["statement_timeout", "idle_in_transaction_session_timeout"]
+    if server_version >= _LIMITS_TRANSACTIONS:
+        settings.append("transaction_timeout")
+    return [f"SET LOCAL lock_timeout = {LONG_LOCK_TIMEOUT_MS}", *(f"SET LOCAL {name} = 0" for name in settings)]
 
 
 def _begin_postgresql(connection: Connection) -> None:
     options = connection.get_execution_options()
     unlimited = options.get("zik_without_timeout")
-    statement_ms, lock_ms = (0, LONG_LOCK_TIMEOUT_MS) if unlimited else (STATEMENT_TIMEOUT_MS, LOCK_TIMEOUT_MS)
     driver: Any = connection.connection.driver_connection
     driver.silent_for_s = None if unlimited else SILENCE_S
-    # Per transaction, because behind a transaction pooler a session is shared.
-    begun = (
-        f"SET LOCAL statement_timeout = {statement_ms}; SET LOCAL lock_timeout = {lock_ms}; SET LOCAL TimeZone = 'UTC'"
-    )
-    connection.exec_driver_sql(begun if unlimited or options.get("zik_reads_only") else f"{begun}; {_BY_KEY}")
+    begun = [_PINNED, *(_no_limits(driver.info.server_version) if unlimited else _LIMITS)]
+    if not unlimited and not options.get("zik_reads_only"):
+        begun.append(_BY_KEY)
+    connection.exec_driver_sql("; ".join(begun))

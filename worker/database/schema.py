@@ -88,7 +88,7 @@ def bring_up_schema(engine: Engine, *, give_up_s: float = _GIVE_UP_S) -> Bootstr
         return attempts(_attempt, engine)
     except DatabaseUnavailableError as error:
         if engine.dialect.name == "postgresql" and error.is_locked:
-            raise DatabaseUnavailableError(f"{error}: {_HOW_TO_UNLOCK}", is_locked=True) from None
+            raise DatabaseUnavailableError(error.found, way_out=_HOW_TO_UNLOCK, is_locked=True) from None
         raise
 
 
@@ -118,7 +118,7 @@ def _bring_up(connection: Connection) -> Bootstrap:
     before = set(inspect(connection).get_table_names())
     if was is not None and was not in _known_revisions():
         raise DatabaseMisusedError(
-            f"the database has schema {was}, newer than this version of zik (schema {newest}): upgrade zik"
+            f"the database has schema {was}, newer than this version of zik (schema {newest})", way_out="upgrade zik"
         )
     if was == newest:
         return Bootstrap(BootstrapOutcome.UNCHANGED, newest, was, 0)
@@ -128,8 +128,8 @@ def _bring_up(connection: Connection) -> Bootstrap:
         command.stamp(config, "head")
     elif was is None and (unknown := before & set(Base.metadata.tables)):
         raise DatabaseMisusedError(
-            f"the tables {', '.join(sorted(unknown))} exist, but no schema version: if zik made them, record the "
-            "version with `alembic stamp REVISION`, else give zik a database of its own"
+            f"the tables {', '.join(sorted(unknown))} exist, but no schema version",
+            way_out="if zik made them, record the version with `alembic stamp REVISION`, else give zik a database",
         )
     else:
         command.upgrade(config, "head")

@@ -14,7 +14,8 @@ from worker.database.statement import Statement, instant, read_instant, reported
 class Rank(NamedTuple):
     """Orders claims on one key: by time, then by the time that they were dated ahead to, then by event id.
 
-    Claims that are dated ahead may have one time, that of their receipt. Then their device decides.
+    Claims that are dated ahead may have one time, that of their receipt. Then their device decides. In SQL, `dated` is
+    the later of `reported_at` and `said_at`.
     """
 
     said_at: datetime

@@ -45,7 +45,7 @@ def database_findings(engine: Engine) -> Iterator[Finding]:
         if revision:
             yield _letters(engine)
     except ZikError as error:
-        yield Finding("Database", str(error), "start it, or correct DATABASE_URL")
+        yield Finding("Database", error.found, error.way_out or "start it, or correct DATABASE_URL")
 
 
 def _role_of_server(session: Session) -> Finding:

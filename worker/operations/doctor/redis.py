@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from worker.errors import StreamUnavailableError, ZikError
 from worker.operations.doctor.finding import Finding
-from worker.operations.health import LATE_S, running_drains
+from worker.operations.health import LATE_S, namesakes, running_drains
+from worker.stream.clock import MAX_SKEW
 from worker.stream.consumer import EventStream
 from worker.stream.keys import BOOKS, STREAM
 from worker.stream.measurements import last_aggregation_at
@@ -30,8 +31,17 @@ def redis_findings(stream: EventStream) -> Iterator[Finding]:
     try:
         info = stream.server()
     except StreamUnavailableError as error:
-        yield Finding("Redis", str(error), "start it, or correct REDIS_URL; on a laptop `zik up` starts one")
+        advice = error.way_out or "start it, or correct REDIS_URL; on a laptop `zik up` starts one"
+        yield Finding("Redis", error.found, advice)
         return
+    # Valkey's name for it, and Redis'.
+    mode = info.get("server_mode") or info.get("redis_mode")
+    if mode == "sentinel":
+        advice = "REDIS_URL must be the primary that it watches, or an address that follows it"
+        yield Finding("Redis", "a Sentinel, which holds no data", advice)
+        return
+    if mode == "cluster":
+        yield Finding("Redis", "a node of a cluster; Celery needs a CELERY_BROKER_URL that is not one")
     yield from (check(info) for check in (_version, _role, _persistence, _eviction, _memory, _clock))
     try:
         yield _books(stream)
@@ -43,7 +53,7 @@ def redis_findings(stream: EventStream) -> Iterator[Finding]:
             yield _drains(stream)
             yield _statistics(stream, info)
     except ZikError as error:
-        yield Finding("Stream", str(error), "repair this first: no worker can drain before")
+        yield Finding("Stream", error.found, error.way_out or "repair this first: no worker can drain before")
 
 
 def _version(info: Mapping[str, Any]) -> Finding:
@@ -64,6 +74,8 @@ def _role(info: Mapping[str, Any]) -> Finding:
 def _persistence(info: Mapping[str, Any]) -> Finding:
     if info.get("aof_last_write_status", "ok") != "ok":
         return Finding("Persistence", "the last write to the append-only file failed", "make room on the disk of Redis")
+    if info.get("rdb_last_bgsave_status", "ok") != "ok":
+        return Finding("Persistence", "the last snapshot failed", "make room on the disk of Redis; its log says more")
     if info["aof_enabled"]:
         return Finding("Persistence", "append-only file")
     return Finding("Persistence", "no append-only file", "set `appendonly yes`, or a restart loses waiting events")
@@ -89,7 +101,10 @@ def _memory(info: Mapping[str, Any]) -> Finding:
 def _clock(info: Mapping[str, Any]) -> Finding:
     skew_s = time.time() - info["server_time_usec"] / 1e6
     found = f"{abs(skew_s):.1f} s {'ahead of' if skew_s > 0 else 'behind'} Redis"
-    return Finding("Clock", found, "set the clock of this machine or of Redis" if abs(skew_s) > _MOST_SKEW_S else "")
+    advice = "set the clock of this machine or of Redis" if abs(skew_s) > _MOST_SKEW_S else ""
+    if abs(skew_s) > MAX_SKEW.total_seconds():
+        advice += "; until then no worker here records anything"
+    return Finding("Clock", found, advice)
 
 
 def _books(stream: EventStream) -> Finding:
@@ -114,6 +129,9 @@ def _ids(stream: EventStream, info: Mapping[str, Any]) -> Finding:
 def _drains(stream: EventStream) -> Finding:
     ages_s = stream.last_progress_s()
     if running := running_drains(ages_s):
+        if nodes := namesakes(running):
+            found = f"{len(running):,} running; more than one worker is called {', '.join(nodes)}"
+            return Finding("Drains", found, "start each worker with a name of its own, `-n NAME@%h`")
         return Finding("Drains", f"{len(running):,} running")
     found = f"none running, the last made progress {min(ages_s.values()):,.0f} s ago" if ages_s else "none known"
     return Finding("Drains", found, "start a worker with `celery -A worker worker`, or see in its log why it waits")
@@ -138,7 +156,7 @@ def _rights(stream: EventStream) -> Finding:
     try:
         stream.report("", {})
     except ZikError as error:
-        return Finding("Measures", str(error), "give this user the rights in docs/redis.acl; events still flow")
+        return Finding("Measures", error.found, error.way_out or "repair this first: no worker can report before")
     return Finding("Measures", "reported")
 
 
