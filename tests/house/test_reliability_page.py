@@ -14,7 +14,8 @@ from tests.support.processes import ROOT
 PAGE: Final = (ROOT / "docs" / "reliability.md").read_text()
 BAD_INPUTS: Final = [f"I{number}" for number in range(1, 53)]
 FAULTS: Final = [f"F{number}" for number in range(1, 38)]
-SURROUNDINGS: Final = [f"S{number}" for number in (1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 13)]
+# S7, what one client tells of a song that others hear, is not met yet.
+SURROUNDINGS: Final = [f"S{number}" for number in range(1, 14) if number != 7]
 # Words of the page for tests that prove many rows; each is explained there in bold.
 SHARED: Final = ("corpus", "decoder", "strays", "points")
 
