@@ -114,8 +114,7 @@ def _pool() -> list[psutil.Process]:
 
 
 def _is_celery(process: psutil.Process | None) -> bool:
-    words = process.cmdline() if process is not None else []
-    return "celery" in words and "worker.local.keeper" not in words
+    return process is not None and "celery" in process.cmdline()
 
 
 def _resident_mb(process: psutil.Process) -> float:

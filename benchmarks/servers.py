@@ -15,7 +15,8 @@ import redis
 
 from worker.database.engine import open_engine
 from worker.database.schema import bring_up_schema
-from worker.local.valkey import embedded_valkey, free_port
+from worker.local.supervisor import Supervisor
+from worker.local.valkey import free_port, start_valkey
 from worker.models import Base
 from worker.settings import load_settings
 
@@ -81,9 +82,10 @@ def running_servers(*, durable_valkey: bool = False, clients: Sequence[str] = ()
     folder.chmod(0o755)
     try:
         with (
-            embedded_valkey(folder / "valkey", port=free_port(), durable=durable_valkey) as redis_url,
+            Supervisor() as supervisor,
             _postgres(folder / "postgres", {**POSTGRES, **postgres}, clients) as uri,
         ):
+            redis_url = start_valkey(supervisor, folder / "valkey", port=free_port(), durable=durable_valkey)
             servers = Servers(redis_url, uri, folder)
             if clients:
                 with servers.redis() as client:

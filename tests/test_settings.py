@@ -45,6 +45,12 @@ def test_a_number_too_large_for_a_date_is_refused_at_the_start(setting: str, mos
     assert refusal(**{setting: most + 1}).startswith(f"{variable_of(setting)}: ")
 
 
+def test_remote_control_is_off_until_it_is_asked_for() -> None:
+    assert load_settings().remote_control is False
+    assert load_settings(remote_control="1").remote_control is True
+    assert refusal(remote_control="perhaps").startswith("ZIK_REMOTE_CONTROL: ")
+
+
 def test_a_process_in_another_directory_opens_the_same_file(tmp_path: Path) -> None:
     script = "from worker.settings import load_settings; print(load_settings().database_url)"
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
@@ -104,6 +110,7 @@ def test_a_child_process_has_every_setting_of_its_parent(monkeypatch: pytest.Mon
         "listen_seconds": 10,
         "listen_unknown_seconds": 11,
         "keep_dead_letters_days": 12,
+        "remote_control": True,
         "production": False,
         "crash_at": Point.BEFORE_COMMIT,
     }

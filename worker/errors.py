@@ -4,7 +4,8 @@ ZikError
 ├── RetryableError             wait, then try again: nothing is lost, and nothing is buried
 │   ├── StreamUnavailableError
 │   │   └── StreamFullError
-│   └── DatabaseUnavailableError
+│   ├── DatabaseUnavailableError
+│   └── WorkerUnfitError
 ├── OperatorError              stop until someone has changed something: every entry stays
 │   ├── SettingsError
 │   ├── StreamMisusedError
@@ -43,6 +44,7 @@ class Reason(StrEnum):
     OUT_OF_RANGE = "out_of_range"  # a number or a time outside its bounds
     OVER_LIMIT = "over_limit"  # text, free JSON or nesting beyond its limit
     UNKNOWN_USER = "unknown_user"  # ZIK_UNKNOWN_USERS=reject, and the user does not exist
+    ID_CONFLICT = "id_conflict"  # the user has given the id to another play, which is recorded
     REFUSED_BY_DATABASE = "refused_by_database"  # the database refuses the row, even alone in its transaction
     KILLS_READER = "kills_reader"  # every process that tried to record it died or hit a bug
 
@@ -91,6 +93,13 @@ class DatabaseUnavailableError(RetryableError):
     def __init__(self, found: str, *, way_out: str = "", is_locked: bool = False) -> None:
         super().__init__(found, way_out=way_out)
         self.is_locked = is_locked
+
+
+class WorkerUnfitError(RetryableError):
+    """This worker can judge or record no event now, whichever it is: its clock is wrong, or it meets a bug each time.
+
+    The text is the same for one cause, so that a lasting one is logged once.
+    """
 
 
 # --- Ask an operator -----------------------------------------------------------------------------

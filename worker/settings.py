@@ -106,6 +106,8 @@ class Settings(BaseSettings):
     listen_unknown_seconds: Annotated[int, Field(ge=0, le=_LONGEST_PLAY_S)] = 30
     keep_dead_letters_days: Annotated[int, Field(ge=1, le=_CENTURY_DAYS)] | None = None
 
+    remote_control: bool = False
+
     production: bool = False
     crash_at: Annotated[Point | None, AfterValidator(_only_in_tests)] = None
 

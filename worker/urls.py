@@ -70,7 +70,7 @@ def _check_options(parts: SplitResult, options: dict[str, str]) -> None:
     if parts.fragment or not options.keys() <= known:
         # Its name may be the end of a password with a question mark in it.
         raise ValueError(
-            "has an option that zik does not know: it reads `db` and `protocol`, and with rediss:// "
+            "has an unknown option; zik reads `db` and `protocol`, and with rediss:// "
             f"{', '.join(sorted(_TLS_OPTIONS))}; write /, #, ? and @ in a password as %2F, %23, %3F and %40"
         )
     for option, values in _VALUES.items():
@@ -90,6 +90,8 @@ def kombu_url(url: str) -> str:
     if parts.scheme == "unix":
         database = urlencode({"virtual_host": options.get("db", "0")})
         return f"redis+socket://{parts.netloc}{parts.path}?{database}"
+    # kombu does not know this one, and always speaks RESP2.
+    options.pop("protocol", None)
     if parts.scheme == "rediss":
         # Without it, kombu would accept any certificate, and redis-py none that it does not know.
         options = {"ssl_cert_reqs": "required", **options}

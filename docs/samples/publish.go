@@ -35,10 +35,11 @@ func main() {
 	defer client.Close()
 
 	msPlayed := int64(181200)
+	// The song has just ended, and time is when it began. RFC3339 writes the listener's offset, because it is local.
+	began := time.Now().Add(-time.Duration(msPlayed) * time.Millisecond)
 	// Every try sends the same id, so that a lost reply does not create a second play.
-	// RFC3339 writes the listener's offset, because the time is local.
 	payload, err := json.Marshal(Play{
-		V: 1, ID: uuid.NewString(), Type: "play", Time: time.Now().Format(time.RFC3339), User: "ada",
+		V: 1, ID: uuid.NewString(), Type: "play", Time: began.Format(time.RFC3339), User: "ada",
 		Source:   "sample.go/1.0",
 		Song:     Song{Title: "Parabola", Artist: "Tool", Album: "Lateralus", DurationMs: 183000},
 		MsPlayed: &msPlayed,

@@ -29,14 +29,16 @@ async function main() {
   const client = createClient({ url: process.env.REDIS_URL ?? "redis://127.0.0.1:6379/0" });
   client.on("error", (error) => console.error(error.message));
   await client.connect();
+  const msPlayed = 181200;
   await publish(client, {
     v: 1,
     type: "play",
-    time: localTime(new Date()),
+    // The song has just ended, and time is when it began.
+    time: localTime(new Date(Date.now() - msPlayed)),
     user: "ada",
     source: "sample.js/1.0",
     song: { title: "Parabola", artist: "Tool", album: "Lateralus", duration_ms: 183000 },
-    ms_played: 181200,
+    ms_played: msPlayed,
   });
   await client.close();
 }

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -79,7 +80,7 @@ def waiting_event(app: ZikCelery, stream: EventStream, sqlite: Engine, monkeypat
     """One event, for the task that drains in this process."""
     drain = Drain(stream, sqlite, "a")
     monkeypatch.setattr("worker.tasks.record.app", app)
-    monkeypatch.setattr("worker.tasks.record.drain_of", lambda _: (drain, OutageRetry()))
+    monkeypatch.setattr("worker.tasks.record.taken_drain", lambda _: nullcontext((drain, OutageRetry())))
     monkeypatch.setattr("worker.tasks.record.DRY_S", 0.0)
     stream.append([payload(play())])
 

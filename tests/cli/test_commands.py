@@ -13,7 +13,7 @@ import redis
 from sqlalchemy import Engine
 
 from tests.support.commands import Zik, zik_at
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, named_by_another_process
 from worker.cli import main
 from worker.cli.commands import ENTRIES, PANELS, load
 from worker.database.engine import transaction
@@ -268,6 +268,16 @@ def test_discard_deletes_only_the_selected_dead_letters(zik: Zik, stream: EventS
     assert zik("status", "--json").json["dead_letters"] == {"missing_field": 1}
 
 
+@pytest.mark.parametrize("doing", [["retry"], ["discard", "--yes"]], ids=" ".join)
+def test_progress_of_many_dead_letters_is_on_standard_error(zik: Zik, stream: EventStream, doing: list[str]) -> None:
+    stream.append([BAD, b"no json"])
+    zik("drain")
+    answer = zik("dead", *doing, "--reason", "invalid_json")
+    assert "1/1" in answer.err
+    assert "1/1" not in answer.out
+    assert zik("dead", *doing, "--reason", "missing_field", "--json").err == ""
+
+
 @pytest.mark.parametrize("doing", ["retry", "discard"])
 def test_dead_letters_selected_in_two_ways_are_left_alone(zik: Zik, stream: EventStream, doing: str) -> None:
     stream.append([BAD])
@@ -379,6 +389,37 @@ def test_a_drain_beside_the_command_keeps_its_entries(zik: Zik, stream: EventStr
     assert len(held.entries) == 1
     assert drained == 0
     assert other.run().events == 1
+
+
+def test_s4_a_drain_takes_over_from_one_that_failed_before_it(zik: Zik, stream: EventStream) -> None:
+    stream.append([GOOD, BAD])
+    stream.ensure_group()
+    stream.read_new(named_by_another_process(), count=10, block_ms=0)
+
+    answer = zik("drain", "--json")
+
+    assert (answer.code, answer.json["events"]) == (0, 2)
+
+
+def test_a_drain_names_who_holds_events_and_makes_no_progress(zik: Zik, stream: EventStream) -> None:
+    stream.append([GOOD, GOOD])
+    stream.ensure_group()
+    stream.read_new("celery@elsewhere:0", count=10, block_ms=0)
+
+    answer = zik("drain")
+
+    assert answer.code == 1
+    assert answer.out.startswith("drained 0 events")
+    assert answer.err.startswith("zik: 2 events wait in the hands of celery@elsewhere:0, which makes no progress")
+
+
+def test_a_drain_beside_a_worker_that_records_is_fine(zik: Zik, stream: EventStream) -> None:
+    stream.append([GOOD])
+    stream.ensure_group()
+    stream.read_new("celery@elsewhere:0", count=10, block_ms=0)
+    stream.report("celery@elsewhere:0", {})
+
+    assert zik("drain").code == 0
 
 
 INTERRUPTED: Final = """

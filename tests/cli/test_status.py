@@ -1,4 +1,5 @@
 import io
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -6,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from worker.books import Books
-from worker.cli.status import Pace, status_picture
+from worker.cli.status import Pace, fitted_picture, status_picture
 from worker.operations.status import Overview
 from worker.stream.inspection import Consumer
 
@@ -68,3 +69,32 @@ def test_rates_are_averaged_over_the_last_looks() -> None:
     for second in range(1, 30):
         rates = pace.of(replace(BOOKS, received=1_000 + 5 * second, waiting=150 - second), at_s=float(second))
     assert (rates["received"], rates["waiting"], rates["dead"]) == (5.0, -1.0, 0.0)
+
+
+def test_running_drains_come_before_dead_ones() -> None:
+    dead = [Consumer(f"celery@a:{number:02}", 0, 900.0) for number in range(20)]
+    holding = Consumer("celery@b:0", 7, 900.0)
+    running = [Consumer("celery@z:1", 0, 0.1), Consumer("celery@z:0", 0, 0.1)]
+    progress_s = {"celery@z:0": 1.0, "celery@z:1": 0.5, "celery@a:07": 60.0}
+    picture = shown(changed(consumers=[*dead, holding, *running], last_progress_s=progress_s))
+    names = re.findall(r"celery@[a-z]:\d+", picture)
+    assert names[:4] == ["celery@z:0", "celery@z:1", "celery@b:0", "celery@a:07"]
+    assert len(names) == 23
+
+
+@pytest.mark.parametrize("width", [60, 140])
+def test_a_watched_status_fits_the_screen(width: int) -> None:
+    drains = [Consumer(f"celery@a-host-with-a-long-name:{number}", 1, 900.0) for number in range(100)]
+    screen = Console(width=width, height=30, record=True, force_terminal=True, file=io.StringIO())
+    pace = Pace().of(BOOKS, at_s=0.0)
+    screen.print(fitted_picture(screen, changed(consumers=drains), pace))
+    lines = screen.export_text().splitlines()
+    assert len(lines) == 30
+    left_out = 100 - sum("celery@" in line for line in lines)
+    assert lines[-1] == f"and {left_out} more with {left_out} pending: see `zik status`"[:width]
+
+
+def test_on_a_large_screen_no_drain_is_left_out() -> None:
+    screen = Console(width=140, height=30, record=True, force_terminal=True, file=io.StringIO())
+    screen.print(fitted_picture(screen, SEEN, Pace().of(BOOKS, at_s=0.0)))
+    assert "more with" not in screen.export_text()

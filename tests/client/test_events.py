@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -65,6 +66,53 @@ def test_a_play_without_a_time_began_now_with_an_offset(client: MemoryClient) ->
     client.play(user="ada", artist="Tool", title="Parabola")
     began = datetime.fromisoformat(client.events[0]["time"])
     assert before <= began <= datetime.now(UTC)
+
+
+def test_beginning_and_heard_time_reach_no_further_than_now(client: MemoryClient) -> None:
+    before = datetime.now(UTC)
+    client.play(user="ada", artist="Tool", title="Parabola", ms_played=181_200)
+    began = datetime.fromisoformat(client.events[0]["time"])
+    assert before <= began + timedelta(milliseconds=181_200) <= datetime.now(UTC)
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("ended", "time"),
+    [
+        (datetime(2021, 4, 22, 7, 40, 53, tzinfo=timezone(timedelta(hours=2))), "2021-04-22T07:37:51.800000+02:00"),
+        # The clocks went back meanwhile.
+        (datetime(2021, 10, 31, 2, 1, fold=1, tzinfo=BERLIN), "2021-10-31T02:57:58.800000+02:00"),
+        ("2021-04-22T07:40:53+02:00", "2021-04-22T07:37:51.800000+02:00"),
+        ("2021-04-22T05:40:53Z", "2021-04-22T05:37:51.800000Z"),
+        ("2021-04-22T05:40:53+00:00", "2021-04-22T05:37:51.800000+00:00"),
+    ],
+)
+def test_a_play_that_ended_began_what_was_heard_before(client: MemoryClient, ended: datetime | str, time: str) -> None:
+    client.play(user="ada", artist="Tool", title="Parabola", ended=ended, ms_played=181_200)
+    assert client.events[0]["time"] == time
+
+
+@pytest.mark.parametrize(
+    ("fields", "detail"),
+    [
+        ({"time": TIME, "ended": TIME, "ms_played": 1}, "ended: must be left out where `time` is given"),
+        ({"ended": TIME}, "ms_played: is required with `ended`"),
+        ({"ended": "yesterday", "ms_played": 1}, "ended: must be an RFC 3339 time with an offset"),
+        ({"ended": "2021-02-30T05:40:53Z", "ms_played": 1}, "ended: must be an RFC 3339 time with an offset"),
+        ({"ended": datetime(2021, 4, 22), "ms_played": 1}, "ended: must have a timezone; "),  # noqa: DTZ001
+        ({"ended": datetime.min.replace(tzinfo=UTC), "ms_played": 1}, "ended: must be a time within the years "),
+        ({"ms_played": 10**30}, "ms_played: "),
+        ({"ms_played": -1}, "ms_played: "),
+        ({"ms_played": True}, "ms_played: "),
+    ],
+)
+def test_an_end_that_gives_no_beginning_is_refused(client: MemoryClient, fields: dict[str, Any], detail: str) -> None:
+    with pytest.raises(InvalidEventError) as caught:
+        client.play(user="ada", artist="Tool", title="Parabola", **fields)
+    assert caught.value.detail.startswith(detail)
+    assert client.events == []
 
 
 def test_each_event_gets_a_new_id_that_sorts_by_time(client: MemoryClient) -> None:

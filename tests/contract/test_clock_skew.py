@@ -1,5 +1,6 @@
 """Clock skew: which clocks are believed, and what they make of an event."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -102,3 +103,32 @@ def test_the_range_of_a_corrected_time_follows_the_workers_clock() -> None:
         decode(ahead, now=NOW, entry_id=entry_id_at(NOW))
     later = NOW + timedelta(days=2)
     assert decode(ahead, now=later, entry_id=entry_id_at(NOW)).time.at == datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+# --- S8: a favorite or preference counts from its receipt at the latest --------------------------------
+
+
+@pytest.mark.parametrize("make", [favorite, preference])
+@pytest.mark.parametrize("ahead", [MS, MINUTE, timedelta(days=1)])
+def test_a_claim_dated_ahead_counts_from_its_receipt(make: Callable[..., Fields], ahead: timedelta) -> None:
+    fields = make(time=(NOW + ahead).isoformat())
+    for now in (NOW, NOW + timedelta(days=3)):
+        moment = event(fields, entry_id_at(NOW), now=now).time
+        assert (moment.at, moment.reported_at) == (NOW, NOW + ahead)
+    assert event(fields).time.at == NOW + ahead
+
+
+def test_a_corrected_claim_keeps_the_time_as_sent() -> None:
+    fields = favorite(time=(NOW + timedelta(hours=3)).isoformat(), sent_at=(NOW + timedelta(hours=2)).isoformat())
+    moment = event(fields, entry_id_at(NOW)).time
+    assert (moment.at, moment.reported_at) == (NOW, NOW + timedelta(hours=3))
+
+
+def test_a_claim_far_ahead_is_refused_all_the_same() -> None:
+    with pytest.raises(InvalidEventError, match="out_of_range"):
+        event(favorite(time="2099-01-01T00:00:00Z"), entry_id_at(NOW))
+
+
+def test_a_play_dated_ahead_keeps_its_time() -> None:
+    ahead = NOW + timedelta(hours=20)
+    assert event(play(time=ahead.isoformat()), entry_id_at(NOW)).time.at == ahead

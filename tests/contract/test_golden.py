@@ -20,7 +20,7 @@ GOLDEN: Final = Path(__file__).resolve().parents[1] / "golden"
 Vector = dict[str, Any]
 # What is not said of the event alone, but of its entry, its user, the database or its readers.
 NOT_OF_THE_EVENT: Final = {
-    Reason.MISSING_EVENT, Reason.UNKNOWN_USER, Reason.REFUSED_BY_DATABASE, Reason.KILLS_READER,
+    Reason.MISSING_EVENT, Reason.UNKNOWN_USER, Reason.ID_CONFLICT, Reason.REFUSED_BY_DATABASE, Reason.KILLS_READER,
 }  # fmt: skip
 
 

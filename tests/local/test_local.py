@@ -1,17 +1,13 @@
 """`zik demo` and `zik up`, as real processes, work and leave no process running."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
+from tests.support.homes import processes_of, read_until, running
 from worker.local.valkey import free_port, is_reachable
 from worker.stream.consumer import EventStream
 
@@ -24,49 +20,6 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@contextmanager
-def running(home: Path, *command: str, **env: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run `zik` in its own session, and kill it and all its processes at the end."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "ZIK_HOME": str(home),
-        "COLUMNS": "160",
-        "DATABASE_URL": "sqlite:///dev.db",
-        **env,
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "worker", *command],
-        env=environment,
-        cwd=home,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        for process_of_home in processes_of(home):
-            process_of_home.kill()
-        process.kill()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
-
-
-def processes_of(home: Path) -> list[psutil.Process]:
-    """All processes of the zik in this home. Valkey overwrites its environment, so it is found by its folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("ZIK_HOME") == str(home) or Path(process.cwd()).is_relative_to(home):
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return found
-
-
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -74,16 +27,6 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
             return True
         time.sleep(0.05)
     return False
-
-
-def read_until(process: "subprocess.Popen[str]", text: str) -> str:
-    assert process.stdout
-    output = ""
-    for line in process.stdout:
-        output += line
-        if text in line:
-            return output
-    pytest.fail(f"{text!r} was never printed:\n{output}")
 
 
 def test_the_demo_balances_its_books_and_leaves_nothing_running(home: Path) -> None:

@@ -1,11 +1,15 @@
 import json
 from collections import Counter
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import pytest
 from pydantic import Field, TypeAdapter
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, text, update
+from sqlalchemy.event import listen
+from sqlalchemy.orm import Session
 
 from tests.support.events import play_payload, play_payloads
 from tests.support.processes import count, litter
@@ -15,7 +19,7 @@ from worker.database.engine import transaction
 from worker.drain.drain import Drain
 from worker.errors import DatabaseUnavailableError, Reason, RowRefusedError
 from worker.models import DeadLetter
-from worker.operations.dead_letters import Desk, count_by_reason, discard, find, get, numbers
+from worker.operations.dead_letters import Desk, count_by_reason, discard, discard_older, find, get, numbers
 from worker.recorders.batch import Recorded, record_batch
 from worker.stream.consumer import EventStream
 
@@ -206,6 +210,44 @@ def test_more_letters_are_discarded_than_a_statement_can_bind(engine: Engine) ->
     litter(engine, 66_000, b"{")
     assert discard(engine, [*numbers(engine), 66_001]) == 66_000
     assert count(engine, "dead_letters") == 0
+
+
+def test_letters_are_discarded_in_transactions_of_a_thousand(engine: Engine) -> None:
+    litter(engine, 2_500, b"{")
+    left = []
+    assert discard(engine, numbers(engine), deleted=lambda _: left.append(count(engine, "dead_letters"))) == 2_500
+    assert left == [1_500, 500, 0]
+
+
+def test_old_letters_are_discarded_in_transactions_too(engine: Engine) -> None:
+    litter(engine, 2_500, b"{")
+    commits: list[object] = []
+    listen(engine, "commit", commits.append)
+    assert discard_older(engine, datetime.now(UTC) + timedelta(days=1)) == 2_500
+    assert len(commits) == 3
+
+
+def test_a_letter_tried_again_meanwhile_is_not_old(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    litter(engine, 2, b"{")
+    then = datetime.now(UTC) + timedelta(days=1)
+
+    @contextmanager
+    def retried_first(engine: Engine) -> Iterator[Session]:
+        with transaction(engine) as session:
+            session.execute(update(DeadLetter).where(DeadLetter.id == 1).values(updated_at=then))
+        with transaction(engine) as session:
+            yield session
+
+    monkeypatch.setattr("worker.operations.dead_letters.transaction", retried_first)
+    assert discard_older(engine, then) == 1
+    assert numbers(engine) == [1]
+
+
+def test_a_retry_reports_each_letter_as_it_is_done(stream: EventStream, engine: Engine) -> None:
+    ids = buried(stream, engine, b"{", play_payload("a", user="eve"), b"[]", create_users=False)
+    recorded: list[int] = []
+    Desk(engine, stream).retry([*ids, 77], now=NOW, tried=lambda _: recorded.append(stream.books().recorded))
+    assert recorded == [0, 1, 1, 1]
 
 
 def test_dead_letters_are_counted_and_found_by_reason(stream: EventStream, engine: Engine) -> None:

@@ -1,5 +1,6 @@
 """What the doctor finds, each against a real server that has the trouble."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +16,9 @@ from worker.database.engine import open_engine, transaction
 from worker.drain.drain import Drain
 from worker.models import User
 from worker.operations.doctor import Finding, examine
+from worker.operations.doctor.redis import _clock
 from worker.stream.consumer import EventStream
+from worker.stream.consumer_names import slot_consumer
 from worker.stream.keys import DRAINS, MEASURES, STREAM
 from worker.stream.measurements import of_aggregation
 
@@ -37,6 +40,25 @@ def test_no_drain_is_a_finding(stream: EventStream, sqlite: Engine, valkey: "red
     assert "none known" in found(stream, sqlite)["Drains"].found
     valkey.hset(DRAINS, "a", 1)
     assert "celery -A worker worker" in found(stream, sqlite)["Drains"].advice
+
+
+def test_s4_two_workers_of_one_name_are_a_finding(stream: EventStream, sqlite: Engine) -> None:
+    for slot in ("0", "1"):
+        stream.report(slot_consumer("celery@here", slot), {})
+    assert found(stream, sqlite)["Drains"].well
+    stream.report("celery@here:1/5f1d8a2c9b3e4d7f", {})
+    finding = found(stream, sqlite)["Drains"]
+    assert "celery@here" in finding.found
+    assert "-n NAME@%h" in finding.advice
+
+
+def test_s3_a_clock_far_off_is_a_finding_that_says_what_it_stops() -> None:
+    def clock(skew_s: float) -> Finding:
+        return _clock({"server_time_usec": (time.time() - skew_s) * 1e6})
+
+    assert clock(1).well
+    assert clock(-60).advice == "set the clock of this machine or of Redis"
+    assert "no worker here records anything" in clock(-7200).advice
 
 
 def test_statistics_that_no_worker_computes_are_a_finding(

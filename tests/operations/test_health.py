@@ -5,6 +5,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from sqlalchemy import Engine
 from tests.support.events import play_payload
 from tests.support.processes import ROOT, Process, eventually, running, running_worker, url_of
 from worker.drain.drain import Drain
-from worker.operations.health import LATE_S, health
+from worker.operations.health import LATE_S, Health, health
 from worker.operations.metrics import Name
 from worker.stream.consumer import EventStream
 from worker.stream.keys import DRAINS
@@ -28,6 +30,31 @@ def age(valkey: "redis.Redis", consumer: str, seconds: int) -> None:
 def test_an_idle_stream_with_a_drain_is_healthy(stream: EventStream, sqlite: Engine) -> None:
     Drain(stream, sqlite, "celery@here:0").run()
     assert health(stream, within_s=45).well
+    assert health(stream, within_s=45, host="here").well
+
+
+def test_s3_health_fails_on_a_machine_with_a_wrong_clock(stream: EventStream, sqlite: Engine) -> None:
+    def at(clock: Callable[[], datetime], host: str | None = None) -> Health:
+        return health(stream, within_s=45, host=host, now=clock)
+
+    def wrong() -> datetime:
+        return datetime.now(UTC) - timedelta(days=30)
+
+    assert "about 30 days behind" in at(wrong).detail
+    Drain(stream, sqlite, "celery@here:0").run()
+    assert "about 30 days behind" in at(wrong, "here").detail
+    assert not at(wrong, "here").well
+    # Asked for all workers together: those elsewhere make progress.
+    assert at(wrong).well
+
+
+def test_s4_a_successor_answers_for_what_its_predecessor_held(stream: EventStream, valkey: "redis.Redis") -> None:
+    stream.append([play_payload()])
+    stream.ensure_group()
+    stream.read_new("celery@here:0/5f1d8a2c9b3e4d7f", count=1, block_ms=0)
+    age(valkey, "celery@here:1", 1)
+    assert not health(stream, within_s=45, host="here").well
+    age(valkey, "celery@here:0/3fa9c2d1-4711-398812", 1)
     assert health(stream, within_s=45, host="here").well
 
 

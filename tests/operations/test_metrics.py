@@ -229,6 +229,9 @@ def test_each_alert_uses_exported_metrics_and_has_a_runbook(rule: dict[str, dict
     named = set(re.findall(r"zik_\w+", str(rule["expr"])))
     assert named <= {name.value for name in Name}
     assert rule["annotations"]["runbook"]
+    # The label is the operator's copy of docs/; the rest must lead to a section that exists.
+    assert rule["annotations"]["runbook_url"] == "{{ $externalLabels.zik_docs }}/metrics.md#alerts"
+    assert "\n## Alerts\n" in PAGE
     assert rule["labels"]["severity"] in {"page", "ticket"}
 
 

@@ -17,7 +17,7 @@ from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.recorders.plays import CopyPolicy
 
-RECORDED, DUPLICATE = Outcome.RECORDED, Outcome.DUPLICATE
+RECORDED, DUPLICATE, DEAD = Outcome.RECORDED, Outcome.DUPLICATE, Outcome.DEAD
 
 
 def outcomes(engine: Engine, *events: Fields, known: Known) -> list[Outcome]:
@@ -92,13 +92,13 @@ def test_a_copy_policy_lasts_until_it_sees_a_duplicate() -> None:
         pytest.param(
             {"id": event_id(1), "time": "2021-04-22T05:40:54+00:01"},
             {"id": event_id(1), "time": "2021-05-22T05:40:53+00:01"},
-            [RECORDED, DUPLICATE],
+            [RECORDED, DEAD],
             id="one-id",
         ),
         pytest.param(
             {"id": event_id(1), "time": "2021-05-22T05:40:53+00:01"},
             {"id": event_id(1), "time": "2021-04-22T05:40:54+00:01"},
-            [DUPLICATE, RECORDED],
+            [DEAD, RECORDED],
             id="one-id-reversed",
         ),
     ],

@@ -16,8 +16,11 @@ NOON = datetime(2021, 4, 22, 12, tzinfo=UTC)
 
 
 def claim(entry: str, *, minute: int, event_id: str = "0", key: str = "mood", said: object = True) -> Claim:
-    rank = Rank(NOON + timedelta(minutes=minute), event_id)
-    return Claim(entry, key, rank, said, {"key": key, "entry": entry})
+    return Claim(entry, key, rank(minute, event_id), said, {"key": key, "entry": entry})
+
+
+def rank(minute: int, event_id: str = "0") -> Rank:
+    return Rank(NOON + timedelta(minutes=minute), NOON + timedelta(minutes=minute), event_id)
 
 
 claims = st.lists(
@@ -49,21 +52,19 @@ def test_claims_of_one_moment_are_ordered_by_event_id() -> None:
 
 
 def test_a_claim_older_than_the_current_one_is_a_duplicate() -> None:
-    resolution = resolve([claim("1-0", minute=1)], current={"mood": Rank(NOON + timedelta(minutes=2), "0")})
+    resolution = resolve([claim("1-0", minute=1)], current={"mood": rank(2)})
     assert resolution.winners == []
     assert resolution.outcomes == {"1-0": Outcome.DUPLICATE}
 
 
 def test_the_current_claim_repeated_is_a_duplicate() -> None:
-    resolution = resolve([claim("1-0", minute=1)], current={"mood": Rank(NOON + timedelta(minutes=1), "0")})
+    resolution = resolve([claim("1-0", minute=1)], current={"mood": rank(1)})
     assert resolution.winners == []
     assert resolution.outcomes == {"1-0": Outcome.DUPLICATE}
 
 
 def test_a_claim_newer_than_the_current_one_is_recorded() -> None:
-    resolution = resolve(
-        [claim("1-0", minute=1, event_id="b")], current={"mood": Rank(NOON + timedelta(minutes=1), "a")}
-    )
+    resolution = resolve([claim("1-0", minute=1, event_id="b")], current={"mood": rank(1, "a")})
     assert entries(resolution.winners) == ["1-0"]
     assert resolution.outcomes == {"1-0": Outcome.RECORDED}
 

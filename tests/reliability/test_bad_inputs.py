@@ -73,7 +73,8 @@ def test_i2_i7_entries_without_an_event_field_are_dead_letters(
 
 
 def test_i40_a_stream_of_only_bad_inputs_drains(stream: EventStream, engine: Engine) -> None:
-    bad = [case.payload for case in CORPUS if case.outcome in set(Reason)]
+    # An id conflicts only with that of a play.
+    bad = [case.payload for case in CORPUS if case.outcome in set(Reason) - {Reason.ID_CONFLICT}]
     entry_ids = stream.append(bad * 5)
     Drain(stream, engine, "a").run()
     oracle.check(bad * 5, stream, engine, entry_ids=entry_ids)

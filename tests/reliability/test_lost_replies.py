@@ -213,11 +213,13 @@ CALLS: dict[str, Callable[[EventStream], object]] = {
     "read_pending": lambda stream: stream.read_pending("a", count=1),
     "read_new": lambda stream: stream.read_new("a", count=1, block_ms=200),
     "claim_abandoned": lambda stream: stream.claim_abandoned("a", count=1, idle_ms=0),
+    "take_over": lambda stream: stream.take_over("a", dead="b", count=1),
     "acknowledge": lambda stream: stream.acknowledge({Outcome.RECORDED: ["1-1"]}),
     "forget_vanished": lambda stream: stream.forget_vanished(["1-1"]),
     "retire": lambda stream: stream.retire("a"),
     "books": lambda stream: stream.books(),
     "consumers": lambda stream: stream.consumers(),
+    "now": lambda stream: stream.now(),
     "server": lambda stream: stream.server(),
 }
 

@@ -163,6 +163,13 @@ FORBIDDEN: Final[dict[str, list[tuple[Any, ...]]]] = {
         ("EVAL", "return redis.call('FLUSHALL')", 0), ("XADD", STREAM, "*", "event", "{}"),
         ("PUBLISH", "/0.celeryev/worker.heartbeat", "{}"),
     ],
+    "control": [
+        ("XADD", STREAM, "*", "event", "{}"), ("XRANGE", STREAM, "-", "+"), ("XLEN", STREAM), ("DEL", STREAM),
+        ("XREADGROUP", "GROUP", "recorders", "me", "STREAMS", STREAM, ">"), ("HSET", BOOKS, "recorded", 0),
+        ("SET", "other", 1), ("GET", "other"), ("KEYS", "*"), ("SCAN", 0), ("FLUSHALL",), ("INFO",), ("MONITOR",),
+        ("CONFIG", "GET", "*"), ("ACL", "LIST"), ("SHUTDOWN",), ("PUBLISH", "other", "x"), ("PSUBSCRIBE", "*"),
+        ("EVAL", "return redis.call('FLUSHALL')", 0), ("EVAL", "return redis.call('GET', 'other')", 0),
+    ],
 }  # fmt: skip
 
 

@@ -2,7 +2,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Self
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,6 +24,7 @@ COMMANDS: list[Callable[[EventStream], object]] = [
     lambda stream: stream.claim_abandoned("a", count=1, idle_ms=0),
     lambda stream: stream.acknowledge({Outcome.DEAD: ["1-1"]}),
     lambda stream: stream.forget_vanished(["1-1"]),
+    lambda stream: stream.take_over("a", dead="b", count=1),
     lambda stream: stream.retire("a"),
     lambda stream: stream.books(),
     lambda stream: stream.consumers(),
@@ -124,14 +126,18 @@ def test_making_the_group_again_changes_nothing(stream: EventStream) -> None:
     assert read_all(stream) == []
 
 
-@pytest.mark.parametrize("read", ["read_pending", "read_new", "claim_abandoned"])
+@pytest.mark.parametrize("read", ["read_pending", "read_new", "claim_abandoned", "take_over"])
 def test_every_reader_makes_a_destroyed_group_again(stream: EventStream, valkey: "redis.Redis", read: str) -> None:
     stream.ensure_group()
     stream.append([b"1"])
     read_all(stream)
     valkey.xgroup_destroy(STREAM, GROUP)
-    more = {"read_pending": {}, "read_new": {"block_ms": 0}, "claim_abandoned": {"idle_ms": 0}}[read]
-    assert getattr(stream, read)("a", count=9, **more) == ([], [])
+    more: dict[str, dict[str, Any]] = {
+        "read_new": {"block_ms": 0},
+        "claim_abandoned": {"idle_ms": 0},
+        "take_over": {"dead": "b"},
+    }
+    assert getattr(stream, read)("a", count=9, **more.get(read, {})) == ([], [])
     assert payloads(read_all(stream)) == [b"1"]
 
 
@@ -231,6 +237,24 @@ def test_a_consumer_with_pending_entries_is_not_retired(stream: EventStream) -> 
     stream.acknowledge({Outcome.RECORDED: [entry.id]})
     assert stream.retire("a")
     assert stream.consumers() == []
+
+
+def test_where_there_is_no_group_the_progress_is_retired(stream: EventStream, valkey: "redis.Redis") -> None:
+    stream.report("a", {})
+    assert stream.retire("a")
+    assert stream.last_progress_s() == {}
+    assert valkey.exists(STREAM) == 0
+
+
+def test_thousands_of_entries_are_taken_over_at_once(spoken: EventStream) -> None:
+    spoken.ensure_group()
+    ids = spoken.append([b"1"] * 10_000)
+    spoken.read_new("dead", count=10_000, block_ms=0)
+    assert [entry.id for entry in spoken.take_over("a", dead="dead", count=10_000).entries] == ids
+
+
+def test_the_clock_of_redis_is_this_machines(spoken: EventStream) -> None:
+    assert abs(spoken.now() - datetime.now(UTC)) < timedelta(seconds=5)
 
 
 def test_consumers_are_listed_with_their_pending_entries(spoken: EventStream) -> None:
@@ -373,6 +397,7 @@ def test_a_full_redis_can_still_be_read_and_acknowledged(stream: EventStream, va
         stream.ensure_group()
         stream.read_new("dead", count=1, block_ms=0)
         read_all(stream)
+        assert len(stream.take_over("a", dead="dead", count=9).entries) == 1
         stream.claim_abandoned("a", count=9, idle_ms=0)
         a, b, c = (entry.id for entry in stream.read_pending("a", count=9).entries)
         assert stream.acknowledge({Outcome.RECORDED: [a], Outcome.DUPLICATE: [b], Outcome.DEAD: [c]}) == 3

@@ -117,3 +117,26 @@ def test_attempts_are_counted_until_they_end(stream: EventStream) -> None:
     assert stream.attempts(["1-0", "2-0", "3-0"]) == [2, 1, 0]
     stream.end_attempt(["1-0"])
     assert stream.attempts(["1-0", "2-0"]) == [0, 1]
+
+
+def test_the_entries_of_a_dead_consumer_change_hands_at_once(stream: EventStream) -> None:
+    ids = stream.append(play_payloads(4))
+    read(stream, "dead", count=3)
+    read(stream, "alive")
+    taken = stream.take_over("b", dead="dead", count=2)
+    assert [entry.id for entry in taken.entries] == pending(stream, "b") == ids[:2]
+    assert not stream.retire("dead")
+    assert [entry.id for entry in stream.take_over("c", dead="dead", count=2).entries] == ids[2:3]
+    assert stream.take_over("c", dead="dead", count=2) == ([], [])
+    assert stream.retire("dead")
+    assert pending(stream, "alive") == ids[3:]
+
+
+def test_a_takeover_reports_a_deleted_entry_and_forgets_it(stream: EventStream, delete: Delete) -> None:
+    gone, kept = stream.append(play_payloads(2))
+    read(stream, "dead")
+    delete(gone)
+    taken = stream.take_over("b", dead="dead", count=10)
+    assert ([entry.id for entry in taken.entries], taken.vanished) == ([kept], [gone])
+    assert not any(stream.take_over("b", dead="dead", count=10))
+    assert stream.read_pending("b", count=10).vanished == []

@@ -139,7 +139,8 @@ def _harmless() -> list[Case]:
         Case("I35 once", _play(35), STORED),
         Case("I35 the same again", _play(35), DUPLICATE),
         Case("I36 the same id, another title", _play(35, song=song(title="other"), time="2022-01-01T00:00:00Z"),
-             DUPLICATE),
+             Reason.ID_CONFLICT),
+        Case("S6 the id of another user's play", _play(35, user="bob"), STORED),
         Case("I37 add", _favorite(370, "2021-04-22T05:00:02Z", said=True), STORED),
         Case("I37 an older remove", _favorite(371, "2021-04-22T05:00:01Z", said=False), STORED),
         Case("I38 remove of what was never there", _favorite(380, "2021-04-22T05:00:01Z", said=False, title="no"),
@@ -147,7 +148,8 @@ def _harmless() -> list[Case]:
         Case("I43 names of Python and JavaScript",
              _raw(43, "context", '{"__class__": 1, "__proto__": {"a": 1}, "constructor": 2}'), STORED),
         Case("I44 uppercase", _play(44, id="01938A4E-0000-7000-8000-00000000ABCD"), STORED),
-        Case("I44 uppercase and lowercase are one", _play(45, id="01938a4e-0000-7000-8000-00000000abcd"), DUPLICATE),
+        Case("I44 uppercase and lowercase are one", _play(45, id="01938a4e-0000-7000-8000-00000000abcd"),
+             Reason.ID_CONFLICT),
     ]  # fmt: skip
 
 

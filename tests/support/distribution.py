@@ -13,6 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 TOGETHER: Final = {
     "shared_rig": ("test_server_faults.py", "test_security.py"),
     "live": ("test_worker.py",),
+    "up": ("test_supervisor.py",),
     "node_modules": ("test_other_languages.py",),
     "recorded_once": ("test_real_statistics.py",),
     "fleet": ("test_old_and_new.py", "test_rolling_upgrade.py"),

@@ -47,6 +47,8 @@ def expected(payloads: Iterable[bytes], *, now: datetime | None = None, entry_id
             tables.dead[error.reason] += 1
             continue
         (at, reported_at), event_id = _times(payload, entry_id), event.id
+        if entry_id and not isinstance(event, PlayEvent) and at > _received(entry_id):
+            at, reported_at = _received(entry_id), reported_at or at
         match event:
             case PlayEvent():
                 tables.plays[event.user, event.song.identity, at, reported_at] = 1
@@ -67,13 +69,17 @@ def _times(payload: bytes, entry_id: str | None) -> tuple[datetime, datetime | N
     reported_at = datetime.fromisoformat(fields["time"].upper()).astimezone(UTC)
     if entry_id is None or not fields.get("sent_at"):
         return reported_at, None
-    received = _EPOCH + timedelta(milliseconds=int(entry_id.split("-")[0]))
-    skew = received - datetime.fromisoformat(fields["sent_at"].upper())
+    skew = _received(entry_id) - datetime.fromisoformat(fields["sent_at"].upper())
     return (reported_at + skew, reported_at) if abs(skew.total_seconds()) > 60 else (reported_at, None)
 
 
-def _rank(word: tuple[datetime, str, Any, datetime | None]) -> tuple[datetime, str]:
-    return word[0], word[1]
+def _received(entry_id: str) -> datetime:
+    return _EPOCH + timedelta(milliseconds=int(entry_id.split("-", maxsplit=1)[0]))
+
+
+def _rank(word: tuple[datetime, str, Any, datetime | None]) -> tuple[datetime, datetime, str]:
+    at, event_id, _, reported_at = word
+    return at, max(at, reported_at or at), event_id
 
 
 def actual(engine: Engine) -> Tables:

@@ -7,12 +7,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Literal
 
 import redis
 from sqlalchemy import Engine, text
 
 from worker.database.engine import snapshot, transaction
+from worker.stream.consumer_names import slot_consumer
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 30.0
@@ -113,6 +117,37 @@ def eventually(
     while not condition():
         assert time.monotonic() < deadline, f"not within {within_s} s: {told()}"
         time.sleep(every_s)
+
+
+def named_by_another_process() -> str:
+    """The consumer of a worker called celery@here, in a process that has ended."""
+    code = "from worker.stream.consumer_names import slot_consumer; print(slot_consumer('celery@here', '0'))"
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def _name_and_wait(connection: Connection) -> None:
+    connection.send(slot_consumer("celery@here", "0"))
+    connection.recv()
+
+
+@contextmanager
+def waiting_process(method: Literal["fork", "spawn"]) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The consumer of another worker called celery@here, which lives, and how to end it."""
+    context = get_context("fork") if method == "fork" else get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_name_and_wait, args=[theirs])
+    process.start()
+
+    def end() -> None:
+        process.kill()
+        process.join()
+
+    try:
+        yield ours.recv(), end
+    finally:
+        end()
 
 
 def url_of(engine: Engine) -> str:

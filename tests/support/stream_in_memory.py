@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from worker.books import Outcome
 from worker.errors import StreamUnavailableError
 from worker.stream.entries import Batch, Entry
+from worker.stream.inspection import Consumer
 
 
 @dataclass
@@ -118,6 +120,22 @@ class StreamInMemory:
             raise StreamUnavailableError("away")
         for entry_id in entry_ids:
             self.recorded_attempts.pop(entry_id, None)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def consumers(self) -> list[Consumer]:
+        return [Consumer(owner, 0, self.clock() - at) for owner, at in dict(self._pending.values()).items()]
+
+    def take_over(self, consumer: str, *, dead: str, count: int) -> Batch:
+        ids = [entry_id for entry_id, (owner, _) in self._pending.items() if owner == dead][:count]
+        batch = self._batch(ids)
+        self.forget(batch.vanished)
+        self._pending |= {entry.id: (consumer, self.clock()) for entry in batch.entries}
+        return batch
+
+    def retire(self, consumer: str) -> bool:
+        return all(owner != consumer for owner, _ in self._pending.values())
 
     def report(self, consumer: str, measured: Mapping[str, int]) -> None:
         assert consumer

@@ -63,3 +63,23 @@ def test_an_event_of_a_deleted_consumer_is_recorded(settled: Engine, stream: Eve
     assert maintenance()["given back"] == 1
     assert Drain(stream, settled, "heir").run().events == 1
     assert (stream.books().recorded, stream.books().waiting, stream.books().unaccounted) == (1, 0, 0)
+
+
+def test_the_progress_of_a_vanished_consumer_is_retired(
+    settled: Engine, stream: EventStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del settled
+    stream.report("of a destroyed group", {})
+    monkeypatch.setattr(sys.modules["worker.tasks.maintenance"], "IDLE_S", -1.0)
+    maintenance()
+    assert (stream.consumers(), stream.last_progress_s()) == ([], {})
+
+
+def test_s3_letters_are_old_by_the_clock_of_redis(
+    settled: Engine, stream: EventStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker with a clock a year ahead would delete them all."""
+    del settled
+    year_ago = stream.now() - timedelta(days=365)
+    monkeypatch.setattr(EventStream, "now", lambda _: year_ago)
+    assert maintenance()["discarded"] == 0

@@ -127,3 +127,35 @@ def test_changes_during_a_downgrade_are_in_the_statistics_later(migrated: Engine
         session.execute(text("UPDATE preferences SET value = '\"Etc/GMT+12\"'"))
     bring_up_schema(migrated)
     assert_statistics(migrated)
+
+
+def ids_by_user(engine: Engine) -> dict[str, str]:
+    with snapshot(engine) as session:
+        sql = "SELECT username, replace(CAST(play_history.id AS text), '-', '') FROM play_history JOIN app_users"
+        rows = session.execute(text(f"{sql} ON app_users.id = user_id"))
+        return {str(name): str(play_id) for name, play_id in rows}
+
+
+def test_s6_one_id_of_two_users_survives_the_way_back(migrated: Engine) -> None:
+    record(migrated, *(play(id=event_id(1), user=name) for name in ("ada", "bob", "eve")))
+    own = event_id(1).replace("-", "")
+    assert set(ids_by_user(migrated).values()) == {own}
+    downgrade(migrated, "0007")
+    ids = ids_by_user(migrated)
+    assert len(ids) == len(set(ids.values())) == 3
+    assert list(ids.values()).count(own) == 1
+    bring_up_schema(migrated)
+    assert ids_by_user(migrated) == ids
+    assert_statistics(migrated)
+
+
+def test_s6_a_key_that_was_built_before_is_taken_over(postgres: Engine, request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(lambda: bring_up_schema(postgres))
+    downgrade(postgres, "0007")
+    with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        index = "CREATE UNIQUE INDEX CONCURRENTLY ix_play_history_id_user_id ON play_history (id, user_id)"
+        connection.execute(text(index))
+        was = connection.scalar(text("SELECT oid FROM pg_class WHERE relname = 'ix_play_history_id_user_id'"))
+    bring_up_schema(postgres)
+    with snapshot(postgres) as session:
+        assert session.scalar(text("SELECT oid FROM pg_class WHERE relname = 'pk_play_history'")) == was

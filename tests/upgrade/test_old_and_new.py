@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from tests.support import oracle
+from tests.support.events import event_id, payload, play
 from tests.support.fleet import Fleet, assert_statistics
 from tests.support.processes import Process, count, eventually, running_worker, url_of
 from tests.support.rollup_rows import RULE
@@ -58,6 +59,18 @@ def test_f28_statistics_include_the_last_releases_recordings(
     oracle.check(payloads, stream, engine)
     assert_statistics(engine)
     assert_filed(engine)
+
+
+def test_s6_the_last_release_records_one_id_of_two_users(
+    engine: Engine, stream: EventStream, old_worker: Process
+) -> None:
+    """It names no key when it inserts, so the key of this schema is its key too."""
+    for user in ("ada", "bob"):
+        settle(stream, [payload(play(id=event_id(1), user=user))], old_worker)
+    assert stream.books().recorded == count(engine, "play_history") == 2
+    settle(stream, [payload(play(id=event_id(1), user="bob"))], old_worker)
+    assert stream.books().duplicate == 1
+    assert_statistics(engine)
 
 
 def settle(stream: EventStream, payloads: list[bytes], worker: Process) -> None:

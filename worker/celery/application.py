@@ -47,11 +47,14 @@ class QuietWorker(Worker):
     """A worker that exchanges no messages with other workers.
 
     zik needs neither gossip nor heartbeats, and mingle copies every worker's revoked tasks to a new one: that costs
-    traffic, and spreads one worker's trouble to the next.
+    traffic, and spreads one worker's trouble to the next. With remote control, heartbeats show Flower who is online.
     """
 
+    app: "ZikCelery"
+
     def prepare_args(self, **options: Any) -> dict[str, Any]:
-        quiet = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
+        without_heartbeat = not self.app.settings.remote_control
+        quiet = {"without_gossip": True, "without_mingle": True, "without_heartbeat": without_heartbeat}
         return {**super().prepare_args(**options), **quiet}
 
 
@@ -97,7 +100,8 @@ def make_app(settings: Settings) -> ZikCelery:
         task_soft_time_limit=40,
         task_time_limit=50,
         worker_prefetch_multiplier=1,
-        worker_enable_remote_control=False,
+        worker_autoscaler="worker.celery.autoscaler:BacklogAutoscaler",
+        worker_enable_remote_control=settings.remote_control,
         worker_send_task_events=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_consumer="worker.celery.consumer:PatientConsumer",
@@ -105,6 +109,8 @@ def make_app(settings: Settings) -> ZikCelery:
         worker_enable_prefetch_count_reduction=False,
         timezone="UTC",
         beat_schedule=_SCHEDULE,
+        # Beat writes its schedule after each task, so the file's age shows whether it still runs.
+        beat_sync_every=1,
     )
     app.steps["worker"].update({Bell, Relief})
     return app

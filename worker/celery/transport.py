@@ -54,6 +54,14 @@ class _FilteringChannel(virtual.Channel):
             # For kombu: the queue was empty.
             raise Empty from None
 
+    def _receive_one(self, client: Any) -> Any:
+        try:
+            return super()._receive_one(client)  # type: ignore[misc]
+        except _MALFORMED as error:
+            # One broadcast reaches every worker with remote control, so it would end them all.
+            logger.warning("dropped a malformed Celery broadcast (%s)", type(error).__name__)
+            return False
+
     def basic_consume(self, queue: str, no_ack: bool, callback: Any, consumer_tag: str | None, **options: Any) -> str:  # noqa: FBT001 -- kombu's signature
         def consume(message: Any) -> None:
             try:

@@ -1,15 +1,17 @@
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from sqlalchemy import Engine
 
 from worker.books import Outcome
-from worker.cli.terminal import MOST_ROWS, AsJson, console, print_json, say
+from worker.cli.terminal import MOST_ROWS, AsJson, console, errors, print_json, say
 from worker.database.engine import opened_engine
 from worker.errors import Reason, ZikError
 from worker.escaping import printable
@@ -73,7 +75,9 @@ def retry(ids: Ids = None, *, every: All = False, reason: ByReason = None, as_js
     settings = load_settings()
     with EventStream.opened(settings.redis_url) as stream, opened_engine(settings.database_url) as engine:
         letters = dead_letters.Desk(engine, stream, create_users=settings.unknown_users == "create")
-        outcomes = letters.retry(_chosen(engine, ids, every=every, reason=reason), now=datetime.now(UTC))
+        chosen = _chosen(engine, ids, every=every, reason=reason)
+        with _progress("retried", len(chosen), quiet=as_json) as advance:
+            outcomes = letters.retry(chosen, now=datetime.now(UTC), tried=advance)
     counts = {outcome.value: outcomes[outcome] for outcome in Outcome}
     if as_json:
         print_json(counts)
@@ -92,11 +96,20 @@ def discard(
         chosen = _chosen(engine, ids, every=every, reason=reason)
         if chosen and not yes:
             typer.confirm(f"Delete {len(chosen):,} dead letters for good?", abort=True)
-        deleted = dead_letters.discard(engine, chosen)
+        with _progress("discarded", len(chosen), quiet=as_json) as advance:
+            deleted = dead_letters.discard(engine, chosen, deleted=advance)
     if as_json:
         print_json({"discarded": deleted})
     else:
         console.print(f"discarded {deleted:,}", highlight=False)
+
+
+@contextmanager
+def _progress(task: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, and the function that advances it by so many letters."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, disable=quiet) as bars:
+        yield partial(bars.advance, bars.add_task(task, total=total))
 
 
 def _chosen(engine: Engine, ids: Sequence[int] | None, *, every: bool, reason: Reason | None) -> list[int]:

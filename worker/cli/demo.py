@@ -1,10 +1,10 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.progress import Progress, TaskID
@@ -13,22 +13,25 @@ from sqlalchemy import Engine
 
 from worker.books import Books
 from worker.cli.terminal import books_table, console, plain, progress, say
-from worker.cli.up import stopped_by_signals
+from worker.cli.up import report_restart, stopped_by_signals
 from worker.contract.codec import encode
 from worker.database.engine import opened_engine, snapshot
 from worker.database.schema import bring_up_schema
-from worker.errors import OperatorError
+from worker.errors import OperatorError, StreamUnavailableError
 from worker.importers.json_lines import lines_of, publish_lines
-from worker.local.services import exclusive_folder, worker_and_beat
+from worker.local.services import exclusive_folder, start_worker_and_beat
 from worker.local.simulator import simulate
-from worker.local.valkey import embedded_valkey, free_port, stop_leftover
-from worker.settings import Settings, load_settings
+from worker.local.supervisor import Supervisor
+from worker.local.valkey import free_port, start_valkey, stop_leftover
+from worker.settings import load_settings
 from worker.statistics.charts import chart, refresh_charts
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import Period, span
 from worker.statistics.questions.top import Subject
 from worker.statistics.rollups.sweep import refresh
 from worker.stream.consumer import EventStream
+
+Result = TypeVar("Result")
 
 _STALL_TIMEOUT_S = 30.0
 _TOP_SONGS = 10
@@ -50,24 +53,26 @@ def demo(*, events: Events = 20_000, history: History = None) -> None:
     with (
         stopped_by_signals(),
         exclusive_folder(load_settings().home / ".zik" / "demo", command="zik demo") as folder,
-        embedded_valkey(_emptied(folder) / "valkey", port=free_port(), durable=False) as url,
     ):
-        settings = load_settings(
-            redis_url=url, celery_broker_url=url, database_url=f"sqlite:///{folder / 'demo.db'}", batch_size=1_000
-        )
-        books = _run(settings, folder, events, history)
+        _empty(folder)
+        books = _run(folder, events, history)
     raise typer.Exit(code=0 if books.balanced and not books.waiting else 1)
 
 
-def _run(settings: Settings, folder: Path, events: int, history: Path | None) -> Books:
-    with EventStream.opened(settings.redis_url) as stream, opened_engine(settings.database_url) as engine:
-        console.print(f"[green]✓[/] embedded Valkey on {settings.redis_url}", highlight=False)
+def _run(folder: Path, events: int, history: Path | None) -> Books:
+    database_url = f"sqlite:///{folder / 'demo.db'}"
+    with Supervisor(report=report_restart) as supervisor, opened_engine(database_url) as engine:
+        url = start_valkey(supervisor, folder / "valkey", port=free_port())
+        console.print(f"[green]✓[/] embedded Valkey on {url}", highlight=False)
+        settings = load_settings(redis_url=url, celery_broker_url=url, database_url=database_url, batch_size=1_000)
         console.print(f"[green]✓[/] SQLite: {bring_up_schema(engine)}", highlight=False)
-        with worker_and_beat(folder, env=settings.as_environment(), concurrency=2):
-            console.print("[green]✓[/] celery -A worker worker, and beat\n")
-            started = time.monotonic()
-            books = _publish(stream, _lines(events, history), None if history else events)
-            seconds = time.monotonic() - started
+        start_worker_and_beat(supervisor, folder, env=settings.as_environment(), concurrency=2)
+        console.print("[green]✓[/] celery -A worker worker, and beat\n")
+        started = time.monotonic()
+        with EventStream.opened(url) as stream:
+            books = _publish(_DemoStream(stream, supervisor), _lines(events, history), None if history else events)
+        seconds = time.monotonic() - started
+    with opened_engine(database_url) as engine:
         # The worker does both too, but only every ten seconds and every hour.
         refresh(engine, ListenRule.configured(settings))
         refresh_charts(engine, today=datetime.now(UTC).date(), closed=False)
@@ -75,15 +80,39 @@ def _run(settings: Settings, folder: Path, events: int, history: Path | None) ->
     return books
 
 
-def _emptied(folder: Path) -> Path:
+class _DemoStream:
+    """The stream of a Valkey that the supervisor restarts. An event that is appended twice is a duplicate."""
+
+    def __init__(self, stream: EventStream, supervisor: Supervisor) -> None:
+        self._stream = stream
+        self._supervisor = supervisor
+
+    def append(self, payloads: list[bytes]) -> None:
+        self._until_it_answers(lambda: self._stream.append(payloads))
+
+    def books(self) -> Books:
+        return self._until_it_answers(self._stream.books)
+
+    def _until_it_answers(self, call: Callable[[], Result]) -> Result:
+        deadline = time.monotonic() + _STALL_TIMEOUT_S
+        while True:
+            self._supervisor.check()
+            try:
+                return call()
+            except StreamUnavailableError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+
+def _empty(folder: Path) -> None:
     """Delete what the last demo left, and stop its server if the demo was killed."""
     stop_leftover(folder / "valkey" / "valkey.conf")
     for path in folder.iterdir():
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name != "lock":
             path.unlink()
-    return folder
 
 
 def _lines(events: int, history: Path | None) -> Iterator[bytes]:
@@ -92,7 +121,7 @@ def _lines(events: int, history: Path | None) -> Iterator[bytes]:
     return map(encode, simulate(events - len(_INVALID_LINES), until=datetime.now(UTC)))
 
 
-def _publish(stream: EventStream, lines: Iterator[bytes], total: int | None) -> Books:
+def _publish(stream: _DemoStream, lines: Iterator[bytes], total: int | None) -> Books:
     """Publish, and show how the worker keeps up. Returns the books once the stream is drained."""
     with progress() as bars:
         published = bars.add_task("published", total=total)
@@ -115,7 +144,7 @@ def _publish(stream: EventStream, lines: Iterator[bytes], total: int | None) -> 
     return books
 
 
-def _wait_until_drained(stream: EventStream, bars: Progress, drained: TaskID) -> Books:
+def _wait_until_drained(stream: _DemoStream, bars: Progress, drained: TaskID) -> Books:
     books = stream.books()
     progressed_at = time.monotonic()
     while books.waiting:

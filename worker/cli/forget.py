@@ -21,10 +21,8 @@ def forget(user: Name, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """
     if not yes:
         typer.confirm(f"Erase everything about '{printable(user)}', for good?", abort=True)
-    consumer = process_consumer("forget")
-    with opened_drain(load_settings(), consumer=consumer) as drain:
+    with opened_drain(load_settings(), consumer=process_consumer("forget")) as drain:
         receipt = erase(drain, user)
-        drain.stream.retire(consumer)
     if as_json:
         print_json({"user": receipt.username, "erased": receipt.erased, "charts": receipt.charts})
         return

@@ -1,12 +1,14 @@
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
+from math import inf
 from typing import Annotated
 
 import typer
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -19,12 +21,24 @@ from worker.operations.health import LATE_S, running_drains
 from worker.operations.status import Overview, overview
 from worker.settings import Settings, load_settings
 from worker.stream.consumer import EventStream
+from worker.stream.inspection import Consumer
 
 
-def status_picture(state: Overview, pace: Mapping[str, float] | None = None) -> RenderableType:
-    return Group(
-        books_table(state.books, pace), *_backlog(state, pace), *_database(state), *_letters(state), *_drains(state)
-    )
+def status_picture(
+    state: Overview, pace: Mapping[str, float] | None = None, *, most_drains: int | None = None
+) -> RenderableType:
+    parts = (_backlog(state, pace), _database(state), _letters(state), _drains(state, most_drains))
+    return Group(books_table(state.books, pace), *chain.from_iterable(parts))
+
+
+def fitted_picture(screen: Console, state: Overview, pace: Mapping[str, float]) -> RenderableType:
+    """The picture with as many drains as the screen has lines for."""
+    picture = status_picture(state, pace)
+    excess = len(screen.render_lines(picture)) - screen.height
+    if excess <= 0:
+        return picture
+    # One more line for those left out.
+    return status_picture(state, pace, most_drains=max(1, len(state.consumers) - excess - 1))
 
 
 def _backlog(state: Overview, pace: Mapping[str, float] | None) -> Iterator[RenderableType]:
@@ -57,7 +71,7 @@ def _letters(state: Overview) -> Iterator[RenderableType]:
         yield Text(f"dead letters on the desk: {counts} (zik dead list)", style="yellow")
 
 
-def _drains(state: Overview) -> Iterator[RenderableType]:
+def _drains(state: Overview, most: int | None) -> Iterator[RenderableType]:
     if not state.consumers:
         yield Text("no worker reads the stream: celery -A worker worker, or zik up", style="yellow")
         return
@@ -65,15 +79,31 @@ def _drains(state: Overview) -> Iterator[RenderableType]:
     if not running:
         yield Text("no drain makes progress: see `zik doctor`, and the log of a worker", style="bold red")
     table = Table(title="Drains", title_justify="left")
-    table.add_column("consumer")
+    table.add_column("consumer", no_wrap=True)
     for heading in ("pending", "last read", "last progress"):
-        table.add_column(heading, justify="right")
-    for consumer in state.consumers:
+        table.add_column(heading, justify="right", no_wrap=True)
+    consumers = _most_relevant_first(state, running)
+    for consumer in consumers[:most]:
         progress_s = state.last_progress_s.get(consumer.name)
         progress = "never" if progress_s is None else f"{progress_s:,.0f} s ago"
         style = "" if consumer.name in running else "dim"
         table.add_row(consumer.name, f"{consumer.pending:,}", f"{consumer.idle_s:,.1f} s ago", progress, style=style)
     yield table
+    if left_out := consumers[len(consumers[:most]) :]:
+        pending = sum(consumer.pending for consumer in left_out)
+        line = f"and {len(left_out):,} more with {pending:,} pending: see `zik status`"
+        yield Text(line, style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def _most_relevant_first(state: Overview, running: Collection[str]) -> list[Consumer]:
+    """Those that run, by name; then those that hold events; then the others, the last one to end first."""
+
+    def place(consumer: Consumer) -> tuple[bool, bool, float, str]:
+        if consumer.name in running:
+            return False, False, 0.0, consumer.name
+        return True, not consumer.pending, state.last_progress_s.get(consumer.name, inf), consumer.name
+
+    return sorted(state.consumers, key=place)
 
 
 _LOOKS = 10
@@ -127,7 +157,7 @@ def _watch(look: Callable[[], Overview]) -> None:
         while True:
             try:
                 state = look()
-                picture = status_picture(state, pace.of(state.books, at_s=time.monotonic()))
+                picture = fitted_picture(console, state, pace.of(state.books, at_s=time.monotonic()))
             except StreamUnavailableError as error:
                 # Go on watching: an operator wants to see it come back.
                 picture = Text(str(error), style="bold red")

@@ -1,4 +1,5 @@
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +13,15 @@ from worker.cli.terminal import console, errors, say
 from worker.database.engine import opened_engine
 from worker.database.schema import bring_up_schema
 from worker.errors import OperatorError
-from worker.local.process import LocalProcess
-from worker.local.services import exclusive_folder, keep_running, worker_and_beat
-from worker.local.valkey import embedded_valkey, is_reachable
+from worker.local.services import exclusive_folder, start_worker_and_beat
+from worker.local.supervisor import Supervisor
+from worker.local.valkey import is_reachable, start_valkey
 from worker.settings import Settings, load_settings, without_password
 
-_LOCAL = {"127.0.0.1", "localhost", "::1"}
+# The embedded Valkey listens on IPv4 only.
+_LOCAL = {"127.0.0.1", "localhost"}
 _DEFAULT_PORT = 6379
+_CHECK_INTERVAL_S = 1.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Processes of the worker.")]
@@ -28,37 +31,39 @@ def up(*, concurrency: Concurrency = 2) -> None:
     """Run Redis, worker and beat on this machine until stopped.
 
     Uses the Redis at REDIS_URL if one answers there. Otherwise starts the embedded Valkey at that address, with an
-    append-only file. The database is DATABASE_URL, by default a SQLite file.
+    append-only file. The database is DATABASE_URL, by default a SQLite file. What ends is restarted.
     """
     settings = load_settings()
     with (
         stopped_by_signals(),
         exclusive_folder(settings.home / ".zik" / "up", command="zik up") as folder,
-        _redis(settings, folder) as url,
+        Supervisor(report=report_restart) as supervisor,
     ):
+        url = _redis(settings, folder, supervisor)
         with opened_engine(settings.database_url) as engine:
             say(f"database  {without_password(settings.database_url)}: {bring_up_schema(engine)}")
-        with worker_and_beat(folder, env=settings.as_environment(), concurrency=concurrency) as processes:
-            for process in processes:
-                say(f"{process.name:<9} running, log in {process.log}")
-            say(f"publish   XADD 'zik:{{events}}' '*' event '{{…}}' at {without_password(url)}")
-            console.print("Ctrl-C stops everything. In another terminal: zik status --watch", style="bold")
-            keep_running(processes, on_restart=_report_restart)
+        start_worker_and_beat(supervisor, folder, env=settings.as_environment(), concurrency=concurrency)
+        for name in ("worker", "beat"):
+            say(f"{name:<9} running, log in {folder / name}.log")
+        say(f"publish   XADD 'zik:{{events}}' '*' event '{{…}}' at {without_password(url)}")
+        console.print("Ctrl-C stops everything. In another terminal: zik status --watch", style="bold")
+        while True:
+            time.sleep(_CHECK_INTERVAL_S)
+            supervisor.check()
 
 
-@contextmanager
-def _redis(settings: Settings, folder: Path) -> Iterator[str]:
+def _redis(settings: Settings, folder: Path, supervisor: Supervisor) -> str:
     url = settings.redis_url
     if is_reachable(url):
         say(f"redis     using the server at {without_password(url)}")
-        yield url
-        return
+        return url
     address = urlsplit(url)
-    if address.hostname not in _LOCAL or address.password or address.scheme != "redis":
+    has_login = address.username or address.password
+    if address.hostname not in _LOCAL or has_login or address.scheme != "redis":
         raise OperatorError(f"no Redis answers at {without_password(url)}: start it, or correct REDIS_URL")
-    with embedded_valkey(folder / "valkey", port=address.port or _DEFAULT_PORT, durable=True):
-        say(f"redis     embedded Valkey on {url}, data in {folder / 'valkey'}")
-        yield url
+    start_valkey(supervisor, folder / "valkey", port=address.port or _DEFAULT_PORT)
+    say(f"redis     embedded Valkey on {url}, data in {folder / 'valkey'}")
+    return url
 
 
 @contextmanager
@@ -77,5 +82,6 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _report_restart(process: LocalProcess) -> None:
-    errors.print(f"{process.name} exited with code {process.exit_code}; restarting it. See {process.log}", style="red")
+def report_restart(line: str) -> None:
+    """For `Supervisor(report=…)`."""
+    errors.print(line, style="red", markup=False, highlight=False, soft_wrap=True)

@@ -8,9 +8,10 @@ from typing import Any, Final, Generic, TypeVar
 from uuid_utils import uuid7
 
 from worker.client.reporting import Counters
+from worker.client.times import as_text, began
 from worker.contract.codec import decode, encode
 from worker.contract.events import EARLIEST_TIME, VERSION
-from worker.errors import InvalidEventError, Reason
+from worker.errors import InvalidEventError
 
 BeforeSend = Callable[[dict[str, Any]], Mapping[str, Any] | None]
 
@@ -41,6 +42,7 @@ class EventMethods(ABC, Generic[EventId]):
         artist: str,
         title: str,
         time: datetime | str | None = None,
+        ended: datetime | str | None = None,
         ms_played: int | None = None,
         album: str | None = None,
         duration_ms: int | None = None,
@@ -48,9 +50,13 @@ class EventMethods(ABC, Generic[EventId]):
         context: Mapping[str, Any] | None = None,
         event_id: str | None = None,
     ) -> EventId:
-        """Publish that `user` began listening to a song at `time` (default: now)."""
+        """Publish that `user` listened to a song, from `time` on, or until `ended`.
+
+        `time` is when listening began. With `ended` it began `ms_played` before that, and without either of them
+        `ms_played` before the call. Without `ms_played` the call is the beginning.
+        """
         song = {"title": title, "artist": artist, **_without_none(album=album, duration_ms=duration_ms, ids=ids)}
-        event = self._event("play", user, time, event_id)
+        event = self._event("play", user, began(time, ended, ms_played), event_id)
         return self.publish({**event, "song": song, **_without_none(ms_played=ms_played, context=context)})
 
     def favorite(
@@ -79,7 +85,7 @@ class EventMethods(ABC, Generic[EventId]):
             # Chosen here, once, so that every retry sends the same id.
             "id": event_id or str(uuid7()),
             "type": kind,
-            "time": _as_text(time),
+            "time": as_text(time),
             "user": user,
         }
         return event if self._source is None else {**event, "source": self._source}
@@ -124,17 +130,6 @@ def checked_event(event: Mapping[str, Any], *, now: datetime) -> tuple[str, byte
 def id_of(payload: bytes) -> str:
     """The id of an event that has been checked. The device's clock may have changed since, so any time is accepted."""
     return decode(payload, now=_FAR_FUTURE, earliest=_ANY_TIME).id
-
-
-def _as_text(time: datetime | str | None) -> Any:
-    if time is None:
-        return datetime.now().astimezone().isoformat()
-    if not isinstance(time, datetime):
-        return time
-    if time.tzinfo is None:
-        rule = "must have a timezone; a naive datetime is not an instant (got datetime)"
-        raise InvalidEventError(Reason.INVALID_VALUE, f"time: {rule}")
-    return time.isoformat()
 
 
 def _without_none(**fields: Any) -> dict[str, Any]:

@@ -1,11 +1,14 @@
-"""Correct the time of an event from a device with a wrong clock, by the clock of the Redis that received it."""
+"""Correct the time of an event from a device with a wrong clock, by the clock of the Redis that received it.
+
+Depends on nothing but the event and its entry, so that an entry that is read again gets the same time.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
-from worker.contract.events import EARLIEST_TIME, Event, Moment
+from worker.contract.events import EARLIEST_TIME, Event, Moment, PlayEvent
 from worker.errors import InvalidEventError, Reason
 
 # Clocks set over the network differ by less, and an event is rarely in transit for longer.
@@ -53,3 +56,15 @@ def corrected(event: Event, *, entry_id: str, now: datetime) -> Event:
         rule = "must be within the years 1 to 9999 when corrected by sent_at"
         raise InvalidEventError(Reason.OUT_OF_RANGE, f"time: {rule}") from None
     return replace(event, time=Moment(at, event.time.offset_minutes, reported_at))
+
+
+def not_after_receipt(event: Event, *, entry_id: str, now: datetime) -> Event:
+    """Return a favorite or preference at the time of its receipt at the latest.
+
+    Otherwise one that is dated ahead would win over every genuine change until then.
+    """
+    received = received_at(entry_id, now=now)
+    if isinstance(event, PlayEvent) or received is None or event.time.at <= received:
+        return event
+    _, offset_minutes, reported_at = astuple(event.time)
+    return replace(event, time=Moment(received, offset_minutes, reported_at or event.time.at))

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError, from_json, to_json
 
-from worker.contract.clock_skew import corrected
+from worker.contract.clock_skew import corrected, not_after_receipt
 from worker.contract.events import EARLIEST_TIME, EVENT_TYPES, MAX_AHEAD, MAX_EVENT_BYTES, VERSION, Event
 from worker.contract.fast_path import decode_common_play
 from worker.contract.json_limits import MAX_DEPTH
@@ -35,7 +35,8 @@ def decode(payload: bytes, *, now: datetime, entry_id: str | None = None, earlie
         payload: the bytes of the stream entry's `event` field.
         now: the worker's clock, aware; an event may be at most a day ahead of it.
         entry_id: the stream entry's id. It holds the time at which Redis received the entry, so `sent_at` can correct
-            `time`. Without it `time` stands as reported.
+            `time`, and a favorite or preference counts from its receipt at the latest. Without it `time` stands as
+            reported.
         earliest: no event may be older.
 
     Raises:
@@ -50,7 +51,7 @@ def decode(payload: bytes, *, now: datetime, entry_id: str | None = None, earlie
         rule = f"must be from {EARLIEST_TIME:%Y-%m-%d} to a day ahead of the worker's clock"
         how = "" if event.time.reported_at is None else ", also when corrected by sent_at"
         raise InvalidEventError(Reason.OUT_OF_RANGE, f"time: {rule}{how}")
-    return event
+    return event if entry_id is None else not_after_receipt(event, entry_id=entry_id, now=now)
 
 
 def _validated(payload: bytes) -> Event:

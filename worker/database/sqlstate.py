@@ -21,7 +21,8 @@ _SQLITE_UNAVAILABLE: Final = {
     "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN",
     "SQLITE_PROTOCOL", "SQLITE_NOMEM", "SQLITE_INTERRUPT", "SQLITE_SCHEMA",
 }  # fmt: skip
-_SQLITE_MISUSED: Final = {"SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_PERM", "SQLITE_AUTH"}
+_SQLITE_MISUSED: Final = {"SQLITE_ERROR", "SQLITE_PERM", "SQLITE_AUTH"}
+_SQLITE_DAMAGED: Final = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 _SQLITE_ROW_REFUSED: Final = {"SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH", "SQLITE_RANGE"}
 
 
@@ -76,6 +77,11 @@ def _classed(code: str, family: str, detail: str) -> ZikError:
         return DatabaseUnavailableError(f"the database cannot work now ({text})", is_locked=code in _LOCKED)
     if family in _ROW_REFUSED | _SQLITE_ROW_REFUSED:
         return RowRefusedError(f"the database refused a row ({text})")
+    if family in _SQLITE_DAMAGED:
+        return DatabaseMisusedError(
+            f"the SQLite file of DATABASE_URL is damaged, or is no database ({text}): restore it from a backup, or "
+            "move it away, and run `zik init`"
+        )
     if family in _MISUSED | _SQLITE_MISUSED:
         return DatabaseMisusedError(
             f"the schema or the permissions do not fit this version of zik ({text})",

@@ -14,13 +14,15 @@ from worker.books import Outcome
 from worker.contract.clock_skew import utc_now
 from worker.database.engine import transaction
 from worker.drain.log import log_batch, log_events
-from worker.drain.poison import PoisonGuard, WorkItem
+from worker.drain.neighbours import Neighbours
+from worker.drain.poison import PoisonGuard, WorkItem, lacks_as_outages
 from worker.drain.recording import BatchRecorder, OpenTransaction, RecordBatch
 from worker.drain.triage import Triaged, poisoned_letters, triage
 from worker.errors import ZikError
 from worker.failpoints import Point, armed_for, hit
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
+from worker.stream.clock import StreamClock
 from worker.stream.consumer import BLOCK_MS, EventStream
 from worker.stream.measurements import Phase, Stopwatch, of_batch
 
@@ -69,37 +71,50 @@ class Drain:
 
     def __post_init__(self) -> None:
         self._guard = PoisonGuard(self.stream)
+        self._clock = StreamClock(self.stream, now=self.now, monotonic=self.monotonic)
+        self._neighbours = Neighbours(self.stream, self.consumer, monotonic=self.monotonic)
         self._recorder = BatchRecorder(
-            self.engine, self.known, create_users=self.create_users, record=self.record, transaction=self.transaction
+            self.engine,
+            self.known,
+            self._guard,
+            now=self._clock.now,
+            create_users=self.create_users,
+            record=self.record,
+            transaction=self.transaction,
         )
 
     def run(self, *, budget_s: float = float("inf"), dry_s: float = 0.0) -> Tally:
         """Drain until the stream has been dry for `dry_s`, `budget_s` is spent, or the worker is `closing`.
 
         Raises:
-            RetryableError: Redis or the database is away. Nothing is lost, and nothing is buried.
+            RetryableError: Redis or the database is away, or this worker unfit. Nothing is lost, and nothing is buried.
             OperatorError: someone has to repair Redis or the database first. Nothing is lost, and nothing is buried.
         """
         tally = Tally()
         deadline = self.monotonic() + budget_s
-        for item in self._work(dry_s):
-            with self._guard.attempt(item):
-                self._process(item, tally)
-            if self.monotonic() >= deadline or self.closing():
-                break
-        self._report(at_once=True)
+        with lacks_as_outages():
+            for item in self._work(dry_s):
+                if item.is_suspect:
+                    self._recorder.prove_well()
+                with self._guard.attempt(item):
+                    self._process(item, tally)
+                if self.monotonic() >= deadline or self.closing():
+                    break
+            self._report(at_once=True)
         return tally
 
     # --- What to work on, in this order --------------------------------------------------------
 
     def _work(self, dry_s: float) -> Iterator[WorkItem]:
         """What this consumer left unfinished, then what dead consumers left, then new entries until none come."""
+        self._clock.check()
         self.stream.ensure_group()
         yield from self._own_pending()
         last_entry_at = self.monotonic()
         claimed_at = float("-inf")
         while True:
             if self.monotonic() - claimed_at >= _CLAIM_EVERY_S:
+                self._clock.check()
                 yield from self._abandoned()
                 claimed_at = self.monotonic()
             rest_s = last_entry_at + dry_s - self.monotonic()
@@ -119,6 +134,10 @@ class Drain:
             yield from self._guard.split(batch)
 
     def _abandoned(self) -> Iterator[WorkItem]:
+        for dead in self._neighbours.look():
+            while any(batch := self.stream.take_over(self.consumer, dead=dead, count=self._count())):
+                yield from self._guard.split(batch)
+            self.stream.retire(dead)
         while any(batch := self.stream.claim_abandoned(self.consumer, count=self._count(), idle_ms=self.abandoned_ms)):
             yield from self._guard.split(batch)
 
@@ -151,7 +170,11 @@ class Drain:
         self._report()
 
     def _decode(self, item: WorkItem) -> Triaged:
-        return poisoned_letters(item.batch) if item.kills_reader else triage(item.batch.entries, self.now())
+        if item.kills_reader:
+            return poisoned_letters(item.batch)
+        now = self._clock.now()
+        with self._guard.blaming():
+            return triage(item.batch.entries, now)
 
     def _acknowledge(self, outcomes: dict[str, Outcome]) -> None:
         by_outcome: dict[Outcome, list[str]] = {}

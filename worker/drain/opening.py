@@ -1,11 +1,12 @@
 """Open a drain with connections of its own, and close them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from worker.database.engine import open_engine
 from worker.drain.drain import Drain
 from worker.drain.gc_tuning import tune_gc
+from worker.errors import ZikError
 from worker.failpoints import arm
 from worker.settings import Settings
 from worker.stream.consumer import EventStream
@@ -25,12 +26,19 @@ def open_drain(settings: Settings, *, consumer: str, closing: Callable[[], bool]
     )
 
 
+def close_drain(drain: Drain) -> None:
+    """Close a drain's connections, and remove its consumer unless that has entries left for its heirs."""
+    with suppress(ZikError):
+        drain.stream.retire(drain.consumer)
+    drain.stream.close()
+    drain.engine.dispose()
+
+
 @contextmanager
 def opened_drain(settings: Settings, *, consumer: str) -> Iterator[Drain]:
-    """Open a drain, and close its connections at the end."""
+    """Open a drain, and close it at the end."""
     drain = open_drain(settings, consumer=consumer)
     try:
         yield drain
     finally:
-        drain.stream.close()
-        drain.engine.dispose()
+        close_drain(drain)

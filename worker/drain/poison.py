@@ -5,26 +5,17 @@ from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from worker.errors import ZikError
+from worker.errors import WorkerUnfitError, ZikError
 from worker.stream.consumer import EventStream
 from worker.stream.entries import Batch, Entry
 
 # The suspects are tried fifty at a time, then one by one: two thousand single transactions would take half a minute.
 _GROUP_SIZE: Final = 50
+_SHARED_ATTEMPTS: Final = 2
 # A power cut can end one attempt; three in a row at one entry alone are no accident.
 _LONE_ATTEMPTS: Final = 3
-# What zik's own code raises over a payload it was not written for. Any other end of an attempt says nothing about the
-# payload: a database that is away, a time limit, the end of the process.
-_BUGS: Final = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+# What code raises over a payload that it was not written for.
+BUGS: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class WorkItem(NamedTuple):
@@ -34,8 +25,13 @@ class WorkItem(NamedTuple):
     unsurvived: int | None = None
 
     @property
+    def is_suspect(self) -> bool:
+        """Whether it is one entry alone. Its attempts count only where a harmless event has just been recorded."""
+        return (self.unsurvived or 0) >= _SHARED_ATTEMPTS
+
+    @property
     def kills_reader(self) -> bool:
-        return (self.unsurvived or 0) >= 2 + _LONE_ATTEMPTS
+        return (self.unsurvived or 0) >= _SHARED_ATTEMPTS + _LONE_ATTEMPTS
 
 
 class PoisonGuard:
@@ -44,6 +40,7 @@ class PoisonGuard:
     def __init__(self, stream: EventStream) -> None:
         self._stream = stream
         self._survived: set[str] = set()
+        self._bug: Exception | None = None
 
     def split(self, batch: Batch) -> Iterator[WorkItem]:
         """Split an unfinished batch by its attempts on record: all at once, then fifty at a time, then one by one.
@@ -73,15 +70,25 @@ class PoisonGuard:
         ids += item.batch.vanished
         try:
             yield
-        except _BUGS:
-            raise
-        except BaseException:
+        except BaseException as error:
+            if error is self._bug:
+                raise
             self._survived.update(ids)
             with suppress(ZikError):
                 self._strike_off()
             raise
         self._survived.update(ids)
         self._strike_off()
+
+    @contextmanager
+    def blaming(self) -> Iterator[None]:
+        """Decode or record inside this block: a bug that this raises counts against the entries, and no other does."""
+        try:
+            yield
+        except BUGS as error:
+            if not _lacks_resources(error):
+                self._bug = error
+            raise
 
     def _strike_off(self) -> None:
         """Remove survived attempts from the record, again until Redis confirms: its outage counts against no entry."""
@@ -91,3 +98,19 @@ class PoisonGuard:
 
 def _attempts(rated: tuple[int, Entry]) -> int:
     return rated[0]
+
+
+@contextmanager
+def lacks_as_outages() -> Iterator[None]:
+    """Raise `WorkerUnfitError` where this process gets no memory or no thread: no entry is to blame for that."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_resources(error):
+            raise
+        lack = "memory" if isinstance(error, MemoryError) else "threads"
+        raise WorkerUnfitError(f"this worker has no {lack} left: raise its limit, or start fewer processes") from None
+
+
+def _lacks_resources(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or "can't start new thread" in str(error)

@@ -31,8 +31,6 @@ def drain_while_full(settings: Settings, *, consumer: str) -> int:
                 drained += tally.events
                 if not tally.events:
                     break
-            if drained:
-                drain.stream.retire(consumer)
         except ZikError as error:
             # Celery reconnects by itself, and the next start of this worker drains again.
             logger.warning("could not drain the full Redis: %s", error)

@@ -1,8 +1,10 @@
 """Sort a batch into events to record and dead letters."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
+from uuid import uuid4
 
 from worker.contract.codec import decode
 from worker.contract.events import Accepted
@@ -33,6 +35,20 @@ def triage(entries: Sequence[Entry], now: datetime) -> Triaged:
             # A copy: a raised error holds on to its frames, and they to this list and its payloads.
             letters.append(Letter(entry_id, payload or b"", InvalidEventError(error.reason, error.detail)))
     return Triaged(accepted, letters)
+
+
+def harmless_events(now: datetime) -> list[Accepted]:
+    """An event of each type that any database takes, to show that the surroundings are well. Of nobody and no song."""
+    name = f"zik probe {uuid4()}"
+    common = {"time": now.isoformat(), "user": name}
+    song = {"title": name, "artist": name}
+    fields = (
+        {"type": "play", "song": song, **common},
+        {"type": "favorite", "song": song, "favorite": True, **common},
+        {"type": "preference", "key": "probe", "value": name, **common},
+    )
+    payloads = [json.dumps(each).encode() for each in fields]
+    return [Accepted(f"0-{i}", payload, decode(payload, now=now)) for i, payload in enumerate(payloads, 1)]
 
 
 def poisoned_letters(batch: Batch) -> Triaged:

@@ -1,18 +1,20 @@
 """Run the worker and beat of one machine, with the commands that an operator would use, one pair per folder."""
 
+import errno
 import fcntl
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from worker.errors import OperatorError
 from worker.local.process import LocalProcess
+from worker.local.supervisor import Supervisor
 
 _READY_TIMEOUT_S: Final = 30.0
-_RESTART_DELAY_S: Final = 1.0
+_UNUSABLE_DISK: Final = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 @contextmanager
@@ -24,20 +26,40 @@ def exclusive_folder(folder: Path, *, command: str) -> Iterator[Path]:
         command: what the user ran, for the error text.
 
     Raises:
-        OperatorError: another process holds the lock.
+        OperatorError: another process holds the lock, or a file in the folder cannot be used, also later in the block.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise OperatorError(f"`{command}` is already running in {folder}: stop it first") from None
-        yield folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("a") as lock:
+            _lock(lock, f"`{command}` is already running in {folder}: stop it first")
+            yield folder
+    except OSError as error:
+        if not _is_about(error, folder):
+            raise
+        raise OperatorError(
+            f"cannot use {error.filename or folder}: {error.strerror}. Repair that, or set ZIK_HOME to another folder"
+        ) from None
 
 
-@contextmanager
-def worker_and_beat(folder: Path, *, env: Mapping[str, str], concurrency: int) -> Iterator[list[LocalProcess]]:
-    """Run both for the block. At its end beat stops first, then the worker, which finishes its batch.
+def _lock(file: Any, refusal: str) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OperatorError(refusal) from None
+    except OSError as error:
+        error.filename = file.name
+        raise
+
+
+def _is_about(error: OSError, folder: Path) -> bool:
+    if not isinstance(error.filename, str | Path):
+        return error.errno in _UNUSABLE_DISK
+    path = Path(error.filename)
+    return path.is_relative_to(folder) or folder.is_relative_to(path)
+
+
+def start_worker_and_beat(supervisor: Supervisor, folder: Path, *, env: Mapping[str, str], concurrency: int) -> None:
+    """Start both, and wait until the worker is ready. At the end beat stops first; the worker finishes its batch.
 
     Raises:
         OperatorError: the worker does not start. Quotes the end of its log.
@@ -55,23 +77,11 @@ def worker_and_beat(folder: Path, *, env: Mapping[str, str], concurrency: int) -
         log=folder / "beat.log",
         env=env,
     )
-    with ExitStack() as stack:
-        for process in (worker, beat):
-            # The log of an earlier run would say "ready" too early.
-            process.log.unlink(missing_ok=True)
-            stack.callback(process.start().stop)
-        _wait_until_ready(worker)
-        yield [worker, beat]
-
-
-def keep_running(processes: list[LocalProcess], *, on_restart: Callable[[LocalProcess], None]) -> None:
-    """Restart every process that ends, forever. A worker ends when Redis is full, and its next start drains it."""
-    while True:
-        time.sleep(_RESTART_DELAY_S)
-        for process in processes:
-            if not process.running:
-                on_restart(process)
-                process.start()
+    for process in (worker, beat):
+        # The log of an earlier run would say "ready" too early.
+        process.log.unlink(missing_ok=True)
+        supervisor.start(process)
+    _wait_until_ready(worker)
 
 
 def _wait_until_ready(worker: LocalProcess) -> None:

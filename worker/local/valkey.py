@@ -4,14 +4,14 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from worker.errors import OperatorError, StreamUnavailableError
 from worker.local.process import LocalProcess
+from worker.local.supervisor import Supervisor
 from worker.stream.consumer import EventStream
 
 _START_TIMEOUT_S: Final = 15.0
@@ -27,29 +27,28 @@ maxmemory-policy noeviction
 """
 
 
-@contextmanager
-def embedded_valkey(folder: Path, *, port: int, durable: bool) -> Iterator[str]:
-    """Serve from `folder` for the block, and yield the URL.
+def start_valkey(supervisor: Supervisor, folder: Path, *, port: int, durable: bool = True) -> str:
+    """Serve from `folder`, and return the URL once the server answers.
 
     Args:
+        supervisor: starts the server, and stops it at the end.
         folder: for configuration, log and data; created if it does not exist.
         port: on 127.0.0.1.
         durable: keep an append-only file, so that accepted events survive a crash and a restart.
 
     Raises:
-        OperatorError: the server does not start. Quotes the end of its log.
+        OperatorError: the port is taken, or the server does not start. Quotes the end of its log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "valkey.conf"
     stop_leftover(config)
+    _check_port(port)
     config.write_text(_CONFIG.format(port=port, folder=folder, appendonly="yes" if durable else "no"))
-    server = LocalProcess("valkey", [str(_binary()), str(config)], log=folder / "valkey.log").start()
-    try:
-        url = f"redis://127.0.0.1:{port}/0"
-        _wait_until_reachable(server, url)
-        yield url
-    finally:
-        server.stop()
+    server = LocalProcess("valkey", [str(_binary()), str(config)], log=folder / "valkey.log")
+    supervisor.start(server)
+    url = f"redis://127.0.0.1:{port}/0"
+    _wait_until_reachable(server, url)
+    return url
 
 
 def is_reachable(url: str) -> bool:
@@ -60,6 +59,19 @@ def is_reachable(url: str) -> bool:
     except StreamUnavailableError:
         return False
     return True
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        # As the server does: the port may be in TIME_WAIT after a restart.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise OperatorError(
+                f"the embedded Valkey cannot use port {port} of 127.0.0.1 ({error.strerror}), and no Redis that zik "
+                "can use answers there: stop what does, or correct the port or the password in REDIS_URL"
+            ) from None
 
 
 def free_port() -> int:

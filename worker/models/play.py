@@ -13,6 +13,9 @@ from worker.models.user import User
 class PlayHistory(TimestampMixin, Base):
     """One play. Recorders only insert. The two keys find a retried event, and a play that two sources report.
 
+    `id` is the event's, chosen by the client, so it identifies a play only together with the user. First in the key,
+    because ids made one after the other then meet in one place of the index, and a log names a play by its id alone.
+
     `played_at` is when listening began. `utc_offset_minutes` is the listener's offset at that time, null if the client
     sent none (`Z`). `reported_at` is the time that a device with a wrong clock sent; null if `played_at` is the time
     sent.
@@ -26,7 +29,7 @@ class PlayHistory(TimestampMixin, Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    user_id: Mapped[UserFk]
+    user_id: Mapped[UserFk] = mapped_column(primary_key=True)
     song_id: Mapped[SongFk]
     played_at: Mapped[datetime]
     reported_at: Mapped[datetime | None]

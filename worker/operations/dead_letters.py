@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, Select, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, delete, func, select
 
 from worker.books import Outcome
 from worker.contract.codec import decode
@@ -54,29 +54,52 @@ def with_payload(connection: Connection, wanted: Callable[[bytes], bool]) -> Ite
     return (letter for letter in connection.execute(letters) if wanted(letter.payload))
 
 
-def discard(engine: Engine, letter_ids: Iterable[int]) -> int:
-    """Delete letters for good. The books keep counting them as dead. Returns how many were deleted."""
-    with transaction(engine) as session:
-        return delete_letters(session.connection(), list(letter_ids))
+def discard(engine: Engine, letter_ids: Sequence[int], *, deleted: Callable[[int], object] = lambda _: None) -> int:
+    """Delete letters for good. The books keep counting them as dead. Returns how many were deleted.
+
+    In transactions of a thousand, because a drain waits for each; an interruption leaves the rest. `deleted` is called
+    after each with its number of letters.
+    """
+    return _discard(engine, letter_ids, (), deleted)
 
 
 def delete_letters(connection: Connection, letter_ids: Sequence[int]) -> int:
-    """Delete letters in the caller's transaction. Returns how many were deleted.
-
-    In portions: a statement takes at most 65,535 parameters on PostgreSQL, and 32,766 in most builds of SQLite.
-    """
-    deleted = 0
-    for start in range(0, len(letter_ids), _AT_ONCE):
-        chosen = DeadLetter.id.in_(letter_ids[start : start + _AT_ONCE])
-        deleted += len(connection.scalars(delete(DeadLetter).where(chosen).returning(DeadLetter.id)).all())
-    return deleted
+    """Delete letters in the caller's transaction. Returns how many were deleted."""
+    return sum(_delete(connection, portion) for portion in _portions(letter_ids))
 
 
 def discard_older(engine: Engine, before: datetime) -> int:
-    """Delete the letters that were last tried before then. Returns how many were deleted."""
-    with transaction(engine) as session:
-        deleted = session.scalars(delete(DeadLetter).where(DeadLetter.updated_at < before).returning(DeadLetter.id))
-        return len(deleted.all())
+    """Delete the letters that were last tried before then, as `discard` does. Returns how many were deleted."""
+    is_old = DeadLetter.updated_at < before
+    with snapshot(engine) as session:
+        letter_ids = session.scalars(select(DeadLetter.id).where(is_old).order_by(DeadLetter.id)).all()
+    # Not a letter that is tried again meanwhile.
+    return _discard(engine, letter_ids, (is_old,), lambda _: None)
+
+
+def _discard(
+    engine: Engine,
+    letter_ids: Sequence[int],
+    conditions: Sequence[ColumnElement[bool]],
+    deleted: Callable[[int], object],
+) -> int:
+    total = 0
+    for portion in _portions(letter_ids):
+        with transaction(engine) as session:
+            count = _delete(session.connection(), portion, *conditions)
+        deleted(count)
+        total += count
+    return total
+
+
+def _portions(letter_ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """A statement takes at most 65,535 parameters on PostgreSQL, and 32,766 in most builds of SQLite."""
+    return (letter_ids[start : start + _AT_ONCE] for start in range(0, len(letter_ids), _AT_ONCE))
+
+
+def _delete(connection: Connection, letter_ids: Sequence[int], *conditions: ColumnElement[bool]) -> int:
+    statement = delete(DeadLetter).where(DeadLetter.id.in_(letter_ids), *conditions).returning(DeadLetter.id)
+    return len(connection.scalars(statement).all())
 
 
 @dataclass(frozen=True)
@@ -87,12 +110,14 @@ class Desk:
     stream: EventStream
     create_users: bool = True
 
-    def retry(self, letter_ids: Iterable[int], *, now: datetime) -> Counter[Outcome]:
+    def retry(
+        self, letter_ids: Iterable[int], *, now: datetime, tried: Callable[[int], object] = lambda _: None
+    ) -> Counter[Outcome]:
         """Try to record each letter once. A letter that fails again stays on the desk, with one attempt more.
 
         Each letter has its own transaction, after which the books are amended. If the process is killed between the
         two, or Redis is away, that one letter stays dead in the books: the tables are right and the books balance, but
-        count one recorded event too few.
+        count one recorded event too few. `tried` is called after each letter, with 1.
 
         Returns:
             How many letters had each outcome, without the ids that no letter has.
@@ -103,6 +128,7 @@ class Desk:
                 if outcome is not Outcome.DEAD:
                     self.stream.amend(1, source=Outcome.DEAD, target=outcome)
                 outcomes[outcome] += 1
+            tried(1)
         return outcomes
 
     def _retry_one(self, letter_id: int, now: datetime) -> Outcome | None:

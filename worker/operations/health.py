@@ -1,14 +1,18 @@
 """Whether drains make progress: not that a process exists, but that it commits what arrives, or finds nothing."""
 
 import socket
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from math import inf
 from typing import Final
 
+from worker.contract.clock_skew import utc_now
 from worker.settings import load_settings
+from worker.stream.clock import clock_trouble
 from worker.stream.consumer import EventStream
-from worker.stream.consumer_names import host_of
+from worker.stream.consumer_names import host_of, place_of
 
 # After this long without progress, or with an event waiting, an operator is needed. ops/prometheus/alerts.yml and its
 # page in docs/ have the same number.
@@ -30,14 +34,27 @@ def running_drains(last_progress_s: Mapping[str, float]) -> frozenset[str]:
     return frozenset(name for name, age_s in last_progress_s.items() if age_s <= RUNNING_S)
 
 
-def health(stream: EventStream, *, within_s: float, host: str | None = None) -> Health:
+def namesakes(running: Iterable[str]) -> list[str]:
+    """The nodes that more than one worker runs as, among these running drains."""
+    places = Counter(map(place_of, running))
+    return sorted({place.rpartition(":")[0] for place, drains in places.items() if drains > 1})
+
+
+def health(
+    stream: EventStream, *, within_s: float, host: str | None = None, now: Callable[[], datetime] = utc_now
+) -> Health:
     """Judge all workers together; with `host`, only the worker that runs there, whatever backlog the others leave.
+
+    `now` is the clock of this machine, by which a worker here would go too.
 
     Raises:
         StreamUnavailableError: Redis is away, and with it all signs of life.
     """
     ages_s = {name: age_s for name, age_s in stream.last_progress_s().items() if host in (None, host_of(name))}
     where = f" on {host}" if host else ""
+    trouble = clock_trouble(now(), stream.now())
+    if trouble and (host or not running_drains(ages_s)):
+        return Health(well=False, detail=f"{trouble}; until then no worker here records anything")
     if not ages_s:
         return Health(well=False, detail=f"no drain is known{where}: is a worker running? See `zik doctor`")
     last_s = f"{min(ages_s.values()):,.0f} s"
@@ -55,8 +72,11 @@ def check_health(*, here: bool, within_s: float) -> Health:
 
 def _stuck(stream: EventStream, ages_s: Mapping[str, float], host: str, within_s: float) -> str:
     """Look at each drain on the host: one that finds nothing does not answer for one that cannot record its events."""
+    # What a dead process held is taken over at once, or after a minute; its successor answers for that.
+    answered_for = {place_of(name) for name in running_drains(ages_s)}
     for name, pending, _ in stream.consumers():
-        if pending and host_of(name) == host and ages_s.get(name, inf) > within_s:
+        late = ages_s.get(name, inf) > within_s and place_of(name) not in answered_for
+        if pending and host_of(name) == host and late:
             return f"the drain {name} holds {pending:,} events and makes no progress: see `zik doctor`"
     return ""
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from worker.books import Books
 from worker.database.engine import snapshot
 from worker.database.schema import current_revision, newest_revision
-from worker.errors import DatabaseMisusedError, ZikError
+from worker.errors import ZikError
 from worker.operations import dead_letters
 from worker.stream.consumer import EventStream
 from worker.stream.inspection import Consumer
@@ -64,9 +64,8 @@ def overview(stream: EventStream, engine: Engine) -> Overview:
     try:
         with snapshot(engine) as session:
             schema = current_revision(session.connection())
-        letters = dead_letters.count_by_reason(engine)
-    except DatabaseMisusedError:
-        pass  # No schema yet: `schema` shows it.
+        if schema is not None:
+            letters = dead_letters.count_by_reason(engine)
     except ZikError as error:
         trouble = str(error)
     return Overview(books, consumers, last_progress_s, schema, newest_revision(), letters, trouble)

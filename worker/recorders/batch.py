@@ -65,7 +65,11 @@ def record_batch(
     outcomes |= record_preferences(connection, preferences)
     mark_stale_days(connection, ((new.user_id, new.played_at, new.utc_offset_minutes) for new in recorded_plays.new))
 
-    dead = [*letters, *(_unknown_user(entry) for entry in accepted if entry.event.user not in users)]
+    dead = [
+        *letters,
+        *(_unknown_user(entry) for entry in accepted if entry.event.user not in users),
+        *(_id_conflict(entry) for entry in recordable if outcomes[entry.entry_id] is Outcome.DEAD),
+    ]
     bury(connection, dead)
     outcomes |= {letter.entry_id: Outcome.DEAD for letter in dead}
     return Recorded(outcomes=outcomes, dead=dead, users=new_users, songs=new_songs)
@@ -120,3 +124,8 @@ def _by_type(
 def _unknown_user(entry: Accepted) -> Letter:
     error = InvalidEventError(Reason.UNKNOWN_USER, "user: does not exist, and ZIK_UNKNOWN_USERS is reject")
     return Letter(entry.entry_id, entry.payload, error)
+
+
+def _id_conflict(entry: Accepted) -> Letter:
+    rule = "another play of this user has it, with another song or time; make a new id for each play"
+    return Letter(entry.entry_id, entry.payload, InvalidEventError(Reason.ID_CONFLICT, f"id: {rule}"))

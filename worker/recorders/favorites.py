@@ -12,7 +12,9 @@ from worker.recorders.last_write_wins import make_claim, record_claims
 
 _CURRENT: Final = Statement(
     """
-    SELECT user_id, song_id, said_at, replace(CAST(event_id AS text), '-', '')
+    SELECT user_id, song_id, said_at,
+           CASE WHEN stored.reported_at > stored.said_at THEN stored.reported_at ELSE stored.said_at END,
+           replace(CAST(event_id AS text), '-', '')
       FROM {rows} JOIN favorites AS stored USING (user_id, song_id)
      ORDER BY user_id, song_id {for_update}
     """,
@@ -20,7 +22,7 @@ _CURRENT: Final = Statement(
 )
 _UPSERT: Final = Statement(
     """
-    INSERT INTO favorites (user_id, song_id, said_at, reported_at, event_id, is_favorite)
+    INSERT INTO favorites AS stored (user_id, song_id, said_at, reported_at, event_id, is_favorite)
     SELECT user_id, song_id, said_at, reported_at, event_id, is_favorite FROM {rows} WHERE true
      ORDER BY user_id, song_id
     ON CONFLICT (user_id, song_id) DO UPDATE
@@ -29,7 +31,12 @@ _UPSERT: Final = Statement(
            event_id = excluded.event_id,
            is_favorite = excluded.is_favorite,
            updated_at = CURRENT_TIMESTAMP
-     WHERE (excluded.said_at, excluded.event_id) >= (favorites.said_at, favorites.event_id)
+     WHERE (excluded.said_at,
+            CASE WHEN excluded.reported_at > excluded.said_at THEN excluded.reported_at ELSE excluded.said_at END,
+            excluded.event_id)
+        >= (stored.said_at,
+            CASE WHEN stored.reported_at > stored.said_at THEN stored.reported_at ELSE stored.said_at END,
+            stored.event_id)
     """,
     {
         "user_id": "bigint",

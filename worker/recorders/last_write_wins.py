@@ -12,9 +12,14 @@ from worker.database.statement import Statement, instant, read_instant, reported
 
 
 class Rank(NamedTuple):
-    """Orders claims on one key: by time, then by event id."""
+    """Orders claims on one key: by time, then by the time that they were dated ahead to, then by event id.
+
+    Claims that are dated ahead may have one time, that of their receipt. Then their device decides. In SQL, `dated` is
+    the later of `reported_at` and `said_at`.
+    """
 
     said_at: datetime
+    dated: datetime
     event_id: str
 
 
@@ -46,7 +51,8 @@ def make_claim(
     row = {**key, **value, "said_at": instant(event.time.at), "event_id": event_id}
     if event.time.reported_at is not None:
         row |= reported(event.time.reported_at)
-    return Claim(entry_id, tuple(key.values()), Rank(event.time.at, event_id), order, row)
+    rank = Rank(event.time.at, max(event.time.at, event.time.reported_at or event.time.at), event_id)
+    return Claim(entry_id, tuple(key.values()), rank, order, row)
 
 
 def record_claims(
@@ -57,15 +63,15 @@ def record_claims(
     Args:
         connection: in the caller's transaction.
         claims: of one table, in any order.
-        current: selects and locks the stored rows of the claims' keys: the key's two columns, `said_at`, event id.
+        current: selects and locks the stored rows of the claims' keys: the key's two columns, then the rank.
         upsert: writes a row unless the stored one has a higher rank, because another transaction may have written in
             between.
     """
     if not claims:
         return {}
     stored: dict[Hashable, Rank] = {
-        (first, second): Rank(read_instant(said_at), event_id)
-        for first, second, said_at, event_id in current.run(connection, one_row_per_key(claims))
+        (first, second): Rank(read_instant(said_at), read_instant(dated), event_id)
+        for first, second, said_at, dated, event_id in current.run(connection, one_row_per_key(claims))
     }
     resolution = resolve(claims, current=stored)
     if resolution.winners:

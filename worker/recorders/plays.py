@@ -1,4 +1,4 @@
-"""Record plays: insert-only, each recognised by its event id and by (user, moment, song)."""
+"""Record plays: insert-only, each recognised by (user, event id) and by (user, moment, song)."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from worker.books import Outcome
+from worker.contract.clock_skew import TOLERATED
 from worker.contract.events import PlayEvent
 from worker.database.copy import copy_rows
 from worker.database.statement import Statement, instant, read_instant
@@ -47,6 +48,18 @@ _INSERT: Final = Statement(
         "context": "jsonb",
     },
 )
+# The stored plays with the ids of these; without those that are stored themselves, under whatever id.
+_SAME_ID: Final = Statement(
+    """
+    SELECT incoming.entry_id, stored.song_id, stored.played_at, stored.reported_at
+      FROM {rows} JOIN play_history AS stored ON stored.id = incoming.id AND stored.user_id = incoming.user_id
+     WHERE NOT EXISTS (
+           SELECT 1 FROM play_history AS itself
+            WHERE itself.user_id = incoming.user_id AND itself.played_at = incoming.played_at
+              AND itself.song_id = incoming.song_id)
+    """,
+    {"entry_id": "text", "id": "uuid", "user_id": "bigint", "played_at": "timestamptz", "song_id": "bigint"},
+)
 _UNIQUE_VIOLATION: Final = "23505"
 
 
@@ -76,7 +89,7 @@ class PlayToRecord(NamedTuple):
 
 
 class RecordedPlays(NamedTuple):
-    """The outcome of each entry, and the plays that were new."""
+    """The plays that were new, and the outcome of each entry. Outcome.DEAD: its id is that of another play."""
 
     outcomes: dict[str, Outcome]
     new: list[PlayToRecord]
@@ -103,15 +116,20 @@ class CopyPolicy:
 
 
 def record_plays(connection: Connection, plays: Sequence[PlayToRecord], policy: CopyPolicy) -> RecordedPlays:
-    """Store the new plays. The first one stored stands: no later event with the same id or moment changes it."""
+    """Store the new plays. The first one stored stands: no later event with the same id or moment changes it.
+
+    A user's play with the id of a stored one is a duplicate if it is the same play, and cannot be recorded otherwise.
+    """
     if not plays:
         return RecordedPlays({}, [])
     # In key order: two transactions that write the same plays in different orders deadlock.
     ordered = sorted(plays, key=itemgetter(0, 1, 2, 3))
     new = _copied(connection, ordered, policy) or _inserted(connection, ordered)
     outcomes = dict.fromkeys([play.entry_id for play in new], Outcome.RECORDED)
-    for play in plays if len(new) < len(plays) else ():
-        outcomes.setdefault(play.entry_id, Outcome.DUPLICATE)
+    rest = [play for play in plays if play.entry_id not in outcomes] if len(new) < len(plays) else []
+    conflicts = _with_the_id_of_another(connection, rest)
+    for play in rest:
+        outcomes[play.entry_id] = Outcome.DEAD if play.entry_id in conflicts else Outcome.DUPLICATE
     return RecordedPlays(outcomes, new)
 
 
@@ -132,14 +150,15 @@ def _copied(connection: Connection, plays: list[PlayToRecord], policy: CopyPolic
 
 
 def _first_of_equals(plays: Iterable[PlayToRecord]) -> list[PlayToRecord]:
-    """Keep the first of plays with the same id or key; the others are duplicates of it."""
+    """Keep the first of plays with the same id or key, as INSERT would."""
     kept: list[PlayToRecord] = []
-    ids: set[str] = set()
+    ids: set[tuple[int, str]] = set()
     key = None
     for play in plays:
-        if (this := play[:3]) != key and play.id not in ids:
+        user_id, _, _, play_id, *_ = play
+        if (this := play[:3]) != key and (user_id, play_id) not in ids:
             kept.append(play)
-            ids.add(play.id)
+            ids.add((user_id, play_id))
             key = this
     return kept
 
@@ -165,6 +184,30 @@ def _inserted(connection: Connection, plays: list[PlayToRecord]) -> list[PlayToR
             stored.remove(row)
             new.append(play)
     return new
+
+
+def _with_the_id_of_another(connection: Connection, plays: Sequence[PlayToRecord]) -> set[str]:
+    """Return the entries of those plays whose id their user has given to another play, which is stored."""
+    if not plays:
+        return set()
+    by_entry = {play.entry_id: play for play in plays}
+    return {
+        entry_id
+        for entry_id, *stored in _SAME_ID.run(connection, map(_json_row, plays))
+        if not _is_same(by_entry[entry_id], *stored)
+    }
+
+
+def _is_same(play: PlayToRecord, song_id: int, played_at: datetime | str, reported_at: datetime | str | None) -> bool:
+    """Whether a play is the stored one, sent again. A device with a wrong clock is corrected differently each time."""
+    at = read_instant(played_at)
+    at_as_sent = read_instant(reported_at) if reported_at else at
+    is_corrected = bool(play.reported_at or reported_at)
+    return song_id == play.song_id and (
+        at_as_sent == (play.reported_at or play.played_at)
+        # An export that was published again has lost the time as sent.
+        or (is_corrected and abs(at - play.played_at) <= TOLERATED)
+    )
 
 
 def _hex(play_id: str) -> str:

@@ -13,7 +13,9 @@ from worker.recorders.last_write_wins import make_claim, record_claims
 
 _CURRENT: Final = Statement(
     """
-    SELECT user_id, key, said_at, replace(CAST(event_id AS text), '-', '')
+    SELECT user_id, key, said_at,
+           CASE WHEN stored.reported_at > stored.said_at THEN stored.reported_at ELSE stored.said_at END,
+           replace(CAST(event_id AS text), '-', '')
       FROM {rows} JOIN preferences AS stored USING (user_id, key)
      ORDER BY user_id, key {for_update}
     """,
@@ -21,7 +23,7 @@ _CURRENT: Final = Statement(
 )
 _UPSERT: Final = Statement(
     """
-    INSERT INTO preferences (user_id, key, said_at, reported_at, event_id, value)
+    INSERT INTO preferences AS stored (user_id, key, said_at, reported_at, event_id, value)
     SELECT user_id, key, said_at, reported_at, event_id, value FROM {rows} WHERE true ORDER BY user_id, key
     ON CONFLICT (user_id, key) DO UPDATE
        SET said_at = excluded.said_at,
@@ -29,7 +31,12 @@ _UPSERT: Final = Statement(
            event_id = excluded.event_id,
            value = excluded.value,
            updated_at = CURRENT_TIMESTAMP
-     WHERE (excluded.said_at, excluded.event_id) >= (preferences.said_at, preferences.event_id)
+     WHERE (excluded.said_at,
+            CASE WHEN excluded.reported_at > excluded.said_at THEN excluded.reported_at ELSE excluded.said_at END,
+            excluded.event_id)
+        >= (stored.said_at,
+            CASE WHEN stored.reported_at > stored.said_at THEN stored.reported_at ELSE stored.said_at END,
+            stored.event_id)
     """,
     {
         "user_id": "bigint",

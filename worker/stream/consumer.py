@@ -41,6 +41,7 @@ class EventStream(StreamInspector):
         self._group = self._script("group")
         self._node_bytes = self._script("node_bytes")
         self._retire = self._script("retire")
+        self._take_over = self._script("take_over")
 
     # --- Publishing ----------------------------------------------------------------------------
 
@@ -86,6 +87,17 @@ class EventStream(StreamInspector):
                 return self._recreate_group(error)
         _, rows, vanished = reply
         return Batch(batch_of(rows).entries, [entry_id.decode() for entry_id in vanished])
+
+    def take_over(self, consumer: str, *, dead: str, count: int) -> Batch:
+        """Take the oldest entries of a consumer that has died, however short ago it read them."""
+        with translated():
+            try:
+                ids, rows = self._take_over(keys=[STREAM], args=[GROUP, dead, consumer, count])
+            except redis.ResponseError as error:
+                return self._recreate_group(error)
+        batch = batch_of(rows)
+        there = {entry.id for entry in batch.entries}
+        return Batch(batch.entries, [entry_id for each in ids if (entry_id := each.decode()) not in there])
 
     def _recreate_group(self, error: redis.ResponseError) -> Batch:
         """The group or the whole stream was destroyed: start over with what is there."""
@@ -136,7 +148,7 @@ class EventStream(StreamInspector):
                 self._redis.xack(STREAM, GROUP, *entry_ids)
 
     def retire(self, consumer: str) -> bool:
-        """Remove a consumer, unless it has entries pending. Returns whether it was removed."""
+        """Remove a consumer and its progress, unless it has entries pending. Returns whether it was removed."""
         with translated():
             return bool(self._retire(keys=[STREAM, DRAINS], args=[GROUP, consumer]))
 

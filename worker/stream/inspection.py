@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, Final, NamedTuple, Self
 
@@ -12,6 +13,7 @@ from worker.stream.connection import connect, translated
 from worker.stream.keys import BOOKS, DRAINS, GROUP, MEASURES, STREAM
 
 _LUA: Final = files("worker.stream") / "lua"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Consumer(NamedTuple):
@@ -51,6 +53,12 @@ class StreamInspector:
 
     def _script(self, name: str) -> Any:
         return self._redis.register_script((_LUA / f"{name}.lua").read_bytes())
+
+    def now(self) -> datetime:
+        """The time by the clock of Redis, which makes the entry ids."""
+        with translated():
+            now_s, microseconds = self._redis.time()
+        return _EPOCH + timedelta(seconds=now_s, microseconds=microseconds)
 
     def books(self) -> Books:
         with translated():

@@ -5,7 +5,7 @@ from typing import Any
 from worker.celery.application import app
 from worker.celery.bootsteps import ring
 from worker.celery.names import RECORD_EVENTS
-from worker.celery.pool_process import drain_of
+from worker.celery.pool_process import taken_drain
 
 logger = logging.getLogger(__name__)
 
@@ -20,8 +20,8 @@ DRY_S = 1.2
 def record_events(self: Any) -> dict[str, int]:
     """Drain the stream until it is dry or the time is up. Takes no arguments, so no forged message can extend it."""
     began = time.monotonic()
-    drain, outage = drain_of(self.request.hostname)
-    tally = outage.attempt(lambda: drain.run(budget_s=BUDGET_S, dry_s=DRY_S), within_s=BUDGET_S)
+    with taken_drain(self.request.hostname) as (drain, outage):
+        tally = outage.attempt(lambda: drain.run(budget_s=BUDGET_S, dry_s=DRY_S), within_s=BUDGET_S)
     if tally and time.monotonic() - began >= BUDGET_S:
         _request_another()
     return {outcome.value: count for outcome, count in tally.outcomes.items()} if tally else {}

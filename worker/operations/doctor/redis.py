@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from worker.errors import StreamUnavailableError, ZikError
 from worker.operations.doctor.finding import Finding
-from worker.operations.health import LATE_S, running_drains
+from worker.operations.health import LATE_S, namesakes, running_drains
+from worker.stream.clock import MAX_SKEW
 from worker.stream.consumer import EventStream
 from worker.stream.keys import BOOKS, STREAM
 from worker.stream.measurements import last_aggregation_at
@@ -100,7 +101,10 @@ def _memory(info: Mapping[str, Any]) -> Finding:
 def _clock(info: Mapping[str, Any]) -> Finding:
     skew_s = time.time() - info["server_time_usec"] / 1e6
     found = f"{abs(skew_s):.1f} s {'ahead of' if skew_s > 0 else 'behind'} Redis"
-    return Finding("Clock", found, "set the clock of this machine or of Redis" if abs(skew_s) > _MOST_SKEW_S else "")
+    advice = "set the clock of this machine or of Redis" if abs(skew_s) > _MOST_SKEW_S else ""
+    if abs(skew_s) > MAX_SKEW.total_seconds():
+        advice += "; until then no worker here records anything"
+    return Finding("Clock", found, advice)
 
 
 def _books(stream: EventStream) -> Finding:
@@ -125,6 +129,9 @@ def _ids(stream: EventStream, info: Mapping[str, Any]) -> Finding:
 def _drains(stream: EventStream) -> Finding:
     ages_s = stream.last_progress_s()
     if running := running_drains(ages_s):
+        if nodes := namesakes(running):
+            found = f"{len(running):,} running; more than one worker is called {', '.join(nodes)}"
+            return Finding("Drains", found, "start each worker with a name of its own, `-n NAME@%h`")
         return Finding("Drains", f"{len(running):,} running")
     found = f"none running, the last made progress {min(ages_s.values()):,.0f} s ago" if ages_s else "none known"
     return Finding("Drains", found, "start a worker with `celery -A worker worker`, or see in its log why it waits")
