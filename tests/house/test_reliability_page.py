@@ -91,8 +91,8 @@ def test_each_row_that_cites_the_corpus_has_an_input_there() -> None:
 
 def codes_of(row: str) -> set[str]:
     """The codes that a row of the corpus proves: `I23, I25-I27` are four."""
-    found = re.findall(r"I(\d+)(?:-I(\d+))?", row)
-    return {f"I{number}" for first, last in found for number in range(int(first), int(last or first) + 1)}
+    found = re.findall(r"\b([IS])(\d+)(?:-[IS](\d+))?", row)
+    return {f"{kind}{number}" for kind, first, last in found for number in range(int(first), int(last or first) + 1)}
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:tests|worker)/[\w/]+\.\w+)`", PAGE))))
