@@ -4,7 +4,7 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -77,8 +77,8 @@ def variable_of(field: str) -> str:
     return field.upper() if field in _WITHOUT_PREFIX else f"ZIK_{field.upper()}"
 
 
-class Settings(BaseSettings):
-    """Every setting of zik with its default. The README has a row for each."""
+class PublisherSettings(BaseSettings):
+    """What a publisher reads. Its program may have a DATABASE_URL of its own, which is none of zik's business."""
 
     model_config = SettingsConfigDict(
         alias_generator=variable_of,
@@ -90,7 +90,13 @@ class Settings(BaseSettings):
         validate_default=True,
     )
 
-    # First: relative paths in the fields below start here, not in the working directory.
+    max_waiting: Annotated[int, Field(ge=0)] = 1_000_000
+
+
+class Settings(PublisherSettings):
+    """Every setting of zik with its default. The README has a row for each."""
+
+    # Before the URLs: relative paths in the fields below start here, not in the working directory.
     home: Annotated[Path, AfterValidator(_absolute_folder)] = Field(default_factory=default_home)
 
     database_url: Annotated[str, AfterValidator(_database_url)] = Field("sqlite:///dev.db", repr=False)
@@ -99,7 +105,6 @@ class Settings(BaseSettings):
 
     unknown_users: Literal["create", "reject"] = "create"
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = 2_000
-    max_waiting: Annotated[int, Field(ge=0)] = 1_000_000
 
     listen_percent: Annotated[int, Field(ge=0, le=100)] = 50
     listen_seconds: Annotated[int, Field(ge=0, le=_LONGEST_PLAY_S)] = 240
@@ -139,6 +144,9 @@ class Settings(BaseSettings):
         return secret.get_secret_value()
 
 
+Loaded = TypeVar("Loaded", bound=PublisherSettings)
+
+
 def _secrets_dir() -> Path | None:
     folder = Path(os.environ.get("ZIK_SECRETS_DIR") or _SECRETS_DIR)
     return folder if folder.is_dir() else None
@@ -150,9 +158,18 @@ def load_settings(**given: Any) -> Settings:
     Raises:
         SettingsError: one line that names the variable, the rule that it breaks and the way out.
     """
+    return _loaded(Settings, {variable_of(name): value for name, value in given.items()})
+
+
+def load_publisher_settings() -> PublisherSettings:
+    """Read in the same way what a publisher needs, whatever else is set."""
+    # Any bytes are Latin-1, and zik's own variables are ASCII: the `.env` is the program's, and need not be UTF-8.
+    return _loaded(PublisherSettings, {"_env_file_encoding": "latin-1"})
+
+
+def _loaded(kind: type[Loaded], named: dict[str, Any]) -> Loaded:
     try:
-        named = {variable_of(name): value for name, value in given.items()}
-        return Settings(_env_file=ENV_FILES, _secrets_dir=_secrets_dir(), **named)
+        return kind(_env_file=ENV_FILES, _secrets_dir=_secrets_dir(), **named)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
         variable, rule = fault["loc"][0], fault["msg"].removeprefix("Value error, ")

@@ -22,6 +22,7 @@ from worker.stream.consumer import EventStream
 from worker.stream.keys import STREAM
 
 GIVEN = "01938a4e-0000-7000-8000-000000000001"
+TIME = "2021-04-22T05:40:53Z"
 PREFERENCE = {"type": "preference", "time": "2021-04-22T05:40:53Z", "user": "ada", "key": "n", "value": 1}
 SONG = {"artist": "Tool", "title": "Parabola"}
 
@@ -57,7 +58,7 @@ def test_an_event_published_again_with_its_id_is_recorded_once(
     open_client: Open, stream: EventStream, sqlite: Engine
 ) -> None:
     with open_client() as client:
-        assert {client.play(user="ada", **SONG, event_id=GIVEN) for _ in range(3)} == {GIVEN}
+        assert {client.play(user="ada", **SONG, time=TIME, event_id=GIVEN) for _ in range(3)} == {GIVEN}
     Drain(stream, sqlite, "a").run()
     books = stream.books()
     assert (count(sqlite, "play_history"), books.recorded, books.duplicate) == (1, 1, 2)

@@ -1,28 +1,33 @@
 """Players that exit, fork, or share an outbox lose no event and send none twice."""
 
+import asyncio
+import inspect
 import multiprocessing
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
 from tests.support.clients import TIMEOUT_S, UNREACHABLE, ignore_error, publish_value, published_values
 from tests.support.processes import ROOT
-from worker.client import Client
+from worker.client import AsyncClient, Client
 from worker.client.lifecycle import EXIT_BUDGET_S
 from worker.client.outbox import Outbox
+from worker.errors import SettingsError
 from worker.stream.producer import Producer
+from worker.testing import MemoryClient
 
 # Python 3.12 and later warn about a fork with threads running, which these tests do on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
 _PUBLISHER = """
 import sys
-from worker.client import Client
+from worker.client import AsyncClient, Client
 url, path, who, number = sys.argv[1:]
 with Client(url, outbox=path) as client:
     for step in range(int(number)):
@@ -65,7 +70,7 @@ def test_an_outbox_has_one_reader_until_that_one_closes(path: Path) -> None:
 
 _EXITS = """
 import sys
-from worker.client import Client
+from worker.client import AsyncClient, Client
 client = Client(sys.argv[1], flush_interval_s=60)
 client.preference(user="ada", key="n", value=1)
 """
@@ -109,6 +114,39 @@ except OutboxError as error:
     assert str(path) in output
     assert published_values(valkey) == [1]
     assert not path.exists()
+
+
+_OWN_SETTINGS = {
+    "DATABASE_URL": "mysql://the/players/own",
+    "REDIS_URL": "https://example.org",
+    "CELERY_BROKER_URL": "amqp",
+    "ZIK_BATCH_SIZE": "many",
+}
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient, MemoryClient])
+@pytest.mark.parametrize("source", ["environment", ".env"])
+def test_a_player_may_have_settings_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Any], source: str
+) -> None:
+    if source == "environment":
+        for variable, value in _OWN_SETTINGS.items():
+            monkeypatch.setenv(variable, value)
+    else:
+        lines = "".join(f"{variable}={value}\n" for variable, value in _OWN_SETTINGS.items())
+        (tmp_path / ".env").write_bytes(f"{lines}NAME=Bj\xf6rk\n".encode("latin-1"))
+        monkeypatch.setattr("worker.settings.ENV_FILES", (tmp_path / ".env",))
+    options: dict[str, Any] = {"max_waiting": None}
+    client = kind(**options) if kind is MemoryClient else kind(UNREACHABLE, **options)
+    closing = client.close()
+    if inspect.iscoroutine(closing):
+        asyncio.run(closing)
+
+
+def test_a_wrong_max_waiting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZIK_MAX_WAITING", "some")
+    with pytest.raises(SettingsError, match="ZIK_MAX_WAITING"):
+        Client(UNREACHABLE)
 
 
 # --- fork ----------------------------------------------------------------------------------------

@@ -116,9 +116,10 @@ def test_the_error_for_a_missing_outbox_folder_names_it(tmp_path: Path) -> None:
 
 def test_an_append_is_synced_to_the_disk(path: Path) -> None:
     outbox = Outbox(path, max_events=1)
-    with outbox._opened() as connection:
-        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection = outbox._file._connection
+    assert connection is not None
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     outbox.close()
 
 

@@ -11,6 +11,7 @@ from worker.client.outbox import NO_OUTBOX, Outbox
 from worker.client.pump import FlushSignal, Pump
 from worker.client.queue import MemoryQueue
 from worker.client.reporting import Counters, ErrorReporter
+from worker.client.safe_store import SafeStore
 from worker.client.sender import Sender
 from worker.errors import EventDroppedError, OutboxError
 
@@ -44,12 +45,13 @@ class BackgroundDelivery:
                 flush_interval_s=options.flush_interval_s,
                 poll_interval_s=None if outbox is None else _OUTBOX_POLL_INTERVAL_S,
             ),
-            reporter=ErrorReporter(options.on_error),
+            reporter=ErrorReporter(options.on_error, other=None if outbox is None else outbox.reporter),
         )
         self._pumps = [to_redis]
-        if outbox is not None:
-            to_disk = _pump_to_disk(self._memory, outbox, to_redis.flush_signal, ErrorReporter(options.on_error))
-            self._pumps.insert(0, to_disk)
+        self._safe = None if outbox is None else SafeStore(outbox, sender)
+        if outbox is not None and self._safe is not None:
+            reporter = ErrorReporter(options.on_error, other=outbox.reporter)
+            self._pumps.insert(0, _pump_to_disk(self._memory, self._safe, to_redis.flush_signal, reporter))
 
     def put(self, payloads: Sequence[bytes]) -> None:
         if not self._threads:
@@ -96,12 +98,13 @@ class BackgroundDelivery:
             self._outbox.close()
 
     def flush(self, timeout_s: float) -> bool:
-        return self._wait_delivered(self._pumps, time.monotonic() + timeout_s)
+        is_delivered = self._wait_delivered(self._pumps, time.monotonic() + timeout_s)
+        return is_delivered and (self._safe is None or self._safe.has_sent_all())
 
     def flush_outbox(self, timeout_s: float) -> bool:
-        if self._outbox is None:
+        if self._safe is None:
             raise OutboxError(NO_OUTBOX)
-        return self._wait_delivered(self._pumps[:1], time.monotonic() + timeout_s)
+        return self._wait_delivered(self._pumps[:1], time.monotonic() + timeout_s) and self._safe.keeps_all()
 
     def close(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
@@ -130,9 +133,9 @@ class BackgroundDelivery:
         self._reporter.report(EventDroppedError([id_of(payload) for payload in payloads], why))
 
 
-def _pump_to_disk(memory: MemoryQueue, outbox: Outbox, redis_signal: FlushSignal, reporter: ErrorReporter) -> Pump:
+def _pump_to_disk(memory: MemoryQueue, safe: SafeStore, redis_signal: FlushSignal, reporter: ErrorReporter) -> Pump:
     def store(payloads: list[bytes]) -> None:
-        outbox.append(payloads)
+        safe.put_or_report(payloads)
         redis_signal.notify(len(payloads))
 
     # No interval: an event is safe only once it is on disk.

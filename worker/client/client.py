@@ -12,10 +12,10 @@ from worker.client.delivery import Delivery, InlineDelivery, NoDelivery
 from worker.client.events import BeforeSend, EventMethods, EventValidator
 from worker.client.options import DeliveryOptions
 from worker.client.outbox import Outbox
-from worker.client.reporting import Counters, OnError
+from worker.client.reporting import Counters, ErrorReporter, OnError
 from worker.client.sender import Sender
 from worker.errors import ClientClosedError
-from worker.settings import load_settings
+from worker.settings import load_publisher_settings
 from worker.stream.producer import Producer
 from worker.stream.transport import Transport
 
@@ -49,7 +49,7 @@ class Client(EventMethods[str]):
 
     Raises:
         OutboxError: the outbox cannot be opened.
-        SettingsError: zik serves no such `url`, or `max_waiting` is None and a setting is wrong.
+        SettingsError: zik serves no such `url`, or `max_waiting` is None and `ZIK_MAX_WAITING` is wrong.
     """
 
     def __init__(  # noqa: PLR0913
@@ -81,12 +81,14 @@ class Client(EventMethods[str]):
             flush_interval_s=flush_interval_s,
             on_error=on_error,
             durable=durable,
-            max_waiting=load_settings().max_waiting if max_waiting is None else max_waiting,
+            max_waiting=load_publisher_settings().max_waiting if max_waiting is None else max_waiting,
             disabled=disabled,
             sync=sync,
         )
         self._outbox = (
-            Outbox(Path(outbox).absolute(), max_events=max_outbox) if outbox is not None and not disabled else None
+            Outbox(Path(outbox).absolute(), max_events=max_outbox, reporter=ErrorReporter(on_error))
+            if outbox is not None and not disabled
+            else None
         )
         self._reset()
         if self._outbox is not None:
@@ -136,12 +138,16 @@ class Client(EventMethods[str]):
         return ids
 
     def flush(self, timeout_s: float = 5.0) -> bool:
-        """Wait until Redis has acknowledged all events published before. False if time ran out; nothing is dropped."""
+        """Wait until Redis has acknowledged all events published before. False if time ran out; nothing is dropped.
+
+        False, too, once after events in the outbox have become unreadable.
+        """
         return self._delivery.flush(timeout_s)
 
     def flush_outbox(self, timeout_s: float = 5.0) -> bool:
         """Wait until all events published before are on this machine's disk or at Redis. False if time ran out.
 
+        False, too, once after events in the outbox have become unreadable, and while a restart could not find them.
         From then on they survive a crash of the player and of its machine.
 
         Raises:

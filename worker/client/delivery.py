@@ -7,6 +7,7 @@ from typing import Protocol
 from worker.client.outbox import NO_OUTBOX, Outbox
 from worker.client.pump import MAX_BATCH_EVENTS
 from worker.client.reporting import ErrorReporter, OnError
+from worker.client.safe_store import SafeStore
 from worker.client.sender import Sender
 from worker.errors import OutboxError, ZikError
 
@@ -39,38 +40,55 @@ class InlineDelivery:
     def __init__(self, sender: Sender, outbox: Outbox | None, *, on_error: OnError | None) -> None:
         self._sender = sender
         self._outbox = outbox
-        self._reporter = ErrorReporter(on_error)
+        self._safe = None if outbox is None else SafeStore(outbox, sender)
+        self._reporter = ErrorReporter(on_error, other=None if outbox is None else outbox.reporter)
         self._lock = threading.Lock()
 
     def start(self) -> None:
         """No thread to start: the next call sends what an earlier run left."""
 
     def put(self, payloads: Sequence[bytes]) -> None:
-        store = self._sender.send if self._outbox is None else self._outbox.append
         with self._lock:
             for start in range(0, len(payloads), MAX_BATCH_EVENTS):
-                store(payloads[start : start + MAX_BATCH_EVENTS])
-        self.flush(0)
+                self._store(payloads[start : start + MAX_BATCH_EVENTS])
+        self._send_waiting()
+
+    def _store(self, payloads: Sequence[bytes]) -> None:
+        if self._safe is None or self._outbox is None:
+            self._sender.send(payloads)
+            return
+        try:
+            self._safe.put(payloads)
+        except OutboxError:
+            self._empty_outbox(self._outbox)
+            self._safe.put(payloads)
 
     def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 -- One attempt; the socket's own timeout ends it.
+        return self._send_waiting() and (self._safe is None or self._safe.has_sent_all())
+
+    def flush_outbox(self, timeout_s: float) -> bool:  # noqa: ARG002 -- `put` returned after the disk had it.
+        if self._safe is None:
+            raise OutboxError(NO_OUTBOX)
+        return self._safe.keeps_all()
+
+    def _send_waiting(self) -> bool:
         if self._outbox is None:
             return True
         with self._lock:
-            try:
-                while batch := self._outbox.peek(MAX_BATCH_EVENTS):
-                    self._sender.send(batch.payloads)
-                    self._outbox.discard(batch)
-                is_empty = self._outbox.count() == 0
-            except ZikError as error:
-                self._reporter.report_once(error)
-                return False
+            return self._empty_outbox(self._outbox)
+
+    def _empty_outbox(self, outbox: Outbox) -> bool:
+        """Send what waits. False if not all of it could be sent; the reason is then reported."""
+        try:
+            while batch := outbox.peek(MAX_BATCH_EVENTS):
+                self._sender.send(batch.payloads)
+                outbox.discard(batch)
+            is_empty = outbox.count() == 0
+        except ZikError as error:
+            self._reporter.report_once(error)
+            return False
         self._reporter.recovered()
         return is_empty
-
-    def flush_outbox(self, timeout_s: float) -> bool:  # noqa: ARG002 -- `put` returned after the disk had it.
-        if self._outbox is None:
-            raise OutboxError(NO_OUTBOX)
-        return True
 
     def close(self, timeout_s: float) -> None:  # noqa: ARG002
         self._sender.close()

@@ -34,20 +34,26 @@ class Counters:
 
 
 class ErrorReporter:
-    def __init__(self, on_error: OnError | None) -> None:
+    """Reports to `on_error`. What `other` has reported is not reported again: one fault may hinder two threads."""
+
+    def __init__(self, on_error: OnError | None, *, other: "ErrorReporter | None" = None) -> None:
         self._on_error = on_error
-        self._reported: type[Exception] | None = None
+        self._other = other
+        self._reported: set[type[Exception]] = set()
 
     def report_once(self, error: Exception) -> None:
-        """Report an error that is retried, unless the last report was of the same type."""
-        if type(error) is not self._reported:
-            self._reported = type(error)
+        """Report an error that is retried, unless one of its type has been reported since all went well."""
+        if not self.has_reported(type(error)) and (self._other is None or not self._other.has_reported(type(error))):
+            self._reported.add(type(error))
             self.report(error)
+
+    def has_reported(self, kind: type[Exception]) -> bool:
+        return kind in self._reported
 
     def recovered(self) -> None:
         """Note that the fault is over, so that its next occurrence is reported again."""
-        if self._reported is not None:
-            self._reported = None
+        if self._reported:
+            self._reported.clear()
             logger.info("publishing again")
 
     def report(self, error: Exception) -> None:

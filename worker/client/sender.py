@@ -1,5 +1,6 @@
 """Send batches to the stream, stamped with the device's clock, within the stream's limit, and count them."""
 
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -36,6 +37,8 @@ class Sender:
         self._backpressure = Backpressure(transport, max_waiting=max_waiting)
         self._now = now
         self._failed = False
+        # Both threads of a client send while its disk is at fault.
+        self._lock = threading.Lock()
 
     def send(self, payloads: Sequence[bytes]) -> None:
         """Return when Redis has acknowledged all of them.
@@ -44,12 +47,13 @@ class Sender:
             StreamFullError: Redis is full, or the stream holds `max_waiting` entries.
             StreamUnavailableError, StreamMisusedError, NotDurableError: see `Producer.append`.
         """
-        self._backpressure.check()
-        if self._failed:
-            self._counters.add(retried=len(payloads))
-        self._failed = True
-        self._backpressure.append(stamped(payloads, at=self._now()), durable=self._durable)
-        self._failed = False
+        with self._lock:
+            self._backpressure.check()
+            if self._failed:
+                self._counters.add(retried=len(payloads))
+            self._failed = True
+            self._backpressure.append(stamped(payloads, at=self._now()), durable=self._durable)
+            self._failed = False
         self._counters.add(sent=len(payloads))
 
     def close(self) -> None:
