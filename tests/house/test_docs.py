@@ -1,5 +1,6 @@
 """The README and docs/ name every command, setting, metric, reason and event type, and no name that the code lacks."""
 
+import ast
 import importlib
 import importlib.util
 import re
@@ -110,6 +111,16 @@ def test_each_test_that_a_page_names_exists(page: Path) -> None:
     known = {file.name for file in files} | set(re.findall(r"def (test_\w+)\(", code))
     named = re.findall(r"`(?:[\w/]+/)?(test_\w+(?:\.py)?)`", page.read_text())
     assert [name for name in named if name not in known] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_python_of_a_page_compiles_and_imports_what_zik_has(page: Path) -> None:
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+        tree = ast.parse(block)
+        for node in (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
+            if node.module and node.module.partition(".")[0] == "worker":
+                module = importlib.import_module(node.module)
+                assert [each.name for each in node.names if not hasattr(module, each.name)] == []
 
 
 def test_the_map_has_each_package_and_each_module_beside_them() -> None:

@@ -14,7 +14,8 @@ from tests.support.processes import ROOT
 PAGE: Final = (ROOT / "docs" / "reliability.md").read_text()
 BAD_INPUTS: Final = [f"I{number}" for number in range(1, 53)]
 FAULTS: Final = [f"F{number}" for number in range(1, 38)]
-SURROUNDINGS: Final = [f"S{number}" for number in (1, 2, 9, 10, 12, 13)]
+# S7, what one client tells of a song that others hear, is not met yet.
+SURROUNDINGS: Final = [f"S{number}" for number in range(1, 14) if number != 7]
 # Words of the page for tests that prove many rows; each is explained there in bold.
 SHARED: Final = ("corpus", "decoder", "strays", "points")
 
@@ -90,8 +91,8 @@ def test_each_row_that_cites_the_corpus_has_an_input_there() -> None:
 
 def codes_of(row: str) -> set[str]:
     """The codes that a row of the corpus proves: `I23, I25-I27` are four."""
-    found = re.findall(r"I(\d+)(?:-I(\d+))?", row)
-    return {f"I{number}" for first, last in found for number in range(int(first), int(last or first) + 1)}
+    found = re.findall(r"\b([IS])(\d+)(?:-[IS](\d+))?", row)
+    return {f"{kind}{number}" for kind, first, last in found for number in range(int(first), int(last or first) + 1)}
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:tests|worker)/[\w/]+\.\w+)`", PAGE))))

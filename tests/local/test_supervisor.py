@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 from uuid import uuid4
 
 import psutil
@@ -17,6 +18,8 @@ from tests.support.events import play_payload
 from tests.support.homes import processes_of, read_until, running
 from tests.support.processes import eventually
 from worker.errors import StreamUnavailableError
+from worker.local.process import LocalProcess
+from worker.local.supervisor import Supervisor
 from worker.local.valkey import free_port
 from worker.stream.producer import Producer
 
@@ -76,6 +79,30 @@ class Up:
             return bool(connection.execute("SELECT 1 FROM songs WHERE title = ?", [title]).fetchone())
 
 
+class Broken(LocalProcess):
+    """Ends as soon as it is started."""
+
+    running = False
+    ending = "exited with code 7"
+
+    def start(self) -> Self:
+        return self
+
+
+def test_restarts_of_a_broken_process_become_rare(tmp_path: Path) -> None:
+    lines: list[str] = []
+    lines_by_s: list[int] = []
+    broken = Broken("broken", [], log=tmp_path)
+    with Supervisor(report=lines.append, monotonic=lambda: float(len(lines_by_s))) as supervisor:
+        supervisor.start(broken)
+        for _ in range(100):
+            supervisor.check()
+            lines_by_s.append(len(lines))
+    assert [lines_by_s.index(number) for number in range(1, len(lines) + 1)] == [0, 1, 3, 7, 15, 31, 62, 93]
+    assert lines[0] == f"broken exited with code 7; restarting it. See {tmp_path}"
+    assert lines[3] == f"broken exited with code 7; restarting it in 7 s. See {tmp_path}"
+
+
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     home = tmp_path_factory.mktemp("home")
@@ -130,9 +157,9 @@ def test_s11_a_demo_survives_its_valkey_and_its_worker(tmp_path: Path) -> None:
         assert processes_of(tmp_path) == []
 
 
-def refused(home: Path, command: str = "up", *, port: int | None = None) -> str:
+def refused(home: Path, command: str = "up", *, redis_url: str = "") -> str:
     """The one line with which the command ends; nothing of it is left."""
-    with running(home, command, REDIS_URL=f"redis://127.0.0.1:{port or free_port()}/0") as process:
+    with running(home, command, REDIS_URL=redis_url or f"redis://127.0.0.1:{free_port()}/0") as process:
         out, _ = process.communicate(timeout=30)
         assert processes_of(home) == []
     assert process.returncode == 1, out
@@ -143,11 +170,24 @@ def refused(home: Path, command: str = "up", *, port: int | None = None) -> str:
 
 
 def test_s11_a_taken_port_ends_up_with_one_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
         port = other.getsockname()[1]
-        line = refused(tmp_path, port=port)
+        line = refused(tmp_path, redis_url=f"redis://127.0.0.1:{port}/0")
     assert f"port {port} of 127.0.0.1" in line
     assert "REDIS_URL" in line
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1:{port}/99", "DB index is out of range"),
+        ("[::1]:{port}/0", "start it, or correct REDIS_URL"),
+        ("bob@127.0.0.1:{port}/0", "start it, or correct REDIS_URL"),
+    ],
+)
+def test_s11_an_address_the_embedded_valkey_lacks_is_refused(tmp_path: Path, address: str, words: str) -> None:
+    assert words in refused(tmp_path, redis_url=f"redis://{address.format(port=free_port())}")
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])

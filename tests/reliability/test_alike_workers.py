@@ -70,10 +70,10 @@ def test_s4_workers_started_alike_record_each_event_once(  # noqa: PLR0913, PLR0
             stream.append(play_payloads(events))
             threading.Event().wait(locked_s)
         eventually(lambda: stream.books().waiting == 0, within_s=90, told=stream.books)
+        eventually(lambda: any("another worker is called" in worker.log for worker in started), within_s=30)
         for worker in started:
             worker.stop()
     books = stream.books()
     assert (books.recorded, books.duplicate, books.dead, books.unaccounted) == (events, 0, 0, 0)
     assert (count(postgres, "play_history"), count(postgres, "dead_letters")) == (events, 0)
     assert stream.consumers() == []
-    assert any("another worker is called" in worker.log for worker in started)

@@ -25,6 +25,9 @@ from worker.stream.consumer import EventStream
 # For a call that has 0.4 s and may be delayed by a busy machine.
 SOON_S = 4.0
 
+# With its end, because BEGIN names the isolation READ COMMITTED.
+COMMIT = b"COMMIT\0"
+
 
 @pytest.fixture
 def redis_proxy(redis_url: str) -> Iterator[Proxy]:
@@ -139,7 +142,7 @@ def test_f15_a_batch_with_an_unconfirmed_commit_is_stored_once(
     drain.run()
     events = [*play_payloads(100), b"{"]
     stream.append(events)
-    postgres_proxy.lose_reply_to(b"COMMIT")
+    postgres_proxy.lose_reply_to(COMMIT)
     with pytest.raises(DatabaseUnavailableError):
         drain.run()
     assert postgres_proxy.lost == 1
@@ -155,7 +158,7 @@ def test_f15_users_and_songs_of_an_unconfirmed_commit_are_found(
     events = [*play_payloads(100), b"{"]
     stream.append(events)
     drain = Drain(stream, proxied_postgres, "a")
-    postgres_proxy.lose_reply_to(b"COMMIT")
+    postgres_proxy.lose_reply_to(COMMIT)
     with pytest.raises(DatabaseUnavailableError):
         drain.run()
     assert (postgres_proxy.lost, count(postgres, "songs"), count(postgres, "play_history")) == (1, 10, 0)
@@ -251,7 +254,7 @@ def test_f12_a_connection_to_a_silent_database_times_out(
     oracle.check(events, stream, postgres)
 
 
-@pytest.mark.parametrize("statement", [*WRITES_PLAYS, b"COMMIT"])
+@pytest.mark.parametrize("statement", [*WRITES_PLAYS, pytest.param(COMMIT, id="COMMIT")])
 def test_f12_a_database_that_falls_silent_mid_batch_times_out(
     statement: bytes, stream: EventStream, proxied_postgres: Engine, postgres_proxy: Proxy, postgres: Engine
 ) -> None:

@@ -127,20 +127,20 @@ def test_f36_a_worker_records_everything_through_a_pooler(
     oracle.check(load, stream, pooled)
 
 
-def test_s1_what_another_client_has_set_changes_nothing(pooled: Engine, server: Postgres, stream: EventStream) -> None:
-    """pgbouncer hands on what a client has set for its session, but for the few settings that it follows."""
-    bring_up_schema(pooled)
+def test_s1_what_a_pooled_session_brings_along_changes_nothing(server: Postgres, stream: EventStream) -> None:
+    """What the database sets, and what another client has set: pgbouncer follows only a few settings of each client."""
     server.run("ALTER DATABASE postgres SET DateStyle TO 'German'", "ALTER ROLE postgres SET client_encoding TO LATIN1")
-    with psycopg.connect(url_of(pooled).replace("+psycopg", ""), autocommit=True, prepare_threshold=None) as other:
-        for setting in ("IntervalStyle = sql_standard", "bytea_output = escape", "DateStyle = 'SQL, DMY'"):
-            for _ in range(8):
-                other.execute(f"SET {setting}".encode())
     load = Load(38, canary="Łódź 夜").take(1_000)
-    for part in (load[:500], load[500:]):
-        stream.append(part)
-        with opened_engine(url_of(pooled)) as engine:
+    with _pgbouncer(server, mode="transaction") as url, opened_engine(url) as engine:
+        bring_up_schema(engine)
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True, prepare_threshold=None) as other:
+            for setting in ("IntervalStyle = sql_standard", "bytea_output = escape", "DateStyle = 'SQL, DMY'"):
+                for _ in range(8):
+                    other.execute(f"SET {setting}".encode())
+        for part in (load[:500], load[500:]):
+            stream.append(part)
             Drain(stream, engine, "a", batch_size=50).run()
-    oracle.check(load, stream, pooled)
+        oracle.check(load, stream, engine)
 
 
 def test_s13_a_pooler_of_statements_is_refused_in_one_line(server: Postgres, stream: EventStream) -> None:

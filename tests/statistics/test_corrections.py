@@ -80,7 +80,9 @@ CORRECTIONS: dict[str, Correction] = {
     "a play was another's": lambda session: session.execute(
         update(PlayHistory).where(THE_PLAY).values(user_id=user_id("eve").scalar_subquery())
     ),
-    "an object is deleted": lambda session: session.delete(session.get_one(PlayHistory, UUID(event_id(103)))),
+    "an object is deleted": lambda session: session.delete(
+        session.scalars(select(PlayHistory).where(PlayHistory.id == UUID(event_id(103)))).one()
+    ),
     "a song is deleted": lambda session: session.execute(delete(Song).where(Song.title == "Song 1")),
     "a duration becomes known": lambda session: session.execute(
         update(Song).where(Song.title == "Song 1").values(duration_ms=183_000)

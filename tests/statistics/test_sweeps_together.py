@@ -16,7 +16,7 @@ from worker.database.engine import snapshot, transaction
 from worker.models import Song, SongDay, StaleChart, StaleDay, StaleHistory, User
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.statistics import Period, Place, Span, charts, rank, refresh_charts
+from worker.statistics import Period, Place, Span, charts, drawing, rank, refresh_charts
 from worker.statistics.rollups import compute as rollups
 from worker.statistics.rollups.marks import spread_histories
 from worker.statistics.rollups.sweep import refresh
@@ -142,19 +142,41 @@ def test_an_interrupted_chart_refresh_keeps_the_finished_years(engine: Engine, m
     class TimeIsUpError(Exception):
         pass
 
-    def draw_until_2019(connection: Connection, each: Span) -> None:
-        if each.first.year == 2019:
+    def draw_until_2019(connection: Connection, spans: Sequence[Span]) -> None:
+        if spans[0].first.year == 2019:
             raise TimeIsUpError
-        draw(connection, each)
+        drawing.draw(connection, spans)
 
-    draw = charts._draw
-    monkeypatch.setattr(charts, "_draw", draw_until_2019)
+    monkeypatch.setattr(charts, "draw", draw_until_2019)
     with pytest.raises(TimeIsUpError):
         refresh_charts(engine, today=TODAY, closed=True)
-    monkeypatch.setattr(charts, "_draw", draw)
+    monkeypatch.setattr(charts, "draw", drawing.draw)
     with snapshot(engine) as session:
         assert session.scalars(select(StaleChart.day)).all() == [date(2019, 4, 22)]
     assert refresh_charts(engine, today=TODAY, closed=True) == len(Period)
+    assert verify(engine, RULE).exact
+
+
+def test_charts_of_years_of_days_are_drawn_in_few_statements(engine: Engine) -> None:
+    """Three years of days, weeks and months are some 3,900 charts: one by one they would hold a worker for minutes."""
+    first = datetime(2019, 1, 1, 12, tzinfo=UTC)
+    record(
+        engine,
+        *(
+            play(
+                id=event_id(number),
+                user=f"user {number % 7}",
+                time=(first + timedelta(days=number % 1_096)).isoformat().replace("+00:00", "+00:01"),
+                song=song(title=f"{number % 11}", artist=f"{number % 5}", album=("a", "b", ...)[number % 3]),
+            )
+            for number in range(2_200)
+        ),
+    )
+    refresh(engine, RULE)
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+    assert refresh_charts(engine, today=TODAY, closed=True) > 1_250
+    assert len(statements) < 150
     assert verify(engine, RULE).exact
 
 
@@ -227,7 +249,7 @@ def test_a_day_computed_while_its_chart_is_drawn_stays_marked(
         refresh(postgres, RULE)
         return places
 
-    monkeypatch.setattr(charts, "rank", ranked_too_early)
+    monkeypatch.setattr(drawing, "rank", ranked_too_early)
     refresh_charts(postgres, today=TODAY, closed=True)
     refresh_charts(postgres, today=TODAY, closed=True)
     comparison = verify(postgres, RULE)

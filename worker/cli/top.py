@@ -12,7 +12,7 @@ from worker.cli.terminal import AsJson, console, plain
 from worker.report.wording import duration
 from worker.statistics import Period, Place, Subject
 from worker.statistics import top as top_places
-from worker.statistics.charts import LENGTH
+from worker.statistics.drawing import LENGTH
 from worker.statistics.rollups.pending import waiting_for_charts
 
 _BAR: Final = 12

@@ -17,6 +17,7 @@ from worker.local.services import exclusive_folder, start_worker_and_beat
 from worker.local.supervisor import Supervisor
 from worker.local.valkey import is_reachable, start_valkey
 from worker.settings import Settings, load_settings, without_password
+from worker.stream.consumer import EventStream
 
 # The embedded Valkey listens on IPv4 only.
 _LOCAL = {"127.0.0.1", "localhost"}
@@ -62,6 +63,8 @@ def _redis(settings: Settings, folder: Path, supervisor: Supervisor) -> str:
     if address.hostname not in _LOCAL or has_login or address.scheme != "redis":
         raise OperatorError(f"no Redis answers at {without_password(url)}: start it, or correct REDIS_URL")
     start_valkey(supervisor, folder / "valkey", port=address.port or _DEFAULT_PORT)
+    with EventStream.opened(url) as stream:
+        stream.server()  # Raises if the URL names a database that the server does not have.
     say(f"redis     embedded Valkey on {url}, data in {folder / 'valkey'}")
     return url
 

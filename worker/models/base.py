@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Self
+from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, Integer, MetaData, TypeDecorator, func
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, Integer, MetaData, TypeDecorator, func, inspect
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Relationship, Session, mapped_column, relationship, scoped_session
+from uuid_utils.compat import uuid7
 
 # A migration can only drop a constraint whose name it knows.
 NAMING_CONVENTION = {
@@ -23,6 +25,7 @@ Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresq
 
 Id = Annotated[int, mapped_column(BigIntegerKey, primary_key=True)]
 UserFk = Annotated[int, mapped_column(BigIntegerKey, ForeignKey("app_users.id", ondelete="CASCADE"))]
+EventId = Annotated[UUID, mapped_column(default=uuid7)]
 SongFk = Annotated[int, mapped_column(BigIntegerKey, ForeignKey("songs.id", ondelete="CASCADE"))]
 BigCount = Annotated[int, mapped_column(BigInteger)]
 
@@ -53,11 +56,31 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: Instant, dict[str, Any]: Json, Any: Json}
 
-    def save(self, session: Session) -> Self:
-        """Add this row and flush: the row has its id, and the database has accepted it. Does not commit."""
+    def save(self, session: Session | scoped_session[Session]) -> Self:
+        """Add this row and flush: the row has its id, and the database has accepted it. Does not commit.
+
+        With an AsyncSession: `await session.run_sync(row.save)`.
+        """
+        if not isinstance(session, Session | scoped_session):
+            # An AsyncSession would write nothing: nobody awaits its flush().
+            raise TypeError(
+                f"save() takes a sqlalchemy.orm.Session, not {type(session).__name__}; "
+                "with an AsyncSession: `await session.run_sync(row.save)`"
+            )
         session.add(self)
         session.flush()
         return self
+
+    def __repr__(self) -> str:
+        """The key and nothing else: logs and error reports must not show what people listen to. Loads nothing."""
+        names = (str(column.key) for column in inspect(type(self)).primary_key)
+        named = (f"{name}={self.__dict__.get(name)}" for name in names)
+        return f"{type(self).__name__}({', '.join(named)})"
+
+
+def owned_by(owner: str) -> Relationship[Any]:
+    """The rows that refer to this one, to be loaded on purpose (`selectinload`). The database deletes them with it."""
+    return relationship(back_populates=owner, lazy="raise_on_sql", passive_deletes="all")
 
 
 class TimestampMixin:

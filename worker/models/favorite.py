@@ -1,9 +1,8 @@
 from datetime import datetime
-from uuid import UUID
 
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from worker.models.base import Base, SongFk, TimestampMixin, UserFk
+from worker.models.base import Base, EventId, SongFk, TimestampMixin, UserFk
 from worker.models.song import Song
 from worker.models.user import User
 
@@ -21,8 +20,8 @@ class Favorite(TimestampMixin, Base):
     song_id: Mapped[SongFk] = mapped_column(primary_key=True, index=True)
     said_at: Mapped[datetime]
     reported_at: Mapped[datetime | None]
-    event_id: Mapped[UUID]
+    event_id: Mapped[EventId]
     is_favorite: Mapped[bool]
 
-    user: Mapped[User] = relationship(lazy="raise_on_sql")
-    song: Mapped[Song] = relationship(lazy="raise_on_sql")
+    user: Mapped[User] = relationship(back_populates="favorites", lazy="raise_on_sql")
+    song: Mapped[Song] = relationship(back_populates="favorites", lazy="raise_on_sql")

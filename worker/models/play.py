@@ -1,12 +1,14 @@
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import Index, SmallInteger, String, UniqueConstraint
+from sqlalchemy import Connection, Index, SmallInteger, String, UniqueConstraint, event, insert
 from sqlalchemy.orm import Mapped, mapped_column, relationship
+from uuid_utils.compat import uuid7
 
-from worker.models.base import Base, SongFk, TimestampMixin, UserFk
+from worker.contract.events import local_days
+from worker.models.base import Base, EventId, SongFk, TimestampMixin, UserFk
 from worker.models.song import Song
+from worker.models.stale_marks import StaleDay
 from worker.models.user import User
 
 
@@ -28,7 +30,7 @@ class PlayHistory(TimestampMixin, Base):
         Index(None, "song_id"),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[EventId] = mapped_column(primary_key=True)
     user_id: Mapped[UserFk] = mapped_column(primary_key=True)
     song_id: Mapped[SongFk]
     played_at: Mapped[datetime]
@@ -38,5 +40,17 @@ class PlayHistory(TimestampMixin, Base):
     source: Mapped[str | None] = mapped_column(String(100))
     context: Mapped[dict[str, Any] | None]
 
-    user: Mapped[User] = relationship(lazy="raise_on_sql")
-    song: Mapped[Song] = relationship(lazy="raise_on_sql")
+    user: Mapped[User] = relationship(back_populates="plays", lazy="raise_on_sql")
+    song: Mapped[Song] = relationship(back_populates="plays", lazy="raise_on_sql")
+
+
+@event.listens_for(PlayHistory, "after_insert")
+def _mark_days(mapper: object, connection: Connection, play: PlayHistory) -> None:
+    """Mark the days of a play that is saved with this model. Recorders insert in SQL, and mark the days themselves."""
+    del mapper
+    mark = uuid7()
+    days = [
+        {"user_id": play.user_id, "day": day, "mark": mark}
+        for day in local_days(play.played_at.astimezone(UTC), play.utc_offset_minutes)
+    ]
+    connection.execute(insert(StaleDay), days)

@@ -1,11 +1,10 @@
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from worker.models.base import Base, TimestampMixin, UserFk
+from worker.models.base import Base, EventId, TimestampMixin, UserFk
 from worker.models.user import User
 
 
@@ -22,7 +21,7 @@ class Preference(TimestampMixin, Base):
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     said_at: Mapped[datetime]
     reported_at: Mapped[datetime | None]
-    event_id: Mapped[UUID]
+    event_id: Mapped[EventId]
     value: Mapped[Any | None]
 
-    user: Mapped[User] = relationship(lazy="raise_on_sql")
+    user: Mapped[User] = relationship(back_populates="preferences", lazy="raise_on_sql")

@@ -1,13 +1,35 @@
-from typing import Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from sqlalchemy import Index, String, Text, text
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column
 
 from worker.contract.identity import album_identity, artist_identity, song_identity
-from worker.models.base import Base, Id, TimestampMixin
+from worker.models.base import Base, Id, TimestampMixin, owned_by
+
+if TYPE_CHECKING:
+    from worker.models.favorite import Favorite
+    from worker.models.play import PlayHistory
 
 _UNFILED: Final = text("artist_identity IS NULL OR (album_identity IS NULL AND album IS NOT NULL)")
+
+
+def _identity(identity: Callable[..., str], *names: str) -> Callable[[DefaultExecutionContext], UUID | None]:
+    """A default by the event contract, from the named columns; null without them."""
+
+    def default(context: DefaultExecutionContext) -> UUID | None:
+        given: dict[str, Any] = context.get_current_parameters()  # type: ignore[no-untyped-call] # SQLAlchemy's own
+        values = [given.get(name) for name in names]
+        return UUID(identity(*values)) if all(values) else None
+
+    return default
+
+
+_song: Final = _identity(song_identity, "artist", "title")
+_artist: Final = _identity(artist_identity, "artist")
+_album: Final = _identity(album_identity, "artist", "album")
 
 
 class Song(TimestampMixin, Base):
@@ -26,20 +48,23 @@ class Song(TimestampMixin, Base):
     )
 
     id: Mapped[Id]
-    identity: Mapped[UUID] = mapped_column(unique=True)
+    identity: Mapped[UUID] = mapped_column(unique=True, default=_song)
     duration_ms: Mapped[int | None]
     title: Mapped[str] = mapped_column(Text)
     artist: Mapped[str] = mapped_column(Text)
     album: Mapped[str | None] = mapped_column(String(500))
     # Top artists and albums group by these. Null until `worker.statistics.rollups.filing` files a song that a release
     # without these columns, or a person, inserted.
-    artist_identity: Mapped[UUID | None]
-    album_identity: Mapped[UUID | None]
+    artist_identity: Mapped[UUID | None] = mapped_column(default=_artist)
+    album_identity: Mapped[UUID | None] = mapped_column(default=_album)
     attributes: Mapped[dict[str, Any] | None]
+
+    plays: Mapped[list["PlayHistory"]] = owned_by("song")
+    favorites: Mapped[list["Favorite"]] = owned_by("song")
 
     @classmethod
     def named(cls, artist: str, title: str, **known: Any) -> "Song":
-        """Build a song with the identities that the event contract defines."""
+        """Build a song that has its identities already. `Song(…)` gets them when it is inserted."""
         album = known.get("album")
         return cls(
             identity=UUID(song_identity(artist, title)),

@@ -2,8 +2,9 @@
 
 The recorder marks the days of the plays that it adds, because it knows them best. Triggers mark the other inputs of
 statistics: a play that is changed or deleted (also by the deletion of its song), a song's duration or names, a user's
-timezone, and a user who is deleted and leaves rollups and charts. Triggers miss two things: TRUNCATE, and a play that
-someone inserts without the recorder. `zik recompute` finds both.
+timezone, and a user who is deleted and leaves rollups and charts. A play that is saved with `PlayHistory` marks its day
+itself. Two things are missed: TRUNCATE, and a play that is inserted in SQL by others than the recorder. `zik recompute`
+finds both.
 
 A song whose artist or album is corrected loses its `artist_identity` and `album_identity`, unless the same UPDATE sets
 them. SQL cannot compute them from the new names; `worker.statistics.rollups.filing` does.

@@ -1,9 +1,14 @@
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from worker.models.base import Base, Id, TimestampMixin
+from worker.models.base import Base, Id, TimestampMixin, owned_by
+
+if TYPE_CHECKING:
+    from worker.models.favorite import Favorite
+    from worker.models.play import PlayHistory
+    from worker.models.preference import Preference
 
 
 class User(TimestampMixin, Base):
@@ -18,3 +23,7 @@ class User(TimestampMixin, Base):
     email: Mapped[str | None] = mapped_column(String(320), unique=True)
     is_active: Mapped[bool] = mapped_column(server_default=true(), default=True)
     moods: Mapped[dict[str, Any] | None]
+
+    plays: Mapped[list["PlayHistory"]] = owned_by("user")
+    favorites: Mapped[list["Favorite"]] = owned_by("user")
+    preferences: Mapped[list["Preference"]] = owned_by("user")

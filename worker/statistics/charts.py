@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from datetime import date
+from itertools import groupby
 from typing import Final
 from uuid import UUID
 
@@ -11,15 +12,15 @@ from sqlalchemy import Connection, Engine, delete, insert, literal, select, tupl
 from worker.database.engine import snapshot, transaction, without_statement_timeout
 from worker.database.locks import AdvisoryLock, take
 from worker.models import ChartPlace, StaleChart
+from worker.statistics.drawing import draw
 from worker.statistics.periods import ONE_DAY, Period, Span, spans_of
-from worker.statistics.questions.sources import Listening, RollupsOnly
+from worker.statistics.questions.sources import Listening
 from worker.statistics.questions.top import Place, Subject, rank
 from worker.statistics.rollups.marks import new_mark
 
 logger = logging.getLogger(__name__)
 
-# The last place of a chart.
-LENGTH: Final = 500
+_LONGEST_FIRST: Final = list(Period)[::-1]
 _MARKS_AT_ONCE: Final = 1_000
 
 _Mark = tuple[date, UUID]
@@ -70,20 +71,22 @@ def refresh_charts(engine: Engine, *, today: date, closed: bool) -> int:
     running = {each for day in (today - ONE_DAY, today, today + ONE_DAY) for each in spans_of(day)}
     stale = {each for day, _ in marks for each in spans_of(day)}
     drawn: set[Span] = set()
-    for each in sorted(stale if closed else stale & running, key=_newest_first):
+    to_draw = sorted(stale if closed else stale & running, key=_newest_first)
+    for (_, _, period), spans in groupby(to_draw, _newest_first):
+        together = list(spans)
         with transaction(without_statement_timeout(engine)) as session:
-            _draw(session.connection(), each)
-        drawn.add(each)
+            draw(session.connection(), together)
+        drawn.update(together)
         # Clear marks after each year: if the task's time runs out, the years that it has drawn stay drawn.
-        if each.period is Period.YEAR:
+        if period == _LONGEST_FIRST.index(Period.DAY):
             marks = _without_drawn(engine, marks, drawn)
     _without_drawn(engine, marks, drawn)
     return len(drawn)
 
 
-def _newest_first(span: Span) -> tuple[bool, int]:
-    """All time first, then from the latest period: what people look at first, and one year after another."""
-    return span.period is not Period.ALL, -span.first.toordinal()
+def _newest_first(span: Span) -> tuple[bool, int, int]:
+    """All time first, then from the latest year: what people look at first. Equal for what is drawn together."""
+    return span.period is not Period.ALL, -span.first.year, _LONGEST_FIRST.index(span.period)
 
 
 def _without_drawn(engine: Engine, marks: Sequence[_Mark], drawn: set[Span]) -> Sequence[_Mark]:
@@ -108,18 +111,6 @@ def _merge_marks(connection: Connection) -> None:
     connection.execute(insert(StaleChart).from_select(["day", "mark"], days))
     kept = select(StaleChart.day).where(StaleChart.mark == mark)
     connection.execute(delete(StaleChart).where(StaleChart.mark != mark, StaleChart.day.in_(kept)))
-
-
-def _draw(connection: Connection, span: Span) -> None:
-    take(connection, AdvisoryLock.DRAW_CHARTS)
-    connection.execute(delete(ChartPlace).where(ChartPlace.period == span.period, ChartPlace.starts_on == span.first))
-    places = [
-        {"subject": subject.value, "period": span.period.value, "starts_on": span.first, **vars(place)}
-        for subject in Subject
-        for place in rank(RollupsOnly(connection), subject, span, most=LENGTH)
-    ]
-    if places:
-        connection.execute(insert(ChartPlace), places)
 
 
 def _clear(connection: Connection, marks: Sequence[_Mark]) -> None:

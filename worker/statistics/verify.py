@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine, exists, func, select, union
 from worker.database.engine import snapshot, without_statement_timeout
 from worker.models import ChartPlace, ListeningHour, PlayHistory, SongDay, StaleChart, StaleDay, StaleHistory, User
 from worker.statistics import statements
-from worker.statistics.charts import LENGTH, chart
+from worker.statistics.charts import chart
+from worker.statistics.drawing import LENGTH
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import stretches, timezones_of
 from worker.statistics.periods import ONE_DAY, Span, spans_of
