@@ -186,7 +186,7 @@ def test_save_within_an_async_session(postgres: Engine) -> None:
         )
         async with asyncio_of_sqlalchemy.AsyncSession(engine) as session:
             with pytest.raises(TypeError, match="run_sync"):
-                User(username=name).save(session)  # type: ignore[arg-type] # The fault.
+                User(username=name).save(session)
             await session.run_sync(User(username=name).save)
             await session.commit()
         await engine.dispose()
