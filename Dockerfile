@@ -9,6 +9,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/zik/bin/python install --require-hashes --only-binary :all: --requirement /tmp/requirements.lock
 # zik is pure Python: copied, not built, so that no build tool is fetched without a hash.
 COPY worker /opt/zik/lib/python3.13/site-packages/worker
+COPY zik /opt/zik/lib/python3.13/site-packages/zik
 RUN printf '%s\n' '#!/opt/zik/bin/python' 'from worker.__main__ import main' 'main()' > /opt/zik/bin/zik \
     && chmod +x /opt/zik/bin/zik \
     && /opt/zik/bin/python -m compileall -q /opt/zik

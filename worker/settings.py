@@ -24,9 +24,14 @@ _LONGEST_PLAY_S: Final = 24 * 86_400
 _CENTURY_DAYS: Final = 36_500
 
 
+def is_checkout() -> bool:
+    """Whether this zik runs from its sources, and not from an installed wheel."""
+    return (_CHECKOUT / "pyproject.toml").is_file()
+
+
 def default_home() -> Path:
     """The checkout, or for an installed package the user's data folder: the same for every process."""
-    if (_CHECKOUT / "pyproject.toml").is_file():
+    if is_checkout():
         return _CHECKOUT
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "zik"
 

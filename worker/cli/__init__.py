@@ -1,9 +1,11 @@
 """The command `zik`: a command's module is imported when the command is called."""
 
 import sys
+from typing import Annotated
 
 import typer
 
+from worker import __version__
 from worker.cli.commands import LazyGroup
 from worker.cli.messages import complain
 from worker.errors import ZikError
@@ -20,8 +22,18 @@ app = typer.Typer(
 )
 
 
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"zik {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _zik() -> None:
+def _zik(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     pass
 
 

