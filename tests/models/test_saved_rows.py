@@ -1,13 +1,13 @@
 """Rows that an application saves with the models: counted by statistics, named by their key, found by relationship."""
 
 import asyncio
+import importlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, insert, select
-from sqlalchemy.ext import asyncio as asyncio_of_sqlalchemy
 from sqlalchemy.orm import Session, scoped_session, selectinload, sessionmaker
 
 from tests.support.events import CANARY, event, favorite, play, preference, song
@@ -178,6 +178,7 @@ def test_save_refuses_an_async_session_and_says_how() -> None:
 
 def test_save_within_an_async_session(postgres: Engine) -> None:
     pytest.importorskip("greenlet")
+    asyncio_of_sqlalchemy = importlib.import_module("sqlalchemy.ext.asyncio")
 
     async def saved_by(name: str) -> None:
         engine = asyncio_of_sqlalchemy.create_async_engine(
@@ -185,7 +186,7 @@ def test_save_within_an_async_session(postgres: Engine) -> None:
         )
         async with asyncio_of_sqlalchemy.AsyncSession(engine) as session:
             with pytest.raises(TypeError, match="run_sync"):
-                User(username=name).save(session)  # type: ignore[arg-type] # The fault.
+                User(username=name).save(session)
             await session.run_sync(User(username=name).save)
             await session.commit()
         await engine.dispose()
