@@ -241,6 +241,8 @@ def test_beat_starts_and_stops_cleanly(redis_url: str, tmp_path: Path) -> None:
     arguments = ["celery", "-A", "worker", "beat", "-l", "INFO", "-s", str(tmp_path / "schedule")]
     with running(arguments, folder=tmp_path, REDIS_URL=redis_url, DATABASE_URL="sqlite:///unused.db") as process:
         process.wait_for("beat: Starting...")
+        # Celery itself fails when it is stopped while it opens its schedule.
+        eventually(lambda: any(tmp_path.glob("schedule*")), within_s=SETTLED_S)
         process.stop()
     assert "Traceback" not in process.log
 
