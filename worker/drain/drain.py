@@ -15,7 +15,7 @@ from worker.contract.clock_skew import utc_now
 from worker.database.engine import transaction
 from worker.drain.log import log_batch, log_events
 from worker.drain.neighbours import Neighbours
-from worker.drain.poison import PoisonGuard, WorkItem, lacks_as_outages
+from worker.drain.poison import PoisonGuard, WorkItem, exhaustion_as_outage
 from worker.drain.recording import BatchRecorder, OpenTransaction, RecordBatch
 from worker.drain.triage import Triaged, poisoned_letters, triage
 from worker.errors import ZikError
@@ -92,7 +92,7 @@ class Drain:
         """
         tally = Tally()
         deadline = self.monotonic() + budget_s
-        with lacks_as_outages():
+        with exhaustion_as_outage():
             for item in self._work(dry_s):
                 if item.is_suspect:
                     self._recorder.prove_well()

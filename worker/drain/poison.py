@@ -86,7 +86,7 @@ class PoisonGuard:
         try:
             yield
         except BUGS as error:
-            if not _lacks_resources(error):
+            if not _is_exhaustion(error):
                 self._bug = error
             raise
 
@@ -101,16 +101,16 @@ def _attempts(rated: tuple[int, Entry]) -> int:
 
 
 @contextmanager
-def lacks_as_outages() -> Iterator[None]:
-    """Raise `WorkerUnfitError` where this process gets no memory or no thread: no entry is to blame for that."""
+def exhaustion_as_outage() -> Iterator[None]:
+    """Raise `WorkerUnfitError` when this process runs out of memory or threads, because no entry is to blame."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _lacks_resources(error):
+        if not _is_exhaustion(error):
             raise
         lack = "memory" if isinstance(error, MemoryError) else "threads"
         raise WorkerUnfitError(f"this worker has no {lack} left: raise its limit, or start fewer processes") from None
 
 
-def _lacks_resources(error: BaseException) -> bool:
+def _is_exhaustion(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "can't start new thread" in str(error)

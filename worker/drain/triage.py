@@ -38,7 +38,7 @@ def triage(entries: Sequence[Entry], now: datetime) -> Triaged:
 
 
 def harmless_events(now: datetime) -> list[Accepted]:
-    """An event of each type that any database takes, to show that the surroundings are well. Of nobody and no song."""
+    """Make a valid event of each type, to show that recording works. No real user or song is in them."""
     name = f"zik probe {uuid4()}"
     common = {"time": now.isoformat(), "user": name}
     song = {"title": name, "artist": name}
