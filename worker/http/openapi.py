@@ -63,8 +63,8 @@ _EVENTS: Final = {
     "operationId": "publishEvents",
     "summary": "Publish events of the token's user.",
     "description": (
-        "Each event is checked by itself, and has its answer in the same order. Repeat a request whose answer is a 503, or "
-        "was lost: an event that is already there is recorded once."
+        "Each event is checked by itself, and has its answer in the same order. Repeat a request that got a 503 or no "
+        "answer: an event that is already there is recorded once."
     ),
     "requestBody": {
         "required": True,
@@ -104,12 +104,12 @@ _SCHEMAS: Final = {
     },
     "Answer": {
         "type": "object",
-        "required": ["id", "status"],
+        "required": ["id", "status", "reason", "detail"],
         "properties": {
             "id": {"type": ["string", "null"], "description": "The event's id, given or derived; null if it has none."},
             "status": {"enum": ["accepted", "refused"]},
-            "reason": {"type": "string", "description": "A reason of docs/events.md, or `wrong_user`."},
-            "detail": {"type": "string", "description": "The field and its rule, never the value."},
+            "reason": {"type": ["string", "null"], "description": "A reason of docs/events.md, or `wrong_user`."},
+            "detail": {"type": ["string", "null"], "description": "The field and its rule, never the value."},
         },
     },
     "Health": {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}},

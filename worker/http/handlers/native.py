@@ -27,16 +27,12 @@ def events(services: Services) -> Endpoint:
         token = await services.tokens.authenticate(bearer(request), scope=Scope.SUBMIT)
         body = await read_body(request)
         now = services.now()
-        user = None if Scope.ADMIN in token.scopes else token.username
-        submitted = native.submission_of(body, user=user, now=now)
-        await services.ingest.submit(
-            token,
-            submitted.items,
-            protocol=_PROTOCOL,
-            now=now,
-            traceparent=request.headers.get("traceparent"),
-        )
-        return json_answer(200, native.answer(submitted))
+        is_admin = Scope.ADMIN in token.scopes
+        judged = native.events_of(body, user=token.username, is_admin=is_admin, now=now)
+        items = [one.item for one in judged if one.item is not None]
+        traceparent = request.headers.get("traceparent")
+        await services.ingest.submit(token, items, protocol=_PROTOCOL, now=now, traceparent=traceparent)
+        return json_answer(200, native.answer(judged))
 
     return Endpoint("/v1/events", handle, refuse=refuse, gate=services.gate)
 
