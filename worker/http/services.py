@@ -22,6 +22,7 @@ from worker.http.tokens import TokenCache
 from worker.operations import tokens
 from worker.settings import Settings
 from worker.stream.async_stream import AsyncStream
+from worker.stream.revocations import revocations
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ async def opened_services(settings: Settings, *, now: Callable[[], datetime] = u
         services = Services(settings, stream, Ingest(stream, gate.meter), cache, gate, now, engine, threads)
         background = [
             asyncio.create_task(task)
-            for task in (cache.follow(stream.revocations()), _report_for_ever(services), _touch_for_ever(services))
+            for task in (cache.follow(revocations(settings.redis_url)), _report_for_ever(services), _touch_for_ever(services))
         ]
         try:
             yield services
