@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from worker.errors import MalformedRequestError, ZikError
+from worker.errors import MalformedRequestError, UnknownUserError, ZikError
 from worker.http.body import ClientGoneError
 from worker.http.metering import Meter
 from worker.http.refusals import RequestRefusedError, busy, refusal_of
@@ -74,6 +74,8 @@ class Endpoint:
             return self._refuse(refusal, request)
         except MalformedRequestError as error:
             return self._refuse(RequestRefusedError(400, error.found), request)
+        except UnknownUserError:
+            return self._refuse(RequestRefusedError(404, "zik knows no user of this name"), request)
         except ZikError as error:
             # The text names servers, and no event.
             logger.warning("a request failed", extra={"route": self._route, "why": str(error)})

@@ -59,6 +59,16 @@ class Ingest:
         shown = {"song": dict(playing.song), "source": playing.source, "since": now.isoformat(timespec="seconds")}
         await self._stream.set_now_playing(token.username, json.dumps(shown).encode(), ttl_s=max(1, seconds))
 
+    async def clear_now_playing(self, token: Token, *, client: str | None) -> None:
+        """Forget what the token's user plays; with `client`, unless another client has announced it."""
+        playing = await self._stream.now_playing(token.username)
+        if playing is None:
+            return
+        with suppress(ValueError, KeyError, TypeError):
+            if client is not None and not str(json.loads(playing)["source"]).startswith(client):
+                return
+        await self._stream.clear_now_playing(token.username, only=playing)
+
 
 def _outcomes(items: Sequence[Item]) -> Counter[str]:
     return Counter("accepted" if item.error is None else item.error.reason.value for item in items)

@@ -1,20 +1,27 @@
 """Serve what ListenBrainz' clients write: listens, what plays now, and feedback."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
+from sqlalchemy import Engine, select
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from worker.database.engine import snapshot
 from worker.http.body import read_body
 from worker.http.endpoint import Answer, Endpoint, Handler, bearer, json_answer
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
+from worker.models import Preference, User
+from worker.operations import feedback
 from worker.operations.tokens import Scope
 from worker.protocols import listenbrainz
+from worker.protocols.submission import checked, time_text
 
 _PROTOCOL: Final = "listenbrainz"
+# A preference of the user's: how far a client has imported, in seconds since 1970.
+_LATEST_IMPORT: Final = "listenbrainz.latest_import"
 
 
 def refuse(refusal: RequestRefusedError, _: Request) -> Answer:
@@ -55,14 +62,60 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         await services.ingest.clear_now_playing(token, client=listenbrainz.client_of(await read_body(request)))
         return json_answer(200, {"status": "ok"})
 
+    async def recording_feedback(request: Request) -> Answer:
+        token = await services.tokens.authenticate(bearer(request), scope=Scope.SUBMIT)
+        said = listenbrainz.feedback_of(await read_body(request))
+        now = services.now()
+        reference = f"{feedback.MSID}{said.identity}" if said.identity else f"{feedback.MBID}{said.mbid}"
+        song = await services.in_database(feedback.find_song, reference)
+        if song is None:
+            await services.in_database(feedback.keep, token.username, reference, said.score, now)
+        else:
+            events = listenbrainz.feedback_events(said.score, song, user=token.username, now=now)
+            await services.ingest.submit(token, events, protocol=_PROTOCOL, now=now)
+        return json_answer(200, {"status": "ok"})
+
+    async def latest_import(request: Request) -> Answer:
+        token = await services.tokens.authenticate(bearer(request), scope=Scope.SUBMIT)
+        now = services.now()
+        at = listenbrainz.latest_import_of(await read_body(request))
+        event = {
+            "type": "preference",
+            "time": time_text(now),
+            "user": token.username,
+            "key": _LATEST_IMPORT,
+            "value": at,
+        }
+        await services.ingest.submit(token, [checked(event, now=now)], protocol=_PROTOCOL, now=now)
+        return json_answer(200, {"status": "ok"})
+
+    async def get_latest_import(request: Request) -> Answer:
+        token = await services.tokens.authenticate(bearer(request), scope=Scope.READ)
+        at = await services.in_database(_preference, token.username, _LATEST_IMPORT)
+        return json_answer(200, {"musicbrainz_id": token.username, "latest_import": at or 0})
+
+    async def delete_listen(request: Request) -> Answer:
+        await services.tokens.authenticate(bearer(request), scope=Scope.SUBMIT)
+        raise RequestRefusedError(501, "zik does not delete listens yet")
+
     return [
         Route(path, _endpoint(path, handle, services), methods=[method])
         for method, path, handle in (
             ("GET", "/1/validate-token", validate_token),
             ("POST", "/1/playing-now/delete", delete_playing),
+            ("POST", "/1/feedback/recording-feedback", recording_feedback),
+            ("POST", "/1/latest-import", latest_import),
+            ("GET", "/1/latest-import", get_latest_import),
+            ("POST", "/1/delete-listen", delete_listen),
         )
     ]
 
 
 def _endpoint(route: str, handle: Handler, services: Services) -> Endpoint:
     return Endpoint(route, handle, refuse=refuse, gate=services.gate)
+
+
+def _preference(engine: Engine, username: str, key: str) -> Any:
+    of_user = select(Preference.value).join(User, User.id == Preference.user_id)
+    with snapshot(engine) as session:
+        return session.scalar(of_user.where(User.username == username, Preference.key == key))
