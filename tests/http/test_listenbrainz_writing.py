@@ -64,7 +64,7 @@ def test_a_listen_keeps_every_fact_that_navidrome_sends(server: HttpServer) -> N
 def test_players_spell_paths_and_schemes_as_they_like(server: HttpServer, path: str, authorization: str) -> None:
     headers = {"Authorization": authorization.format(server.token)}
     body = json.dumps(submission(listen())).encode()
-    assert server.client.post(path, content=body, headers=headers).status_code == 200
+    assert server.client.post(f"http://testserver{path}", content=body, headers=headers).status_code == 200
     assert len(server.plays()) == 1
 
 

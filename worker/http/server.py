@@ -7,8 +7,8 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 
-# Connections that the kernel may keep waiting, and that may be open at once: with granian's 1,024, as many silent clients
-# would keep everyone else out.
+# Connections that the kernel keeps waiting, and that may be open at once. With granian's 1,024, as many silent clients
+# keep everyone else out.
 _BACKLOG: Final = 4_096
 _CONNECTIONS: Final = 8_192
 _HEADERS_WITHIN_MS: Final = 10_000

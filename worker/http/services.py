@@ -1,4 +1,4 @@
-"""What the handlers of one process share: the stream, the tokens, the database, and the tasks that keep them current."""
+"""What the handlers of a process share: stream, tokens, database, and the tasks that keep them current."""
 
 import asyncio
 import logging

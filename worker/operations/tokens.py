@@ -2,7 +2,9 @@ import hashlib
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import uuid4
+
 from sqlalchemy import select, update
+
 from worker.database.engine import snapshot, transaction
 from worker.models import User
 from worker.models.token import AccessToken

@@ -7,24 +7,21 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from worker.contract.events import SongRef
 from worker.models import PlayHistory, Song
 
 
 @dataclass(frozen=True)
 class RecentPlay:
-    """One play, with its song as the catalogue has it. `ids` are the song's outside ids (mbid, isrc, …)."""
+    """One play, with its song as the catalogue has it."""
 
     played_at: datetime
     recorded_at: datetime
     utc_offset_minutes: int | None
     ms_played: int | None
     source: str | None
-    identity: str
-    artist: str
-    title: str
-    album: str | None
-    duration_ms: int | None
-    ids: dict[str, Any]
+    context: dict[str, Any] | None
+    song: SongRef
 
 
 def recent_plays(
@@ -35,8 +32,9 @@ def recent_plays(
     after: datetime | None = None,
     before: datetime | None = None,
 ) -> Sequence[RecentPlay]:
-    """At most `most` plays between two instants, both excluded, newest first: the latest before `before`, or without it
-    the earliest after `after`. Costs a look at each play that it returns.
+    """At most `most` plays between two instants, both excluded, newest first.
+
+    They are the latest ones, except with `after` alone: then those that follow it. Costs a look at each of them.
     """
     play, song = PlayHistory, Song
     oldest_first = after is not None and before is None
@@ -48,15 +46,15 @@ def recent_plays(
     order = (play.played_at, play.song_id) if oldest_first else (play.played_at.desc(), play.song_id.desc())
     rows = connection.execute(
         select(
-            play.played_at, play.created_at, play.utc_offset_minutes, play.ms_played, play.source, song.identity,
-            song.artist, song.title, song.album, song.duration_ms, song.attributes,
+            play.played_at, play.created_at, play.utc_offset_minutes, play.ms_played, play.source, play.context,
+            song.title, song.artist, song.album, song.duration_ms, song.attributes,
         )
         .join(song, song.id == play.song_id)
         .where(*conditions)
         .order_by(*order)
         .limit(most)
     ).all()  # fmt: skip
-    plays = [RecentPlay(*row[:5], row[5].hex, *row[6:10], row[10] or {}) for row in rows]
+    plays = [RecentPlay(*row[:6], SongRef(*row[6:])) for row in rows]
     return plays[::-1] if oldest_first else plays
 
 
