@@ -1,7 +1,6 @@
 """Bring a request's events to Redis: whatever returns here without an error, Redis holds."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -13,7 +12,7 @@ from worker.http.metering import Meter
 from worker.operations.tokens import Token
 from worker.protocols.submission import Item, NowPlaying
 from worker.stream.async_stream import AsyncStream
-from worker.stream.measurements import of_http_events
+from worker.stream.measurements import of_events
 
 # For each token and day: enough to see what a player gets wrong, and no way to fill the desk.
 MOST_LETTERS: Final = 100
@@ -50,7 +49,10 @@ class Ingest:
             playing = added.now_playing
         if playing is not None and _is_over(playing, items):
             await self._stream.clear_now_playing(token.username, only=playing)
-        self._meter.add(of_http_events(protocol, _outcomes(items)))
+        self._meter.add(of_events(protocol, "accepted", count=len(items) - len(refused)))
+        for item in items if refused else ():
+            if item.error is not None:
+                self._meter.add(of_events(protocol, "refused", item.error.reason.value))
 
     async def set_now_playing(self, token: Token, playing: NowPlaying, *, now: datetime) -> None:
         """Show what the token's user plays, until the song must have ended."""
@@ -68,10 +70,6 @@ class Ingest:
             if client is not None and not str(json.loads(playing)["source"]).startswith(client):
                 return
         await self._stream.clear_now_playing(token.username, only=playing)
-
-
-def _outcomes(items: Sequence[Item]) -> Counter[str]:
-    return Counter("accepted" if item.error is None else item.error.reason.value for item in items)
 
 
 def _is_over(playing: bytes, items: Sequence[Item]) -> bool:
