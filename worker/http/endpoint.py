@@ -86,11 +86,11 @@ class Endpoint:
         except RequestRefusedError as refusal:
             return self._refuse(refusal, request)
         except ZikError as error:
-            refusal = refusal_of(error)
-            if refusal.status >= _SERVERS_FAULT:
+            meaning = refusal_of(error)
+            if meaning.status >= _SERVERS_FAULT:
                 # The text names servers, and no event.
                 logger.warning("a request failed", extra={"route": self._route, "why": str(error)})
-            return self._refuse(refusal, request)
+            return self._refuse(meaning, request)
         except ClientGoneError:
             raise
         except Exception:  # The server goes on, and the client learns that nothing is certain.

@@ -1,7 +1,7 @@
 """Serve what ListenBrainz' clients read of a user: listens, what plays now, feedback."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -116,7 +116,7 @@ def _ids(request: Request, name: str) -> list[str]:
     return [text.strip().lower() for text in texts if text.strip()][:MOST_ROWS]
 
 
-def _listen(user: str, play: RecentPlay) -> Mapping[str, Any]:
+def _listen(user: str, play: RecentPlay) -> dict[str, Any]:
     return shapes.listen(
         play.song,
         user=user,
@@ -133,5 +133,5 @@ def _playing(stored: bytes) -> tuple[SongRef, str | None]:
     return SongRef(**playing["song"]), playing["source"]
 
 
-def _opinion(user: str, opinion: Opinion) -> Mapping[str, Any]:
+def _opinion(user: str, opinion: Opinion) -> dict[str, Any]:
     return shapes.feedback(opinion.song, user=user, score=opinion.score, at=opinion.said_at)
