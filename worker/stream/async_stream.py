@@ -49,6 +49,17 @@ class AsyncStream:
         """Drop the connection. Calls that wait fail."""
         self._redis.close()
 
+    async def check(self) -> None:
+        """Return if events can be added now.
+
+        Raises:
+            StreamFullError: Redis has reached `maxmemory`, or the stream `max_waiting`.
+        """
+        # A full Redis still reads, so this writes.
+        waiting, _ = await self._redis.call(("XLEN", STREAM), ("SET", f"{DOOR}:check", "", "EX", 60))
+        if self._max_waiting:
+            check_waiting(waiting, self._max_waiting)
+
     # --- Events --------------------------------------------------------------------------------
 
     async def append(
