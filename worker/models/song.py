@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _UNFILED: Final = text("artist_identity IS NULL OR (album_identity IS NULL AND album IS NOT NULL)")
 # Only what has the length of a UUID: anything may stand there, and PostgreSQL indexes keys up to 2,704 bytes.
 _MBID: Final = "lower(attributes ->> 'mbid')"
-_IS_MBID: Final = "length(attributes ->> 'mbid') = 36"
+_LIKE_A_UUID: Final = "length(attributes ->> 'mbid') = 36"
 
 
 def _identity(identity: Callable[..., str], *names: str) -> Callable[[DefaultExecutionContext], UUID | None]:
@@ -45,7 +45,7 @@ class Song(TimestampMixin, Base):
     __table_args__ = (
         # Holds only the songs that a sweep has still to file.
         Index("ix_songs_unfiled", "id", postgresql_where=_UNFILED, sqlite_where=_UNFILED),
-        Index("ix_songs_mbid", text(_MBID), postgresql_where=text(_IS_MBID), sqlite_where=text(_IS_MBID)),
+        Index("ix_songs_mbid", text(_MBID), postgresql_where=text(_LIKE_A_UUID), sqlite_where=text(_LIKE_A_UUID)),
         # Otherwise SQLite reuses a deleted song's id, and a worker that still knows the id stores plays for the wrong
         # song.
         {"sqlite_autoincrement": True},
@@ -85,4 +85,4 @@ class Song(TimestampMixin, Base):
 
         Several songs may have it, because players spell artist and title in different ways.
         """
-        return and_(literal_column(_MBID) == str(mbid), literal_column(_IS_MBID))
+        return and_(literal_column(_MBID) == str(mbid), literal_column(_LIKE_A_UUID))
