@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from worker.errors import StreamFullError
-from worker.stream.transport import Transport
+from worker.stream.transport import Appended, Transport
 
 
 class Backpressure:
@@ -33,6 +33,8 @@ class Backpressure:
             limit = f"the limit is {self._max_waiting:,} (ZIK_MAX_WAITING)"
             raise StreamFullError(f"{self._waiting:,} events wait for workers, {limit}: start more workers")
 
-    def append(self, payloads: Sequence[bytes], *, durable: bool = False) -> None:
+    def append(self, payloads: Sequence[bytes], *, durable: bool = False) -> Appended:
         """Add a batch, and note how many entries the stream holds after it. Raises as `Transport.append` does."""
-        self._waiting = self._transport.append(payloads, durable=durable, counted=bool(self._max_waiting)).waiting
+        appended = self._transport.append(payloads, durable=durable, counted=bool(self._max_waiting))
+        self._waiting = appended.waiting
+        return appended
