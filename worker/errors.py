@@ -19,6 +19,7 @@ ZikError
     ├── NoSongError
     ├── RowTooLargeError
     ├── UnknownUserError
+    ├── MalformedRequestError
     ├── EventDroppedError
     └── ClientClosedError
 """
@@ -172,6 +173,10 @@ class UnknownUserError(RejectedError):
             "recorded event on (`zik status` shows what is still waiting)"
         )
         self.username = username
+
+
+class MalformedRequestError(RejectedError):
+    """An HTTP request is not one of its protocol, so that nothing of it can be read. The text does not quote it."""
 
 
 class EventDroppedError(RejectedError):

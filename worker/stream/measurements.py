@@ -105,3 +105,11 @@ def _split(fields: Iterable[str]) -> Iterable[tuple[str, str, str]]:
         parts = field.split("/")
         if len(parts) == 3:  # noqa: PLR2004 -- series, label, bound
             yield parts[0], parts[1], parts[2]
+
+
+def of_http_request(route: str, status: int, seconds: float) -> dict[str, int]:
+    return {}
+
+
+def of_http_events(protocol: str, outcomes: Mapping[str, int]) -> dict[str, int]:
+    return {}
