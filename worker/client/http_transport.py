@@ -1,7 +1,7 @@
 """Send batches to `zik serve`, whose 200 means that Redis holds every event that it calls accepted."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final, Literal, NamedTuple, NoReturn
 
 import msgspec
@@ -122,19 +122,14 @@ class HttpTransport:
                 retries=False,
                 preload_content=False,
             )
-            try:
+            # What is not read to its end takes the connection with it.
+            with closing(response):
                 # As it is: what is compressed small may be large.
-                body = response.read(most + 1, decode_content=False)
-            except BaseException:
-                response.close()
-                raise
+                body = response.read(most, decode_content=False)
         except (HTTPError, OSError) as error:
             # urllib3 puts the address of an object into its own text.
             cause = printable(str(error.__cause__ or error))[:_MOST_SHOWN]
             raise StreamUnavailableError(f"{self._base} is out of reach: {cause}") from error
-        if len(body) > most:
-            # The rest would answer the next request.
-            response.close()
         headers = response.headers
         return _Answer(response.status, _seconds(headers.get("retry-after", "")), headers.get("location"), body)
 
