@@ -26,6 +26,11 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
         ),
         Entry("up", "up:up", "Run Redis, worker and beat on this machine until stopped."),
         Entry(
+            "serve",
+            "serve:serve",
+            "Serve HTTP to players until stopped: ListenBrainz, Last.fm, AudioScrobbler, webhooks, and zik's own API.",
+        ),
+        Entry(
             "init",
             "init:init",
             "Bring the database schema up. Safe to run at any time, from any number of machines.",

@@ -65,7 +65,7 @@ def listen(  # noqa: PLR0913 -- A listen's fields are keyword arguments.
     return {
         "listened_at": _epoch(listened_at),
         "inserted_at": _epoch(inserted_at) if inserted_at else 0,
-        "recording_msid": _msid(song.identity),
+        "recording_msid": msid(song.identity),
         "user_name": user,
         "track_metadata": track_metadata(song, source=source, info=info),
     }
@@ -86,7 +86,7 @@ def track_metadata(song: SongRef, *, source: str | None = None, info: Mapping[st
 
 
 def _additional_info(song: SongRef, source: str | None, info: Mapping[str, Any]) -> Json:
-    known: Json = {**info, "recording_msid": _msid(song.identity)}
+    known: Json = {**info, "recording_msid": msid(song.identity)}
     if song.duration_ms is not None:
         known["duration_ms"] = song.duration_ms
     if source:
@@ -137,7 +137,7 @@ def feedback(song: SongRef, *, user: str, score: int, at: datetime, with_metadat
     """One of `feedback`: a score of 1 is love, of -1 hate."""
     said = {
         "user_id": user,
-        "recording_msid": _msid(song.identity),
+        "recording_msid": msid(song.identity),
         "recording_mbid": (song.ids or {}).get("mbid"),
         "score": score,
         "created": _epoch(at),
@@ -238,7 +238,8 @@ def playlists(*, offset: int, count: int) -> Json:
     return {"playlists": [], "playlist_count": 0, "offset": offset, "count": count}
 
 
-def _msid(identity: str) -> str:
+def msid(identity: str) -> str:
+    """A song's identity in the form of a UUID, which is all that clients ask of a `recording_msid`."""
     return f"{identity[:8]}-{identity[8:12]}-{identity[12:16]}-{identity[16:20]}-{identity[20:]}"
 
 

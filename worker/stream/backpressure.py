@@ -6,6 +6,13 @@ from worker.errors import StreamFullError
 from worker.stream.transport import Transport
 
 
+def check_waiting(waiting: int, max_waiting: int) -> None:
+    """Raise StreamFullError if the stream holds `max_waiting` entries."""
+    if waiting >= max_waiting:
+        limit = f"the limit is {max_waiting:,} (ZIK_MAX_WAITING)"
+        raise StreamFullError(f"{waiting:,} events wait for workers, {limit}: start more workers")
+
+
 class Backpressure:
     """The limit as one publisher sees it.
 
@@ -29,9 +36,7 @@ class Backpressure:
         if not self._max_waiting or (self._waiting is not None and self._waiting < self._max_waiting):
             return
         self._waiting = self._transport.waiting()
-        if self._waiting >= self._max_waiting:
-            limit = f"the limit is {self._max_waiting:,} (ZIK_MAX_WAITING)"
-            raise StreamFullError(f"{self._waiting:,} events wait for workers, {limit}: start more workers")
+        check_waiting(self._waiting, self._max_waiting)
 
     def append(self, payloads: Sequence[bytes], *, durable: bool = False) -> None:
         """Add a batch, and note how many entries the stream holds after it. Raises as `Transport.append` does."""

@@ -56,7 +56,12 @@ class Distribution(NamedTuple):
 BATCH_EVENTS: Final = Series("batch_events", (1, 10, 100, 500, 1_000, 2_000, 5_000, 10_000))
 PHASE_SECONDS: Final = Series("phase_seconds", (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15))
 TASK_SECONDS: Final = Series("task_seconds", (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 300))
+REQUEST_SECONDS: Final = Series(
+    "request_seconds", (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+)
 _FAILURES: Final = "task_failures"
+_REQUESTS: Final = "requests"
+_EVENTS: Final = "door_events"
 _AGGREGATION: Final = "aggregation//at"
 
 
@@ -86,7 +91,27 @@ def of_task(task: str, seconds: float, *, failed: bool) -> dict[str, int]:
 
 def failures(hash_: Mapping[str, int]) -> Counter[str]:
     """How often each task failed."""
-    return Counter({label: hash_[f"{name}/{label}/{end}"] for name, label, end in _split(hash_) if name == _FAILURES})
+    return _counted(_FAILURES, hash_)
+
+
+def of_request(route: str, status: int, seconds: float) -> dict[str, int]:
+    """Return what to report of one HTTP request. `route` is a name without slashes and spaces, as `submit-listens`."""
+    return REQUEST_SECONDS.observe(seconds, route) | {f"{_REQUESTS}/{route} {status}/sum": 1}
+
+
+def requests(hash_: Mapping[str, int]) -> Counter[tuple[str, ...]]:
+    """How many HTTP requests there were, by route and status."""
+    return _by_words(_REQUESTS, hash_)
+
+
+def of_events(protocol: str, outcome: str, reason: str = "", *, count: int = 1) -> dict[str, int]:
+    """Return what to report of `count` events that came by HTTP. The words have no slashes and spaces."""
+    return {f"{_EVENTS}/{protocol} {outcome} {reason}/sum": count}
+
+
+def events(hash_: Mapping[str, int]) -> Counter[tuple[str, ...]]:
+    """How many events came by HTTP, by protocol, outcome and reason, which is empty for the accepted ones."""
+    return _by_words(_EVENTS, hash_)
 
 
 def of_aggregation() -> dict[str, int]:
@@ -97,6 +122,14 @@ def of_aggregation() -> dict[str, int]:
 def last_aggregation_at(hash_: Mapping[str, int]) -> int | None:
     """When a sweep last finished, in seconds since 1970 by the clock of Redis; None if none ever has."""
     return hash_.get(_AGGREGATION)
+
+
+def _counted(series: str, hash_: Mapping[str, int]) -> Counter[str]:
+    return Counter({label: hash_[f"{name}/{label}/{end}"] for name, label, end in _split(hash_) if name == series})
+
+
+def _by_words(series: str, hash_: Mapping[str, int]) -> Counter[tuple[str, ...]]:
+    return Counter({tuple(label.split(" ")): count for label, count in _counted(series, hash_).items()})
 
 
 def _split(fields: Iterable[str]) -> Iterable[tuple[str, str, str]]:
