@@ -16,6 +16,7 @@ from tenacity import stop_after_attempt
 
 from tests.support import oracle
 from tests.support.commands import Zik, zik_at
+from tests.support.door import announce_song
 from tests.support.events import accepted, event_id, favorite, payload, play, preference, song
 from tests.support.processes import litter
 from tests.support.rollup_rows import RULE, assert_exact
@@ -34,6 +35,7 @@ from worker.statistics.charts import refresh_charts
 from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
 from worker.stream.consumer import EventStream
+from worker.stream.keys import NOW_PLAYING, now_playing_key
 
 NOW = datetime.now(UTC)
 FULL = play(
@@ -303,6 +305,16 @@ def test_forgetting_a_user_leaves_only_the_rows_of_others(drain: Drain) -> None:
     refresh(drain.engine, RULE)
     assert_exact(drain.engine)
     assert verify(drain.engine, RULE).exact
+
+
+def test_forgetting_a_user_forgets_what_they_play_now(drain: Drain, redis_url: str, valkey: "redis.Redis") -> None:
+    announce_song(redis_url, "Zoë")
+    announce_song(redis_url, "ada")
+    erase(drain, "Zoe\u0308")
+    assert list(drain.stream.now_playing()) == ["ada"]
+    assert drain.stream.now_playing_of("Zoë") is None
+    assert valkey.exists(now_playing_key("Zoë")) == 0
+    assert valkey.zrange(NOW_PLAYING, 0, -1) == [b"ada"]
 
 
 def test_an_account_without_events_is_on_the_receipt(stream: EventStream, engine: Engine) -> None:

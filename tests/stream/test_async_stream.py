@@ -9,13 +9,14 @@ from typing import Any, Final, TypeVar
 import pytest
 import redis
 
+from tests.support.door import announce_song
 from tests.support.events import play_payload, play_payloads
-from tests.support.processes import full
+from tests.support.processes import eventually, full
 from tests.support.proxy import Proxy
 from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
 from worker.stream.async_stream import AsyncStream
 from worker.stream.consumer import EventStream
-from worker.stream.keys import FIELD, STREAM, TRACE_FIELD, now_playing_key
+from worker.stream.keys import FIELD, NOW_PLAYING, STREAM, TRACE_FIELD, now_playing_key
 from worker.stream.multiplexer import Multiplexer
 
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -232,6 +233,38 @@ def test_a_song_announced_meanwhile_is_not_cleared_with_the_one_before(redis_url
         stream.close()
 
     run(scenario())
+
+
+def test_an_operator_sees_who_plays_what_now(redis_url: str, stream: EventStream) -> None:
+    assert (stream.now_playing(), stream.now_playing_of("ada")) == ({}, None)
+
+    async def scenario() -> None:
+        door = AsyncStream(redis_url)
+        for user, ttl_s in (("ada", 60), ("Zoë", 600), ("eve", 120), ("bob", 300)):
+            await door.set_now_playing(user, user.encode(), ttl_s=ttl_s)
+        await door.set_now_playing("ada", b"another", ttl_s=30)
+        await door.clear_now_playing("eve")
+        door.close()
+
+    run(scenario())
+    assert list(stream.now_playing().items()) == [("Zoë", "Zoë".encode()), ("bob", b"bob"), ("ada", b"another")]
+    assert list(stream.now_playing(most=2)) == ["Zoë", "bob"]
+    assert (stream.now_playing_of("Zoë"), stream.now_playing_of("eve")) == ("Zoë".encode(), None)
+    stream.clear_now_playing("Zoë")
+    assert list(stream.now_playing()) == ["bob", "ada"]
+    assert stream.now_playing_of("Zoë") is None
+
+
+def test_an_expired_song_leaves_no_name_behind(redis_url: str, stream: EventStream, valkey: "redis.Redis") -> None:
+    announce_song(redis_url, "eve", ttl_s=1)
+    eventually(lambda: valkey.keys() == [], within_s=10)
+    announce_song(redis_url, "ada", ttl_s=600)
+    announce_song(redis_url, "eve", ttl_s=1)
+    eventually(lambda: list(stream.now_playing()) == ["ada"], within_s=10)
+    announce_song(redis_url, "ada", ttl_s=60)
+    assert valkey.zrange(NOW_PLAYING, 0, -1) == [b"ada"]
+    # A shorter song does not end the list before a longer one.
+    assert valkey.ttl(NOW_PLAYING) > 60
 
 
 # --- counters and short-lived values -------------------------------------------------------------

@@ -29,9 +29,7 @@ class HttpServer:
         self.engine = engine
         self.token = self.new_token("ada")
 
-    def new_token(
-        self, user: str, *scopes: Scope, name: str = "test", audioscrobbler: bool = False
-    ) -> str:
+    def new_token(self, user: str, *scopes: Scope, name: str = "test", audioscrobbler: bool = False) -> str:
         wanted = scopes or (Scope.SUBMIT, Scope.READ)
         return tokens.create(self.engine, user, name=name, scopes=wanted, audioscrobbler=audioscrobbler)
 

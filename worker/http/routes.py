@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from worker.http.handlers import listenbrainz, native
+from worker.http.handlers import listenbrainz, listenbrainz_reading, listenbrainz_statistics, native
 from worker.http.services import Services
 
 
@@ -15,4 +15,5 @@ def direct_routes(services: Services) -> Mapping[tuple[str, str], ASGIApp]:
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
-    return [*native.routes(services), *listenbrainz.routes(services)]
+    protocols = (native, listenbrainz, listenbrainz_statistics, listenbrainz_reading)
+    return [route for protocol in protocols for route in protocol.routes(services)]

@@ -1,4 +1,4 @@
-"""What the handlers of one process share: the stream, the tokens, the database, and the tasks that keep them current."""
+"""What the handlers of a process share: stream, tokens, database, and the tasks that keep them current."""
 
 import asyncio
 import logging
@@ -70,7 +70,11 @@ async def opened_services(settings: Settings, *, now: Callable[[], datetime] = u
         services = Services(settings, stream, Ingest(stream, gate.meter), cache, gate, now, engine, threads)
         background = [
             asyncio.create_task(task)
-            for task in (cache.follow(revocations(settings.redis_url)), _report_for_ever(services), _touch_for_ever(services))
+            for task in (
+                cache.follow(revocations(settings.redis_url)),
+                _report_for_ever(services),
+                _touch_for_ever(services),
+            )
         ]
         try:
             yield services

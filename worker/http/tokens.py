@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from worker.errors import DatabaseUnavailableError, ZikError
-from worker.http.refusals import RequestRefusedError, busy
+from worker.http.refusals import RequestRefusedError
 from worker.operations.tokens import Scope, Token
 
 logger = logging.getLogger(__name__)
@@ -64,8 +64,8 @@ class TokenCache:
         """The token with this text, if it may do what `scope` says and has not used up its rate.
 
         Raises:
-            RequestRefusedError: 401 for an unknown token, 403 for another scope, 429 above the rate, and 503 while a token
-                that is not cached cannot be looked up.
+            RequestRefusedError: 401 for an unknown token, 403 for another scope, 429 above the rate.
+            DatabaseUnavailableError: the token is not cached, and cannot be looked up.
         """
         token = await self.identify(text)
         if token is None:
@@ -77,7 +77,7 @@ class TokenCache:
         return token
 
     async def identify(self, text: str) -> Token | None:
-        """The token with this text; None if there is none. Raises 429 and 503 as `authenticate` does."""
+        """The token with this text; None if there is none. Raises as `authenticate` does, without the 401 and 403."""
         digest = hashlib.sha256(text.encode()).hexdigest()
         known = self._known.get(digest)
         if known is None or known.checked_at is None:

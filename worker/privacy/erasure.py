@@ -80,6 +80,7 @@ def erase(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 100
     drained = _record_waiting(drain, wait_s)
     name = typed_user(username)
     erased = _WHILE_LOCKED(_delete, drain.engine, name)
+    drain.stream.clear_now_playing(name)
     # Before the check for an unknown user: a command that was interrupted here is repeated, and charts still show the
     # user.
     charts = refresh_charts(drain.engine, today=datetime.now(UTC).date(), closed=True)

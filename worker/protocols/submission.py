@@ -24,8 +24,8 @@ _encode: Final = Encoder().encode
 class Item(NamedTuple):
     """One event of a request. `event` is None and `error` says why, if the contract refuses it.
 
-    `payload` goes to the stream either way: a worker refuses what is refused here for the same reason, and keeps it as a
-    dead letter. So the desk needs no second way in, and the books count both.
+    `payload` goes to the stream either way: a worker refuses what is refused here for the same reason, and keeps it as
+    a dead letter. So the desk needs no second way in, and the books count both.
     """
 
     payload: bytes
@@ -87,7 +87,7 @@ def play(  # noqa: PLR0913 -- An event's fields are keyword arguments.
     return checked(event, now=now, received=received, fault=fault)
 
 
-def favorite(
+def favorite(  # noqa: PLR0913 -- An event's fields are keyword arguments.
     of: Mapping[str, Any], *, user: str, loved: bool, now: datetime, received: Any, source: str | None = None
 ) -> Item:
     """The song `of` became a favorite just now, or stopped being one, checked."""

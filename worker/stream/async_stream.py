@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 from worker.stream.backpressure import check_waiting
-from worker.stream.keys import DOOR, DRAINS, MEASURES, NOW_PLAYING, STREAM, now_playing_key
+from worker.stream.keys import DOOR, MEASURES, NOW_PLAYING, STREAM, now_playing_key
 from worker.stream.multiplexer import Multiplexer
 from worker.stream.packing import Command, packed, packed_events
 
@@ -136,7 +136,8 @@ class AsyncStream:
     async def report(self, measured: Mapping[str, int]) -> None:
         """Add up measurements, as `StreamInspector.report` does."""
         pairs = [part for pair in measured.items() for part in pair]
-        await self._run("report", [DRAINS, MEASURES], ["", *pairs])
+        # The script's first key is for a drain's progress, and the door has none and no right to it.
+        await self._run("report", [MEASURES, MEASURES], ["", *pairs])
 
     async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
         # With its text, which is shorter than most events: Redis may have forgotten a script that is called by digest.

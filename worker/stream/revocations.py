@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncGenerator
+from typing import Any, Final
 
 import redis
-from redis.asyncio.client import PubSub
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential, wait_random
 
 from worker.stream.connection import SOCKET_TIMEOUT_S, connect_async, meaning_of
@@ -20,7 +19,7 @@ _QUIET_S: Final = 15.0
 _PAUSE_S: Final = 0.2
 
 
-async def revocations(url: str, *, quiet_s: float = _QUIET_S) -> AsyncIterator[str | None]:
+async def revocations(url: str, *, quiet_s: float = _QUIET_S) -> AsyncGenerator[str | None, None]:
     """Yield the digest of each token that is revoked from now on, and never end.
 
     Yields None after each connection: what was announced before has not been heard, so look every token up again.
@@ -34,7 +33,7 @@ async def revocations(url: str, *, quiet_s: float = _QUIET_S) -> AsyncIterator[s
     )
     try:
         while True:
-            pubsub = client.pubsub()
+            pubsub: Any = client.pubsub()
             try:
                 await subscribing(pubsub.subscribe, REVOKED)
                 async for digest in _messages(pubsub, quiet_s):
@@ -49,7 +48,7 @@ async def revocations(url: str, *, quiet_s: float = _QUIET_S) -> AsyncIterator[s
         await client.aclose()
 
 
-async def _messages(pubsub: PubSub, quiet_s: float) -> AsyncIterator[str | None]:
+async def _messages(pubsub: Any, quiet_s: float) -> AsyncGenerator[str | None, None]:
     """Yield digests, and None for each confirmation of a subscription, until the connection is lost."""
     was_asked = True
     while True:

@@ -49,5 +49,9 @@ def routes(services: Services) -> Sequence[BaseRoute]:
 
     return [
         Route("/v1/health", Endpoint("/v1/health", health, refuse=refuse, gate=services.gate), methods=["GET"]),
-        Route("/v1/openapi.json", Endpoint("/v1/openapi.json", openapi, refuse=refuse, gate=services.gate), methods=["GET"]),
+        Route(
+            "/v1/openapi.json",
+            Endpoint("/v1/openapi.json", openapi, refuse=refuse, gate=services.gate),
+            methods=["GET"],
+        ),
     ]
