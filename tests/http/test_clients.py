@@ -50,9 +50,9 @@ def await_sent(client: Client, number: int) -> None:
 
 
 def test_every_event_becomes_a_row_once_while_both_servers_are_killed(
-    tmp_path: Path, sqlite: Engine, token: str, path: Path, recorder: ErrorRecorder
+    tmp_path: Path, sqlite: Engine, token: str
 ) -> None:
-    port = free_port()
+    port, recorder = free_port(), ErrorRecorder()
     command = ["worker", "serve", "--port", str(port)]
     with own_valkey(tmp_path / "valkey") as valkey, ExitStack() as servers:
 
@@ -60,7 +60,9 @@ def test_every_event_becomes_a_row_once_while_both_servers_are_killed(
             environment = {"REDIS_URL": valkey.url, "DATABASE_URL": url_of(sqlite)}
             return servers.enter_context(running(command, folder=tmp_path, **environment))
 
-        with Client(f"http://127.0.0.1:{port}", token=token, outbox=path, on_error=recorder) as client:
+        with Client(
+            f"http://127.0.0.1:{port}", token=token, outbox=tmp_path / "plays.outbox", on_error=recorder
+        ) as client:
             # Nobody serves yet.
             ids = [play(client, number) for number in range(500)]
             server = serve()
