@@ -1,7 +1,6 @@
 """Know whose token a request carries: a cache over the table that forgets a revoked token at once."""
 
 import asyncio
-import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,7 +9,7 @@ from typing import Final, TypeVar
 
 from worker.errors import DatabaseUnavailableError, ZikError
 from worker.http.refusals import RequestRefusedError
-from worker.operations.tokens import Scope, Token
+from worker.operations.tokens import Scope, Token, digest_of
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ class TokenCache:
 
     async def identify(self, text: str) -> Token | None:
         """The token with this text; None if there is none. Raises as `authenticate` does, without the 401 and 403."""
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        digest = digest_of(text)
         known = self._known.get(digest)
         if known is None or known.checked_at is None:
             known = await self._look_up(digest, known)
