@@ -82,7 +82,14 @@ class RejectedError(ZikError):
 
 
 class StreamUnavailableError(RetryableError):
-    """Redis is away, loading, or refuses the command."""
+    """Redis, or the server in front of it, is away, loading, or refuses the command.
+
+    `retry_after_s` is how long it asks not to be tried again; 0 if it does not say.
+    """
+
+    def __init__(self, found: str, *, way_out: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(found, way_out=way_out)
+        self.retry_after_s = retry_after_s
 
 
 class StreamFullError(StreamUnavailableError):
@@ -111,7 +118,7 @@ class WorkerUnfitError(RetryableError):
 
 
 class SettingsError(OperatorError):
-    """A setting has a wrong value. The text is one line, names the variable and shows no secret."""
+    """A setting has a wrong value. The text is one line, names the variable or argument and shows no secret."""
 
 
 class StreamMisusedError(OperatorError):
@@ -199,7 +206,9 @@ class MalformedRequestError(RejectedError):
 
 
 class EventDroppedError(RejectedError):
-    """The client had no room for an event, or no time to send it. It is lost unless the caller has kept it.
+    """The client had no room for an event, or no time to send it, or the server refuses it for good.
+
+    It is lost unless the caller has kept it.
 
     `event_ids` are those of the dropped events.
     """

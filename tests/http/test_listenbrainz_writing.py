@@ -95,6 +95,7 @@ def test_one_bad_listen_costs_only_itself(server: HttpServer) -> None:
 def test_a_letter_shows_what_the_client_sent(server: HttpServer) -> None:
     server.post(SUBMIT, submission({**listen(at="soon"), "secret_of_the_client": 5}))
     ((reason, letter),) = server.letters()
+    assert reason == "invalid_value"
     assert letter["user"] == "ada"
     assert "soon" in json.dumps(letter["received"])
     assert "secret_of_the_client" in json.dumps(letter["received"])

@@ -170,6 +170,17 @@ def test_the_mapping_of_another_server_is_read_where_the_client_has_no_ids() -> 
     assert play.song.ids == {"mbid": RECORDING, "artist_mbid": ARTIST}
 
 
+def test_the_ids_of_the_client_win_over_those_of_a_server() -> None:
+    play = play_of(listen({"recording_mbid": RECORDING}, mbid_mapping={"recording_mbid": RELEASE}))
+    assert play.song.ids == {"mbid": RECORDING}
+
+
+def test_of_several_that_are_playing_now_the_last_counts() -> None:
+    playing = submit(listen(), listen(track_name="Together Forever"), kind="playing_now").playing
+    assert playing is not None
+    assert playing.song["title"] == "Together Forever"
+
+
 def test_the_player_stands_for_a_client_without_a_name() -> None:
     assert play_of(listen({"media_player": "mpd", "media_player_version": "0.24"})).source == "mpd/0.24"
 
@@ -218,6 +229,17 @@ def test_the_desk_gets_what_the_client_sent_and_its_name() -> None:
     letter = json.loads(bad.payload)
     assert letter["source"] == "navidrome/0.55.1"
     assert json.loads(letter["received"]) == listen(NAVIDROME, artist_name=...)
+
+
+@pytest.mark.parametrize("start", ["", "\ud83d"])
+@pytest.mark.parametrize("character", ["\x01", "\U0001f600"])
+def test_a_letter_fits_into_an_event_however_much_was_sent(start: str, character: str) -> None:
+    text = start + character * 3_000
+    info = {"origin_url": text, "music_service": text, "media_player": text}
+    sent = {"first": "\U0001f600" * 2_000, **listen(info, artist_name=text, track_name=text, release_name=text)}
+    (bad,) = submit(sent).items
+    assert bad.error is not None
+    assert_judged_as_by_a_worker(bad)
 
 
 @pytest.mark.parametrize(

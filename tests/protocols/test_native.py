@@ -61,6 +61,12 @@ def test_a_refused_event_of_another_user_is_no_dead_letter_either() -> None:
     assert judged.answer["reason"] == "wrong_user"
 
 
+def test_a_refused_event_of_the_token_s_user_in_another_spelling_is_a_dead_letter() -> None:
+    (judged,) = judge(payload(play(user=" Zoe\u0308", v=2)), user="Zo\u00eb")
+    assert judged.item is not None
+    assert judged.answer["reason"] == Reason.UNSUPPORTED_VERSION
+
+
 def test_users_are_compared_in_their_canonical_form() -> None:
     body = b"\n".join(payload(play(user=user)) for user in ("Zoe\u0308", " Zo\u00eb "))
     assert reasons(judge(body, user="Zo\u00eb")) == [None, None]
