@@ -96,9 +96,9 @@ def _found(engine: Engine, key: str) -> Found | None:
         token = tokens.find(engine, key)
         return None if token is None else Found(token, key)
     named = tokens.with_id(engine, token_id)
-    if named is None or named.token.audioscrobbler is None:
+    if named is None or named[0].audioscrobbler is None:
         return None
-    is_right = proofs.is_session(key, token_id=token_id, stored=named.token.audioscrobbler)
+    is_right = proofs.is_session(key, token_id=token_id, stored=named[0].audioscrobbler)
     return Found(*named) if is_right else None
 
 
