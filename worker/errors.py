@@ -19,11 +19,15 @@ ZikError
     ├── NoSongError
     ├── RowTooLargeError
     ├── UnknownUserError
+    ├── TokenRefusedError
+    │   ├── TokenNameTakenError
+    │   └── UnknownTokenError
     ├── MalformedRequestError
     ├── EventDroppedError
     └── ClientClosedError
 """
 
+from collections.abc import Sequence
 from enum import StrEnum, unique
 
 from worker.escaping import printable
@@ -173,6 +177,28 @@ class UnknownUserError(RejectedError):
             "recorded event on (`zik status` shows what is still waiting)"
         )
         self.username = username
+
+
+class TokenRefusedError(RejectedError):
+    """What was asked about a token cannot be done."""
+
+
+class TokenNameTakenError(TokenRefusedError):
+    """The user has a token of that name: names tell players apart, so that one of them can be revoked."""
+
+    def __init__(self, username: str, name: str) -> None:
+        super().__init__(
+            f"'{printable(username)}' has a token named '{printable(name)}' already",
+            way_out="choose another --name, or revoke that one; `zik token list` has its id",
+        )
+
+
+class UnknownTokenError(TokenRefusedError):
+    """There is no token of these ids, and nothing was changed."""
+
+    def __init__(self, token_ids: Sequence[int]) -> None:
+        numbers = ", ".join(map(str, token_ids))
+        super().__init__(f"there is no token {numbers}; none was revoked", way_out="see `zik token list`")
 
 
 class MalformedRequestError(RejectedError):

@@ -30,6 +30,7 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
             "serve:serve",
             "Serve HTTP to players until stopped: ListenBrainz, Last.fm, AudioScrobbler, webhooks, and zik's own API.",
         ),
+        Entry("token", "token:desk", "Tokens, with which players log in at the HTTP server: create, list, revoke."),
         Entry(
             "init",
             "init:init",
@@ -76,7 +77,7 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
         Entry(
             "forget",
             "forget:forget",
-            "Erase a person everywhere: account, history, statistics, dead letters, waiting events. Prints a receipt.",
+            "Erase a person everywhere: account, tokens, history, dead letters, waiting events. Prints a receipt.",
         ),
         Entry("dead", "dead:desk", "The dead-letter desk: events that could not be recorded, and why."),
     ),

@@ -1,7 +1,6 @@
 """A token for the person at this machine: `zik up` prints the same one each time."""
 
 import getpass
-from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,7 +24,7 @@ def local_token(engine: Engine, folder: Path) -> LocalToken:
     """The token that lies in the folder, readable by its owner alone; another one if that is none, or was revoked."""
     path = folder / "token"
     text = path.read_text(encoding="utf-8").strip() if path.exists() else ""
-    known = tokens.find(engine, sha256(text.encode()).hexdigest()) if text else None
+    known = tokens.find(engine, tokens.digest_of(text)) if text else None
     if known is not None:
         return LocalToken(known.username, text)
     username = _this_person()

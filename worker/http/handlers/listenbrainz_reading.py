@@ -16,7 +16,7 @@ from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.operations import feedback
 from worker.protocols import listenbrainz_reading as shapes
-from worker.statistics import History, Opinion, RecentPlay, UserListening, history, opinions, recent_plays
+from worker.statistics import Between, History, Opinion, RecentPlay, UserListening, history, opinions, recent_plays
 
 _USUAL: Final = 25
 
@@ -46,10 +46,10 @@ class _Reading:
     async def listens(self, request: Request) -> Answer:
         user = await self._reader.user(request)
         most = number(request, "count", _USUAL, most=MOST_ROWS)
-        after, before = instant(request, "min_ts"), instant(request, "max_ts")
+        between = Between(instant(request, "min_ts"), instant(request, "max_ts"))
 
         def question(of: UserListening) -> tuple[Sequence[RecentPlay], History]:
-            plays = recent_plays(of.connection, of.user_id, most=most, after=after, before=before)
+            plays = recent_plays(of.connection, of.user_id, most=most, between=between)
             return plays, history(of.connection, of.user_id)
 
         plays, whole = await self._reader.ask(user, question)
