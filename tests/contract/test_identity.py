@@ -1,3 +1,4 @@
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from unicodedata import normalize
 from uuid import UUID, uuid5
@@ -11,6 +12,7 @@ from tests.support.strategies import CHEAP
 from worker.contract.codec import encode
 from worker.contract.identity import (
     EVENT_NAMESPACE,
+    WHITE_SPACE,
     canonical_title,
     canonical_user,
     derived_event_id,
@@ -109,6 +111,13 @@ def test_a_derived_id_depends_on_each_of_its_parts(kind: str, user: str, subject
 
 def test_two_spellings_of_a_username_decode_to_one_user() -> None:
     assert canonical_user("Zoe\u0308") == canonical_user("Zo\u00eb") == "Zo\u00eb"
+
+
+def test_outer_white_space_is_what_the_contract_trims() -> None:
+    every = [chr(number) for number in range(sys.maxunicode + 1) if not 0xD800 <= number < 0xE000]
+    assert {text for text in every if not text.strip(WHITE_SPACE)} == {
+        text for text in every if text.isspace() and not "\x1c" <= text <= "\x1f"
+    }
 
 
 def test_usernames_differ_by_case_and_compatibility_characters() -> None:

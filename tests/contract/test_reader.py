@@ -27,6 +27,7 @@ from worker.contract.events import (
     MAX_SOURCE,
     MAX_USER,
     Event,
+    PreferenceEvent,
 )
 from worker.contract.json_limits import MAX_BYTES, compact_json
 from worker.contract.reader import read
@@ -223,6 +224,17 @@ def test_every_depth_is_read_as_the_contract_reads_it(field: str, opening: str, 
         assert_read_alike(raw(told(maker()) | {field: opening * depth + "1" + closing * depth}).encode())
 
 
+@pytest.mark.parametrize("odd", [b"\xff", b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x80"])
+@pytest.mark.parametrize(
+    "fields",
+    [play(user="?"), play(client="?"), play(**{"?": 1}), play(client={"a": ["?"]}), play(song=song(genre="?")),
+     play(song=song(ids={"?": "x"})), play(context={"a": "?"}), preference(value="?")],
+)  # fmt: skip
+def test_what_is_not_utf_8_is_nowhere_overlooked(fields: Fields, odd: bytes) -> None:
+    assert read(payload(fields)) is not None
+    assert read(payload(fields).replace(b"?", odd)) is None
+
+
 @pytest.mark.parametrize("digits", [4_299, 4_300, 4_301])
 def test_a_long_integer_is_read_as_the_contract_reads_it(digits: int) -> None:
     for sign in ("", "-"):
@@ -296,6 +308,14 @@ def test_a_rare_valid_event_is_left_to_the_contract(data: bytes) -> None:
 @given(st.dictionaries(st.text(max_size=3), json_values | st.floats(allow_nan=False, allow_infinity=False)))
 def test_the_quick_size_of_free_json_is_at_most_a_fifth_too_small(value: Fields) -> None:
     assert len(quick_json(value)) >= len(compact_json(value)) * 4 / 5
+
+
+@CHEAP
+@given(free_json)
+def test_free_json_is_written_at_most_five_times_as_long_as_it_came(text: str) -> None:
+    value = contracts_word(raw(told(preference()) | {"value": text}).encode())
+    if isinstance(value, PreferenceEvent):
+        assert len(compact_json(value.value)) <= 5 * len(text.encode())
 
 
 @pytest.mark.parametrize("number", [1, 1.5, 1e16, -1e16, 1e-7])

@@ -9,7 +9,7 @@ import pytest
 
 from worker.errors import DatabaseUnavailableError
 from worker.http.refusals import RequestRefusedError
-from worker.http.tokens import TokenCache
+from worker.http.tokens import Found, TokenCache
 from worker.operations.tokens import Scope, Token
 
 SECRET = "0b1f2c3d-0000-4000-8000-000000000001"  # noqa: S105 -- a canary
@@ -36,14 +36,14 @@ class Table:
         self.lookups = 0
         self.before_answer: Callable[[], Coroutine[Any, Any, None]] | None = None
 
-    async def find(self, digest: str) -> Token | None:
+    async def find(self, digest: str) -> Found | None:
         self.lookups += 1
         if self.is_away:
             raise DatabaseUnavailableError("away")
         found = self.rows.get(digest)
         if self.before_answer:
             await self.before_answer()
-        return found
+        return None if found is None else Found(found, digest)
 
 
 class Revocations:

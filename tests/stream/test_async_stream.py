@@ -76,7 +76,7 @@ def test_a_full_redis_in_the_middle_of_a_request_refuses_it(proxy: Proxy, valkey
         used = valkey.info()["used_memory"]
         with full(valkey, maxmemory=used + 2_000_000), pytest.raises(StreamFullError, match="maxmemory") as caught:
             await stream.append([play_payload("a secret song", context={"x": "y" * 4_000})] * 2_000)
-        assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+        assert "secret" not in f"{caught.value!r} {caught.value.__cause__}"
         assert 0 < valkey.xlen(STREAM) < 2_000
         assert len((await stream.append([play_payload()])).entry_ids) == 1
         stream.close()

@@ -1,3 +1,5 @@
+from pathlib import Path
+from traceback import format_exception
 from typing import Any
 
 import pytest
@@ -5,7 +7,8 @@ import redis
 
 from tests.support.events import play_payload, play_payloads
 from tests.support.proxy import Proxy
-from worker.errors import StreamFullError, StreamMisusedError
+from tests.support.servers import own_valkey
+from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
 from worker.stream import producer as module
 from worker.stream.keys import FIELD, STREAM
 from worker.stream.producer import Producer
@@ -53,8 +56,18 @@ def test_an_error_of_an_append_does_not_quote_the_event(redis_url: str, valkey: 
             producer.append([play_payload("a secret song")])
     finally:
         valkey.config_set("maxmemory", 0)
-    assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+    assert "secret" not in f"{caught.value!r} {caught.value.__cause__}"
     producer.close()
+
+
+def test_a_server_that_knows_no_streams_does_not_quote_the_event(tmp_path: Path) -> None:
+    with own_valkey(tmp_path, more="rename-command XADD other\n") as valkey:
+        producer = Producer.at(valkey.url)
+        payload = play_payload("a secret song")
+        with pytest.raises(StreamUnavailableError, match="unknown command 'XADD': REDIS_URL must be") as caught:
+            producer.append([payload])
+        assert "secret" not in "".join(format_exception(caught.value))
+        producer.close()
 
 
 def test_after_an_interrupt_a_late_reply_is_not_mistaken(

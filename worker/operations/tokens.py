@@ -157,6 +157,16 @@ def find(engine: Engine, digest: str) -> Token | None:
     return None if row is None else _token(*row)
 
 
+def with_id(engine: Engine, token_id: int) -> tuple[Token, str] | None:
+    """The token with this id, and its digest: a session of an old protocol names the id."""
+    with snapshot(engine) as session:
+        row = session.execute(_TOKENS.add_columns(AccessToken.digest).where(AccessToken.id == token_id)).one_or_none()
+    if row is None:
+        return None
+    *columns, digest = row
+    return _token(*columns), digest
+
+
 def of_user_with_audioscrobbler(engine: Engine, username: str) -> list[Token]:
     """The tokens of a user by which a proof made of an MD5 can be checked, oldest first."""
     query = _TOKENS.where(User.username == username, AccessToken.audioscrobbler.is_not(None))

@@ -164,7 +164,7 @@ def feedback_events(score: int, song: SongRef, *, user: str, now: datetime) -> l
     So the hate is over as soon as the favorite has a newer time, whichever player sent it.
     """
     of = {"title": song.title, "artist": song.artist}
-    items = [submission.favorite(of, user=user, loved=score > 0, now=now, received=None)]
+    items = [submission.favorite(of, user=user, loved=score > 0, now=now)]
     if score < 0:
         hate = {"type": "preference", "time": now.astimezone(UTC), "user": user}
         items.append(submission.checked({**hate, "key": f"hated.{song.identity}", "value": of}, now=now))

@@ -9,6 +9,7 @@ import hiredis
 import redis
 from redis.asyncio.connection import DefaultParser, SSLConnection, UnixDomainSocketConnection
 
+from worker.stream.connection import QUOTATION
 from worker.stream.packing import Command, packed
 
 Cause: TypeAlias = redis.RedisError | OSError
@@ -138,7 +139,7 @@ class Pipeline(asyncio.Protocol):
 def _refusal(reply: str) -> Exception:
     """Read an error reply as redis-py does, without the beginning of the event that "unknown command" quotes."""
     parser: Any = DefaultParser
-    error: Exception = parser.parse_error(reply.partition(", with args beginning with:")[0])
+    error: Exception = parser.parse_error(reply.partition(QUOTATION)[0])
     return error
 
 

@@ -98,7 +98,7 @@ class _LastFm:
             for token in await self._services.in_database(tokens.of_user_with_audioscrobbler, login.user):
                 if proofs.proves_lastfm(login.proof, stored=token.audioscrobbler or "", user=login.user):
                     return lastfm_answers.session(token.username, _key(token))
-        text = "no token of this user: the password is a token, and for a proof it needs `zik token create --audioscrobbler`"
+        text = "no token of this user: the password is one, and a proof of it needs `zik token create --audioscrobbler`"
         raise FailedError(Error.AUTHENTICATION_FAILED, text)
 
     async def _sign_in(self, request: Request, sent: Parameters) -> Body:
