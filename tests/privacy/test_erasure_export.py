@@ -182,7 +182,7 @@ def test_an_export_has_tokens_without_digests_and_feedback_that_waits(drain: Dra
 
 def test_forgetting_a_user_revokes_their_tokens_at_once(drain: Drain, valkey: "redis.Redis") -> None:
     hers = with_tokens_and_feedback(drain.engine)
-    with valkey.pubsub() as hearing:
+    with valkey.pubsub() as hearing:  # type: ignore[no-untyped-call]  # redis-py's own
         hearing.subscribe(REVOKED)
         assert hearing.get_message(timeout=5)
         receipt = erase(drain, "Zoë")
@@ -245,7 +245,7 @@ TABLES_OF_A_USER = {name for name, table in Base.metadata.tables.items() if "use
 def test_no_table_keeps_a_row_of_a_forgotten_user(drain: Drain) -> None:
     with_tokens_and_feedback(drain.engine)
     with transaction(drain.engine) as session:
-        user_id = session.scalar(select(User.id).where(User.username == "Zoë"))
+        user_id = session.scalars(select(User.id).where(User.username == "Zoë")).one()
         session.execute(
             text("INSERT INTO stale_histories (mark, user_id) VALUES (:mark, :id)"),
             {"mark": event_id(9), "id": user_id},

@@ -16,6 +16,7 @@ from worker.errors import DatabaseUnavailableError, ZikError
 from worker.models import StaleDay
 from worker.operations import dead_letters
 from worker.operations.health import RUNNING_S, running_drains
+from worker.operations.tokens import count_by_last_use
 from worker.stream.consumer import EventStream
 from worker.stream.measurements import (
     BATCH_EVENTS,
