@@ -12,6 +12,7 @@ from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailable
 from worker.stream import producer as module
 from worker.stream.keys import FIELD, STREAM
 from worker.stream.producer import Producer
+from worker.stream.transport import Appended
 
 
 def entries(valkey: "redis.Redis") -> list[tuple[str, bytes]]:
@@ -32,7 +33,7 @@ def test_events_are_added_in_order_and_as_they_are(redis_url: str, valkey: "redi
 def test_an_uncounted_append_returns_no_number_of_waiting_events(redis_url: str) -> None:
     producer = Producer.at(redis_url)
     assert producer.append([play_payload()]).waiting is None
-    assert producer.append([]) == ([], None)
+    assert producer.append([]) == Appended([], None)
     producer.close()
 
 

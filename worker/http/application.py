@@ -1,4 +1,4 @@
-"""Bring each request to its handler: as players spell the paths, from any origin, and with JSON where nothing is found."""
+"""Bring each request to its handler: as players spell the paths, from any origin."""
 
 import logging
 import re

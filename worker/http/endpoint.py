@@ -1,16 +1,18 @@
-"""Serve one route: within the limit of requests at once, in the protocol's own format whatever goes wrong, and measured."""
+"""Serve one route: within the limit of requests at once, in the protocol's own format whatever goes wrong."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from starlette.requests import Request
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from worker.errors import MalformedRequestError, UnknownUserError, ZikError
+from worker.errors import ZikError
 from worker.http.body import ClientGoneError
 from worker.http.metering import Meter
 from worker.http.refusals import RequestRefusedError, busy, refusal_of
@@ -21,6 +23,7 @@ logger = logging.getLogger(__name__)
 ENCODER: Final = msgspec.json.Encoder()
 _JSON: Final = "application/json; charset=utf-8"
 # A request holds at most its body, what is read from it, and an answer.
+_SERVERS_FAULT: Final = 500
 _MOST_AT_ONCE: Final = 1_000
 
 
@@ -44,9 +47,20 @@ class Gate:
     inside: int = 0
     meter: Meter = field(default_factory=Meter)
 
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Raises `RequestRefusedError` where too many are inside."""
+        if self.inside >= self.most:
+            raise busy()
+        self.inside += 1
+        try:
+            yield
+        finally:
+            self.inside -= 1
+
 
 class Endpoint:
-    """An ASGI application of one route. `route` names it in metrics: no part of the path that a client chooses is in it."""
+    """An ASGI application of one route, which metrics name `route`: nothing that a client chooses may be in it."""
 
     def __init__(self, route: str, handle: Handler, *, refuse: WriteRefusal, gate: Gate) -> None:
         self._route = route
@@ -65,28 +79,30 @@ class Endpoint:
         await respond(send, answer, with_body=scope["method"] != "HEAD")
 
     async def _answer(self, request: Request) -> Answer:
-        if self._gate.inside >= self._gate.most:
-            return self._refuse(busy(), request)
-        self._gate.inside += 1
         try:
-            return await self._handle(request)
+            with self._gate.entered():
+                return await self._handle(request)
         except RequestRefusedError as refusal:
             return self._refuse(refusal, request)
-        except MalformedRequestError as error:
-            return self._refuse(RequestRefusedError(400, error.found), request)
-        except UnknownUserError:
-            return self._refuse(RequestRefusedError(404, "zik knows no user of this name"), request)
         except ZikError as error:
-            # The text names servers, and no event.
-            logger.warning("a request failed", extra={"route": self._route, "why": str(error)})
-            return self._refuse(refusal_of(error), request)
+            meaning = refusal_of(error)
+            if meaning.status >= _SERVERS_FAULT:
+                # The text names servers, and no event.
+                logger.warning("a request failed", extra={"route": self._route, "why": str(error)})
+            return self._refuse(meaning, request)
         except ClientGoneError:
             raise
         except Exception:  # The server goes on, and the client learns that nothing is certain.
             logger.exception("a request met a bug", extra={"route": self._route})
             return self._refuse(RequestRefusedError(500, "internal error: try again later", retry_after_s=60), request)
-        finally:
-            self._gate.inside -= 1
+
+
+def endpoints(handlers: Mapping[tuple[str, str], Handler], *, refuse: WriteRefusal, gate: Gate) -> Sequence[BaseRoute]:
+    """A route for each method and path."""
+    return [
+        Route(path, Endpoint(path, handle, refuse=refuse, gate=gate), methods=[method])
+        for (method, path), handle in handlers.items()
+    ]
 
 
 async def respond(send: Send, answer: Answer, *, with_body: bool = True) -> None:

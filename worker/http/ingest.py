@@ -50,7 +50,9 @@ class Ingest:
             playing = added.now_playing
         if playing is not None and _is_over(playing, items):
             await self._stream.clear_now_playing(token.username, only=playing)
-        self._meter.add(of_http_events(protocol, _outcomes(items)))
+        outcomes = Counter(item.error.reason.value for item in items if item.error) if refused else Counter[str]()
+        outcomes["accepted"] = len(items) - len(refused)
+        self._meter.add(of_http_events(protocol, outcomes))
 
     async def set_now_playing(self, token: Token, playing: NowPlaying, *, now: datetime) -> None:
         """Show what the token's user plays, until the song must have ended."""
@@ -68,10 +70,6 @@ class Ingest:
             if client is not None and not str(json.loads(playing)["source"]).startswith(client):
                 return
         await self._stream.clear_now_playing(token.username, only=playing)
-
-
-def _outcomes(items: Sequence[Item]) -> Counter[str]:
-    return Counter("accepted" if item.error is None else item.error.reason.value for item in items)
 
 
 def _is_over(playing: bytes, items: Sequence[Item]) -> bool:

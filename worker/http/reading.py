@@ -1,7 +1,7 @@
 """Read for a token's user: who may, what the parameters say, and the questions that handlers share."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from sqlalchemy import Engine
@@ -13,7 +13,7 @@ from worker.http.endpoint import bearer
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.operations.tokens import Scope, Token
-from worker.statistics import ListenRule, UserListening, find_listener
+from worker.statistics import Listener, ListenRule, UserListening, find_listener
 
 Result = TypeVar("Result")
 
@@ -45,9 +45,9 @@ class Reader:
         """Answer a question about the user's listening, in a thread, from one snapshot."""
         return await self._services.in_database(_answered, user, self._rule, question)
 
-    async def today(self, user: str) -> date:
-        """The user's local day."""
-        return await self._services.in_database(_today, user, self._services.now())
+    async def listener(self, user: str) -> Listener:
+        """The user with their timezone."""
+        return await self._services.in_database(_found, user)
 
 
 def _answered(engine: Engine, user: str, rule: ListenRule, question: Callable[[UserListening], Result]) -> Result:
@@ -56,9 +56,9 @@ def _answered(engine: Engine, user: str, rule: ListenRule, question: Callable[[U
         return question(UserListening(connection, find_listener(connection, user).id, rule))
 
 
-def _today(engine: Engine, user: str, now: datetime) -> date:
+def _found(engine: Engine, user: str) -> Listener:
     with snapshot(engine) as session:
-        return find_listener(session.connection(), user).today(now)
+        return find_listener(session.connection(), user)
 
 
 def number(request: Request, name: str, usual: int, *, most: int = 2**31) -> int:

@@ -1,8 +1,8 @@
-"""Why a request is not served: a status, a sentence, and when to try again. Each protocol writes it in its own format."""
+"""Why a request is not served: a status, a sentence, and when to try again. Each protocol has its own format for it."""
 
 from typing import Final
 
-from worker.errors import RetryableError, StreamFullError, ZikError
+from worker.errors import MalformedRequestError, RetryableError, StreamFullError, UnknownUserError, ZikError
 
 # Long enough for a restart of Redis, short enough that a player's queue does not grow for long.
 RETRY_AFTER_S: Final = 5
@@ -36,7 +36,11 @@ def busy(text: str = "too many requests at once: try again later") -> RequestRef
 
 
 def refusal_of(error: ZikError) -> RequestRefusedError:
-    """What an error of a server behind this one means to a client: always a 503, because it is none of its fault."""
+    """What zik's error means to a client. A fault of a server behind this one is always a 503."""
+    if isinstance(error, MalformedRequestError):
+        return RequestRefusedError(400, str(error))
+    if isinstance(error, UnknownUserError):
+        return RequestRefusedError(404, "zik knows no user of this name")
     if isinstance(error, StreamFullError):
         text = "too many events wait to be recorded: try again later"
         return RequestRefusedError(503, text, retry_after_s=_RETRY_AFTER_FULL_S)

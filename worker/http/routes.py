@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from worker.http.handlers import listenbrainz, listenbrainz_reading, listenbrainz_statistics, native
+from worker.http.handlers import (
+    audioscrobbler,
+    lastfm,
+    listenbrainz,
+    listenbrainz_reading,
+    listenbrainz_statistics,
+    native,
+)
 from worker.http.services import Services
 
 
@@ -15,5 +22,5 @@ def direct_routes(services: Services) -> Mapping[tuple[str, str], ASGIApp]:
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
-    protocols = (native, listenbrainz, listenbrainz_statistics, listenbrainz_reading)
+    protocols = (native, listenbrainz, listenbrainz_statistics, listenbrainz_reading, lastfm, audioscrobbler)
     return [route for protocol in protocols for route in protocol.routes(services)]

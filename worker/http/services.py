@@ -1,4 +1,4 @@
-"""What the handlers of one process share: the stream, the tokens, the database, and the tasks that keep them current."""
+"""What the handlers of a process share: stream, tokens, database, and the tasks that keep them current."""
 
 import asyncio
 import logging
@@ -18,8 +18,9 @@ from worker.database.engine import opened_engine
 from worker.errors import ZikError
 from worker.http.endpoint import Gate
 from worker.http.ingest import Ingest
-from worker.http.tokens import TokenCache
+from worker.http.tokens import Found, TokenCache
 from worker.operations import tokens
+from worker.protocols import proofs
 from worker.settings import Settings
 from worker.stream.async_stream import AsyncStream
 from worker.stream.revocations import revocations
@@ -63,8 +64,8 @@ async def opened_services(settings: Settings, *, now: Callable[[], datetime] = u
     gate = Gate()
     with opened_engine(settings.database_url) as engine, ThreadPoolExecutor(_DATABASE_THREADS) as threads:
 
-        async def find(digest: str) -> tokens.Token | None:
-            return await asyncio.get_running_loop().run_in_executor(threads, tokens.find, engine, digest)
+        async def find(key: str) -> Found | None:
+            return await asyncio.get_running_loop().run_in_executor(threads, _found, engine, key)
 
         cache = TokenCache(find, monotonic=time.monotonic, rate=settings.http_rate)
         services = Services(settings, stream, Ingest(stream, gate.meter), cache, gate, now, engine, threads)
@@ -86,6 +87,19 @@ async def opened_services(settings: Settings, *, now: Callable[[], datetime] = u
                 await _report(services)
                 await _touch(services)
             stream.close()
+
+
+def _found(engine: Engine, key: str) -> Found | None:
+    """The token with this digest, or of the session with this key."""
+    token_id = proofs.token_id_of(key)
+    if token_id is None:
+        token = tokens.find(engine, key)
+        return None if token is None else Found(token, key)
+    named = tokens.with_id(engine, token_id)
+    if named is None or named[0].audioscrobbler is None:
+        return None
+    is_right = proofs.is_session(key, token_id=token_id, stored=named[0].audioscrobbler)
+    return Found(*named) if is_right else None
 
 
 async def _report_for_ever(services: Services) -> None:

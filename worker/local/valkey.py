@@ -67,8 +67,8 @@ def _check_port(port: int) -> None:
         _bind(port)
     except OSError as error:
         raise OperatorError(
-            f"the embedded Valkey cannot use port {port} of 127.0.0.1 ({error.strerror}), and no Redis that zik can use "
-            "answers there: stop what does, or correct the port or the password in REDIS_URL"
+            f"the embedded Valkey cannot use port {port} of 127.0.0.1 ({error.strerror}), and no Redis that zik "
+            "can use answers there: stop what does, or correct the port or the password in REDIS_URL"
         ) from None
 
 

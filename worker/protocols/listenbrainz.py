@@ -1,10 +1,10 @@
 """Read ListenBrainz's submissions and feedback as events, and write the answers that its clients expect.
 
 The fields are those of https://listenbrainz.readthedocs.io/en/latest/users/json.html, the answers those of its server
-(listenbrainz/webserver/views/api.py and errors.py in metabrainz/listenbrainz-server). What clients send beyond that was
-read in Navidrome (adapters/listenbrainz/client.go), Pano Scrobbler (ListenBrainzDataClasses.kt), Web Scrobbler
-(listenbrainz-scrobbler.ts), multi-scrobbler (core/vendor/listenbrainz/interfaces.ts), and what another server reads of it
-in Koito (engine/handlers/lbz_submit_listen.go).
+(metabrainz/listenbrainz-server, webserver/views/api.py and webserver/errors.py). What clients send beyond that was read
+in Navidrome (adapters/listenbrainz/client.go), Pano Scrobbler (ListenBrainzDataClasses.kt), Web Scrobbler
+(listenbrainz-scrobbler.ts) and multi-scrobbler (core/vendor/listenbrainz/interfaces.ts); what another server reads of
+it in Koito (engine/handlers/lbz_submit_listen.go).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,12 +14,13 @@ from uuid import UUID
 
 from worker.contract.events import SongRef
 from worker.contract.identity import song_identity
-from worker.errors import MalformedRequestError, Reason
+from worker.errors import MalformedRequestError
 from worker.protocols import submission, values
+from worker.protocols.context import context_of
 from worker.protocols.submission import Item, NowPlaying
 
 Kind = Literal["single", "import", "playing_now"]
-_KINDS: Final = get_args(Kind)
+_KINDS: Final[Mapping[str, Kind]] = {kind: kind for kind in get_args(Kind)}
 
 # The MBIDs by their names in `song.ids`. Some are lists, of which the first counts.
 _MBIDS: Final = (
@@ -69,8 +70,8 @@ def submission_of(body: bytes, *, user: str, now: datetime) -> Submission:
     request = values.parse_json(body)
     if not isinstance(request, dict):
         raise MalformedRequestError("the body must be a JSON object with listen_type and payload")
-    kind = request.get("listen_type")
-    if kind not in _KINDS:
+    kind = _KINDS.get(str(request.get("listen_type")))
+    if kind is None:
         raise MalformedRequestError(f"listen_type: must be one of {', '.join(_KINDS)}")
     sent = request.get("payload")
     listens = [sent] if isinstance(sent, dict) else sent
@@ -91,7 +92,7 @@ def _play(listen: Any, user: str, now: datetime) -> Item:
         received=listen,
         ms_played=_ms(info, "duration_played_ms", "duration_played"),
         source=_source(info),
-        context=values.context((name, fact) for name, fact in info.items() if name not in _READ),
+        context=context_of((name, fact) for name, fact in info.items() if name not in _READ),
     )
 
 
@@ -152,7 +153,7 @@ def feedback_of(body: bytes) -> Feedback:
     if identity is None and recording is None:
         raise MalformedRequestError("recording_msid or recording_mbid: must be a UUID")
     score = request.get("score")
-    if isinstance(score, bool) or score not in {-1, 0, 1, "-1", "0", "1"}:
+    if isinstance(score, bool) or score not in (-1, 0, 1, "-1", "0", "1"):
         raise MalformedRequestError("score: must be 1, 0 or -1")
     return Feedback(identity, recording, int(score))
 
@@ -163,7 +164,7 @@ def feedback_events(score: int, song: SongRef, *, user: str, now: datetime) -> l
     So the hate is over as soon as the favorite has a newer time, whichever player sent it.
     """
     of = {"title": song.title, "artist": song.artist}
-    items = [submission.favorite(of, user=user, loved=score > 0, now=now, received=None)]
+    items = [submission.favorite(of, user=user, loved=score > 0, now=now)]
     if score < 0:
         hate = {"type": "preference", "time": now.astimezone(UTC), "user": user}
         items.append(submission.checked({**hate, "key": f"hated.{song.identity}", "value": of}, now=now))

@@ -106,5 +106,3 @@ def _answer(
 def answer(judged: list[Judged]) -> dict[str, Any]:
     """The body of a 200: one answer for each event, in the order of the request."""
     return {"events": [one.answer for one in judged]}
-
-

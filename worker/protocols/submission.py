@@ -24,8 +24,8 @@ _encode: Final = Encoder().encode
 class Item(NamedTuple):
     """One event of a request. `event` is None and `error` says why, if the contract refuses it.
 
-    `payload` goes to the stream either way: a worker refuses what is refused here for the same reason, and keeps it as a
-    dead letter. So the desk needs no second way in, and the books count both.
+    `payload` goes to the stream either way: a worker refuses what is refused here for the same reason, and keeps it as
+    a dead letter. So the desk needs no second way in, and the books count both.
     """
 
     payload: bytes
@@ -87,12 +87,18 @@ def play(  # noqa: PLR0913 -- An event's fields are keyword arguments.
     return checked(event, now=now, received=received, fault=fault)
 
 
-def favorite(
-    of: Mapping[str, Any], *, user: str, loved: bool, now: datetime, received: Any, source: str | None = None
+def favorite(  # noqa: PLR0913 -- An event's fields are keyword arguments.
+    of: Mapping[str, Any],
+    *,
+    user: str,
+    loved: bool,
+    now: datetime,
+    at: datetime | None = None,
+    source: str | None = None,
 ) -> Item:
-    """The song `of` became a favorite just now, or stopped being one, checked."""
-    event = {"type": "favorite", "time": now.astimezone(UTC), "user": user, "song": of, "favorite": loved}
-    return checked(event if source is None else {**event, "source": source}, now=now, received=received)
+    """The song `of` became a favorite at the time `at`, or now, or stopped being one, checked."""
+    event = {"type": "favorite", "time": (at or now).astimezone(UTC), "user": user, "song": of, "favorite": loved}
+    return checked(event if source is None else {**event, "source": source}, now=now)
 
 
 def playing(of: Mapping[str, Any], *, user: str, now: datetime, source: str | None) -> NowPlaying:
@@ -134,12 +140,17 @@ def checked(event: Mapping[str, Any], *, now: datetime, received: Any = None, fa
         received: what the client sent. A refused event carries it to the desk, cut to 2,000 characters.
         fault: what is wrong with the event, where that can be said better than by the contract.
     """
-    payload = written(event)
+    item = _judged(written(event), now, fault)
+    if item.error is None or received is None:
+        return item
+    return _judged(_letter(event, received), now, fault)
+
+
+def _judged(payload: bytes, now: datetime, fault: str | None) -> Item:
     try:
         return Item(payload, decode(payload, now=now), None)
     except InvalidEventError as error:
-        letter = payload if received is None else _letter(event, received)
-        return Item(letter, None, error if fault is None else InvalidEventError(error.reason, fault))
+        return Item(payload, None, error if fault is None else InvalidEventError(error.reason, fault))
 
 
 def written(value: Any) -> bytes:

@@ -1,24 +1,22 @@
-"""Read times, durations, ids and texts as players spell them: whatever is unambiguous is understood, nothing is guessed.
+"""Read times, durations, ids and texts as players spell them: what is unambiguous is understood, nothing is guessed.
 
 An optional fact that makes no sense is None, so that it never costs a play. A required one is handed on as it was sent,
 and the contract says what is wrong with it.
 
-Spellings are those that players were seen to send, and that ListenBrainz's server takes although its documentation does
-not name them (`validate_duration_field`, `validate_single_mbid_field` in its listenbrainz/webserver/views/api_tools.py).
+Spellings are those that players were seen to send, and those that ListenBrainz's server takes although its
+documentation does not name them (`validate_duration_field`, `validate_single_mbid_field` in its views/api_tools.py).
 """
 
 import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from math import isfinite
 from typing import Any, Final
 
 from msgspec import MsgspecError
-from msgspec.json import Decoder, Encoder
+from msgspec.json import Decoder
 
 from worker.contract.events import MAX_DURATION_MS, MAX_SONG_TEXT
-from worker.contract.json_limits import MAX_BYTES, MAX_DEPTH, MAX_INTEGER, compact_json
 from worker.errors import MalformedRequestError
 
 # From here on a count since 1970 is one of milliseconds or less: as seconds it would be the year 5138.
@@ -34,9 +32,6 @@ _is_isrc: Final = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}").fullmatch
 # A link to open.spotify.com or play.spotify.com, with or without a language, or Spotify's own URI.
 _in_spotify: Final = re.compile(r"(?:https?://\w+\.spotify\.com/(?:[a-z-]+/)?track/|spotify:track:)(\w{22})\b").match
 _without_nul_and_surrogates: Final = re.compile(r"[\x00\ud800-\udfff]+")
-_MAX_CONTEXT_NAME: Final = 64
-_MAX_CONTEXT_TEXT: Final = 500
-_MAX_CONTEXT_ITEMS: Final = 50
 # Longer than any valid title, so that the contract refuses what is cut here too.
 _MAX_REQUIRED_TEXT: Final = MAX_SONG_TEXT + 100
 
@@ -44,14 +39,13 @@ _MAX_REQUIRED_TEXT: Final = MAX_SONG_TEXT + 100
 _NUMBERS: Final = frozenset({int, float})
 
 _json: Final = Decoder()
-_encode: Final = Encoder().encode
 
 
 def parse_json(body: bytes) -> Any:
     """Parse a request's JSON.
 
-    The standard library's parser takes what the fast one refuses and some players send: lone surrogates, which JavaScript
-    writes as escapes, NaN, and a byte order mark. So they cost the fact or the play that has them, not the request.
+    The standard library's parser takes what the fast one refuses and some players send: lone surrogates, which
+    JavaScript writes as escapes, NaN, and a byte order mark. They cost the fact or the play that has them, no other.
 
     Raises:
         MalformedRequestError: it is no JSON, or nested too deep. The text does not quote it.
@@ -69,7 +63,9 @@ def parse_json(body: bytes) -> Any:
     except UnicodeDecodeError:
         raise MalformedRequestError("the body is no JSON: it is not UTF-8") from None
     except (ValueError, RecursionError):
-        raise MalformedRequestError("the body is no JSON that can be read: a number is too long, or it nests too deep") from None
+        raise MalformedRequestError(
+            "the body is no JSON that can be read: a number is too long, or it nests too deep"
+        ) from None
 
 
 # --- Times ----------------------------------------------------------------------------------------
@@ -82,7 +78,7 @@ Time = tuple[Any, str | None]
 def epoch_time(field: str, sent: Any) -> Time:
     """Read seconds since 1970, as a number or as digits, to the microsecond. They tell no offset, so it is UTC.
 
-    Milliseconds and smaller units are not guessed: their fault names `field`. RFC 3339 text is handed on, and so is None.
+    Milliseconds and smaller units are not guessed: their fault names `field`. RFC 3339 text is handed on, so is None.
     """
     at = from_epoch(sent)
     if at is not None:
@@ -185,7 +181,7 @@ def mbids(sent: Mapping[str, Any], names: Iterable[tuple[str, str]]) -> dict[str
 
 
 def optional(sent: Any, most: int) -> str | None:
-    """An optional text, trimmed and cut to `most` characters; without NUL and lone surrogates, which nobody can store."""
+    """An optional text, trimmed and cut to `most` characters, without NUL and lone surrogates, which JSON may have."""
     if not isinstance(sent, str):
         return None
     text = sent if sent.isprintable() else _without_nul_and_surrogates.sub("", sent)
@@ -207,54 +203,3 @@ def client(name: Any, version: Any = None) -> str | None:
     known = optional(name, 100)
     which = optional(version, 100)
     return f"{known}/{which}"[:100].rstrip() if known and which else known
-
-
-# --- Context --------------------------------------------------------------------------------------
-
-
-def context(facts: Iterable[tuple[Any, Any]]) -> dict[str, Any] | None:
-    """Facts without a field of their own, cut to what the contract takes of free JSON. None if nothing remains.
-
-    Texts are cut to 500 characters and lists to 50 items; what cannot be stored, such as NaN, is left out, and so is
-    each fact that would exceed the 4 KiB.
-    """
-    known = _free_object(facts, MAX_DEPTH - 1)
-    # The contract measures it as the standard library writes it, which is slower, and differs by a few bytes.
-    return known or None if len(_encode(known)) <= MAX_BYTES // 2 else _what_fits(known)
-
-
-def _what_fits(known: dict[str, Any]) -> dict[str, Any] | None:
-    kept: dict[str, Any] = {}
-    room = MAX_BYTES - len("{}")
-    for name, value in known.items():
-        size = len(compact_json({name: value})) - len("{}") + len(",")
-        if size <= room:
-            kept[name] = value
-            room -= size
-    return kept or None
-
-
-def _free_object(facts: Iterable[tuple[Any, Any]], depth: int) -> dict[str, Any]:
-    known = {}
-    for name, sent in facts:
-        key = name if name.isidentifier() and len(name) <= _MAX_CONTEXT_NAME else optional(name, _MAX_CONTEXT_NAME)
-        value = optional(sent, _MAX_CONTEXT_TEXT) if isinstance(sent, str) else _free(sent, depth)
-        if key is not None and value is not None:
-            known[key] = value
-    return known
-
-
-def _free(sent: Any, depth: int) -> Any:
-    """The value as free JSON with `depth` levels below it at most; None if it is empty or cannot be stored."""
-    if isinstance(sent, str):
-        return optional(sent, _MAX_CONTEXT_TEXT)
-    if isinstance(sent, int):
-        return sent if -MAX_INTEGER <= sent < MAX_INTEGER else None
-    if isinstance(sent, float):
-        return sent if isfinite(sent) else None
-    if isinstance(sent, list) and depth:
-        items = [_free(item, depth - 1) for item in sent[:_MAX_CONTEXT_ITEMS]]
-        return [item for item in items if item is not None] or None
-    if isinstance(sent, dict) and depth:
-        return _free_object(list(sent.items())[:_MAX_CONTEXT_ITEMS], depth - 1) or None
-    return None

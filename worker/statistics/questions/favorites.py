@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, or_, select, true
 
+from worker.contract.events import SongRef
 from worker.models import Favorite, Preference, Song
 
 # The preference that a player's "hate" sets, of the song's identity. It holds as long as no newer favorite event.
@@ -16,15 +17,11 @@ HATED: Final = "hated."
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a user says of a song: `score` 1 loves it, -1 hates it. `ids` are the song's outside ids."""
+    """What a user says of a song: `score` 1 loves it, -1 hates it."""
 
     said_at: datetime
     score: int
-    identity: str
-    artist: str
-    title: str
-    album: str | None
-    ids: dict[str, Any]
+    song: SongRef
 
 
 def opinions(connection: Connection, user_id: int) -> Sequence[Opinion]:
@@ -33,7 +30,14 @@ def opinions(connection: Connection, user_id: int) -> Sequence[Opinion]:
     song = Song
     rows = connection.execute(
         select(
-            Favorite.said_at, Favorite.is_favorite, song.identity, song.artist, song.title, song.album, song.attributes
+            Favorite.said_at,
+            Favorite.is_favorite,
+            song.identity,
+            song.title,
+            song.artist,
+            song.album,
+            song.duration_ms,
+            song.attributes,
         )
         .join(song, song.id == Favorite.song_id)
         .where(
@@ -43,8 +47,8 @@ def opinions(connection: Connection, user_id: int) -> Sequence[Opinion]:
         .order_by(Favorite.said_at.desc(), song.id)
     )
     return [
-        Opinion(said_at, 1 if loved else -1, identity.hex, artist, title, album, ids or {})
-        for said_at, loved, identity, artist, title, album, ids in rows
+        Opinion(said_at, 1 if loved else -1, SongRef(*facts))
+        for said_at, loved, identity, *facts in rows
         if loved or hated[identity.hex] == said_at
     ]
 
