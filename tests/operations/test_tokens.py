@@ -18,12 +18,12 @@ from tests.support.processes import count, eventually
 from worker.database.engine import snapshot, transaction
 from worker.errors import InvalidEventError, TokenNameTakenError, TokenRefusedError, UnknownTokenError
 from worker.models import AccessToken, User
+from worker.operations.token_use import count_by_last_use
 from worker.operations.tokens import (
     ListedToken,
     Scope,
     Token,
     announce_revoked,
-    count_by_last_use,
     create,
     digest_of,
     find,

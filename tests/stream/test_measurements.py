@@ -7,7 +7,10 @@ from worker.stream.measurements import (
     failures,
     http_events,
     http_requests,
+    last_http_report_at,
+    last_http_unavailable_at,
     of_http_events,
+    of_http_report,
     of_http_request,
     of_task,
 )
@@ -45,3 +48,11 @@ def test_a_series_does_not_read_the_fields_of_another() -> None:
     assert failures(measured) == {"c.d": 1}
     assert list(http_requests(measured)) == [("/a", "200")]
     assert list(http_events(measured)) == [("b", "accepted")]
+
+
+def test_a_report_and_an_answer_503_are_noted_by_their_time() -> None:
+    assert last_http_report_at({}) is last_http_unavailable_at({}) is None
+    assert last_http_unavailable_at(of_http_request("/a", 200, 0.1) | of_http_request("/a", 500, 0.1)) is None
+    # Redis replaces the numbers by its time.
+    assert last_http_unavailable_at(of_http_request("/a", 503, 0.1)) == 0
+    assert last_http_report_at(of_http_report()) == 0

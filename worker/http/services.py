@@ -23,6 +23,7 @@ from worker.operations import tokens
 from worker.protocols import proofs
 from worker.settings import Settings
 from worker.stream.async_stream import AsyncStream
+from worker.stream.measurements import of_http_report
 from worker.stream.revocations import revocations
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ async def _report_for_ever(services: Services) -> None:
 async def _report(services: Services) -> None:
     measured = services.gate.meter.take()
     try:
-        await services.stream.report(measured)
+        await services.stream.report({**measured, **of_http_report()})
     except ZikError:
         services.gate.meter.add(measured)
         raise

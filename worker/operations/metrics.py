@@ -16,7 +16,7 @@ from worker.errors import DatabaseUnavailableError, ZikError
 from worker.models import StaleDay
 from worker.operations import dead_letters
 from worker.operations.health import RUNNING_S, running_drains
-from worker.operations.tokens import count_by_last_use
+from worker.operations.token_use import count_by_last_use
 from worker.stream.consumer import EventStream
 from worker.stream.measurements import (
     BATCH_EVENTS,
@@ -28,6 +28,7 @@ from worker.stream.measurements import (
     http_events,
     http_requests,
     last_aggregation_at,
+    last_http_report_at,
 )
 
 
@@ -53,6 +54,7 @@ class Name(StrEnum):
     HTTP_REQUESTS = "zik_http_requests_total"
     HTTP_SECONDS = "zik_http_request_seconds"
     HTTP_EVENTS = "zik_http_events_total"
+    LAST_HTTP_REPORT = "zik_http_last_report_timestamp_seconds"
     DATABASE_UP = "zik_database_up"
     SCHEMA_CURRENT = "zik_schema_current"
     DEAD_LETTERS = "zik_dead_letters"
@@ -80,6 +82,7 @@ HELP: Final[Mapping[Name, str]] = {
     Name.HTTP_REQUESTS: "Requests that zik serve has answered, by route and status.",
     Name.HTTP_SECONDS: "Time from a request's headers to its answer, by route.",
     Name.HTTP_EVENTS: "Events that came by HTTP, by protocol: accepted, or refused for a reason.",
+    Name.LAST_HTTP_REPORT: "When a process of zik serve last reported, in Unix time: each does every few seconds.",
     Name.DATABASE_UP: "Whether the database answered this scrape.",
     Name.SCHEMA_CURRENT: "Whether the schema is the one that this zik needs.",
     Name.DEAD_LETTERS: "Dead letters on the desk, by reason.",
@@ -175,6 +178,8 @@ def _of_http(measured: Mapping[str, int]) -> Iterator[Metric]:
     for labels, count in http_events(measured).items():
         events.add_metric(labels, count)
     yield events
+    if reported_at := last_http_report_at(measured):
+        yield _gauge(Name.LAST_HTTP_REPORT, reported_at)
 
 
 def _gauge(name: Name, value: float) -> Metric:

@@ -3,12 +3,12 @@
 import hashlib
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum, unique
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, case, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.contract.codec import decode, encode
@@ -189,20 +189,6 @@ def touch(engine: Engine, used: Mapping[int, datetime]) -> None:
         rows = [{"id": token_id, "used_at": instant(at.astimezone(UTC))} for token_id, at in used.items()]
         with transaction(engine) as session:
             _TOUCH.run(session.connection(), rows)
-
-
-def count_by_last_use(engine: Engine, *, now: datetime) -> dict[str, int]:
-    """How many tokens were last used within a `day`, within a `week`, `longer` ago, or `never`."""
-    last_use = case(
-        (AccessToken.last_used_at.is_(None), "never"),
-        (AccessToken.last_used_at > now - timedelta(days=1), "day"),
-        (AccessToken.last_used_at > now - timedelta(days=7), "week"),
-        else_="longer",
-    )
-    with snapshot(engine) as session:
-        rows = session.execute(select(last_use.label("last_use"), func.count()).group_by("last_use"))
-        found: dict[str, int] = dict(rows.all())
-    return {each: found.get(each, 0) for each in ("day", "week", "longer", "never")}
 
 
 def revoke(engine: Engine, token_ids: Collection[int]) -> list[str]:

@@ -60,7 +60,12 @@ HTTP_SECONDS: Final = Series("http_seconds", (0.001, 0.0025, 0.005, 0.01, 0.025,
 _FAILURES: Final = "task_failures"
 _HTTP_REQUESTS: Final = "http_requests"
 _HTTP_EVENTS: Final = "http_events"
+_HTTP_REPORT: Final = "http//at"
+_HTTP_UNAVAILABLE: Final = "http_unavailable//at"
 _AGGREGATION: Final = "aggregation//at"
+
+# The status of an answer that asks the client to come back later.
+_UNAVAILABLE: Final = 503
 
 
 class Stopwatch:
@@ -94,7 +99,10 @@ def failures(hash_: Mapping[str, int]) -> Counter[str]:
 
 def of_http_request(route: str, status: int, seconds: float) -> dict[str, int]:
     """Return what to report of one HTTP request. `route` is a path without what clients choose, and has no space."""
-    return HTTP_SECONDS.observe(seconds, route) | {f"{_HTTP_REQUESTS}/{route} {status}/sum": 1}
+    measured = HTTP_SECONDS.observe(seconds, route) | {f"{_HTTP_REQUESTS}/{route} {status}/sum": 1}
+    if status == _UNAVAILABLE:
+        measured[_HTTP_UNAVAILABLE] = 0
+    return measured
 
 
 def http_requests(hash_: Mapping[str, int]) -> Counter[tuple[str, str]]:
@@ -110,6 +118,21 @@ def of_http_events(protocol: str, outcomes: Mapping[str, int]) -> dict[str, int]
 def http_events(hash_: Mapping[str, int]) -> Counter[tuple[str, str]]:
     """How many events came by HTTP, by protocol and outcome."""
     return _by_pair(_HTTP_EVENTS, hash_)
+
+
+def of_http_report() -> dict[str, int]:
+    """Return what a process of the HTTP server adds to each of its reports: a sign of life."""
+    return {_HTTP_REPORT: 0}
+
+
+def last_http_report_at(hash_: Mapping[str, int]) -> int | None:
+    """When a process of the HTTP server last reported, in seconds since 1970 by the clock of Redis; or None."""
+    return hash_.get(_HTTP_REPORT)
+
+
+def last_http_unavailable_at(hash_: Mapping[str, int]) -> int | None:
+    """When such a process last reported that it had answered 503, by the same clock; None if none has."""
+    return hash_.get(_HTTP_UNAVAILABLE)
 
 
 def of_aggregation() -> dict[str, int]:
