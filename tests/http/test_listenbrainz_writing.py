@@ -95,6 +95,7 @@ def test_one_bad_listen_costs_only_itself(server: HttpServer) -> None:
 def test_a_letter_shows_what_the_client_sent(server: HttpServer) -> None:
     server.post(SUBMIT, submission({**listen(at="soon"), "secret_of_the_client": 5}))
     ((reason, letter),) = server.letters()
+    assert reason == "invalid_value"
     assert letter["user"] == "ada"
     assert "soon" in json.dumps(letter["received"])
     assert "secret_of_the_client" in json.dumps(letter["received"])
@@ -156,7 +157,7 @@ def test_what_is_no_submission_is_named(server: HttpServer, body: bytes) -> None
 @pytest.mark.parametrize(("token", "status"), [("", 401), ("0b1f2c3d-0000-4000-8000-000000000001", 401), ("\xe9", 401)])
 def test_an_unknown_token_is_401_in_json(server: HttpServer, token: str, status: int) -> None:
     body = json.dumps(submission(listen())).encode()
-    headers = {"Authorization": f"Token {token}".encode("latin-1")} if token else {}
+    headers = [(b"Authorization", f"Token {token}".encode("latin-1"))] if token else []
     answer = server.client.post(SUBMIT, content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (status, status)
 

@@ -9,10 +9,10 @@ import pytest
 
 from worker.errors import DatabaseUnavailableError
 from worker.http.refusals import RequestRefusedError
-from worker.http.tokens import TokenCache
+from worker.http.tokens import Found, TokenCache
 from worker.operations.tokens import Scope, Token
 
-SECRET = "0b1f2c3d-0000-4000-8000-000000000001"
+SECRET = "0b1f2c3d-0000-4000-8000-000000000001"  # noqa: S105 -- a canary
 
 
 def digest_of(text: str) -> str:
@@ -36,14 +36,14 @@ class Table:
         self.lookups = 0
         self.before_answer: Callable[[], Coroutine[Any, Any, None]] | None = None
 
-    async def find(self, digest: str) -> Token | None:
+    async def find(self, digest: str) -> Found | None:
         self.lookups += 1
         if self.is_away:
             raise DatabaseUnavailableError("away")
         found = self.rows.get(digest)
         if self.before_answer:
             await self.before_answer()
-        return found
+        return None if found is None else Found(found, digest)
 
 
 class Revocations:
@@ -62,13 +62,22 @@ class Revocations:
         await self._handled.wait()
 
 
-def run(scenario: Callable[[TokenCache, Table, Clock, Revocations], Coroutine[Any, Any, None]], **options: Any) -> None:
+class World:
+    """A cache over a table, with the clock and the revocations that it follows."""
+
+    def __init__(self, scopes: tuple[Scope, ...], rate: int) -> None:
+        self.table, self.clock, self.revocations = Table(*scopes), Clock(), Revocations()
+        self.cache = TokenCache(self.table.find, monotonic=self.clock, rate=rate)
+
+
+def run(
+    scenario: Callable[[World], Coroutine[Any, Any, None]], *, scopes: tuple[Scope, ...] = (), rate: int = 0
+) -> None:
     async def main() -> None:
-        table, clock, revocations = Table(*options.get("scopes", ())), Clock(), Revocations()
-        cache = TokenCache(table.find, monotonic=clock, rate=options.get("rate", 0))
-        following = asyncio.create_task(cache.follow(aiter(revocations)))
+        world = World(scopes, rate)
+        following = asyncio.create_task(world.cache.follow(aiter(world.revocations)))
         try:
-            await scenario(cache, table, clock, revocations)
+            await scenario(world)
         finally:
             following.cancel()
 
@@ -86,29 +95,29 @@ async def status_of(cache: TokenCache, text: str = SECRET, scope: Scope = Scope.
 
 
 def test_a_known_token_is_looked_up_once() -> None:
-    async def scenario(cache: TokenCache, table: Table, clock: Clock, revocations: Revocations) -> None:
-        assert [await status_of(cache) for _ in range(5)] == [200] * 5
-        assert table.lookups == 1
+    async def scenario(it: World) -> None:
+        assert [await status_of(it.cache) for _ in range(5)] == [200] * 5
+        assert it.table.lookups == 1
 
     run(scenario)
 
 
 def test_requests_at_the_same_moment_share_one_lookup() -> None:
-    async def scenario(cache: TokenCache, table: Table, clock: Clock, revocations: Revocations) -> None:
-        table.before_answer = lambda: asyncio.sleep(0)
-        assert await asyncio.gather(*(status_of(cache) for _ in range(50))) == [200] * 50
-        assert table.lookups <= 4
+    async def scenario(it: World) -> None:
+        it.table.before_answer = lambda: asyncio.sleep(0)
+        assert await asyncio.gather(*(status_of(it.cache) for _ in range(50))) == [200] * 50
+        assert it.table.lookups <= 4
 
     run(scenario)
 
 
 def test_an_unknown_token_is_refused_and_does_not_reach_the_database_again() -> None:
-    async def scenario(cache: TokenCache, table: Table, clock: Clock, revocations: Revocations) -> None:
-        assert [await status_of(cache, "guess") for _ in range(5)] == [401] * 5
-        assert table.lookups == 1
-        clock.now += 11
-        assert await status_of(cache, "guess") == 401
-        assert table.lookups == 2
+    async def scenario(it: World) -> None:
+        assert [await status_of(it.cache, "guess") for _ in range(5)] == [401] * 5
+        assert it.table.lookups == 1
+        it.clock.now += 11
+        assert await status_of(it.cache, "guess") == 401
+        assert it.table.lookups == 2
 
     run(scenario)
 
@@ -124,100 +133,100 @@ def test_an_unknown_token_is_refused_and_does_not_reach_the_database_again() -> 
     ],
 )
 def test_a_token_may_do_what_its_scopes_say(scopes: tuple[Scope, ...], wanted: Scope, status: int) -> None:
-    async def scenario(cache: TokenCache, table: Table, clock: Clock, revocations: Revocations) -> None:
-        assert await status_of(cache, scope=wanted) == status
+    async def scenario(it: World) -> None:
+        assert await status_of(it.cache, scope=wanted) == status
 
     run(scenario, scopes=scopes)
 
 
 def test_a_revoked_token_is_refused_at_once() -> None:
-    async def scenario(cache: TokenCache, table: Table, clock: Clock, revocations: Revocations) -> None:
-        assert await status_of(cache) == 200
-        table.rows.clear()
-        await revocations.send(digest_of(SECRET))
-        assert await status_of(cache) == 401
+    async def scenario(it: World) -> None:
+        assert await status_of(it.cache) == 200
+        it.table.rows.clear()
+        await it.revocations.send(digest_of(SECRET))
+        assert await status_of(it.cache) == 401
 
     run(scenario)
 
 
 def test_a_token_that_is_revoked_while_it_is_looked_up_is_not_cached() -> None:
-    async def scenario(cache: TokenCache, table: Table, clock: Clock, revocations: Revocations) -> None:
+    async def scenario(it: World) -> None:
         async def revoke() -> None:
-            table.rows.clear()
-            table.before_answer = None
-            await revocations.send(digest_of(SECRET))
+            it.table.rows.clear()
+            it.table.before_answer = None
+            await it.revocations.send(digest_of(SECRET))
 
-        table.before_answer = revoke
-        assert await status_of(cache) == 200  # It was valid when the request came.
-        assert await status_of(cache) == 401
+        it.table.before_answer = revoke
+        assert await status_of(it.cache) == 200  # It was valid when the request came.
+        assert await status_of(it.cache) == 401
 
     run(scenario)
 
 
 def test_a_lost_subscription_makes_every_token_prove_itself() -> None:
-    async def scenario(cache: TokenCache, table: Table, clock: Clock, revocations: Revocations) -> None:
-        assert await status_of(cache) == 200
-        table.rows.clear()
-        await revocations.send(None)
-        assert await status_of(cache) == 401
+    async def scenario(it: World) -> None:
+        assert await status_of(it.cache) == 200
+        it.table.rows.clear()
+        await it.revocations.send(None)
+        assert await status_of(it.cache) == 401
 
     run(scenario)
 
 
 def test_a_cached_token_works_while_the_database_is_away() -> None:
-    async def scenario(cache: TokenCache, table: Table, clock: Clock, revocations: Revocations) -> None:
-        assert await status_of(cache) == 200
-        table.is_away = True
-        await revocations.send(None)
-        assert await status_of(cache) == 200
-        clock.now += 3_600
-        assert await status_of(cache) == 200
-        assert await status_of(cache, "another") == 503
+    async def scenario(it: World) -> None:
+        assert await status_of(it.cache) == 200
+        it.table.is_away = True
+        await it.revocations.send(None)
+        assert await status_of(it.cache) == 200
+        it.clock.now += 3_600
+        assert await status_of(it.cache) == 200
+        assert await status_of(it.cache, "another") == 503
 
     run(scenario)
 
 
 def test_a_token_that_someone_deleted_by_hand_is_refused_after_a_minute() -> None:
-    async def scenario(cache: TokenCache, table: Table, clock: Clock, revocations: Revocations) -> None:
-        assert await status_of(cache) == 200
-        table.rows.clear()
-        clock.now += 61
+    async def scenario(it: World) -> None:
+        assert await status_of(it.cache) == 200
+        it.table.rows.clear()
+        it.clock.now += 61
         # This request does not wait for the look-up that it starts.
-        assert await status_of(cache) == 200
+        assert await status_of(it.cache) == 200
         await asyncio.sleep(0.01)
-        assert await status_of(cache) == 401
+        assert await status_of(it.cache) == 401
 
     run(scenario)
 
 
 def test_a_token_over_its_rate_is_told_when_to_come_back() -> None:
-    async def scenario(cache: TokenCache, table: Table, clock: Clock, revocations: Revocations) -> None:
-        assert [await status_of(cache) for _ in range(21)] == [200] * 20 + [429]
+    async def scenario(it: World) -> None:
+        assert [await status_of(it.cache) for _ in range(21)] == [200] * 20 + [429]
         with pytest.raises(RequestRefusedError) as refusal:
-            await cache.authenticate(SECRET, scope=Scope.SUBMIT)
+            await it.cache.authenticate(SECRET, scope=Scope.SUBMIT)
         assert refusal.value.headers == {"retry-after": "1", "x-ratelimit-reset-in": "1"}
-        clock.now += 1
-        assert [await status_of(cache) for _ in range(3)] == [200, 200, 429]
+        it.clock.now += 1
+        assert [await status_of(it.cache) for _ in range(3)] == [200, 200, 429]
 
     run(scenario, rate=2)
 
 
 def test_the_cache_does_not_grow_with_guesses() -> None:
-    async def scenario(cache: TokenCache, table: Table, clock: Clock, revocations: Revocations) -> None:
-        assert await status_of(cache) == 200
+    async def scenario(it: World) -> None:
+        assert await status_of(it.cache) == 200
         for number in range(10_100):
-            assert await status_of(cache, f"guess {number}") == 401
-        assert len(cache._unknown) == 10_000
-        assert await status_of(cache) == 200
-        assert table.lookups == 10_101
+            assert await status_of(it.cache, f"guess {number}") == 401
+        assert len(it.cache._unknown) == 10_000
+        assert await status_of(it.cache) == 200
+        assert it.table.lookups == 10_101
 
     run(scenario)
 
 
 def test_used_tokens_are_reported_once() -> None:
-    async def scenario(cache: TokenCache, table: Table, clock: Clock, revocations: Revocations) -> None:
-        assert await status_of(cache) == 200
-        assert cache.used() == {7}
-        assert cache.used() == set()
+    async def scenario(it: World) -> None:
+        assert await status_of(it.cache) == 200
+        assert it.cache.used() == {7}
+        assert it.cache.used() == set()
 
     run(scenario)

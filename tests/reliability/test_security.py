@@ -23,6 +23,7 @@ from tests.support.servers import Valkey, own_valkey
 from worker.celery.names import MAINTENANCE_QUEUE
 from worker.client import Client
 from worker.drain.drain import Drain
+from worker.operations.tokens import announce_revoked
 from worker.stream.async_stream import AsyncStream
 from worker.stream.consumer import EventStream
 from worker.stream.inspection import StreamInspector
@@ -261,6 +262,11 @@ def test_a_worker_may_record_pending_entries(guarded: Valkey, sqlite: Engine) ->
     Drain(stream, sqlite, "a").run()
     assert stream.books().pending == 0
     stream.close()
+
+
+def test_an_operator_may_announce_revoked_tokens_as_the_worker(guarded: Valkey) -> None:
+    with StreamInspector.opened(guarded.url_of("worker", "change-me-worker")) as stream:
+        assert announce_revoked(stream, ["digest"])
 
 
 @pytest.mark.parametrize("command", [["drain"], ["status"], ["dead", "retry", "--all"], ["forget", "nobody", "--yes"]])

@@ -76,7 +76,7 @@ def test_a_full_redis_in_the_middle_of_a_request_refuses_it(proxy: Proxy, valkey
         used = valkey.info()["used_memory"]
         with full(valkey, maxmemory=used + 2_000_000), pytest.raises(StreamFullError, match="maxmemory") as caught:
             await stream.append([play_payload("a secret song", context={"x": "y" * 4_000})] * 2_000)
-        assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+        assert "secret" not in f"{caught.value!r} {caught.value.__cause__}"
         assert 0 < valkey.xlen(STREAM) < 2_000
         assert len((await stream.append([play_payload()])).entry_ids) == 1
         stream.close()
@@ -109,6 +109,20 @@ def test_the_limit_counts_what_was_there_before_the_first_request(redis_url: str
         stream = AsyncStream(redis_url, max_waiting=10)
         with pytest.raises(StreamFullError):
             await stream.append([play_payload()])
+        stream.close()
+
+    run(scenario())
+
+
+def test_a_check_says_before_any_request_that_nothing_can_be_added(redis_url: str, valkey: "redis.Redis") -> None:
+    async def scenario() -> None:
+        stream = AsyncStream(redis_url, max_waiting=2)
+        await stream.check()
+        with full(valkey), pytest.raises(StreamFullError, match="maxmemory"):
+            await stream.check()
+        await stream.append(play_payloads(2))
+        with pytest.raises(StreamFullError, match="the limit is 2"):
+            await stream.check()
         stream.close()
 
     run(scenario())

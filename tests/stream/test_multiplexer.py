@@ -11,12 +11,16 @@ import pytest
 import redis
 import trustme
 
+from tests.support.clients import UNREACHABLE
 from tests.support.proxy import Proxy
 from tests.support.servers import own_valkey
 from tests.support.tls import tls_front
 from worker.errors import SettingsError, StreamMisusedError, StreamUnavailableError
+from worker.stream.connection import connect_async
 from worker.stream.keys import STREAM
 from worker.stream.multiplexer import Multiplexer
+from worker.stream.packing import packed
+from worker.stream.pipeline import Room, open_pipeline
 
 AUTHORITY: Final = trustme.CA()
 CANARY: Final = "pw-canary"
@@ -197,6 +201,21 @@ def test_every_caller_of_a_silent_connection_fails_in_time(proxy: Proxy) -> None
     run(scenario())
 
 
+def test_a_call_that_has_less_time_than_those_before_it_ends_when_its_own_is_up(proxy: Proxy) -> None:
+    async def scenario() -> None:
+        now_s = asyncio.get_running_loop().time()
+        client = connect_async(f"redis://127.0.0.1:{proxy.port}/0")
+        pipeline = await open_pipeline(client, Room(1_000), deadline=now_s + PATIENCE_S)
+        proxy.fall_silent_at(b"PING")
+        commands = packed(("PING",))
+        asking = [
+            pipeline.ask(commands, 1, size=1, deadline=now_s + seconds) for seconds in (2 * PATIENCE_S, PATIENCE_S, 0.5)
+        ]
+        assert {type(outcome) for outcome in await asyncio.gather(*asking)} == {redis.TimeoutError}
+
+    run(scenario())
+
+
 def test_a_frozen_server_is_answered_for_within_six_seconds_and_serves_after_the_thaw(tmp_path: Path) -> None:
     async def scenario() -> None:
         with own_valkey(tmp_path) as frozen:
@@ -275,6 +294,16 @@ def test_nothing_waits_beyond_the_limit_and_what_has_ended_makes_room(proxy: Pro
     run(scenario())
 
 
+def test_a_call_that_could_not_connect_takes_no_room() -> None:
+    async def scenario() -> None:
+        multiplexer = Multiplexer(UNREACHABLE, max_in_flight_bytes=3_000)
+        for _ in range(10):
+            with pytest.raises(StreamUnavailableError, match="out of reach"):
+                await multiplexer.call(("PING",))
+
+    run(scenario())
+
+
 def test_closing_fails_the_calls_that_wait(proxy: Proxy) -> None:
     async def scenario() -> None:
         multiplexer = Multiplexer(f"redis://127.0.0.1:{proxy.port}/0")
@@ -317,7 +346,7 @@ def test_what_a_server_refuses_is_named_without_the_event(refusal: bytes, said: 
             multiplexer = Multiplexer(url)
             with pytest.raises(StreamUnavailableError, match=said) as caught:
                 await multiplexer.call(("XADD", "k", "*", "event", "secret song"))
-            assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+            assert "secret" not in f"{caught.value!r} {caught.value.__cause__}"
             multiplexer.close()
 
     run(scenario())
@@ -363,7 +392,7 @@ def test_a_wrong_password_is_named_and_not_shown(tmp_path: Path) -> None:
                 multiplexer = Multiplexer(url)
                 with pytest.raises(StreamUnavailableError, match="correct the user and password") as caught:
                     await multiplexer.call(("PING",))
-                assert "pw-" not in f"{caught.value!r} {caught.value.__cause__!r}"
+                assert "pw-" not in f"{caught.value!r} {caught.value.__cause__}"
                 multiplexer.close()
             for url in (valkey.url, valkey.url_of("default", CANARY)):
                 multiplexer = Multiplexer(url)

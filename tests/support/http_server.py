@@ -18,6 +18,7 @@ from worker.operations.tokens import Scope
 from worker.settings import Settings
 from worker.stream.consumer import EventStream
 from worker.stream.consumer_names import process_consumer
+from worker.stream.inspection import StreamInspector
 
 
 class HttpServer:
@@ -32,6 +33,13 @@ class HttpServer:
     def new_token(self, user: str, *scopes: Scope, name: str = "test", audioscrobbler: bool = False) -> str:
         wanted = scopes or (Scope.SUBMIT, Scope.READ)
         return tokens.create(self.engine, user, name=name, scopes=wanted, audioscrobbler=audioscrobbler)
+
+    def revoke(self, text: str) -> None:
+        """As `zik token revoke` does. The server hears of it a moment later."""
+        found = tokens.find(self.engine, tokens.digest_of(text))
+        assert found is not None
+        with StreamInspector.opened(self.settings.redis_url) as stream:
+            assert tokens.announce_revoked(stream, tokens.revoke(self.engine, [found.id]))
 
     @property
     def authorization(self) -> dict[str, str]:

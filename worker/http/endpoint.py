@@ -16,7 +16,7 @@ from worker.errors import ZikError
 from worker.http.body import ClientGoneError
 from worker.http.metering import Meter
 from worker.http.refusals import RequestRefusedError, busy, refusal_of
-from worker.stream.measurements import of_request
+from worker.stream.measurements import of_http_request
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,6 @@ class Endpoint:
 
     def __init__(self, route: str, handle: Handler, *, refuse: WriteRefusal, gate: Gate) -> None:
         self._route = route
-        self._name = _metric_name(route)
         self._handle = handle
         self._refuse = refuse
         self._gate = gate
@@ -76,7 +75,7 @@ class Endpoint:
             answer = await self._answer(request)
         except ClientGoneError:
             return
-        self._gate.meter.add(of_request(self._name, answer.status, perf_counter() - began_s))
+        self._gate.meter.add(of_http_request(self._route, answer.status, perf_counter() - began_s))
         await respond(send, answer, with_body=scope["method"] != "HEAD")
 
     async def _answer(self, request: Request) -> Answer:
@@ -86,11 +85,11 @@ class Endpoint:
         except RequestRefusedError as refusal:
             return self._refuse(refusal, request)
         except ZikError as error:
-            refusal = refusal_of(error)
-            if refusal.status >= _SERVERS_FAULT:
+            meaning = refusal_of(error)
+            if meaning.status >= _SERVERS_FAULT:
                 # The text names servers, and no event.
                 logger.warning("a request failed", extra={"route": self._route, "why": str(error)})
-            return self._refuse(refusal, request)
+            return self._refuse(meaning, request)
         except ClientGoneError:
             raise
         except Exception:  # The server goes on, and the client learns that nothing is certain.
@@ -104,11 +103,6 @@ def endpoints(handlers: Mapping[tuple[str, str], Handler], *, refuse: WriteRefus
         Route(path, Endpoint(path, handle, refuse=refuse, gate=gate), methods=[method])
         for (method, path), handle in handlers.items()
     ]
-
-
-def _metric_name(route: str) -> str:
-    """The route for a metric's label: `1.user.user.listens` of `/1/user/{user}/listens`."""
-    return route.strip("/").replace("/", ".").replace("{", "").replace("}", "") or "root"
 
 
 async def respond(send: Send, answer: Answer, *, with_body: bool = True) -> None:

@@ -1,6 +1,7 @@
 """Bring a request's events to Redis: whatever returns here without an error, Redis holds."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -12,7 +13,7 @@ from worker.http.metering import Meter
 from worker.operations.tokens import Token
 from worker.protocols.submission import Item, NowPlaying
 from worker.stream.async_stream import AsyncStream
-from worker.stream.measurements import of_events
+from worker.stream.measurements import of_http_events
 
 # For each token and day: enough to see what a player gets wrong, and no way to fill the desk.
 MOST_LETTERS: Final = 100
@@ -49,10 +50,9 @@ class Ingest:
             playing = added.now_playing
         if playing is not None and _is_over(playing, items):
             await self._stream.clear_now_playing(token.username, only=playing)
-        self._meter.add(of_events(protocol, "accepted", count=len(items) - len(refused)))
-        for item in items if refused else ():
-            if item.error is not None:
-                self._meter.add(of_events(protocol, "refused", item.error.reason.value))
+        outcomes = Counter(item.error.reason.value for item in items if item.error) if refused else Counter[str]()
+        outcomes["accepted"] = len(items) - len(refused)
+        self._meter.add(of_http_events(protocol, outcomes))
 
     async def set_now_playing(self, token: Token, playing: NowPlaying, *, now: datetime) -> None:
         """Show what the token's user plays, until the song must have ended."""

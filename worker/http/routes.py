@@ -5,7 +5,17 @@ from collections.abc import Mapping, Sequence
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from worker.http.handlers import listenbrainz, listenbrainz_reading, listenbrainz_statistics, native
+from worker.http.handlers import (
+    audioscrobbler,
+    lastfm,
+    lastfm_sign_in,
+    listenbrainz,
+    listenbrainz_reading,
+    listenbrainz_statistics,
+    maloja,
+    native,
+    webhooks,
+)
 from worker.http.services import Services
 
 
@@ -15,5 +25,15 @@ def direct_routes(services: Services) -> Mapping[tuple[str, str], ASGIApp]:
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
-    protocols = (native, listenbrainz, listenbrainz_statistics, listenbrainz_reading)
-    return [route for protocol in protocols for route in protocol.routes(services)]
+    handlers = (
+        native,
+        listenbrainz,
+        listenbrainz_statistics,
+        listenbrainz_reading,
+        lastfm,
+        lastfm_sign_in,
+        audioscrobbler,
+        maloja,
+        webhooks,
+    )
+    return [route for handler in handlers for route in handler.routes(services)]

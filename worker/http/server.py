@@ -1,11 +1,11 @@
 """Run the application under granian, with limits for clients that are slow, silent or many."""
 
-import logging
 from typing import Final
 
 from granian import Granian
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
+from granian.log import LogLevels
 
 # Connections that the kernel keeps waiting, and that may be open at once. With granian's 1,024, as many silent clients
 # keep everyone else out.
@@ -33,5 +33,5 @@ def serve(*, host: str, port: int, workers: int) -> None:
         workers_kill_timeout=_STOP_WITHIN_S,
         # An access log would hold tokens, because webhooks carry them in their path.
         log_access=False,
-        log_level=logging.getLevelName(logging.WARNING).lower(),
+        log_level=LogLevels.warning,
     ).serve()

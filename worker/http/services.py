@@ -18,10 +18,12 @@ from worker.database.engine import opened_engine
 from worker.errors import ZikError
 from worker.http.endpoint import Gate
 from worker.http.ingest import Ingest
-from worker.http.tokens import TokenCache
+from worker.http.tokens import Found, TokenCache
 from worker.operations import tokens
+from worker.protocols import proofs
 from worker.settings import Settings
 from worker.stream.async_stream import AsyncStream
+from worker.stream.measurements import of_http_report
 from worker.stream.revocations import revocations
 
 logger = logging.getLogger(__name__)
@@ -63,8 +65,8 @@ async def opened_services(settings: Settings, *, now: Callable[[], datetime] = u
     gate = Gate()
     with opened_engine(settings.database_url) as engine, ThreadPoolExecutor(_DATABASE_THREADS) as threads:
 
-        async def find(digest: str) -> tokens.Token | None:
-            return await asyncio.get_running_loop().run_in_executor(threads, tokens.find, engine, digest)
+        async def find(key: str) -> Found | None:
+            return await asyncio.get_running_loop().run_in_executor(threads, _found, engine, key)
 
         cache = TokenCache(find, monotonic=time.monotonic, rate=settings.http_rate)
         services = Services(settings, stream, Ingest(stream, gate.meter), cache, gate, now, engine, threads)
@@ -88,6 +90,19 @@ async def opened_services(settings: Settings, *, now: Callable[[], datetime] = u
             stream.close()
 
 
+def _found(engine: Engine, key: str) -> Found | None:
+    """The token with this digest, or of the session with this key."""
+    token_id = proofs.token_id_of(key)
+    if token_id is None:
+        token = tokens.find(engine, key)
+        return None if token is None else Found(token, key)
+    named = tokens.with_id(engine, token_id)
+    if named is None or named[0].audioscrobbler is None:
+        return None
+    is_right = proofs.is_session(key, token_id=token_id, stored=named[0].audioscrobbler)
+    return Found(*named) if is_right else None
+
+
 async def _report_for_ever(services: Services) -> None:
     while True:
         await asyncio.sleep(_REPORT_EVERY_S)
@@ -100,7 +115,7 @@ async def _report_for_ever(services: Services) -> None:
 async def _report(services: Services) -> None:
     measured = services.gate.meter.take()
     try:
-        await services.stream.report(measured)
+        await services.stream.report({**measured, **of_http_report()})
     except ZikError:
         services.gate.meter.add(measured)
         raise

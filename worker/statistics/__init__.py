@@ -11,7 +11,7 @@ from worker.statistics.questions.days import Day, days
 from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
 from worker.statistics.questions.favorites import Opinion, opinions
 from worker.statistics.questions.listener import Listener, find_listener
-from worker.statistics.questions.recent import History, RecentPlay, history, recent_plays
+from worker.statistics.questions.recent import Between, History, RecentPlay, history, recent_plays
 from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.streaks import Streak, Streaks, streaks
 from worker.statistics.questions.top import Place, Subject, rank
@@ -20,6 +20,7 @@ from worker.statistics.questions.week_hours import WeekHour, week_hours
 
 __all__ = [
     "ONE_DAY",
+    "Between",
     "Day",
     "Discovery",
     "DiscoveryCount",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from worker.errors import StreamFullError
-from worker.stream.transport import Transport
+from worker.stream.transport import Appended, Transport
 
 
 def check_waiting(waiting: int, max_waiting: int) -> None:
@@ -38,6 +38,8 @@ class Backpressure:
         self._waiting = self._transport.waiting()
         check_waiting(self._waiting, self._max_waiting)
 
-    def append(self, payloads: Sequence[bytes], *, durable: bool = False) -> None:
+    def append(self, payloads: Sequence[bytes], *, durable: bool = False) -> Appended:
         """Add a batch, and note how many entries the stream holds after it. Raises as `Transport.append` does."""
-        self._waiting = self._transport.append(payloads, durable=durable, counted=bool(self._max_waiting)).waiting
+        appended = self._transport.append(payloads, durable=durable, counted=bool(self._max_waiting))
+        self._waiting = appended.waiting
+        return appended

@@ -16,6 +16,8 @@ from worker.stream.keys import STREAM
 from worker.urls import redis_py_url
 
 SOCKET_TIMEOUT_S: Final = 5.0
+# What follows these words of "unknown command" is the command's beginning, and with it that of the event.
+QUOTATION: Final = ", with args beginning with:"
 
 
 def connect(url: str) -> "redis.Redis":
@@ -62,7 +64,8 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (redis.RedisError, OSError) as error:
-        raise meaning_of(error) from error
+        # A traceback must not show the event, either.
+        raise meaning_of(error) from (None if QUOTATION in str(error) else error)
 
 
 def meaning_of(error: redis.RedisError | OSError) -> StreamUnavailableError | StreamMisusedError:
@@ -71,7 +74,7 @@ def meaning_of(error: redis.RedisError | OSError) -> StreamUnavailableError | St
     Mostly by its words: redis-py cuts off the code, and has a class for few of them.
     """
     # The rest quotes the command, and with it the event.
-    text = str(error).rpartition(" of pipeline caused error: ")[2].partition(", with args beginning with:")[0]
+    text = str(error).rpartition(" of pipeline caused error: ")[2].partition(QUOTATION)[0]
     if isinstance(error, redis.OutOfMemoryError):
         return StreamFullError("Redis is full (maxmemory)", way_out="start workers, or give it more memory")
     if isinstance(error, redis.AuthenticationError):

@@ -1,7 +1,7 @@
 """Serve what ListenBrainz' clients read of a user: listens, what plays now, feedback."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -16,7 +16,7 @@ from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.operations import feedback
 from worker.protocols import listenbrainz_reading as shapes
-from worker.statistics import History, Opinion, RecentPlay, UserListening, history, opinions, recent_plays
+from worker.statistics import Between, History, Opinion, RecentPlay, UserListening, history, opinions, recent_plays
 
 _USUAL: Final = 25
 
@@ -46,10 +46,10 @@ class _Reading:
     async def listens(self, request: Request) -> Answer:
         user = await self._reader.user(request)
         most = number(request, "count", _USUAL, most=MOST_ROWS)
-        after, before = instant(request, "min_ts"), instant(request, "max_ts")
+        between = Between(instant(request, "min_ts"), instant(request, "max_ts"))
 
         def question(of: UserListening) -> tuple[Sequence[RecentPlay], History]:
-            plays = recent_plays(of.connection, of.user_id, most=most, after=after, before=before)
+            plays = recent_plays(of.connection, of.user_id, most=most, between=between)
             return plays, history(of.connection, of.user_id)
 
         plays, whole = await self._reader.ask(user, question)
@@ -116,7 +116,7 @@ def _ids(request: Request, name: str) -> list[str]:
     return [text.strip().lower() for text in texts if text.strip()][:MOST_ROWS]
 
 
-def _listen(user: str, play: RecentPlay) -> Mapping[str, Any]:
+def _listen(user: str, play: RecentPlay) -> dict[str, Any]:
     return shapes.listen(
         play.song,
         user=user,
@@ -133,5 +133,5 @@ def _playing(stored: bytes) -> tuple[SongRef, str | None]:
     return SongRef(**playing["song"]), playing["source"]
 
 
-def _opinion(user: str, opinion: Opinion) -> Mapping[str, Any]:
+def _opinion(user: str, opinion: Opinion) -> dict[str, Any]:
     return shapes.feedback(opinion.song, user=user, score=opinion.score, at=opinion.said_at)
