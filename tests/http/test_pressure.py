@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from urllib3 import HTTPResponse, PoolManager
 
 from tests.support.processes import Process, eventually, full, running, url_of
+from tests.support.proxy import proxied
 from tests.support.servers import Valkey, own_valkey
 from worker.local.http_server import answers
 from worker.local.valkey import free_port
@@ -35,10 +36,10 @@ EVENT: Final = json.dumps(
 
 
 class Running:
-    """A running `zik serve` with a Valkey of its own, and ada's token for it."""
+    """A running `zik serve`, and ada's token for it."""
 
-    def __init__(self, port: int, token: str, valkey: Valkey, process: Process) -> None:
-        self.port, self.token, self.valkey, self.process = port, token, valkey, process
+    def __init__(self, port: int, token: str, redis_url: str, process: Process) -> None:
+        self.port, self.token, self.redis_url, self.process = port, token, redis_url, process
         self._pool = PoolManager(retries=False, timeout=30)
 
     def post(self, path: str = "/1/submit-listens", body: bytes = BODY, *, token: str | None = None) -> Any:
@@ -46,24 +47,35 @@ class Running:
         return self._pool.request("POST", f"http://127.0.0.1:{self.port}{path}", body=body, headers=headers)
 
     def waiting(self) -> int:
-        with EventStream.opened(self.valkey.url) as stream:
+        with EventStream.opened(self.redis_url) as stream:
             return stream.books().waiting
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
 
-@pytest.fixture
-def server(tmp_path: Path, sqlite: Engine) -> Iterator[Running]:
-    token = tokens.create(sqlite, "ada", name="x", scopes=[Scope.SUBMIT])
+@contextmanager
+def serving(folder: Path, redis_url: str, database_url: str, token: str) -> Iterator[Running]:
     port = free_port()
+    environment = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "ZIK_HTTP_RATE": "0"}
+    with running(["worker", "serve", "--port", str(port)], folder=folder, **environment) as process:
+        eventually(lambda: answers(f"http://127.0.0.1:{port}"), within_s=30, told=lambda: process.log)
+        yield Running(port, token, redis_url, process)
+        assert token not in process.log
+        assert "Parabola" not in process.log
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
     with own_valkey(tmp_path / "valkey") as valkey:
-        environment = {"REDIS_URL": valkey.url, "DATABASE_URL": url_of(sqlite), "ZIK_HTTP_RATE": "0"}
-        with running(["worker", "serve", "--port", str(port)], folder=tmp_path, **environment) as process:
-            eventually(lambda: answers(f"http://127.0.0.1:{port}"), within_s=30, told=lambda: process.log)
-            yield Running(port, token, valkey, process)
-            assert token not in process.log
-            assert "Parabola" not in process.log
+        yield valkey
+
+
+@pytest.fixture
+def server(tmp_path: Path, sqlite: Engine, valkey: Valkey) -> Iterator[Running]:
+    token = tokens.create(sqlite, "ada", name="x", scopes=[Scope.SUBMIT])
+    with serving(tmp_path, valkey.url, url_of(sqlite), token) as server:
+        yield server
 
 
 def assert_come_back_later(answer: HTTPResponse) -> None:
@@ -74,35 +86,35 @@ def assert_come_back_later(answer: HTTPResponse) -> None:
 
 
 @contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
+def frozen(valkey: Valkey) -> Iterator[None]:
+    valkey.freeze()
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        valkey.thaw()
 
 
 @pytest.mark.parametrize(("path", "body"), [("/1/submit-listens", BODY), ("/v1/events", EVENT)])
-def test_a_frozen_redis_is_given_up_and_found_again(server: Running, path: str, body: bytes) -> None:
+def test_a_frozen_redis_is_given_up_and_found_again(server: Running, valkey: Valkey, path: str, body: bytes) -> None:
     assert server.post(path, body).status == 200
-    with frozen(server.valkey.pid):
+    with frozen(valkey):
         began = time.monotonic()
         assert_come_back_later(server.post(path, body))
         assert time.monotonic() - began < GIVEN_UP_S
     eventually(lambda: server.post(path, body).status == 200, within_s=20)
 
 
-def test_a_killed_redis_is_found_again(server: Running) -> None:
+def test_a_killed_redis_is_found_again(server: Running, valkey: Valkey) -> None:
     assert server.post().status == 200
-    server.valkey.kill()
+    valkey.kill()
     assert_come_back_later(server.post())
     assert_come_back_later(server.post("/v1/events", EVENT))
-    server.valkey.start()
+    valkey.start()
     eventually(lambda: server.post().status == 200, within_s=20)
 
 
 def test_a_full_redis_refuses_for_now(server: Running) -> None:
-    with redis.Redis.from_url(server.valkey.url) as client, full(client):
+    with redis.Redis.from_url(server.redis_url) as client, full(client):
         answer = server.post()
         assert_come_back_later(answer)
         with server.connect() as health:
@@ -112,24 +124,23 @@ def test_a_full_redis_refuses_for_now(server: Running) -> None:
 
 
 def test_what_is_refused_for_now_is_not_there(server: Running) -> None:
-    with redis.Redis.from_url(server.valkey.url) as client, full(client):
+    with redis.Redis.from_url(server.redis_url) as client, full(client):
         server.post()
     assert server.waiting() == 0
 
 
-def test_a_known_token_works_without_a_database(server: Running, sqlite: Engine, tmp_path: Path) -> None:
-    assert server.post().status == 200
-    database = Path(sqlite.url.database or "")
-    hidden = tmp_path / "hidden"
-    sqlite.dispose()
-    database.rename(hidden)
-    database.mkdir()  # Or SQLite would make a new one.
-    try:
-        assert server.post().status == 200
-        assert_come_back_later(server.post(token="0b1f2c3d-0000-4000-8000-000000000001"))  # noqa: S106 -- unknown
-    finally:
-        database.rmdir()
-        hidden.rename(database)
+def test_a_known_token_works_without_a_database(tmp_path: Path, redis_url: str, postgres: Engine) -> None:
+    token = tokens.create(postgres, "ada", name="x", scopes=[Scope.SUBMIT])
+    other = tokens.create(postgres, "ada", name="y", scopes=[Scope.SUBMIT])
+    upstream = Path(str(postgres.url.query["host"])) / ".s.PGSQL.5432"
+    with proxied(upstream) as proxy:
+        url = f"postgresql://postgres@127.0.0.1:{proxy.port}/{postgres.url.database}?sslmode=disable"
+        with serving(tmp_path, redis_url, url, token) as server:
+            assert server.post().status == 200
+            proxy.close()
+            assert server.post().status == 200
+            assert_come_back_later(server.post(token=other))
+            assert server.post().status == 200
 
 
 def test_silent_connections_keep_nobody_out(server: Running) -> None:
