@@ -9,6 +9,7 @@ from typing import Final
 
 from benchmarks import (
     beside,
+    decoding,
     growth,
     latency,
     memory,
@@ -54,6 +55,10 @@ def _publishing(options: Options) -> Report:
     return publishing.measure(rounds=options.rounds, shape=Shape(events=options.events or 50_000))
 
 
+def _decode(options: Options) -> Report:
+    return decoding.measure(rounds=options.rounds)
+
+
 def _memory(options: Options) -> Report:
     events = options.events or (100_000 if options.quick else 500_000)
     return memory.measure(rounds=options.rounds, events=events, setup=_setup(options))
@@ -97,6 +102,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "profile": _profile,
     "latency": _latency,
     "publishing": _publishing,
+    "decode": _decode,
     "memory": _memory,
     "sqlite": _sqlite,
     "scaling": _scaling,

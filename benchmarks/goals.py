@@ -41,3 +41,4 @@ PUBLISHING: Final = Goal("SDK batches ÷ plain pipeline of ready-made JSON", _AT
 PLAY: Final = Goal("what play() costs the player, median", _AT_MOST, 50, "µs")
 QUESTION: Final = Goal("a question over one user's 100,000 plays", _AT_MOST, 50, "ms")
 CHART: Final = Goal("a chart for everyone", _AT_MOST, 20, "ms")
+DECODE: Final = Goal("decoding an event of any shape ÷ an ordinary play", _AT_MOST, 1.5)

@@ -1,5 +1,7 @@
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from unicodedata import normalize
+from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import given
@@ -8,11 +10,24 @@ from hypothesis import strategies as st
 from tests.support.events import play
 from tests.support.strategies import CHEAP
 from worker.contract.codec import encode
-from worker.contract.identity import canonical_title, canonical_user, derived_event_id, song_identity, typed_user
+from worker.contract.identity import (
+    EVENT_NAMESPACE,
+    WHITE_SPACE,
+    canonical_title,
+    canonical_user,
+    derived_event_id,
+    song_identity,
+    typed_user,
+)
 from worker.contract.wire import validate
 
 AT = datetime(2021, 4, 22, 5, 40, 53, tzinfo=UTC)
 PARABOLA = derived_event_id("play", "ada", "tool\0parabola", AT)
+
+
+def whole_second(at: datetime) -> datetime:
+    return at.replace(microsecond=0)
+
 
 # Texts between which the canonical form has something to decide.
 texts = st.text(st.sampled_from("aAäÄßẞ\u017f ﬁ\u00a0\u2003\t\u0308İ™٣"), max_size=6)
@@ -68,6 +83,13 @@ def test_a_derived_id_is_the_same_in_every_release() -> None:
     assert PARABOLA == "e571e923-a1f5-5b74-b8b6-6902f3989089"
 
 
+@CHEAP
+@given(at=st.datetimes(timezones=st.just(UTC)) | st.datetimes(timezones=st.just(UTC)).map(whole_second))
+def test_a_derived_id_is_a_uuid5_of_the_instant_with_six_decimals(at: datetime) -> None:
+    named = f"play\0ada\0tool\0parabola\0{at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    assert derived_event_id("play", "ada", "tool\0parabola", at) == str(uuid5(UUID(str(EVENT_NAMESPACE)), named))
+
+
 def test_a_derived_id_does_not_depend_on_the_utc_offset() -> None:
     elsewhere = AT.astimezone(timezone(timedelta(hours=5, minutes=30)))
     assert derived_event_id("play", "ada", "tool\0parabola", elsewhere) == PARABOLA
@@ -89,6 +111,13 @@ def test_a_derived_id_depends_on_each_of_its_parts(kind: str, user: str, subject
 
 def test_two_spellings_of_a_username_decode_to_one_user() -> None:
     assert canonical_user("Zoe\u0308") == canonical_user("Zo\u00eb") == "Zo\u00eb"
+
+
+def test_outer_white_space_is_what_the_contract_trims() -> None:
+    every = [chr(number) for number in range(sys.maxunicode + 1) if not 0xD800 <= number < 0xE000]
+    assert {text for text in every if not text.strip(WHITE_SPACE)} == {
+        text for text in every if text.isspace() and not "\x1c" <= text <= "\x1f"
+    }
 
 
 def test_usernames_differ_by_case_and_compatibility_characters() -> None:

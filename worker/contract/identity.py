@@ -1,19 +1,22 @@
 """Canonical forms: they decide when two texts name the same song, user or event."""
 
 import hashlib
-import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 from unicodedata import is_normalized, normalize
 
+from msgspec import to_builtins
 from uuid_utils import UUID, uuid5
 
 # Generated once for zik. Changing it would turn every event without an id into a new event.
 EVENT_NAMESPACE: Final = UUID("6ad2a1f6-7d4e-5cf0-9f0b-0d6f6c6b7a11")
 
-# Python's strip() also removes U+001C to U+001F; the contract keeps them as part of the name.
-_OUTER_SPACE: Final = re.compile(r"\A[^\S\x1c-\x1f]+|[^\S\x1c-\x1f]+\Z")
+# All white space of Unicode, for strip(), which without it also removes U+001C to U+001F. The contract keeps those.
+WHITE_SPACE: Final = (
+    "\t\n\x0b\x0c\r \x85\xa0\u1680"
+    "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
 
 
 def canonical_user(username: str) -> str:
@@ -27,7 +30,7 @@ def typed_user(username: str) -> str:
     >>> typed_user(" Zoe\u0308\u00a0")
     'Zoë'
     """
-    return canonical_user(_OUTER_SPACE.sub("", username))
+    return canonical_user(username.strip(WHITE_SPACE))
 
 
 @lru_cache(maxsize=16_384)
@@ -72,5 +75,8 @@ def derived_event_id(kind: str, user: str, subject: str, at: datetime) -> str:
         subject: canonical artist and title, separated by U+0000; or a preference's key.
         at: aware; used as UTC with six decimals, so one instant written with two offsets is one event.
     """
-    instant = at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    # A tenth of the time of isoformat(), but without decimals if all are zero.
+    instant: str = to_builtins(at.astimezone(UTC))
+    if not at.microsecond:
+        instant = f"{instant[:-1]}.000000Z"
     return str(uuid5(EVENT_NAMESPACE, f"{kind}\0{user}\0{subject}\0{instant}"))
