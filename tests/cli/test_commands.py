@@ -454,6 +454,25 @@ def test_a_drain_names_who_holds_events_and_makes_no_progress(zik: Zik, stream: 
     assert answer.err.startswith("zik: 2 events wait in the hands of celery@elsewhere:0, which makes no progress")
 
 
+def test_a_drain_ignores_an_idle_consumer_that_holds_nothing(zik: Zik, stream: EventStream) -> None:
+    stream.ensure_group()
+    stream.read_new("celery@elsewhere:0", count=10, block_ms=0)
+
+    answer = zik("drain")
+
+    assert (answer.code, answer.err) == (0, "")
+
+
+def test_health_as_json_has_the_verdict_and_one_line(zik: Zik, stream: EventStream) -> None:
+    without = zik("health", "--json")
+    stream.report("celery@elsewhere:0", {})
+    running = zik("health", "--json")
+
+    assert (without.code, without.json["well"], running.code, running.json["well"]) == (1, False, 0, True)
+    assert without.json.keys() == {"well", "detail"}
+    assert without.json["detail"].startswith("no drain is known")
+
+
 def test_a_drain_beside_a_worker_that_records_is_fine(zik: Zik, stream: EventStream) -> None:
     stream.append([GOOD])
     stream.ensure_group()
