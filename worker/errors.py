@@ -19,11 +19,14 @@ ZikError
     ├── NoSongError
     ├── RowTooLargeError
     ├── UnknownUserError
+    ├── PlayNotFoundError
+    ├── PlayTakenError
     ├── EventDroppedError
     └── ClientClosedError
 """
 
 from enum import StrEnum, unique
+from uuid import UUID
 
 from worker.escaping import printable
 
@@ -165,6 +168,25 @@ class UnknownUserError(RejectedError):
             "recorded event on (`zik status` shows what is still waiting)"
         )
         self.username = username
+
+
+class PlayNotFoundError(RejectedError):
+    """The user has no play with this id that counts."""
+
+    def __init__(self, play_id: UUID) -> None:
+        super().__init__(f"there is no play {play_id}: see `zik plays list`, or `zik plays restore` if it is deleted")
+        self.play_id = play_id
+
+
+class PlayTakenError(RejectedError):
+    """Another play of the user is recognised by the same moment and song. `play_id` is the other one."""
+
+    def __init__(self, play_id: UUID) -> None:
+        super().__init__(
+            f"play {play_id} has this moment and song, or had it before a correction: delete this play instead, or "
+            "restore the other one"
+        )
+        self.play_id = play_id
 
 
 class EventDroppedError(RejectedError):

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo, available_timezones
 
 import typer
@@ -16,6 +17,7 @@ from worker.errors import StreamUnavailableError
 from worker.importers import Archive, Importer, Summary, open_archives, unmatched_loves
 from worker.importers.formats import described_formats
 from worker.importers.rows import NO_SONG
+from worker.importers.run import marking, new_import_id
 from worker.report.wording import amount
 from worker.settings import load_settings
 
@@ -51,6 +53,8 @@ def import_files(
             archive.prepare(user=user, timezone=zone)
         publishes_nothing = dry_run or not archives
         publish = (lambda _: None) if publishes_nothing else opened.enter_context(append_when_room(load_settings()))
+        import_id = new_import_id(uuid4())
+        publish = marking(import_id, publish)
         try:
             _import_all(archives, summaries, Importer(user=user, now=datetime.now(UTC), publish=publish), quiet=as_json)
         except (KeyboardInterrupt, StreamUnavailableError) as error:
@@ -59,6 +63,8 @@ def import_files(
         print_json({"files": [_as_json(summary) for summary in summaries], "unread": unread})
     else:
         _report(summaries, unread, dry_run=dry_run, stopped=stopped_by is not None)
+        if not publishes_nothing and any(summary.plays for summary in summaries):
+            say(f"this is import {import_id}; `zik import undo` takes it back")
     if isinstance(stopped_by, StreamUnavailableError):
         raise stopped_by
     refused = bool(unread) or any(summary.has_faults for summary in summaries)

@@ -20,6 +20,9 @@ MAX_USER: Final = 64
 MAX_SONG_TEXT: Final = 500
 MAX_SOURCE: Final = 100
 
+# The key of a play's `context` under which `zik import` names its run.
+IMPORT: Final = "import"
+
 # Artist and title as spelled by the client. Several names may be one song, see `song_identity`.
 SongName = tuple[str, str]
 

@@ -2,6 +2,7 @@
 
 from worker.models import triggers  # noqa: F401 -- creating the tables creates their triggers
 from worker.models.base import Base, TimestampMixin
+from worker.models.corrected_play import CorrectedPlay
 from worker.models.dead_letter import DeadLetter
 from worker.models.favorite import Favorite
 from worker.models.play import PlayHistory
@@ -14,6 +15,7 @@ from worker.models.user import User
 __all__ = [
     "Base",
     "ChartPlace",
+    "CorrectedPlay",
     "DeadLetter",
     "Favorite",
     "ListeningHour",
