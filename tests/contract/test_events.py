@@ -1,13 +1,22 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.events import NOW, Fields, event, event_id, favorite, payload, play, preference, song
 from tests.support.strategies import CHEAP, far_apart
 from worker.contract.codec import decode
-from worker.contract.events import EARLIEST_TIME, MAX_DURATION_MS, Event, PlayEvent, PreferenceEvent, parse_moment
+from worker.contract.events import (
+    EARLIEST_TIME,
+    MAX_DURATION_MS,
+    Event,
+    Moment,
+    PlayEvent,
+    PreferenceEvent,
+    parse_moment,
+)
 from worker.errors import InvalidEventError, Reason
 
 UPPER = "01938A4E-ABCD-7000-8000-ABCDEF000001"
@@ -160,6 +169,22 @@ def test_a_moment_is_the_instant_of_its_text_in_utc(time: str) -> None:
     moment = parse_moment(time)
     assert moment.at.tzinfo is UTC
     assert moment.at == datetime.fromisoformat(time)
+
+
+@CHEAP
+@given(
+    local=st.datetimes() | st.sampled_from([datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59)]),  # noqa: DTZ001 -- below
+    offset=st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes))),
+)
+def test_a_moment_of_any_year_and_offset_is_what_python_reads(local: datetime, offset: timezone) -> None:
+    text = local.replace(tzinfo=offset).isoformat()
+    try:
+        expected = datetime.fromisoformat(text).astimezone(UTC)
+    except OverflowError:
+        with pytest.raises(OverflowError):
+            parse_moment(text)
+    else:
+        assert parse_moment(text) == Moment(expected, offset.utcoffset(None) // timedelta(minutes=1))
 
 
 def test_how_far_ahead_an_event_may_be_follows_the_given_clock() -> None:

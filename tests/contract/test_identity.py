@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta, timezone
 from unicodedata import normalize
+from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import given
@@ -8,11 +9,23 @@ from hypothesis import strategies as st
 from tests.support.events import play
 from tests.support.strategies import CHEAP
 from worker.contract.codec import encode
-from worker.contract.identity import canonical_title, canonical_user, derived_event_id, song_identity, typed_user
+from worker.contract.identity import (
+    EVENT_NAMESPACE,
+    canonical_title,
+    canonical_user,
+    derived_event_id,
+    song_identity,
+    typed_user,
+)
 from worker.contract.wire import validate
 
 AT = datetime(2021, 4, 22, 5, 40, 53, tzinfo=UTC)
 PARABOLA = derived_event_id("play", "ada", "tool\0parabola", AT)
+
+
+def whole_second(at: datetime) -> datetime:
+    return at.replace(microsecond=0)
+
 
 # Texts between which the canonical form has something to decide.
 texts = st.text(st.sampled_from("aAäÄßẞ\u017f ﬁ\u00a0\u2003\t\u0308İ™٣"), max_size=6)
@@ -66,6 +79,13 @@ def test_a_songs_identity_is_the_same_in_every_release() -> None:
 
 def test_a_derived_id_is_the_same_in_every_release() -> None:
     assert PARABOLA == "e571e923-a1f5-5b74-b8b6-6902f3989089"
+
+
+@CHEAP
+@given(at=st.datetimes(timezones=st.just(UTC)) | st.datetimes(timezones=st.just(UTC)).map(whole_second))
+def test_a_derived_id_is_a_uuid5_of_the_instant_with_six_decimals(at: datetime) -> None:
+    named = f"play\0ada\0tool\0parabola\0{at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    assert derived_event_id("play", "ada", "tool\0parabola", at) == str(uuid5(UUID(str(EVENT_NAMESPACE)), named))
 
 
 def test_a_derived_id_does_not_depend_on_the_utc_offset() -> None:

@@ -27,6 +27,7 @@ from tests.support.processes import ROOT
 from worker.client import AsyncClient, Client
 from worker.contract.codec import decode
 from worker.contract.events import EVENT_TYPES, Event
+from worker.contract.reader import read
 from worker.contract.wire import validate
 from worker.database.engine import open_engine, snapshot, transaction
 from worker.drain.drain import Drain
@@ -109,6 +110,11 @@ def test_an_accepted_event_has_a_record_of_its_type(kind: str) -> None:
     records = {record.type: record for record in get_args(Event)}
     assert kind in records, f"worker/contract/events.py has no class for `{kind}`, or `Event` does not name it"
     assert type(validate(payload(sample(kind)).decode())) is records[kind]
+
+
+@each_type
+def test_the_reader_knows_the_type(kind: str) -> None:
+    assert read(payload(sample(kind))) is not None, f"worker/contract/reader.py leaves `{kind}` to the slow contract"
 
 
 @each_type

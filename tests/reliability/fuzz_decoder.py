@@ -1,4 +1,4 @@
-"""Look for an input that the decoder answers with anything but an event or a reason.
+"""Look for an input that the decoder answers with anything but an event or a reason, or reads in two ways.
 
 `uv run --group fuzz python -m tests.reliability.fuzz_decoder -max_total_time=300`; further options are libFuzzer's.
 """
@@ -14,8 +14,10 @@ from uuid import UUID
 import atheris
 
 with atheris.instrument_imports(include=["worker"]):
+    from worker.contract.codec import _validated as by_the_contract
     from worker.contract.codec import decode
     from worker.contract.events import EARLIEST_TIME, MAX_AHEAD, MAX_EVENT_BYTES, MAX_USER
+    from worker.contract.reader import read
     from worker.errors import InvalidEventError
 
 from tests.contract.test_golden import ACCEPTED, REFUSED, normalised, payload
@@ -31,6 +33,9 @@ TOKENS: Final = (
 
 
 def try_one(data: bytes) -> None:
+    # The contract raises where the reader answers what is no event.
+    if (fast := read(data)) is not None:
+        assert repr(fast) == repr(by_the_contract(data))
     try:
         event = decode(data, now=NOW, entry_id=ENTRY_ID)
     except InvalidEventError as error:

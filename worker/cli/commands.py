@@ -24,7 +24,13 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
             "demo:demo",
             "Watch zik at work for a minute: an embedded Valkey, a real worker, simulated listeners, and the books.",
         ),
-        Entry("up", "up:up", "Run Redis, worker and beat on this machine until stopped."),
+        Entry("up", "up:up", "Run Redis, worker, beat and HTTP server on this machine until stopped."),
+        Entry(
+            "serve",
+            "serve:serve",
+            "Serve HTTP to players until stopped: ListenBrainz, Last.fm, AudioScrobbler, webhooks, and zik's own API.",
+        ),
+        Entry("token", "token:desk", "Tokens, with which players log in at the HTTP server: create, list, revoke."),
         Entry(
             "init",
             "init:init",
@@ -77,7 +83,7 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
         Entry(
             "forget",
             "forget:forget",
-            "Erase a person everywhere: account, history, statistics, dead letters, waiting events. Prints a receipt.",
+            "Erase a person everywhere: account, tokens, history, dead letters, waiting events. Prints a receipt.",
         ),
         Entry("dead", "dead:desk", "The dead-letter desk: events that could not be recorded, and why."),
     ),

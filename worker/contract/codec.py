@@ -9,8 +9,8 @@ from pydantic_core import ErrorDetails, PydanticSerializationError, from_json, t
 
 from worker.contract.clock_skew import corrected, not_after_receipt
 from worker.contract.events import EARLIEST_TIME, EVENT_TYPES, MAX_AHEAD, MAX_EVENT_BYTES, VERSION, Event
-from worker.contract.fast_path import decode_common_play
 from worker.contract.json_limits import MAX_DEPTH
+from worker.contract.reader import read
 from worker.contract.wire import validate
 from worker.errors import InvalidEventError, Reason
 
@@ -44,7 +44,7 @@ def decode(payload: bytes, *, now: datetime, entry_id: str | None = None, earlie
     """
     if len(payload) > MAX_EVENT_BYTES:
         raise InvalidEventError(Reason.TOO_LARGE, f"{len(payload)} bytes; an event has at most {MAX_EVENT_BYTES}")
-    event = decode_common_play(payload) or _validated(payload)
+    event = read(payload) or _validated(payload)
     if event.sent_at is not None and entry_id is not None:
         event = corrected(event, entry_id=entry_id, now=now)
     if not earliest <= event.time.at <= now + MAX_AHEAD:

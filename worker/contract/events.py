@@ -15,10 +15,13 @@ MAX_EVENT_BYTES: Final = 16 * 1024
 EARLIEST_TIME: Final = datetime(2002, 1, 1, tzinfo=UTC)
 MAX_AHEAD: Final = timedelta(days=1)
 MAX_DURATION_MS: Final = 24 * 24 * 3600 * 1000  # 24 days fit a signed 32-bit integer
+MAX_IDS: Final = 16
 # In characters.
 MAX_USER: Final = 64
 MAX_SONG_TEXT: Final = 500
 MAX_SOURCE: Final = 100
+MAX_ID_NAME: Final = 64
+MAX_ID_VALUE: Final = 200
 
 # The key of a play's `context` under which `zik import` names its run.
 IMPORT: Final = "import"
@@ -45,18 +48,19 @@ def parse_moment(text: str) -> Moment:
         ValueError: the date or time does not exist.
         OverflowError: in UTC it is outside the years 1 to 9999.
     """
-    # fromisoformat() knows only the capital Z.
-    at = datetime.fromisoformat(text if text[-1] != "z" else text.upper()).astimezone(UTC)
-    return Moment(at, None if text[-1] in "Zz" else _offset_minutes(text[-6:]))
+    if text[-1] in "Zz":
+        # fromisoformat() knows only the capital Z.
+        return Moment(datetime.fromisoformat(text.upper()), None)
+    offset, minutes = _offset_at_end(text[-6:])
+    # Half the time of astimezone().
+    return Moment(datetime.fromisoformat(f"{text[:-6]}Z") - offset, minutes)
 
 
 @cache
-def _offset_minutes(end: str) -> int | None:
-    """Parse the offset that ends a timestamp, such as `+02:00`, to minutes. Cached: only a few dozen are in use."""
-    if end == "-00:00":
-        return None
-    minutes = int(end[1:3]) * 60 + int(end[4:])
-    return -minutes if end[0] == "-" else minutes
+def _offset_at_end(end: str) -> tuple[timedelta, int | None]:
+    """Parse the offset that ends a timestamp, such as `+02:00`. Cached: only a few dozen are in use."""
+    minutes = (int(end[1:3]) * 60 + int(end[4:])) * (-1 if end[0] == "-" else 1)
+    return timedelta(minutes=minutes), None if end == "-00:00" else minutes
 
 
 class SongRef(Struct, frozen=True, gc=False):

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final
 from unicodedata import is_normalized, normalize
 
+from msgspec import to_builtins
 from uuid_utils import UUID, uuid5
 
 # Generated once for zik. Changing it would turn every event without an id into a new event.
@@ -21,13 +22,19 @@ def canonical_user(username: str) -> str:
     return username if username.isascii() or is_normalized("NFC", username) else normalize("NFC", username)
 
 
+def trimmed(text: str) -> str:
+    """Remove outer white space, as the contract does."""
+    shorter = text.strip()
+    return text if len(shorter) == len(text) else _OUTER_SPACE.sub("", text)
+
+
 def typed_user(username: str) -> str:
     r"""Trim and canonicalise a typed name, as the contract does.
 
     >>> typed_user(" Zoe\u0308\u00a0")
     'Zoë'
     """
-    return canonical_user(_OUTER_SPACE.sub("", username))
+    return canonical_user(trimmed(username))
 
 
 @lru_cache(maxsize=16_384)
@@ -72,5 +79,8 @@ def derived_event_id(kind: str, user: str, subject: str, at: datetime) -> str:
         subject: canonical artist and title, separated by U+0000; or a preference's key.
         at: aware; used as UTC with six decimals, so one instant written with two offsets is one event.
     """
-    instant = at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    # A tenth of the time of isoformat(), but without decimals if all are zero.
+    instant: str = to_builtins(at.astimezone(UTC))
+    if not at.microsecond:
+        instant = f"{instant[:-1]}.000000Z"
     return str(uuid5(EVENT_NAMESPACE, f"{kind}\0{user}\0{subject}\0{instant}"))

@@ -1,4 +1,8 @@
-"""The wire contract, version 1: the fields of each event, and the rule of each field."""
+"""The wire contract, version 1: the fields of each event, and the rule of each field.
+
+It is the source of the JSON Schema and of every reason to refuse. worker/contract/reader.py repeats the rules, to read
+what is valid faster.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
@@ -21,6 +25,9 @@ from pydantic_core.core_schema import no_info_after_validator_function, str_sche
 from worker.contract import events
 from worker.contract.events import (
     MAX_DURATION_MS,
+    MAX_ID_NAME,
+    MAX_ID_VALUE,
+    MAX_IDS,
     MAX_SONG_TEXT,
     MAX_SOURCE,
     MAX_USER,
@@ -37,7 +44,8 @@ _HOUR_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
 RFC_3339: Final = (
     rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[Tt]{_HOUR_MINUTE}:[0-9]{{2}}(\.[0-9]{{1,9}})?([Zz]|[+-]{_HOUR_MINUTE})$"
 )
-_UUID: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+UUID: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+KEY: Final = r"^[a-z][a-z0-9_.-]{0,63}$"
 NIL: Final = "00000000-0000-0000-0000-000000000000"
 
 
@@ -69,7 +77,7 @@ def _text(most: int) -> StringConstraints:
 
 EventId = Annotated[
     str,
-    StringConstraints(pattern=_UUID, to_lower=True),
+    StringConstraints(pattern=UUID, to_lower=True),
     AfterValidator(_refuse_nil),
     Field(json_schema_extra={"format": "uuid"}),
 ]
@@ -82,7 +90,9 @@ EventTime = Annotated[
 DurationMs = Annotated[int, Field(ge=1, le=MAX_DURATION_MS)]
 # Python's split(), which makes the song's identity, treats U+001C to U+001F as white space; the trimming does not.
 Text = Annotated[str, _text(MAX_SONG_TEXT), StringConstraints(pattern=r"[^\s\x1c-\x1f]")]
-Ids = Annotated[dict[Annotated[str, _text(64)], Annotated[str, _text(200)]], Field(max_length=16)]
+Ids = Annotated[
+    dict[Annotated[str, _text(MAX_ID_NAME)], Annotated[str, _text(MAX_ID_VALUE)]], Field(max_length=MAX_IDS)
+]
 
 
 def _published_name(name: str) -> str:
@@ -164,7 +174,7 @@ class WirePreference(_WireEvent):
     """A user set a preference; `null` clears it."""
 
     type: Literal["preference"]
-    key: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
+    key: Annotated[str, StringConstraints(pattern=KEY)]
     value: Annotated[Any, AfterValidator(check_free_json)]
     id: EventId = Field(default_factory=_preference_id)
 

@@ -19,8 +19,11 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BATCH_EVENTS: Final = 1_000
 # The only key of a line that `zik export` writes and that is no event.
 ACCOUNT: Final = "listener"
+TOKEN: Final = "token"  # noqa: S105 -- the name of a field
+FEEDBACK: Final = "pending_feedback"
 LETTER: Final = "dead_letter"
 CORRECTED: Final = "corrected_play"
+_NO_EVENTS: Final = ([ACCOUNT], [TOKEN], [FEEDBACK], [CORRECTED], [LETTER])
 # A truncated gzip file raises EOFError; BadGzipFile and a failing disk raise an OSError.
 _READ_ERRORS: Final = (OSError, EOFError, zlib.error)
 
@@ -124,7 +127,7 @@ def _is_no_event(line: bytes) -> bool:
         value = from_json(line)
     except ValueError:
         return False
-    return isinstance(value, dict) and list(value) in ([ACCOUNT], [CORRECTED], [LETTER])
+    return isinstance(value, dict) and list(value) in _NO_EVENTS
 
 
 def _readable(lines: Iterator[bytes], published: Published) -> Iterator[tuple[int, bytes]]:

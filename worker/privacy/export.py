@@ -14,9 +14,19 @@ from worker.contract.identity import typed_user
 from worker.contract.json_limits import as_published
 from worker.contract.wire import validate
 from worker.errors import UnknownUserError
-from worker.importers.json_lines import ACCOUNT, CORRECTED, LETTER
-from worker.models import CorrectedPlay, Favorite, PlayHistory, Preference, Song, User
+from worker.importers.json_lines import ACCOUNT, CORRECTED, FEEDBACK, LETTER, TOKEN
+from worker.models import (
+    AccessToken,
+    CorrectedPlay,
+    Favorite,
+    PendingFeedback,
+    PlayHistory,
+    Preference,
+    Song,
+    User,
+)
 from worker.operations.dead_letters import with_payload
+from worker.operations.tokens import scopes_of
 from worker.privacy.attribution import is_about
 
 _AT_ONCE: Final = 1_000
@@ -24,14 +34,15 @@ _MOST_IDS: Final = 16
 
 
 def export_lines(connection: Connection, username: str) -> Iterator[bytes]:
-    """The user's account, preferences, favorites and plays as one event a line, corrected plays, and dead letters.
+    """The user's account and tokens, then preferences, favorites and plays as one event a line, then what is no event.
 
     Each kind is in order, oldest first. Publishing the lines again changes nothing, and after `zik forget` restores
-    everything that counted: ids, offsets, tombstones. Four things have no field in an event, and publishing ignores
-    them: the account, in the first line; the original time of a device with a wrong clock (`reported_at`); plays as
-    they were before their user deleted or edited them; and the dead letters. Only letters that are certainly about this
-    user are exported: the others may be about someone else. An event that is too large to be published again is
-    exported whole, so that its user does not lose it.
+    everything that counted: ids, offsets, tombstones. Some things have no field in an event, and publishing
+    ignores them: the account, in the first line; what may be shown of tokens; the original time of a device with a
+    wrong clock (`reported_at`); and, last, plays as they were before they were deleted or edited, feedback on songs
+    that are not there yet, and the dead letters. Only letters that are certainly about this user are exported: the
+    others may be about someone else. An event that is too large to be published again is exported whole, so that its
+    user does not lose it.
 
     Raises:
         UnknownUserError: there is no such user, nor any dead letter of that name.
@@ -49,10 +60,14 @@ def _recorded(connection: Connection, username: str) -> Iterator[bytes]:
     if user is None:
         return
     yield encode({ACCOUNT: _account(user)})
+    for token in _tokens(connection, user["id"]):
+        yield encode({TOKEN: token})
     for event in _events(connection, user["id"]):
         yield _line({"v": 1, "user": username, **event})
     for corrected in _corrected(connection, user["id"]):
         yield encode({CORRECTED: corrected})
+    for feedback in _pending_feedback(connection, user["id"]):
+        yield encode({FEEDBACK: feedback})
 
 
 def _letters(connection: Connection, username: str) -> Iterator[bytes]:
@@ -73,6 +88,36 @@ def _account(user: Any) -> dict[str, Any]:
     optional = {name: user[name] for name in ("email", "moods") if user[name] is not None}
     since = _time(user["created_at"], None)
     return {"user": user["username"], "since": since, "is_active": user["is_active"], **optional}
+
+
+def _tokens(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
+    """Without the digests: whoever reads an export must not be able to check a guess, or to log in by an MD5."""
+    columns = (
+        AccessToken.name,
+        AccessToken.scopes,
+        AccessToken.audioscrobbler,
+        AccessToken.created_at,
+        AccessToken.last_used_at,
+    )
+    rows = connection.execute(select(*columns).where(AccessToken.user_id == user_id).order_by(AccessToken.id))
+    for name, scopes, audioscrobbler, created_at, last_used_at in rows:
+        yield {
+            "name": name,
+            "scopes": scopes_of(scopes),
+            "audioscrobbler": audioscrobbler is not None,
+            "created": _time(created_at, None),
+            "last_used": None if last_used_at is None else _time(last_used_at, None),
+        }
+
+
+def _pending_feedback(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
+    rows = connection.execute(
+        select(PendingFeedback.reference, PendingFeedback.score, PendingFeedback.said_at)
+        .where(PendingFeedback.user_id == user_id)
+        .order_by(PendingFeedback.said_at, PendingFeedback.reference)
+    )
+    for reference, score, said_at in rows:
+        yield {"song": reference, "score": score, "time": _time(said_at, None)}
 
 
 def _preferences(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
