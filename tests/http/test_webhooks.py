@@ -27,7 +27,7 @@ def plex(server: HttpServer, event: str, *, token: str | None = None, **sent: An
         "Metadata": track,
         **sent,
     }
-    files = {
+    files: Any = {
         "payload": (None, json.dumps(notice), "application/json"),
         "thumb": ("thumb.jpg", b"\xff\xd8", "image/jpeg"),
     }
@@ -120,7 +120,7 @@ def test_web_scrobbler_loves_and_shows(server: HttpServer) -> None:
 
 @pytest.mark.parametrize("form", ["json", "data", "params"])
 def test_a_scrobble_of_maloja_comes_in_three_forms(server: HttpServer, form: str) -> None:
-    sent = {"artist": "Tool", "title": "Parabola", "time": AT, "length": 183, "duration": 180, "key": server.token}
+    sent: Any = {"artist": "Tool", "title": "Parabola", "time": AT, "length": 183, "duration": 180, "key": server.token}
     answer = server.client.post("/apis/mlj_1/newscrobble", **{form: sent})
     assert (answer.status_code, answer.json()["status"]) == (200, "success")
     (play,) = server.plays()
