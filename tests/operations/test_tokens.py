@@ -18,6 +18,7 @@ from tests.support.processes import count, eventually
 from worker.database.engine import snapshot, transaction
 from worker.errors import InvalidEventError, TokenNameTakenError, TokenRefusedError, UnknownTokenError
 from worker.models import AccessToken, User
+from worker.operations.token_use import count_by_last_use
 from worker.operations.tokens import (
     ListedToken,
     Scope,
@@ -182,6 +183,15 @@ def test_the_last_use_is_the_latest_whatever_the_order(engine: Engine) -> None:
     assert last_used(engine) == {1: later, 2: None, 3: later}
 
 
+def test_tokens_are_counted_by_their_last_use(engine: Engine) -> None:
+    assert count_by_last_use(engine, now=AT) == {"day": 0, "week": 0, "longer": 0, "never": 0}
+    for number in range(7):
+        new(engine, name=str(number))
+    ago = [0.0, 0.999, 1.0, 6.999, 7.0, 400.0]
+    touch(engine, {number: AT - timedelta(days=days) for number, days in enumerate(ago, start=1)})
+    assert count_by_last_use(engine, now=AT) == {"day": 2, "week": 2, "longer": 2, "never": 1}
+
+
 def test_noting_uses_takes_one_statement(engine: Engine) -> None:
     for name in "abc":
         new(engine, name=name)
@@ -281,7 +291,7 @@ def test_a_token_is_made_while_a_recorder_records_its_user(engine: Engine) -> No
 
 
 def test_each_revoked_digest_is_announced(stream: EventStream, valkey: "redis.Redis") -> None:
-    with valkey.pubsub() as hearing:
+    with valkey.pubsub() as hearing:  # type: ignore[no-untyped-call]  # redis-py's own
         hearing.subscribe(REVOKED)
         assert hearing.get_message(timeout=5)
         assert announce_revoked(stream, ["one", "two"])

@@ -90,6 +90,12 @@ def test_a_track_without_a_required_parameter_is_ignored(missing: str) -> None:
     assert bad.item.error.reason == "missing_field"
 
 
+def test_parameters_of_the_request_are_no_facts_of_the_track() -> None:
+    for change in ({}, {"artist": ""}):
+        (one,) = scrobbles({**PANO, "sk": "secret", "token": "secret", "authToken": "secret", **change})
+        assert b"secret" not in one.item.payload
+
+
 def test_a_request_without_a_track_is_malformed() -> None:
     with pytest.raises(MalformedRequestError):
         scrobbles(REQUEST)

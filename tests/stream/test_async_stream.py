@@ -114,6 +114,20 @@ def test_the_limit_counts_what_was_there_before_the_first_request(redis_url: str
     run(scenario())
 
 
+def test_a_check_says_before_any_request_that_nothing_can_be_added(redis_url: str, valkey: "redis.Redis") -> None:
+    async def scenario() -> None:
+        stream = AsyncStream(redis_url, max_waiting=2)
+        await stream.check()
+        with full(valkey), pytest.raises(StreamFullError, match="maxmemory"):
+            await stream.check()
+        await stream.append(play_payloads(2))
+        with pytest.raises(StreamFullError, match="the limit is 2"):
+            await stream.check()
+        stream.close()
+
+    run(scenario())
+
+
 def test_a_key_that_is_no_stream_is_named(redis_url: str, valkey: "redis.Redis") -> None:
     async def scenario() -> None:
         valkey.set(STREAM, "something else")

@@ -16,8 +16,11 @@ from tests.support.proxy import Proxy
 from tests.support.servers import own_valkey
 from tests.support.tls import tls_front
 from worker.errors import SettingsError, StreamMisusedError, StreamUnavailableError
+from worker.stream.connection import connect_async
 from worker.stream.keys import STREAM
 from worker.stream.multiplexer import Multiplexer
+from worker.stream.packing import packed
+from worker.stream.pipeline import Room, open_pipeline
 
 AUTHORITY: Final = trustme.CA()
 CANARY: Final = "pw-canary"
@@ -194,6 +197,21 @@ def test_every_caller_of_a_silent_connection_fails_in_time(proxy: Proxy) -> None
         proxy.silent = False
         await eventually_answers(multiplexer)
         multiplexer.close()
+
+    run(scenario())
+
+
+def test_a_call_that_has_less_time_than_those_before_it_ends_when_its_own_is_up(proxy: Proxy) -> None:
+    async def scenario() -> None:
+        now_s = asyncio.get_running_loop().time()
+        client = connect_async(f"redis://127.0.0.1:{proxy.port}/0")
+        pipeline = await open_pipeline(client, Room(1_000), deadline=now_s + PATIENCE_S)
+        proxy.fall_silent_at(b"PING")
+        commands = packed(("PING",))
+        asking = [
+            pipeline.ask(commands, 1, size=1, deadline=now_s + seconds) for seconds in (2 * PATIENCE_S, PATIENCE_S, 0.5)
+        ]
+        assert {type(outcome) for outcome in await asyncio.gather(*asking)} == {redis.TimeoutError}
 
     run(scenario())
 

@@ -31,6 +31,12 @@ async def heard(listening: AsyncIterator[str | None], count: int) -> list[str | 
     return [await anext(listening) for _ in range(count)]
 
 
+def listeners(valkey: "redis.Redis", count: int) -> bool:
+    """Wait until so many connections are subscribed."""
+    eventually(lambda: valkey.pubsub_numsub(REVOKED) == [(REVOKED.encode(), count)], within_s=5)
+    return True
+
+
 def test_digests_are_heard_in_order_after_the_marker_of_the_connection(redis_url: str, stream: EventStream) -> None:
     async def scenario() -> None:
         async with aclosing(revocations(redis_url)) as listening:
@@ -48,7 +54,7 @@ def test_the_connection_ends_with_the_listener(redis_url: str, valkey: "redis.Re
             assert valkey.pubsub_numsub(REVOKED) == [(REVOKED.encode(), 1)]
 
     run(scenario())
-    eventually(lambda: valkey.pubsub_numsub(REVOKED) == [(REVOKED.encode(), 0)], within_s=5)
+    assert listeners(valkey, 0)
 
 
 def test_a_lost_connection_is_marked_again(proxy: Proxy, stream: EventStream, valkey: "redis.Redis") -> None:
@@ -64,7 +70,7 @@ def test_a_lost_connection_is_marked_again(proxy: Proxy, stream: EventStream, va
 
 
 def test_a_silent_network_is_noticed_and_left(
-    proxy: Proxy, stream: EventStream, monkeypatch: pytest.MonkeyPatch
+    proxy: Proxy, stream: EventStream, valkey: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SOCKET_TIMEOUT_S", 0.5)
 
@@ -80,6 +86,8 @@ def test_a_silent_network_is_noticed_and_left(
             assert await again is None
             stream.announce_revoked(DIGESTS[:1])
             assert await anext(listening) == DIGESTS[0]
+            # The silent connection is closed.
+            assert await asyncio.to_thread(listeners, valkey, 1)
 
     run(scenario())
 

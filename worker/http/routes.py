@@ -8,10 +8,13 @@ from starlette.types import ASGIApp
 from worker.http.handlers import (
     audioscrobbler,
     lastfm,
+    lastfm_sign_in,
     listenbrainz,
     listenbrainz_reading,
     listenbrainz_statistics,
+    maloja,
     native,
+    webhooks,
 )
 from worker.http.services import Services
 
@@ -22,5 +25,15 @@ def direct_routes(services: Services) -> Mapping[tuple[str, str], ASGIApp]:
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
-    protocols = (native, listenbrainz, listenbrainz_statistics, listenbrainz_reading, lastfm, audioscrobbler)
-    return [route for protocol in protocols for route in protocol.routes(services)]
+    handlers = (
+        native,
+        listenbrainz,
+        listenbrainz_statistics,
+        listenbrainz_reading,
+        lastfm,
+        lastfm_sign_in,
+        audioscrobbler,
+        maloja,
+        webhooks,
+    )
+    return [route for handler in handlers for route in handler.routes(services)]

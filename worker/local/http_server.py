@@ -36,14 +36,15 @@ def start_http_server(supervisor: Supervisor, folder: Path, *, env: Mapping[str,
     supervisor.start(server)
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + _START_TIMEOUT_S
-    while not _answers(url):
+    while not answers(url):
         if not server.running or time.monotonic() > deadline:
             raise OperatorError(f"the HTTP server does not start; the end of its log:\n{server.log_tail()}")
         time.sleep(0.05)
     return url
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether an HTTP server answers at the URL, whatever it says."""
     try:
         with urlopen(f"{url}/v1/health", timeout=_PROBE_TIMEOUT_S):  # noqa: S310 -- our own address
             return True

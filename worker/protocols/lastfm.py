@@ -18,10 +18,9 @@ from worker.protocols.submission import Item, NowPlaying
 
 _indexed: Final = re.compile(r"(\w+)\[([0-9]{1,4})\]", re.ASCII).fullmatch
 _MBIDS: Final = (("mbid", "mbid"),)
-# Of the request, not of a track.
-_OF_REQUEST: Final = frozenset({"method", "api_key", "api_sig", "sk", "format", "callback", "username", "password"})
-# What has a field in an event. Everything else of a track is context.
-_READ: Final = frozenset({"artist", "track", "timestamp", "album", "duration", "mbid"})
+# Of a track, and not of the request, whose parameters may be secrets.
+_CONTEXT: Final = frozenset({"albumArtist", "trackNumber", "chosenByUser", "context", "streamId", "streamID"})
+_OF_TRACK: Final = frozenset({"artist", "track", "timestamp", "album", "duration", "mbid"}) | _CONTEXT
 # What the names mean that Last.fm gives to 1, its default.
 _BY_DEFAULT: Final = ("chosenByUser", "1")
 
@@ -75,10 +74,9 @@ def _tracks(params: Mapping[str, str]) -> list[dict[str, str]]:
     tracks: dict[int, dict[str, str]] = {}
     for name, value in params.items():
         found = _indexed(name)
-        if found:
-            tracks.setdefault(int(found[2]), {})[found[1]] = value
-        elif name not in _OF_REQUEST:
-            tracks.setdefault(0, {})[name] = value
+        plain, index = (found[1], int(found[2])) if found else (name, 0)
+        if plain in _OF_TRACK:
+            tracks.setdefault(index, {})[plain] = value
     return [tracks[index] for index in sorted(tracks)]
 
 
@@ -101,7 +99,7 @@ def _song(track: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _context(track: Mapping[str, str]) -> dict[str, Any] | None:
-    return context_of(fact for fact in track.items() if fact[0] not in _READ and fact != _BY_DEFAULT)
+    return context_of(fact for fact in track.items() if fact[0] in _CONTEXT and fact != _BY_DEFAULT)
 
 
 def _ignored(track: Mapping[str, str], item: Item, now: datetime) -> Ignored:

@@ -1,7 +1,7 @@
 """Check a request's items one by one against the contract, so that a bad one costs only itself."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -38,6 +38,14 @@ class NowPlaying(NamedTuple):
 
     song: Mapping[str, Any]
     source: str | None
+
+
+class Notice(NamedTuple):
+    """What a webhook reports: events, what is playing now, or that nothing is playing any more. Mostly one of these."""
+
+    items: Sequence[Item] = ()
+    playing: NowPlaying | None = None
+    is_silent: bool = False
 
 
 # --- Events ---------------------------------------------------------------------------------------

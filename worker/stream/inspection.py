@@ -125,8 +125,7 @@ class StreamInspector:
     def now_playing(self, *, most: int = _MOST_NOW_PLAYING) -> dict[str, bytes]:
         """What users play now, by user: those of the `most` users whose songs end last."""
         with translated():
-            now_s, _ = self._redis.time()
-            users = self._redis.zrevrangebyscore(NOW_PLAYING, "+inf", f"({now_s}", start=0, num=most)
+            users = self._redis.zrevrangebyscore(NOW_PLAYING, "+inf", "-inf", start=0, num=most)
             names = [user.decode() for user in users]
             values = self._redis.mget([now_playing_key(name) for name in names]) if names else []
         return {name: value for name, value in zip(names, values, strict=True) if value is not None}

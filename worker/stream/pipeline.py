@@ -76,8 +76,8 @@ class Pipeline(asyncio.Protocol):
         if self.cause is not None:
             self.end(self.cause)
             return call.future
-        if self._timer is None:
-            self._timer = self._loop.call_at(deadline, self._check_oldest)
+        if self._timer is None or deadline < self._timer.when():
+            self._wake_at(deadline)
         # One system call for all that the other tasks ask before the loop's next turn: twice as fast under load.
         if not self._unwritten:
             self._loop.call_soon(self._write)
@@ -103,16 +103,22 @@ class Pipeline(asyncio.Protocol):
         if not call.future.done():
             call.future.set_result(result)
 
-    def _check_oldest(self) -> None:
-        """All calls have as long, so the oldest is the first to be late."""
+    def _wake_at(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._check_deadlines)
+
+    def _check_deadlines(self) -> None:
+        """One timer for all calls: most are answered in a thousandth of the time."""
         self._timer = None
         if not self._calls:
             return
-        deadline = self._calls[0].deadline
+        # Mostly that of the oldest call; but a call that had to wait for the connection began earlier.
+        deadline = min(call.deadline for call in self._calls)
         if deadline <= self._loop.time():
             self.end(redis.TimeoutError(NO_ANSWER))
         else:
-            self._timer = self._loop.call_at(deadline, self._check_oldest)
+            self._wake_at(deadline)
 
     # --- asyncio.Protocol ----------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from worker.protocols.lastfm_answers import Error
 _PROTOCOL: Final = "lastfm"
 _PATH: Final = "/2.0"
 # A person signs in on the page meanwhile.
-_SIGN_IN_S: Final = 3_600
+SIGN_IN_S: Final = 3_600
 _CODES: Final = {
     400: Error.INVALID_PARAMETERS,
     401: Error.INVALID_SESSION,
@@ -93,11 +93,11 @@ class _LastFm:
         if login.password is not None:
             token = await self._tokens.identify(login.password)
             if token is not None and token.username == login.user:
-                return lastfm_answers.session(token.username, _key(token) or login.password)
+                return lastfm_answers.session(token.username, session_key(token) or login.password)
         elif login.proof is not None:
             for token in await self._services.in_database(tokens.of_user_with_audioscrobbler, login.user):
                 if proofs.proves_lastfm(login.proof, stored=token.audioscrobbler or "", user=login.user):
-                    return lastfm_answers.session(token.username, _key(token))
+                    return lastfm_answers.session(token.username, session_key(token))
         text = "no token of this user: the password is one, and a proof of it needs `zik token create --audioscrobbler`"
         raise FailedError(Error.AUTHENTICATION_FAILED, text)
 
@@ -105,7 +105,7 @@ class _LastFm:
         """The first step of the way by a page: the person enters a token at `/api/auth`."""
         del request, sent
         text = secrets.token_hex(16)
-        await self._services.stream.put(sign_in_name(text), b"", ttl_s=_SIGN_IN_S)
+        await self._services.stream.put(sign_in_name(text), b"", ttl_s=SIGN_IN_S)
         return lastfm_answers.token(text)
 
     async def _session(self, request: Request, sent: Parameters) -> Body:
@@ -177,7 +177,8 @@ def sign_in_name(text: str) -> str:
     return f"lastfm:{text[:64]}"
 
 
-def _key(token: Token) -> str:
+def session_key(token: Token) -> str:
+    """The key of a session of this token; empty if it was made for no sessions."""
     return proofs.session_key(token.id, token.audioscrobbler) if token.audioscrobbler else ""
 
 
