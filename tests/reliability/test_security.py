@@ -22,7 +22,10 @@ from tests.support.rig import LISTENING, ROLES, SECRETS, Rig
 from tests.support.servers import Valkey, own_valkey
 from worker.celery.names import MAINTENANCE_QUEUE
 from worker.client import Client
+from worker.database.engine import open_engine
+from worker.database.schema import bring_up_schema
 from worker.drain.drain import Drain
+from worker.errors import DatabaseMisusedError
 from worker.operations.tokens import announce_revoked
 from worker.stream.async_stream import AsyncStream
 from worker.stream.consumer import EventStream
@@ -312,3 +315,57 @@ def test_the_workers_database_role_may_do_all_of_its_work(rig: Rig) -> None:
     rig.settle()
     rig.worker.wait_for("nothing to do, schema")
     assert "(42501" not in rig.worker.log
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT payload FROM dead_letters",
+        "INSERT INTO app_users (username) VALUES ('eve')",
+        "UPDATE app_users SET username = 'eve'",
+        "DELETE FROM app_users",
+        "INSERT INTO tokens (user_id, digest, name, scopes) VALUES (1, 'a', 'a', 'admin')",
+        "UPDATE tokens SET scopes = 'admin'",
+        "UPDATE tokens SET digest = 'a'",
+        "DELETE FROM tokens",
+        "INSERT INTO play_history SELECT * FROM play_history",
+        "UPDATE play_history SET ms_played = 1",
+        "DELETE FROM corrected_plays",
+        "UPDATE songs SET title = 'a'",
+        "DELETE FROM favorites",
+        "DELETE FROM pending_feedback",
+        "SELECT * FROM alembic_version",
+        "CREATE TABLE mine (id int)",
+        "TRUNCATE play_history",
+        "SET ROLE zik_worker",
+    ],
+)
+def test_the_http_servers_role_may_do_nothing_outside_its_work(rig: Rig, statement: str) -> None:
+    """What it may do, and does, is tried by tests/http, whose server has this role."""
+    with (
+        psycopg.connect(host=str(rig.postgres.socket.parent), user="zik_door", dbname="zik") as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute(statement.encode())
+
+
+def test_a_role_of_the_http_server_that_comes_later_gets_its_rights_by_the_next_init(rig: Rig) -> None:
+    rig.postgres.run("CREATE DATABASE later")
+    roles = ROLES.read_text()
+    for role in ("zik_owner", "zik_worker", "zik_door"):  # The cluster has them already.
+        roles = roles.replace(f"CREATE ROLE {role} LOGIN;", "")
+    rig.postgres.run(roles, "REVOKE ALL ON SCHEMA public FROM zik_door", database="later")
+    owner = open_engine(rig.postgres.url("later", user="zik_owner"))
+    assert bring_up_schema(owner).outcome == "created"
+    rig.postgres.run("GRANT USAGE ON SCHEMA public TO zik_door", database="later")
+    rig.postgres.run("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM zik_door", database="later")
+    door = open_engine(rig.postgres.url("later", user="zik_door"))
+    with pytest.raises(DatabaseMisusedError, match="docs/postgresql-roles"):
+        count(door, "tokens")
+    # A worker brings the schema up too, and may grant nothing.
+    worker = open_engine(rig.postgres.url("later", user="zik_worker"))
+    assert bring_up_schema(worker).outcome == "unchanged"
+    assert bring_up_schema(owner).outcome == "unchanged"
+    assert count(door, "tokens") == 0
+    for engine in (owner, worker, door):
+        engine.dispose()

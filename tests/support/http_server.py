@@ -121,6 +121,8 @@ class HttpServer:
 
 
 @contextmanager
-def serving(settings: Settings, engine: Engine) -> Iterator[HttpServer]:
-    with TestClient(Application(settings), raise_server_exceptions=True) as client:
+def serving(settings: Settings, engine: Engine, *, its_url: str | None = None) -> Iterator[HttpServer]:
+    """`its_url` is the database as the server sees it, where it logs in as another role than workers do."""
+    of_server = settings.model_copy(update={"database_url": its_url or settings.database_url})
+    with TestClient(Application(of_server), raise_server_exceptions=True) as client:
         yield HttpServer(client, settings, engine)

@@ -4,17 +4,21 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from worker.models import AccessToken, Base, DeadLetter, PendingFeedback, User
+from worker.models import AccessToken, Base, CorrectedPlay, DeadLetter, PendingFeedback, PlayHistory, StaleDay, User
 
 # Of docs/postgresql-roles.sql. PostgreSQL's default privileges know no single tables, so the owner grants them here.
 HTTP_ROLE: Final = "zik_door"
 # A dead letter holds whatever anyone has sent.
 _HIDDEN: Final = {DeadLetter.__tablename__}
 _WRITTEN: Final = {
-    # Only to lock the row, so that no one erases a user while something of theirs is kept.
+    # Only to lock the row, so that no one erases a user while something of theirs is changed.
     User.__tablename__: "UPDATE (updated_at)",
     PendingFeedback.__tablename__: "INSERT, UPDATE",
     AccessToken.__tablename__: "UPDATE (last_used_at, updated_at)",
+    # A listen that its user deletes; the triggers keep it, and mark its day.
+    PlayHistory.__tablename__: "DELETE",
+    CorrectedPlay.__tablename__: "INSERT",
+    StaleDay.__tablename__: "INSERT",
 }
 _MAY_GRANT: Final = text(
     """
