@@ -3,8 +3,9 @@
 from sqlalchemy import Engine
 
 from tests.support.events import play_payload
-from tests.support.http_server import serving
+from tests.support.http_server import serving, url_of_its_role
 from tests.support.processes import url_of
+from worker.operations import tokens
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream
 from worker.stream.measurements import (
@@ -41,3 +42,14 @@ def test_a_server_notes_that_it_turned_players_away(stream: EventStream, redis_u
     with serving(settings, sqlite) as server:
         assert server.post("/v1/events", play_payload(user="ada")).status_code == 503
     assert last_http_unavailable_at(stream.measures()) is not None
+
+
+def test_a_server_notes_when_a_token_was_used(redis_url: str, engine: Engine) -> None:
+    settings = load_settings(redis_url=redis_url, database_url=url_of(engine))
+    with serving(settings, engine, its_url=url_of_its_role(engine)) as server:
+        server.new_token("ada", name="at rest")
+        assert server.post("/v1/events", play_payload(user="ada")).status_code == 200
+    assert [(token.name, token.last_used_at is not None) for token in tokens.listed(engine)] == [
+        ("test", True),
+        ("at rest", False),
+    ]

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import redis
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 from starlette.testclient import TestClient
 
-from worker.database.engine import snapshot
+from tests.support.processes import url_of
+from worker.database.engine import snapshot, transaction
+from worker.database.grants import HTTP_ROLE, grant_to_http_role
 from worker.drain.opening import opened_drain
 from worker.http.application import Application
 from worker.models import DeadLetter, Favorite, PlayHistory, Preference, Song, User
@@ -126,3 +128,15 @@ def serving(settings: Settings, engine: Engine, *, its_url: str | None = None) -
     of_server = settings.model_copy(update={"database_url": its_url or settings.database_url})
     with TestClient(Application(of_server), raise_server_exceptions=True) as client:
         yield HttpServer(client, settings, engine)
+
+
+def url_of_its_role(engine: Engine) -> str:
+    """The database for a server that has only the rights it needs: as docs/postgresql-roles.sql and `zik init` give."""
+    if engine.dialect.name != "postgresql":
+        return url_of(engine)
+    with transaction(engine) as session:
+        if not session.scalar(text(f"SELECT count(*) FROM pg_roles WHERE rolname = '{HTTP_ROLE}'")):
+            session.execute(text(f"CREATE ROLE {HTTP_ROLE} LOGIN"))
+        session.execute(text(f"GRANT USAGE ON SCHEMA public TO {HTTP_ROLE}"))
+        grant_to_http_role(session.connection())
+    return engine.url.set(username=HTTP_ROLE).render_as_string(hide_password=False)
