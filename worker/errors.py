@@ -19,6 +19,8 @@ ZikError
     ├── NoSongError
     ├── RowTooLargeError
     ├── UnknownUserError
+    ├── PlayNotFoundError
+    ├── PlayTakenError
     ├── TokenRefusedError
     │   ├── TokenNameTakenError
     │   └── UnknownTokenError
@@ -29,6 +31,7 @@ ZikError
 
 from collections.abc import Sequence
 from enum import StrEnum, unique
+from uuid import UUID
 
 from worker.escaping import printable
 
@@ -177,6 +180,25 @@ class UnknownUserError(RejectedError):
             "recorded event on (`zik status` shows what is still waiting)"
         )
         self.username = username
+
+
+class PlayNotFoundError(RejectedError):
+    """The user has no play with this id that counts."""
+
+    def __init__(self, play_id: UUID) -> None:
+        super().__init__(f"there is no play {play_id}: see `zik plays list`, or `zik plays restore` if it is deleted")
+        self.play_id = play_id
+
+
+class PlayTakenError(RejectedError):
+    """Another play of the user is recognised by the same moment and song. `play_id` is the other one."""
+
+    def __init__(self, play_id: UUID) -> None:
+        super().__init__(
+            f"play {play_id} has this moment and song, or had it before a correction: delete this play instead, or "
+            "restore the other one"
+        )
+        self.play_id = play_id
 
 
 class TokenRefusedError(RejectedError):

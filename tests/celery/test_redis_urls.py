@@ -22,6 +22,7 @@ from worker.stream.keys import STREAM
 
 FORMS: Final = {
     "database in the path": "redis://127.0.0.1:{port}/2",
+    "a slash after the database": "redis://127.0.0.1:{port}/2/",
     "database as an option": "redis://127.0.0.1:{port}?db=2",
     "both, of which redis-py takes the option": "redis://127.0.0.1:{port}/9?db=2",
     "another RESP": "redis://127.0.0.1:{port}?protocol=2&db=2",

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -407,7 +408,7 @@ def test_help_lists_every_command_and_imports_none() -> None:
     *lines, modules = ended.stdout.splitlines()
     for panel, entries in PANELS.items():
         assert f"{panel}:" in lines
-        assert {entry.name for entry in entries} <= {line.split()[0] for line in lines if line.strip()}
+        assert {entry.name for entry in entries} <= {re.split(r"\s{2,}", line.strip())[0] for line in lines}
     ours = {module for module in modules.split() if module.startswith("worker.cli.")}
     assert ours == {"worker.cli.commands", "worker.cli.messages"}
     assert {"redis", "sqlalchemy", "pydantic", "rich", "structlog"} & set(modules.split()) == set()
@@ -452,6 +453,25 @@ def test_a_drain_names_who_holds_events_and_makes_no_progress(zik: Zik, stream: 
     assert answer.code == 1
     assert answer.out.startswith("drained 0 events")
     assert answer.err.startswith("zik: 2 events wait in the hands of celery@elsewhere:0, which makes no progress")
+
+
+def test_a_drain_ignores_an_idle_consumer_that_holds_nothing(zik: Zik, stream: EventStream) -> None:
+    stream.ensure_group()
+    stream.read_new("celery@elsewhere:0", count=10, block_ms=0)
+
+    answer = zik("drain")
+
+    assert (answer.code, answer.err) == (0, "")
+
+
+def test_health_as_json_has_the_verdict_and_one_line(zik: Zik, stream: EventStream) -> None:
+    without = zik("health", "--json")
+    stream.report("celery@elsewhere:0", {})
+    running = zik("health", "--json")
+
+    assert (without.code, without.json["well"], running.code, running.json["well"]) == (1, False, 0, True)
+    assert without.json.keys() == {"well", "detail"}
+    assert without.json["detail"].startswith("no drain is known")
 
 
 def test_a_drain_beside_a_worker_that_records_is_fine(zik: Zik, stream: EventStream) -> None:

@@ -53,7 +53,7 @@ def kept(engine: Engine) -> list[tuple[str, int]]:
         rows = session.execute(
             select(PendingFeedback.reference, PendingFeedback.score).order_by(PendingFeedback.reference)
         )
-        return [tuple(row) for row in rows]
+        return [(reference, score) for reference, score in rows]
 
 
 @pytest.mark.parametrize("named", [{"recording_mbid": MBID}, {"recording_msid": MSID}])

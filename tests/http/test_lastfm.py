@@ -107,7 +107,7 @@ def test_a_batch_is_answered_track_by_track(server: HttpServer, sk: str) -> None
 
 
 def test_parameters_may_be_in_the_query(server: HttpServer, sk: str) -> None:
-    parameters = {"method": "Track.Scrobble", "sk": sk, **PARABOLA, "timestamp": AT, "format": "json"}
+    parameters: dict[str, Any] = {"method": "Track.Scrobble", "sk": sk, **PARABOLA, "timestamp": AT, "format": "json"}
     assert server.client.post("/2.0/", params=parameters).json()["scrobbles"]["@attr"]["accepted"] == 1
     assert len(server.plays()) == 1
 

@@ -68,7 +68,7 @@ def test_listens_are_newest_first(history: HttpServer) -> None:
         ({"count": 10**12}, [600, 300, 0]),
     ],
 )
-def test_listens_between_two_times(history: HttpServer, parameters: dict[str, int], expected: list[int]) -> None:
+def test_listens_between_two_times(history: HttpServer, parameters: dict[str, Any], expected: list[int]) -> None:
     assert times(history.get("/1/user/ada/listens", **parameters)) == expected
 
 

@@ -227,9 +227,24 @@ def test_an_import_remembers_how_far_it_came(server: HttpServer) -> None:
     assert server.get("/1/latest-import").json()["latest_import"] == AT
 
 
-def test_a_listen_is_not_said_to_be_deleted(server: HttpServer) -> None:
-    answer = server.post("/1/delete-listen", {"listened_at": AT, "recording_msid": "x"})
-    assert (answer.status_code, answer.json()["code"]) == (501, 501)
+def test_a_deleted_listen_does_not_come_back(server: HttpServer) -> None:
+    server.post(SUBMIT, submission(listen(), listen(AT + 300)))
+    server.drain()
+    deletion = {"listened_at": AT, "recording_msid": str(UUID(song_identity("Tool", "Parabola")))}
+    assert server.post("/1/delete-listen", deletion).status_code == 200
+    server.post(SUBMIT, submission(listen()))
+    assert [play["time"] for play in server.plays()] == ["2023-11-14T22:18:20Z"]
+    assert server.get("/1/user/ada/listen-count").json()["payload"]["count"] == 1
+
+
+def test_a_listen_that_is_not_there_is_not_said_to_be_deleted(server: HttpServer) -> None:
+    deletion = {"listened_at": AT, "recording_msid": str(UUID(song_identity("Tool", "Parabola")))}
+    assert server.post("/1/delete-listen", deletion).status_code == 404
+    assert server.post("/1/delete-listen", {"listened_at": AT, "recording_msid": "x"}).status_code == 400
+    server.post(SUBMIT, submission(listen()))
+    server.drain()
+    bob = server.new_token("bob")
+    assert server.post("/1/delete-listen", deletion, token=bob).status_code == 404
 
 
 def test_a_browser_may_send_from_any_page(server: HttpServer) -> None:

@@ -33,6 +33,8 @@ from worker.settings import load_settings
 from worker.stream.consumer_names import process_consumer
 
 AT = 1_700_000_000  # 2023-11-14T22:13:20Z
+# Of an API account, which zik has none of.
+ANYTHING = "zik"
 PLAY_S = 32
 # A song of half a minute, played in real time.
 PLAYED_WITHIN_S = 90.0
@@ -106,7 +108,7 @@ def test_pylast(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
         network = pylast.LastFMNetwork.__new__(pylast.LastFMNetwork)
         pylast._Network.__init__(
             network, name="zik", homepage="", ws_server=(f"127.0.0.1:{front.port}", "/2.0/"), api_key="zik",
-            api_secret="zik", session_key="", username="ada", password_hash=pylast.md5(served.token), token="",
+            api_secret=ANYTHING, session_key="", username="ada", password_hash=pylast.md5(served.token), token="",
             domain_names={}, urls={},
         )  # fmt: skip
         network.update_now_playing(artist="Tool", title="Schism", duration=400)
@@ -147,7 +149,7 @@ def node_lastfm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if npm is None or shutil.which("node") is None:
         pytest.skip("node and npm are not here")
     folder = tmp_path_factory.mktemp("node")
-    command = [npm, "install", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund", "lastfm@0.9.4"]
+    command = [npm, "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", "lastfm@0.9.4"]
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=60)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
@@ -160,7 +162,7 @@ def test_lastfm_of_npm(served: Served, node_lastfm: Path) -> None:
     script.write_text(LASTFM_SCRIPT % AT)
     token = tokens.find(served.engine, tokens.digest_of(served.token))
     assert token is not None
-    command = ["node", script, str(served.port), served.token]
+    command = ["node", str(script), str(served.port), served.token]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["user"] == "ada"

@@ -1,6 +1,7 @@
 """`zik import`, called like its user does, through to the recorded rows."""
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from operator import itemgetter
@@ -25,6 +26,7 @@ from worker.errors import StreamFullError
 from worker.importers.archive import open_archives
 from worker.importers.formats import READABLE
 from worker.importers.importer import Importer
+from worker.importers.run import marking
 from worker.models import PlayHistory, Song, User
 from worker.stream.backpressure import Backpressure
 from worker.stream.consumer import EventStream
@@ -239,13 +241,60 @@ def test_imported_histories_give_the_rows_of_published_events(
 
 
 def history_rows(engine: Engine) -> list[Any]:
-    """All columns of every play except its source."""
+    """All columns of every play except its source, and without the mark of its import."""
     columns = (
         *(PlayHistory.id, User.username, PlayHistory.played_at, PlayHistory.utc_offset_minutes, PlayHistory.ms_played),
         *(PlayHistory.context, Song.title, Song.artist, Song.album, Song.duration_ms, Song.attributes),
     )
     with snapshot(engine) as session:
-        return sorted(session.execute(select(*columns).join(User).join(Song)), key=itemgetter(0))
+        rows = session.execute(select(*columns).join(User, User.id == PlayHistory.user_id).join(Song)).mappings()
+        return sorted((tuple(_without_import(dict(row)).values()) for row in rows), key=itemgetter(0))
+
+
+def _without_import(row: dict[str, Any]) -> dict[str, Any]:
+    context = {name: value for name, value in (row["context"] or {}).items() if name != "import"}
+    return row | {"context": context or None}
+
+
+MALOJA = {
+    "scrobbles": [
+        {"time": 1_700_000_000 + 300 * number, "track": {"artists": ["Band"], "title": title, "length": 180}}
+        for number, title in enumerate(("Unwanted", "Keep"))
+    ]
+}
+
+
+def test_an_undone_import_stays_undone(zik: Zik, stream: EventStream, sqlite: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "maloja.json"
+    file.write_text(json.dumps(MALOJA))
+    drain = Drain(stream, sqlite, "a")
+
+    answer = zik("import", "--user", "ada", str(file))
+    drain.run()
+    (told,) = re.findall(r"this is import (\w{8}); `zik import undo` takes it back", answer.out)
+    (listed,) = zik("import", "undo", "--user", "ada", "--json").json
+    assert (listed["import_id"], listed["plays"]) == (told, 2)
+    zik("plays", "delete", "--user", "ada", "--title", "Unwanted", "--yes")
+    zik("import", "--user", "ada", str(file))
+    drain.run()
+    assert [play["title"] for play in zik("plays", "list", "--user", "ada", "--json").json] == ["Keep"]
+
+    zik("import", "undo", "--user", "ada", told, "--yes")
+    zik("import", "--user", "ada", str(file))
+    drain.run()
+    assert zik("plays", "list", "--user", "ada", "--json").json == []
+    assert stream.books().duplicate == 4
+
+
+def test_a_play_too_large_for_the_mark_is_imported_without_it() -> None:
+    play = {"type": "play", "time": "2024-01-01T00:00:00Z", "user": "ada", "song": {"artist": "a", "title": "b"}}
+    full = json.dumps(play | {"context": {"k": ""}}).encode()
+    full = full.replace(b'""', b'"' + b"x" * (16_384 - len(full)) + b'"')
+    published: list[bytes] = []
+    favorite = json.dumps(play | {"type": "favorite", "favorite": True}).encode()
+    marking("12345678", published.extend)([full, favorite, json.dumps(play).encode()])
+    assert published[:2] == [full, favorite]
+    assert json.loads(published[2]) == play | {"context": {"import": "12345678"}}
 
 
 plays = st.lists(

@@ -17,6 +17,7 @@ import pytest
 from tests.support.events import play_payload
 from tests.support.homes import processes_of, read_until, running
 from tests.support.processes import eventually
+from tests.support.stream_in_memory import Clock
 from worker.errors import StreamUnavailableError
 from worker.local.process import LocalProcess
 from worker.local.supervisor import Supervisor
@@ -80,13 +81,21 @@ class Up:
 
 
 class Broken(LocalProcess):
-    """Ends as soon as it is started."""
+    """Has ended whenever someone looks."""
 
     running = False
     ending = "exited with code 7"
 
     def start(self) -> Self:
         return self
+
+
+class Interrupted(LocalProcess):
+    """Gets a Ctrl-C at the moment at which its command has started."""
+
+    def start(self) -> Self:
+        super().start()
+        raise KeyboardInterrupt
 
 
 def test_restarts_of_a_broken_process_become_rare(tmp_path: Path) -> None:
@@ -101,6 +110,28 @@ def test_restarts_of_a_broken_process_become_rare(tmp_path: Path) -> None:
     assert [lines_by_s.index(number) for number in range(1, len(lines) + 1)] == [0, 1, 3, 7, 15, 31, 62, 93]
     assert lines[0] == f"broken exited with code 7; restarting it. See {tmp_path}"
     assert lines[3] == f"broken exited with code 7; restarting it in 7 s. See {tmp_path}"
+
+
+def test_a_process_that_ran_for_a_minute_restarts_at_once(tmp_path: Path) -> None:
+    lines: list[str] = []
+    clock = Clock()
+    with Supervisor(report=lines.append, monotonic=clock) as supervisor:
+        supervisor.start(Broken("broken", [], log=tmp_path))
+        for passed_s in (0, 0, 1, 60):
+            clock.now_s += passed_s
+            supervisor.check()
+    assert ["restarting it in 1 s" in line for line in lines] == [False, True, False]
+    assert "restarting it. " in lines[2]
+
+
+def test_ctrl_c_at_a_start_leaves_no_process(tmp_path: Path) -> None:
+    process = Interrupted("sleep", ["sleep", "100"], log=tmp_path / "log")
+    with pytest.raises(KeyboardInterrupt), Supervisor() as supervisor:
+        supervisor.start(process)
+    try:
+        assert not process.running
+    finally:
+        process.stop()
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +160,8 @@ def test_s11_a_killed_process_is_replaced(up: Up, victim: str) -> None:
 def test_s11_nothing_is_left_after_kills_and_a_stop(up: Up) -> None:
     up.process.send_signal(signal.SIGTERM)
     eventually(lambda: processes_of(up.home) == [], within_s=30)
+    # It stopped them in order itself, as at Ctrl-C. Its keepers would have done so after its end.
+    assert up.process.wait(30) == 130
 
 
 @pytest.mark.parametrize("first", [KEEPERS, ["worker"]], ids=["keepers", "worker"])
@@ -181,13 +214,15 @@ def test_s11_a_taken_port_ends_up_with_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("127.0.0.1:{port}/99", "DB index is out of range"),
-        ("[::1]:{port}/0", "start it, or correct REDIS_URL"),
-        ("bob@127.0.0.1:{port}/0", "start it, or correct REDIS_URL"),
+        ("redis://127.0.0.1:{port}/99", "DB index is out of range"),
+        ("redis://[::1]:{port}/0", "start it, or correct REDIS_URL"),
+        ("redis://bob@127.0.0.1:{port}/0", "start it, or correct REDIS_URL"),
+        ("rediss://127.0.0.1:{port}/0", "start it, or correct REDIS_URL"),
+        ("unix:///run/{port}/r.sock", "start it, or correct REDIS_URL"),
     ],
 )
 def test_s11_an_address_the_embedded_valkey_lacks_is_refused(tmp_path: Path, address: str, words: str) -> None:
-    assert words in refused(tmp_path, redis_url=f"redis://{address.format(port=free_port())}")
+    assert words in refused(tmp_path, redis_url=address.format(port=free_port()))
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])

@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import redis
@@ -27,8 +28,9 @@ from worker.database.engine import snapshot, transaction
 from worker.drain.drain import Drain
 from worker.errors import StreamUnavailableError, UnknownUserError, ZikError
 from worker.importers.json_lines import Published, publish_lines
-from worker.models import Base, ChartPlace, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
-from worker.operations import feedback, tokens
+from worker.models import Base, ChartPlace, CorrectedPlay, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
+from worker.operations import corrections, feedback, tokens
+from worker.operations.corrections import Changes
 from worker.privacy.erasure import _WHILE_LOCKED, _delete, _lock_songs, erase
 from worker.privacy.export import export_lines
 from worker.recorders.batch import record_batch
@@ -692,3 +694,60 @@ def like_songs(engine: Engine, name: str, number: int) -> None:
 def test_lines_can_be_read_from_a_file(drain: Drain) -> None:
     file = io.BytesIO(b"\n".join(lines(drain.engine, "Zoë")))
     assert publish_lines(drain.stream.append, iter(file), now=NOW).sent == len(HERS)
+
+
+def corrected(drain: Drain) -> int:
+    """Delete Zoë's first play, edit her second, and return her id."""
+    with snapshot(drain.engine) as session:
+        user_id = session.scalars(select(User.id).where(User.username == "Zoë")).one()
+    assert corrections.delete(drain.engine, user_id, [UUID(event_id(1))]) == 1
+    assert corrections.edit(drain.engine, user_id, UUID(event_id(2)), Changes(title="renamed"), now=NOW)
+    return user_id
+
+
+def test_an_export_has_corrected_plays_as_they_were(drain: Drain) -> None:
+    corrected(drain)
+    exported = [json.loads(line) for line in lines(drain.engine, "Zoë")]
+    assert sum(line.get("type") == "play" for line in exported) == 1
+    edited, deleted = (line["corrected_play"] for line in exported if list(line) == ["corrected_play"])
+    for was, correction, told in ((deleted, "deleted", FULL), (edited, "edited", HERS[1])):
+        assert datetime.fromisoformat(was.pop("corrected_at")) <= datetime.now(UTC)
+        assert was.pop("correction") == correction
+        assert {"user": "Zoë", **was}.items() >= {**told, "song": was["song"]}.items()
+        assert was["song"].items() >= told["song"].items()
+
+
+def test_publishing_an_export_of_corrected_plays_changes_nothing(drain: Drain) -> None:
+    corrected(drain)
+    before, exported = oracle.actual(drain.engine), lines(drain.engine, "Zoë")
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
+    drain.run()
+    assert oracle.actual(drain.engine) == before
+    erase(drain, "Zoë")
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
+    drain.run()
+    assert oracle.actual(drain.engine) == before
+
+
+def test_corrected_plays_are_erased_with_their_user(drain: Drain) -> None:
+    corrected(drain)
+    assert anywhere(drain.engine, HERS[1]["song"]["title"])
+    receipt = erase(drain, "Zoë")
+    assert receipt.erased["corrections of plays"] == 2
+    assert anywhere(drain.engine, HERS[1]["song"]["title"]) == []
+    with snapshot(drain.engine) as session:
+        assert session.scalar(select(func.count()).select_from(CorrectedPlay)) == 0
+
+
+def test_a_song_that_another_user_has_deleted_a_play_of_stays(drain: Drain) -> None:
+    """Otherwise that play could not be restored."""
+    user_id = corrected(drain)
+    drain.stream.append([payload(play(id=event_id(30), user="eve", song=song(title="renamed", artist="Tool")))])
+    drain.run()
+    erase(drain, "eve")
+    assert corrections.restore(drain.engine, user_id, [UUID(event_id(1)), UUID(event_id(2))]).restored == 2
+    assert corrections.delete(drain.engine, user_id, [UUID(event_id(2))]) == 1
+    drain.stream.append([payload(HERS[1] | {"user": "eve", "id": event_id(31)})])
+    drain.run()
+    erase(drain, "eve")
+    assert corrections.restore(drain.engine, user_id, [UUID(event_id(2))]).restored == 1

@@ -70,6 +70,12 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
             "Publish listening histories. Importing the same or an overlapping history again adds nothing.",
         ),
         Entry(
+            "import undo",
+            "plays:undo_import",
+            "Take a whole import back by deleting its plays, or list the imports of a user.",
+        ),
+        Entry("plays", "plays:desk", "List, delete, restore and edit plays. Each can be taken back."),
+        Entry(
             "export",
             "export:export",
             "Write everything about a user to standard output, as JSON Lines that `zik publish` accepts again.",
@@ -153,6 +159,8 @@ class LazyGroup(TyperGroup):
             self.add_command(TyperCommand(entry.name, help=entry.summary))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        if (two_words := " ".join(args[:2])) in ENTRIES:
+            args = [two_words, *args[2:]]
         name, _, rest = super().resolve_command(ctx, args)
         return name, load(ENTRIES[name]) if name else None, rest
 

@@ -2,6 +2,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -11,10 +12,11 @@ from worker.cli.import_options import encoding_of, shift_of, undated_of, zones_o
 from worker.cli.import_outcomes import no_outcomes, outcomes_by_the_books
 from worker.cli.import_report import as_json as printed_as_json
 from worker.cli.import_report import report
-from worker.cli.terminal import AsJson, errors, print_json
+from worker.cli.terminal import AsJson, errors, print_json, say
 from worker.errors import StreamUnavailableError
 from worker.importers import Archive, Importer, Summary, open_archives, unmatched_loves
 from worker.importers.clock import Clock
+from worker.importers.run import marking, new_import_id
 from worker.settings import load_settings
 
 _INTERRUPTED = 130
@@ -71,6 +73,8 @@ def import_files(
             archive.prepare(user=user, has_timezone=clock.zones is not None)
         publishes_nothing = dry_run or not archives
         publish = (lambda _: None) if publishes_nothing else opened.enter_context(append_when_room(load_settings()))
+        import_id = new_import_id(uuid4())
+        publish = marking(import_id, publish)
         outcomes_of = no_outcomes if publishes_nothing else opened.enter_context(outcomes_by_the_books(load_settings()))
         importer = Importer(user=user, now=datetime.now(UTC), publish=publish, clock=clock)
         try:
@@ -82,6 +86,8 @@ def import_files(
         print_json(printed_as_json(summaries, unread, outcomes))
     else:
         report(summaries, unread, dry_run=dry_run, stopped=stopped_by is not None, outcomes=outcomes)
+        if not publishes_nothing and any(summary.plays for summary in summaries):
+            say(f"this is import {import_id}; `zik import undo` takes it back")
     if isinstance(stopped_by, StreamUnavailableError):
         raise stopped_by
     refused = bool(unread) or any(summary.has_faults for summary in summaries)

@@ -17,6 +17,7 @@ from worker.http.body import ClientGoneError
 from worker.http.metering import Meter
 from worker.http.refusals import RequestRefusedError, busy, refusal_of
 from worker.stream.measurements import of_http_request
+from worker.tracing import UNTRACED, request_span
 
 logger = logging.getLogger(__name__)
 
@@ -60,19 +61,25 @@ class Gate:
 
 
 class Endpoint:
-    """An ASGI application of one route, which metrics name `route`: nothing that a client chooses may be in it."""
+    """An ASGI application of one route. Metrics and traces name it `route`, so that holds nothing a client chooses."""
 
-    def __init__(self, route: str, handle: Handler, *, refuse: WriteRefusal, gate: Gate) -> None:
+    def __init__(
+        self, route: str, handle: Handler, *, refuse: WriteRefusal, gate: Gate, is_traced: bool = True
+    ) -> None:
         self._route = route
         self._handle = handle
         self._refuse = refuse
         self._gate = gate
+        self._is_traced = is_traced
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         began_s = perf_counter()
         try:
-            answer = await self._answer(request)
+            span = request_span(request.method, self._route, request.headers) if self._is_traced else UNTRACED
+            with span as note_status:
+                answer = await self._answer(request)
+                note_status(answer.status)
         except ClientGoneError:
             return
         self._gate.meter.add(of_http_request(self._route, answer.status, perf_counter() - began_s))

@@ -14,6 +14,7 @@ from worker.operations.tokens import Token
 from worker.protocols.submission import Item, NowPlaying
 from worker.stream.async_stream import AsyncStream
 from worker.stream.measurements import of_http_events
+from worker.tracing import current_traceparent
 
 # For each token and day: enough to see what a player gets wrong, and no way to fill the desk.
 MOST_LETTERS: Final = 100
@@ -34,6 +35,8 @@ class Ingest:
     ) -> None:
         """Return when Redis has acknowledged every accepted item. What is refused goes to the desk, within its limit.
 
+        The events belong to the trace of the request, which `traceparent` names where this process does not trace.
+
         Raises:
             RetryableError, OperatorError: some items may be in the stream all the same. Their ids, or the ids that zik
                 derives from them, make it harmless to send all again.
@@ -43,6 +46,7 @@ class Ingest:
         if refused:
             left = await self._stream.letters_left(token.id, wanted=len(refused), day=now.date(), most=MOST_LETTERS)
             payloads += refused[:left]
+        traceparent = current_traceparent() or traceparent
         playing = None
         for start in range(0, len(payloads), _AT_ONCE):
             portion = payloads[start : start + _AT_ONCE]

@@ -22,7 +22,8 @@ ACCOUNT: Final = "listener"
 TOKEN: Final = "token"  # noqa: S105 -- the name of a field
 FEEDBACK: Final = "pending_feedback"
 LETTER: Final = "dead_letter"
-_NO_EVENTS: Final = ([ACCOUNT], [TOKEN], [FEEDBACK], [LETTER])
+CORRECTED: Final = "corrected_play"
+_NO_EVENTS: Final = ([ACCOUNT], [TOKEN], [FEEDBACK], [CORRECTED], [LETTER])
 # A truncated gzip file raises EOFError; BadGzipFile and a failing disk raise an OSError.
 _READ_ERRORS: Final = (OSError, EOFError, zlib.error)
 

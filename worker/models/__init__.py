@@ -2,6 +2,7 @@
 
 from worker.models import triggers  # noqa: F401 -- creating the tables creates their triggers
 from worker.models.base import Base, TimestampMixin
+from worker.models.corrected_play import CorrectedPlay
 from worker.models.dead_letter import DeadLetter
 from worker.models.favorite import Favorite
 from worker.models.pending_feedback import PendingFeedback
@@ -17,6 +18,7 @@ __all__ = [
     "AccessToken",
     "Base",
     "ChartPlace",
+    "CorrectedPlay",
     "DeadLetter",
     "Favorite",
     "ListeningHour",

@@ -14,7 +14,17 @@ from worker.database.locks import AdvisoryLock, is_locked, take
 from worker.database.statement import Statement
 from worker.drain.drain import ABANDONED_MS, Drain
 from worker.errors import RetryableError, UnknownUserError
-from worker.models import Favorite, ListeningHour, PendingFeedback, PlayHistory, Preference, Song, SongDay, User
+from worker.models import (
+    CorrectedPlay,
+    Favorite,
+    ListeningHour,
+    PendingFeedback,
+    PlayHistory,
+    Preference,
+    Song,
+    SongDay,
+    User,
+)
 from worker.operations import tokens
 from worker.operations.dead_letters import delete_letters, with_payload
 from worker.privacy.attribution import may_be_about
@@ -23,19 +33,21 @@ from worker.statistics.charts import refresh_charts
 _LOOK_EVERY_S: Final = 0.2
 _OWNED: Final = {
     "plays": PlayHistory.user_id,
+    "corrections of plays": CorrectedPlay.user_id,
     "favorites": Favorite.user_id,
     "preferences": Preference.user_id,
     "pending feedback": PendingFeedback.user_id,
     "listening hours": ListeningHour.user_id,
     "songs by day": SongDay.user_id,
 }
-_REFERRING: Final = (PlayHistory, Favorite)
+_REFERRING: Final = (PlayHistory, CorrectedPlay, Favorite)
 # Checks again, once the songs are locked: rows that were committed since the songs were chosen may refer to them, and
 # would be deleted with them.
 _ERASE_SONGS: Final = Statement(
     """
     DELETE FROM songs WHERE id IN (SELECT id FROM {rows})
        AND NOT EXISTS (SELECT 1 FROM play_history WHERE song_id = songs.id)
+       AND NOT EXISTS (SELECT 1 FROM corrected_plays WHERE song_id = songs.id)
        AND NOT EXISTS (SELECT 1 FROM favorites WHERE song_id = songs.id)
     RETURNING id
     """,

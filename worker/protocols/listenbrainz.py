@@ -114,6 +114,21 @@ def client_of(body: bytes) -> str | None:
     return values.optional(request.get("client"), 100)
 
 
+def deletion_of(body: bytes) -> tuple[datetime, str]:
+    """Read the body of delete-listen: when the listen began, and its song's identity.
+
+    Raises:
+        MalformedRequestError: it names no listen.
+    """
+    request = values.parse_json(body)
+    if not isinstance(request, dict):
+        raise MalformedRequestError("the body must be a JSON object with listened_at and recording_msid")
+    at, identity = values.from_epoch(request.get("listened_at")), identity_of(request.get("recording_msid"))
+    if at is None or identity is None:
+        raise MalformedRequestError("listened_at must be in seconds since 1970, and recording_msid a UUID")
+    return at, identity
+
+
 def latest_import_of(body: bytes) -> int:
     """The time that a client sets as its latest import, in seconds since 1970.
 

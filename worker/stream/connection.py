@@ -79,7 +79,7 @@ def meaning_of(error: redis.RedisError | OSError) -> StreamUnavailableError | St
         return StreamFullError("Redis is full (maxmemory)", way_out="start workers, or give it more memory")
     if isinstance(error, redis.AuthenticationError):
         return StreamUnavailableError(
-            f"Redis is out of reach: {text}", way_out="correct the user and password of its URL"
+            f"Redis is out of reach: {text.rstrip('.')}", way_out="correct the user and password of its URL"
         )
     if not isinstance(error, redis.ResponseError):
         return StreamUnavailableError(f"Redis is out of reach: {text}")

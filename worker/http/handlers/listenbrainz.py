@@ -16,6 +16,7 @@ from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.models import Preference, User
 from worker.operations import feedback
+from worker.operations.corrections import delete_play
 from worker.operations.tokens import Scope, Token
 from worker.protocols import listenbrainz
 from worker.protocols.submission import checked
@@ -112,8 +113,12 @@ class _Writer:
         return _OK
 
     async def delete_listen(self, request: Request) -> Answer:
-        await self._token(request)
-        raise RequestRefusedError(501, "zik does not delete listens yet")
+        """Delete it for good: no import brings it back. A listen that no worker has recorded yet cannot be deleted."""
+        token = await self._token(request)
+        at, identity = listenbrainz.deletion_of(await read_body(request))
+        if not await self._services.in_database(delete_play, token.username, at, identity):
+            raise RequestRefusedError(404, "no such listen is recorded, or not yet")
+        return _OK
 
 
 _OK: Final = json_answer(200, {"status": "ok"})

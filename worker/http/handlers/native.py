@@ -47,11 +47,8 @@ def routes(services: Services) -> Sequence[BaseRoute]:
     async def openapi(_: Request) -> Answer:
         return json_answer(200, document())
 
+    # Probes come every few seconds.
     return [
-        Route("/v1/health", Endpoint("/v1/health", health, refuse=refuse, gate=services.gate), methods=["GET"]),
-        Route(
-            "/v1/openapi.json",
-            Endpoint("/v1/openapi.json", openapi, refuse=refuse, gate=services.gate),
-            methods=["GET"],
-        ),
+        Route(path, Endpoint(path, handle, refuse=refuse, gate=services.gate, is_traced=False), methods=["GET"])
+        for path, handle in (("/v1/health", health), ("/v1/openapi.json", openapi))
     ]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.routing import BaseRoute
@@ -80,5 +81,6 @@ async def _field(request: Request, name: str) -> bytes:
         async with form_request.form(max_files=_MOST_PARTS, max_fields=_MOST_PARTS) as form:
             value = form.get(name)
             return await value.read() if isinstance(value, UploadFile) else (value or "").encode()
-    except (MultiPartException, ValueError):
+    # Starlette raises another error where an application is around it.
+    except (HTTPException, MultiPartException, ValueError):
         raise RequestRefusedError(400, f"the body must be a form with the field {name}") from None

@@ -61,7 +61,10 @@ def recent_plays(
         .offset(offset)
         .limit(most)
     ).all()  # fmt: skip
-    plays = [RecentPlay(*row[:6], SongRef(*row[6:])) for row in rows]
+    plays = [
+        RecentPlay(at, recorded_at, offset_minutes, ms_played, source, context, SongRef(*song_facts))
+        for at, recorded_at, offset_minutes, ms_played, source, context, *song_facts in rows
+    ]
     return plays[::-1] if oldest_first else plays
 
 
