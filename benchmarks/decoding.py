@@ -30,10 +30,9 @@ _PLAY: Final[_Fields] = {
     "ms_played": 181_200,
 }
 _IDS: Final = {"isrc": "USVR20100398", "mbid": "8f3471b5-7e6a-48da-86a9-c1c07a0f47ae"}
-_MBIDS: Final = {
-    name: "8f3471b5-7e6a-48da-86a9-c1c07a0f47ae"
-    for name in ("recording_mbid", "artist_mbid", "release_mbid", "release_group_mbid")
-}
+_MBIDS: Final = dict.fromkeys(
+    ("recording_mbid", "artist_mbid", "release_mbid", "release_group_mbid"), "8f3471b5-7e6a-48da-86a9-c1c07a0f47ae"
+)
 _SPOTIFY_CONTEXT: Final = {
     "platform": "ios", "shuffle": True, "skipped": False, "offline": False, "incognito_mode": False,
     "reason_start": "trackdone", "reason_end": "trackdone",
