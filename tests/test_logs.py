@@ -5,7 +5,11 @@ import sys
 from typing import Any
 
 import pytest
+import redis
+from celery.beat import ScheduleEntry, Scheduler
+from celery.schedules import schedule
 
+from worker.celery.application import app
 from worker.celery.log_filters import _LimitSameFailure, hide_noise
 from worker.celery.names import BOOTSTRAP_SCHEMA, RECORD_EVENTS
 from worker.logs import write_lines
@@ -52,6 +56,27 @@ def test_hiding_noise_twice_adds_no_filter() -> None:
     filters = [list(logging.getLogger(name).filters) for name in NOISY]
     hide_noise()
     assert [list(logging.getLogger(name).filters) for name in NOISY] == filters
+
+
+def test_s10_a_task_that_beat_cannot_send_is_one_line_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise redis.exceptions.NoPermissionError("User worker has no permissions to run the 'lpush' command")
+
+    logger, file = logging.getLogger("celery.beat"), io.StringIO()
+    monkeypatch.setattr(logger, "filters", [])
+    monkeypatch.setattr(logger, "handlers", [logging.StreamHandler(file)])
+    write_lines(logger)
+    hide_noise()
+    monkeypatch.setattr(app, "send_task", refuse)
+    scheduler = Scheduler(app, lazy=True)
+    entry = ScheduleEntry("a task", "a.task", schedule=schedule(1), app=app)
+    scheduler.apply_entry(entry)
+    scheduler.apply_entry(entry)
+    line = json.loads(file.getvalue())
+    assert line["event"].startswith("beat cannot send a task: Redis refuses the command: ")
+    assert "'lpush'" in line["event"]
+    assert "docs/redis.acl" in line["event"]
+    assert "exception" not in line
 
 
 def test_migrations_log_only_warnings() -> None:

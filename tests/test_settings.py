@@ -45,6 +45,12 @@ def test_a_number_too_large_for_a_date_is_refused_at_the_start(setting: str, mos
     assert refusal(**{setting: most + 1}).startswith(f"{variable_of(setting)}: ")
 
 
+def test_a_token_has_a_rate_that_zero_takes_away() -> None:
+    assert load_settings().http_rate == 100
+    assert load_settings(http_rate="0").http_rate == 0
+    assert refusal(http_rate="-1").startswith("ZIK_HTTP_RATE: ")
+
+
 def test_remote_control_is_off_until_it_is_asked_for() -> None:
     assert load_settings().remote_control is False
     assert load_settings(remote_control="1").remote_control is True

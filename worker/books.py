@@ -35,3 +35,28 @@ class Books:
     @property
     def balanced(self) -> bool:
         return self.unaccounted == 0
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """How the events ended that were waiting or came in between two readings of the books.
+
+    `others` of them are not of the publisher who asks: the figures are exactly its own only if there are none.
+    """
+
+    recorded: int
+    duplicate: int
+    dead: int
+    waiting: int
+    others: int
+
+
+def outcomes(before: Books, after: Books, *, published: int) -> Outcomes:
+    """What became of the events that were published between two readings of the books."""
+    return Outcomes(
+        recorded=after.recorded - before.recorded,
+        duplicate=after.duplicate - before.duplicate,
+        dead=after.dead - before.dead,
+        waiting=after.waiting,
+        others=before.waiting + after.received - before.received - published,
+    )

@@ -19,11 +19,19 @@ ZikError
     ├── NoSongError
     ├── RowTooLargeError
     ├── UnknownUserError
+    ├── PlayNotFoundError
+    ├── PlayTakenError
+    ├── TokenRefusedError
+    │   ├── TokenNameTakenError
+    │   └── UnknownTokenError
+    ├── MalformedRequestError
     ├── EventDroppedError
     └── ClientClosedError
 """
 
+from collections.abc import Sequence
 from enum import StrEnum, unique
+from uuid import UUID
 
 from worker.escaping import printable
 
@@ -77,7 +85,14 @@ class RejectedError(ZikError):
 
 
 class StreamUnavailableError(RetryableError):
-    """Redis is away, loading, or refuses the command."""
+    """Redis, or the server in front of it, is away, loading, or refuses the command.
+
+    `retry_after_s` is how long it asks not to be tried again; 0 if it does not say.
+    """
+
+    def __init__(self, found: str, *, way_out: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(found, way_out=way_out)
+        self.retry_after_s = retry_after_s
 
 
 class StreamFullError(StreamUnavailableError):
@@ -106,7 +121,7 @@ class WorkerUnfitError(RetryableError):
 
 
 class SettingsError(OperatorError):
-    """A setting has a wrong value. The text is one line, names the variable and shows no secret."""
+    """A setting has a wrong value. The text is one line, names the variable or argument and shows no secret."""
 
 
 class StreamMisusedError(OperatorError):
@@ -167,8 +182,55 @@ class UnknownUserError(RejectedError):
         self.username = username
 
 
+class PlayNotFoundError(RejectedError):
+    """The user has no play with this id that counts."""
+
+    def __init__(self, play_id: UUID) -> None:
+        super().__init__(f"there is no play {play_id}: see `zik plays list`, or `zik plays restore` if it is deleted")
+        self.play_id = play_id
+
+
+class PlayTakenError(RejectedError):
+    """Another play of the user is recognised by the same moment and song. `play_id` is the other one."""
+
+    def __init__(self, play_id: UUID) -> None:
+        super().__init__(
+            f"play {play_id} has this moment and song, or had it before a correction: delete this play instead, or "
+            "restore the other one"
+        )
+        self.play_id = play_id
+
+
+class TokenRefusedError(RejectedError):
+    """What was asked about a token cannot be done."""
+
+
+class TokenNameTakenError(TokenRefusedError):
+    """The user has a token of that name: names tell players apart, so that one of them can be revoked."""
+
+    def __init__(self, username: str, name: str) -> None:
+        super().__init__(
+            f"'{printable(username)}' has a token named '{printable(name)}' already",
+            way_out="choose another --name, or revoke that one; `zik token list` has its id",
+        )
+
+
+class UnknownTokenError(TokenRefusedError):
+    """There is no token of these ids, and nothing was changed."""
+
+    def __init__(self, token_ids: Sequence[int]) -> None:
+        numbers = ", ".join(map(str, token_ids))
+        super().__init__(f"there is no token {numbers}; none was revoked", way_out="see `zik token list`")
+
+
+class MalformedRequestError(RejectedError):
+    """An HTTP request is not one of its protocol, so that nothing of it can be read. The text does not quote it."""
+
+
 class EventDroppedError(RejectedError):
-    """The client had no room for an event, or no time to send it. It is lost unless the caller has kept it.
+    """The client had no room for an event, or no time to send it, or the server refuses it for good.
+
+    It is lost unless the caller has kept it.
 
     `event_ids` are those of the dropped events.
     """

@@ -116,6 +116,8 @@ class Settings(PublisherSettings):
     listen_unknown_seconds: Annotated[int, Field(ge=0, le=_LONGEST_PLAY_S)] = 30
     keep_dead_letters_days: Annotated[int, Field(ge=1, le=_CENTURY_DAYS)] | None = None
 
+    http_rate: Annotated[int, Field(ge=0, le=1_000_000)] = 100
+
     remote_control: bool = False
 
     production: bool = False

@@ -57,12 +57,11 @@ def redis_py_url(url: str) -> str:
             raise ValueError("must name a socket by its whole path, as in unix:///path/to/socket?db=0")
         _check_database(options.get("db", "0"))
         return url
-    _check_database(options.get("db") or parts.path.strip("/") or "0")
-    if "db" not in options:
-        return url
-    # kombu reads the number from the path only.
-    database = options.pop("db")
-    return parts._replace(path=f"/{database}", query=urlencode(options)).geturl()
+    # kombu reads the number from the path only, and no slash after it.
+    database = options.pop("db", "") or parts.path.strip("/")
+    _check_database(database or "0")
+    path, query = f"/{database}" if database else "", urlencode(options, safe="/")
+    return parts._replace(path=path, query=query).geturl()
 
 
 def _check_options(parts: SplitResult, options: dict[str, str]) -> None:

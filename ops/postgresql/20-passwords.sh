@@ -3,7 +3,9 @@
 # its data folder.
 set -eu
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" \
-    --set owner="$(cat /run/secrets/zik_owner_password)" --set worker="$(cat /run/secrets/zik_worker_password)" <<'SQL'
+    --set owner="$(cat /run/secrets/zik_owner_password)" --set worker="$(cat /run/secrets/zik_worker_password)" \
+    --set door="$(cat /run/secrets/zik_door_password)" <<'SQL'
 ALTER ROLE zik_owner PASSWORD :'owner';
 ALTER ROLE zik_worker PASSWORD :'worker';
+ALTER ROLE zik_door PASSWORD :'door';
 SQL

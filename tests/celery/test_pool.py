@@ -1,16 +1,16 @@
 """How a worker's pool holds its drains, and when it shrinks: no worker, a real broker."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kombu.utils.imports import symbol_by_name
 from sqlalchemy import Engine
 
 from tests.support.processes import url_of
 from worker.celery.application import app
-from worker.celery.autoscaler import BacklogAutoscaler
 from worker.celery.pool_process import Slots
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream
@@ -81,16 +81,32 @@ class Pool:
         pass
 
 
-@pytest.mark.parametrize(("requests", "left"), [(1, 2), (3, 3), (8, 8)])
-def test_only_as_many_processes_stay_as_have_tasks(requests: int, left: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request arrives every second, and the pool has been idle for longer than Celery's 30 s."""
-    monkeypatch.setattr("celery.worker.state.reserved_requests", range(requests))
+@pytest.fixture
+def after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], int]:
+    """How many processes of eight are left after so many more seconds, each with a request, and so many tasks."""
     clock = SimpleNamespace(now_s=1000.0)
     monkeypatch.setattr("celery.worker.autoscale.monotonic", lambda: clock.now_s)
-    pool: Any = Pool(8)
-    scaler: Any = BacklogAutoscaler(pool, 8, 2, worker=SimpleNamespace())
+    pool = Pool(8)
+    scaler: Any = symbol_by_name(app.conf.worker_autoscaler)(pool, 8, 2, worker=SimpleNamespace())
     scaler._last_scale_up = clock.now_s
-    for _ in range(40):
-        clock.now_s += 1
-        scaler.maybe_scale(object())
-    assert scaler.processes == left
+
+    def after(seconds: int, tasks: int) -> int:
+        monkeypatch.setattr("celery.worker.state.reserved_requests", range(tasks))
+        for _ in range(seconds):
+            clock.now_s += 1
+            scaler.maybe_scale(object())
+        return pool.num_processes
+
+    return after
+
+
+@pytest.mark.parametrize(("tasks", "left"), [(1, 2), (3, 3), (8, 8)])
+def test_only_as_many_processes_stay_as_have_tasks(after: Callable[[int, int], int], tasks: int, left: int) -> None:
+    """The pool has been idle for longer than Celery's 30 s."""
+    assert after(40, tasks) == left
+
+
+def test_a_pool_that_was_full_a_moment_ago_does_not_shrink(after: Callable[[int, int], int]) -> None:
+    assert after(100, 8) == 8
+    assert after(20, 1) == 8
+    assert after(20, 1) == 2

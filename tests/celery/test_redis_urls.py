@@ -22,6 +22,7 @@ from worker.stream.keys import STREAM
 
 FORMS: Final = {
     "database in the path": "redis://127.0.0.1:{port}/2",
+    "a slash after the database": "redis://127.0.0.1:{port}/2/",
     "database as an option": "redis://127.0.0.1:{port}?db=2",
     "both, of which redis-py takes the option": "redis://127.0.0.1:{port}/9?db=2",
     "another RESP": "redis://127.0.0.1:{port}?protocol=2&db=2",
@@ -116,7 +117,7 @@ REFUSED: Final = {
     "TLS without rediss": "redis://cache/0?ssl_cert_reqs=required",
     "kombu's name for a check": "rediss://cache/0?ssl_cert_reqs=CERT_REQUIRED",
     "two servers": "redis://one:6379,two:6379/0",
-    "http": "http://ada:hush@cache/0",
+    "another protocol": "ftp://ada:hush@cache/0",
 }
 
 

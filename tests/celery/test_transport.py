@@ -7,7 +7,10 @@ from kombu import Connection, Consumer, Queue
 from worker.celery.transport import use_filtering_transports
 
 
-def test_a_refused_acknowledgement_frees_its_prefetch_slot(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("end", ["ack", "reject", "requeue"])
+def test_a_refused_acknowledgement_frees_its_prefetch_slot(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
     """A worker with such messages in all its slots never read from Redis again."""
     use_filtering_transports()
     received: list[Any] = []
@@ -24,5 +27,5 @@ def test_a_refused_acknowledgement_frees_its_prefetch_slot(redis_url: str, monke
 
         monkeypatch.setattr(channel.qos, "_remove_from_indices", away)
         with pytest.raises(redis.AuthenticationError):
-            received[0].ack()
+            getattr(received[0], end)()
         assert channel.qos.can_consume()

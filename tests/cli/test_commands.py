@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
+from tests.support.clients import UNREACHABLE
 from tests.support.commands import Zik, zik_at
+from tests.support.door import announce_song
 from tests.support.processes import ROOT, named_by_another_process
 from worker.cli import main
 from worker.cli.commands import ENTRIES, PANELS, load
@@ -20,6 +23,7 @@ from worker.database.engine import transaction
 from worker.drain.drain import Drain
 from worker.models import User
 from worker.stream.consumer import EventStream
+from worker.stream.keys import now_playing_key
 
 GOOD = b'{"type":"play","time":"2024-04-22T05:40:53Z","user":"ada","song":{"title":"Parabola","artist":"Tool"}}'
 BAD = b'{"type":"play","user":"ada"}'
@@ -169,6 +173,44 @@ def test_status_fails_when_entries_were_deleted_by_hand(zik: Zik, stream: EventS
 
     assert answer.code == 1
     assert "another program deleted entries" in answer.out
+
+
+def test_status_shows_what_plays_now(zik: Zik, redis_url: str, valkey: "redis.Redis") -> None:
+    assert zik("status", "--json").json["now_playing"] == []
+    assert "now playing" not in zik("status").out
+    for number in range(6):
+        announce_song(redis_url, f"user {number}", ttl_s=100 + number)
+    announce_song(redis_url, "ada\x1b[2J", title="Par\x1babola", ttl_s=600)
+    valkey.set(now_playing_key("user 0"), "no json")
+
+    shown, answer = zik("status"), zik("status", "--json")
+
+    assert "now playing: 6, 1 more than these\n" in shown.out
+    assert "ada\\u001b[2J: Par\\u001babola by Tool" in shown.out
+    assert "user 2: Parabola by Tool" in shown.out
+    assert "\x1b[2J" not in shown.out
+    assert answer.json["now_playing"][0] == {"user": "ada\x1b[2J", "artist": "Tool", "title": "Par\x1babola"}
+    assert len(answer.json["now_playing"]) == 6
+
+
+def test_stats_of_a_user_show_their_song_and_need_no_redis(
+    zik: Zik, redis_url: str, stream: EventStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream.append([GOOD])
+    zik("drain")
+    announce_song(redis_url, "ada")
+    announce_song(redis_url, "bob", title="another")
+
+    playing, everyone = zik("stats", "--user", "ada"), zik("stats")
+    stream.clear_now_playing("ada")
+    silence = zik("stats", "--user", "ada")
+    monkeypatch.setenv("REDIS_URL", UNREACHABLE)
+    away = zik("stats", "--user", "ada")
+
+    assert "now playing: Parabola by Tool\n" in playing.out
+    assert "playing:" not in everyone.out + silence.out
+    assert "what plays now is unknown: Redis is out of reach (zik doctor)\n" in away.out
+    assert (away.code, away.err) == (0, "")
 
 
 def test_status_without_redis_is_one_line_on_standard_error(zik: Zik, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +408,7 @@ def test_help_lists_every_command_and_imports_none() -> None:
     *lines, modules = ended.stdout.splitlines()
     for panel, entries in PANELS.items():
         assert f"{panel}:" in lines
-        assert {entry.name for entry in entries} <= {line.split()[0] for line in lines if line.strip()}
+        assert {entry.name for entry in entries} <= {re.split(r"\s{2,}", line.strip())[0] for line in lines}
     ours = {module for module in modules.split() if module.startswith("worker.cli.")}
     assert ours == {"worker.cli.commands", "worker.cli.messages"}
     assert {"redis", "sqlalchemy", "pydantic", "rich", "structlog"} & set(modules.split()) == set()
@@ -411,6 +453,25 @@ def test_a_drain_names_who_holds_events_and_makes_no_progress(zik: Zik, stream: 
     assert answer.code == 1
     assert answer.out.startswith("drained 0 events")
     assert answer.err.startswith("zik: 2 events wait in the hands of celery@elsewhere:0, which makes no progress")
+
+
+def test_a_drain_ignores_an_idle_consumer_that_holds_nothing(zik: Zik, stream: EventStream) -> None:
+    stream.ensure_group()
+    stream.read_new("celery@elsewhere:0", count=10, block_ms=0)
+
+    answer = zik("drain")
+
+    assert (answer.code, answer.err) == (0, "")
+
+
+def test_health_as_json_has_the_verdict_and_one_line(zik: Zik, stream: EventStream) -> None:
+    without = zik("health", "--json")
+    stream.report("celery@elsewhere:0", {})
+    running = zik("health", "--json")
+
+    assert (without.code, without.json["well"], running.code, running.json["well"]) == (1, False, 0, True)
+    assert without.json.keys() == {"well", "detail"}
+    assert without.json["detail"].startswith("no drain is known")
 
 
 def test_a_drain_beside_a_worker_that_records_is_fine(zik: Zik, stream: EventStream) -> None:

@@ -1,5 +1,6 @@
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from worker.books import Books
-from worker.cli.status import Pace, fitted_picture, status_picture
+from worker.cli.status import Pace, _watch, fitted_picture, status_picture
+from worker.errors import StreamUnavailableError
 from worker.operations.status import Overview
 from worker.stream.inspection import Consumer
 
@@ -92,6 +94,28 @@ def test_a_watched_status_fits_the_screen(width: int) -> None:
     assert len(lines) == 30
     left_out = 100 - sum("celery@" in line for line in lines)
     assert lines[-1] == f"and {left_out} more with {left_out} pending: see `zik status`"[:width]
+
+
+def test_watching_draws_the_picture_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    drains = [Consumer(f"celery@a:{number}", 1, 900.0) for number in range(100)]
+    looks: Iterator[BaseException | Overview] = iter(
+        [StreamUnavailableError("Redis is out of reach"), changed(consumers=drains), KeyboardInterrupt()]
+    )
+
+    def look() -> Overview:
+        seen = next(looks)
+        if isinstance(seen, BaseException):
+            raise seen
+        return seen
+
+    screen = Console(width=140, height=30, record=True, force_terminal=True, file=io.StringIO())
+    monkeypatch.setattr("worker.cli.status.console", screen)
+    monkeypatch.setattr("worker.cli.status._EVERY_S", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        _watch(look)
+    text = screen.export_text()
+    assert "Redis is out of reach" in text
+    assert re.search(r"and \d+ more with \d+ pending", text)
 
 
 def test_on_a_large_screen_no_drain_is_left_out() -> None:

@@ -2,19 +2,13 @@
 
 import asyncio
 import inspect
-import multiprocessing
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
-from tests.support.clients import TIMEOUT_S, UNREACHABLE, ignore_error, publish_value, published_values
-from tests.support.processes import ROOT
+from tests.support.clients import TIMEOUT_S, UNREACHABLE, forked, ignore_error, publish_value, published_values, python
 from worker.client import AsyncClient, Client
 from worker.client.lifecycle import EXIT_BUDGET_S
 from worker.client.outbox import Outbox
@@ -34,16 +28,6 @@ with Client(url, outbox=path) as client:
         client.preference(user="ada", key="n", value=[who, step])
     assert client.flush(60)
 """
-
-
-def python(script: str, *arguments: object) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def test_processes_may_share_an_outbox_and_each_keeps_its_order(
@@ -150,14 +134,6 @@ def test_a_wrong_max_waiting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- fork ----------------------------------------------------------------------------------------
-
-
-def forked(work: Callable[[], None]) -> None:
-    """Run `work` in a forked child, and check that it succeeds."""
-    child = multiprocessing.get_context("fork").Process(target=work)
-    child.start()
-    child.join(60)
-    assert child.exitcode == 0
 
 
 @pytest.mark.parametrize("with_outbox", [False, True])

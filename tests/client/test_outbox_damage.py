@@ -3,17 +3,12 @@
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 import redis
-from pydantic_core import from_json
 
 from tests.support.clients import (
     TIMEOUT_S,
@@ -23,25 +18,11 @@ from tests.support.clients import (
     publish_value,
     published_values,
 )
-from tests.support.processes import ROOT
+from tests.support.outboxes import FILES, PAGE_BYTES, damage, delete, filled, payloads, python, restarted
 from tests.support.proxy import Proxy
 from worker.client import Client
 from worker.client.outbox import Outbox
 from worker.errors import OutboxError
-from worker.testing import MemoryClient
-
-FILES = ("", "-wal", "-shm")
-
-
-def restarted(path: Path) -> list[Any]:
-    """The values that the next run finds: read from a copy, which nothing but the files themselves reaches."""
-    with TemporaryDirectory() as folder:
-        copied = Path(folder) / path.name
-        subprocess.run(["cp", path, folder], check=True)
-        subprocess.run(["cp", f"{path}-wal", folder], check=False, capture_output=True)
-        with closing(sqlite3.connect(copied)) as copy:
-            rows = copy.execute("SELECT payload FROM events ORDER BY number").fetchall()
-    return [from_json(payload)["value"] for (payload,) in rows]
 
 
 def publish_values(client: Client, values: range, *, flush: bool = True) -> None:
@@ -51,25 +32,7 @@ def publish_values(client: Client, values: range, *, flush: bool = True) -> None
         assert client.flush_outbox(TIMEOUT_S)
 
 
-def payloads(values: range) -> list[bytes]:
-    client = MemoryClient()
-    for value in values:
-        publish_value(client, value)
-    return client.transport.payloads
-
-
-def python(script: str, path: Path) -> None:
-    """Run it in another process, because closing the file here would release the locks of this one."""
-    command = [sys.executable, "-c", f"import os, pathlib, sys; {script}", str(path)]
-    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
-
-
 # --- what others do to the file -------------------------------------------------------------------
-
-
-def delete(path: Path, *suffixes: str) -> None:
-    for suffix in suffixes:
-        Path(f"{path}{suffix}").unlink()
 
 
 def move(path: Path) -> None:
@@ -173,20 +136,6 @@ def test_two_outboxes_in_a_process_keep_its_locks_on_the_file(path: Path) -> Non
 
 # --- damage ---------------------------------------------------------------------------------------
 
-PAGE = 4096
-
-
-def damage(path: Path, *, page: int) -> None:
-    """Overwrite a page, as a failing disk does."""
-    python(f"os.pwrite(os.open(sys.argv[1], os.O_RDWR), b'x' * {PAGE}, {page * PAGE})", path)
-
-
-def filled(path: Path, count: int) -> None:
-    """An outbox of an earlier run, whose events are in the file itself and not in its log."""
-    outbox = Outbox(path, max_events=count)
-    outbox.append(payloads(range(count)))
-    outbox.close()
-
 
 @pytest.mark.parametrize("sync", [False, True])
 def test_a_damaged_page_holds_up_nothing_but_its_own_events(
@@ -209,7 +158,7 @@ def test_a_damaged_page_holds_up_nothing_but_its_own_events(
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal"])
-@pytest.mark.parametrize("size", [0, PAGE, 5 * PAGE])
+@pytest.mark.parametrize("size", [0, PAGE_BYTES, 5 * PAGE_BYTES])
 def test_a_truncated_outbox_is_not_called_safe(path: Path, recorder: ErrorRecorder, suffix: str, size: int) -> None:
     filled(path, 500)
     with Client(UNREACHABLE, outbox=path, on_error=recorder) as offline:

@@ -106,6 +106,53 @@ def test_a_defect_does_not_end_the_pump() -> None:
     assert (delivered, [type(error) for error in errors]) == ([[b"1"]], [ZeroDivisionError])
 
 
+class _RecordedPauses(FlushSignal):
+    def __init__(self) -> None:
+        super().__init__(flush_at=1, flush_interval_s=0)
+        self.seconds: list[float] = []
+
+    def pause(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def pump_past(faults: list[Exception], *, events: int) -> tuple[list[int], list[float]]:
+    """The size of each batch, and the pauses, of a pump whose first deliveries meet these faults."""
+    memory, pauses, sizes = MemoryQueue(events), _RecordedPauses(), list[int]()
+    for number in range(events):
+        memory.put(str(number).encode())
+
+    def deliver(payloads: list[bytes]) -> None:
+        sizes.append(len(payloads))
+        if faults:
+            raise faults.pop(0)
+
+    pump = Pump(memory, deliver, flush_signal=pauses, reporter=ErrorReporter(lambda _: None))
+    thread = threading.Thread(target=pump.run)
+    thread.start()
+    pauses.notify(events)
+    assert pump.wait_delivered(events, deadline=time.monotonic() + TIMEOUT_S)
+    pump.stop()
+    thread.join(TIMEOUT_S)
+    return sizes, pauses.seconds
+
+
+def test_a_pump_tries_less_at_once_after_a_fault_and_more_after_a_success() -> None:
+    sizes, _ = pump_past([StreamUnavailableError("timed out")] * 3, events=2_000)
+    assert sizes == [500, 250, 125, 62, 124, 248, 496, 500, 500, 70]
+
+
+def test_a_pump_tries_at_least_one_event() -> None:
+    sizes, _ = pump_past([StreamUnavailableError("away")] * 20, events=3)
+    assert sizes == [3] * 8 + [1] * 13 + [2]
+
+
+def test_a_pump_leaves_a_server_alone_for_as_long_as_it_asks() -> None:
+    faults = [StreamUnavailableError("busy", retry_after_s=seconds) for seconds in (30.0, 0.0, 86_400.0)]
+    _, pauses = pump_past([*faults, ZeroDivisionError()], events=1)
+    asked = [30.0, 0.0, 60.0, 0.0]
+    assert all(seconds <= pause <= seconds + 5 for seconds, pause in zip(asked, pauses, strict=True))
+
+
 class _UnreliableTransport:
     """Fails at every other attempt, beginning with the first."""
 

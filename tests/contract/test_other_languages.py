@@ -17,6 +17,9 @@ import yaml
 from jsonschema import Draft7Validator
 from sqlalchemy import Engine, select
 
+from tests.support.native_api import TOKEN, native_api
+from worker.contract.codec import decode
+from worker.contract.events import PlayEvent
 from worker.database.engine import snapshot
 from worker.drain.drain import Drain
 from worker.models import PlayHistory, Song
@@ -87,6 +90,27 @@ def test_the_shell_sample_publishes_a_play(stream: EventStream, redis_url: str, 
     assert run.returncode == 0, run.stderr
     assert recorded_plays(sqlite) == [("Parabola", "Tool", 181200, None, "redis-cli")]
     assert ends(sqlite)[0] <= datetime.now(UTC)
+
+
+def test_the_sample_over_http_publishes_a_play_and_repeats_it_until_it_is_answered() -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not here")
+    with native_api() as api:
+        # As after a lost answer.
+        api.misbehaviours.append(
+            lambda handler, payloads: handler.reply(503, api.answer(payloads), {"Retry-After": "0"})
+        )
+        environment = {**os.environ, "ZIK_URL": api.url, "ZIK_TOKEN": TOKEN}
+        command = ["sh", str(DOCS / "samples" / "publish-http.sh")]
+        run = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+
+        assert run.returncode == 0, run.stderr
+        assert json.loads(run.stdout)["events"][0]["status"] == "accepted"
+        first, second = (decode(payload, now=datetime.now(UTC)) for payload in api.stored)
+    assert first == second
+    assert isinstance(first, PlayEvent)
+    assert (first.song.title, first.ms_played, first.source) == ("Parabola", 181_200, "curl")
+    assert first.time.at + timedelta(milliseconds=181_200) <= datetime.now(UTC)
 
 
 def test_no_sample_takes_the_end_of_a_song_for_its_beginning() -> None:

@@ -79,13 +79,20 @@ def test_each_service_that_runs_on_has_a_health_check(name: str) -> None:
 
 
 def test_images_have_exact_versions_and_the_tests_run_the_same_servers() -> None:
-    images = {name: service["image"] for name, service in SERVICES.items() if "build" not in service}
+    images = {name: each["image"].partition("@")[0] for name, each in SERVICES.items() if "build" not in each}
     assert [image for image in images.values() if not re.search(r":v?\d+\.\d+\.?\d*", image)] == []
     valkey = subprocess.run([get_binary_path(), "--version"], check=True, capture_output=True, text=True).stdout
     assert f"v={images['valkey'].split(':')[1].removesuffix('-alpine')} " in valkey
     postgres = subprocess.run([BIN / "postgres", "--version"], check=True, capture_output=True, text=True).stdout
     assert postgres.split()[-1] == images["postgres"].split(":")[1].removesuffix("-alpine")
-    assert images["backup"] == images["postgres"]
+    assert SERVICES["backup"]["image"] == SERVICES["postgres"]["image"]
+
+
+def test_images_are_pinned_by_digest_where_it_is_known() -> None:
+    images = {name: each["image"] for name, each in SERVICES.items() if "build" not in each}
+    assert {name for name, image in images.items() if not re.search(r"@sha256:[0-9a-f]{64}$", image)} == {
+        "redis-exporter"
+    }
 
 
 # Set by the image, by secrets, or only useful elsewhere.

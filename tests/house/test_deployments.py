@@ -145,6 +145,13 @@ def test_a_unit_runs_the_command_of_its_compose_service(service: str) -> None:
     assert started[len(wanted) :] == (["--hostname", "worker%i@%%h"] if service == "worker" else [])
 
 
+def test_a_worker_unit_sees_that_its_predecessor_has_died() -> None:
+    """By the boot id, which is not among the processes of /proc."""
+    assert "ProcSubset" not in options(UNITS["worker"])
+    for name in ("beat", "metrics"):
+        assert options(UNITS[name])["ProcSubset"] == "pid"
+
+
 def test_a_worker_unit_may_finish_its_task_before_it_is_killed() -> None:
     worker = options(UNITS["worker"])
     assert int(worker["TimeoutStopSec"]) > app.conf.task_time_limit

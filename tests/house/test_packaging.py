@@ -185,7 +185,7 @@ def test_client_and_models_work_with_their_lowest_versions(tmp_path: Path) -> No
     uv("pip", "install", "--python", python, "--resolution", "lowest-direct", *lowest)
     command = ["uv", "--quiet", "pip", "freeze", "--python", python]
     pinned = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert {"redis==6.4.0", "pydantic==2.11.0"} <= set(pinned)
+    assert {"redis==6.4.0", "pydantic==2.11.0", "urllib3==2.0.2"} <= set(pinned)
     group = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["dev"]
     taken = {re.split(r"[<>=]", each)[0] for each in [*lowest, "zik", "pydantic-core"]}
     rest = [*group, *PROJECT["dependencies"], *PROJECT["optional-dependencies"]["embedded"]]

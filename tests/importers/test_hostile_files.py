@@ -21,7 +21,7 @@ from worker.importers.bounded_file import MAX_ROW_BYTES
 from worker.importers.format import JsonFormat
 from worker.importers.formats import FORMATS, READABLE, recognise
 from worker.importers.importer import MAX_SHOWN_PER_REASON, Importer, Summary, unmatched_loves
-from worker.importers.rows import Notes, ParsedEvent, Refusal, convert_row
+from worker.importers.rows import LeftOut, Notes, ParsedEvent, Refusal, convert_row
 
 MIB = 2**20
 GOOD = {"endTime": "2021-04-22 05:41", "artistName": "Shindy", "trackName": "Dreams", "msPlayed": 6408}
@@ -42,7 +42,7 @@ def summary_of(path: Path, *, publish: Callable[[list[bytes]], object] = lambda 
     with ExitStack() as opened:
         (archive,), unread = open_archives([str(path)], opened)
         assert unread == []
-        archive.prepare(user="bob", timezone=None)
+        archive.prepare(user="bob", has_timezone=False)
         (part,) = archive.parts
         return list(Importer(user="bob", now=NOW, publish=publish).import_part(archive, part))[-1]
 
@@ -76,9 +76,6 @@ def rows(*values: Any) -> bytes:
         pytest.param(GOOD | {"trackName": "x" * 501}, id="long title"),
         pytest.param(GOOD | {"trackName": "x" * MIB}, id="longer than an event"),
         pytest.param(GOOD | {"trackName": "a\0b"}, id="NUL"),
-        pytest.param(GOOD | {"msPlayed": -1}, id="negative"),
-        pytest.param(GOOD | {"msPlayed": 2**62}, id="before year one"),
-        pytest.param(GOOD | {"msPlayed": True}, id="true"),
         pytest.param(GOOD | {"endTime": None}, id="no time"),
         pytest.param(GOOD | {"endTime": "1999-01-01 00:00"}, id="before 2002"),
         pytest.param(GOOD | {"endTime": "9999-12-31 23:59"}, id="far ahead"),
@@ -190,11 +187,12 @@ def test_a_file_that_only_begins_as_a_zip_is_refused(write: Write) -> None:
 
 def test_a_zip_without_a_history_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "holiday.zip", "w") as archive:
-        archive.writestr("beach.jpg", b"\xff\xd8")
+        archive.writestr("beach.jpg", b"\xff\xd8\xff")
 
-    assert error_text_of(tmp_path / "holiday.zip").endswith(
-        f"holiday.zip: contains no file of a recognised format; zik reads {READABLE}"
-    )
+    error_text = error_text_of(tmp_path / "holiday.zip")
+
+    assert f"holiday.zip: contains no file of a recognised format; zik reads {READABLE}" in error_text
+    assert error_text.endswith("holiday.zip/beach.jpg: is a picture")
 
 
 def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
@@ -222,7 +220,7 @@ def test_recording_ids_cannot_control_the_terminal(write: Write) -> None:
 
     with ExitStack() as opened:
         (archive,), _ = open_archives([str(write(rows(feedback)))], opened)
-        archive.prepare(user="bob", timezone=None)
+        archive.prepare(user="bob", has_timezone=False)
         _ = list(Importer(user="bob", now=NOW, publish=lambda _: None).import_part(archive, archive.parts[0]))
         summary = unmatched_loves(archive)
 
@@ -270,7 +268,7 @@ def test_any_row_becomes_an_event_or_a_refusal(known: JsonFormat, data: st.DataO
     row = data.draw(distorted_rows(known))
 
     for parsed in convert_row("row 1", row, known.convert, Notes()):
-        assert isinstance(parsed, Refusal) or parsed.event["type"] in {"play", "favorite"}
+        assert isinstance(parsed, Refusal | LeftOut) or parsed.event["type"] in {"play", "favorite"}
 
 
 # Any bytes, as text: hypothesis compares what it draws, and `python -b` forbids that for bytes.
@@ -288,4 +286,4 @@ def test_any_line_leaves_the_next_one_readable(head: str, lines: list[str]) -> N
     assert recognised is not None
 
     for row in recognised.read(io.BytesIO(content), Notes()):
-        assert isinstance(row, Refusal | ParsedEvent)
+        assert isinstance(row, Refusal | ParsedEvent | LeftOut)

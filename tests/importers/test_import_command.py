@@ -1,6 +1,7 @@
 """`zik import`, called like its user does, through to the recorded rows."""
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from operator import itemgetter
@@ -25,6 +26,7 @@ from worker.errors import StreamFullError
 from worker.importers.archive import open_archives
 from worker.importers.formats import READABLE
 from worker.importers.importer import Importer
+from worker.importers.run import marking
 from worker.models import PlayHistory, Song, User
 from worker.stream.backpressure import Backpressure
 from worker.stream.consumer import EventStream
@@ -53,11 +55,12 @@ def test_import_publishes_the_good_rows_and_names_the_bad_ones(zik: Zik, history
     answer = zik("import", "--user", "ada", str(history))
 
     assert answer.code == 1
-    assert "published 2 events" in answer.out
+    assert "published 3 events: 0 new, 0 already there, 3 waiting for a worker" in answer.out
     assert f"{history}:row 3: invalid_value: endTime: must be a date and a time" in answer.err
     assert "2021-04-22" in answer.out
-    assert "2 invalid_value" in answer.out
-    assert stream.books().received == 2
+    assert "1 invalid_value" in answer.out
+    assert "details left out, because they break the contract: ms_played of 1 event" in answer.out
+    assert stream.books().received == 3
 
 
 def test_a_dry_run_reports_the_import_and_publishes_nothing(
@@ -67,7 +70,7 @@ def test_a_dry_run_reports_the_import_and_publishes_nothing(
     dry = zik("import", "--dry-run", "--user", "ada", str(history))
     monkeypatch.undo()
 
-    assert "would publish 2 events" in dry.out
+    assert "would publish 3 events\n" in dry.out
     assert "Spotify account data" in dry.out
     assert dry.code == 1
     assert stream.books().received == 0
@@ -79,7 +82,7 @@ def test_a_row_that_is_no_song_is_no_error(zik: Zik, tmp_path: Path) -> None:
     answer = zik("import", "--user", "ada", str(tmp_path / "x"))
 
     assert answer.code == 0
-    assert "1 no_song" in answer.out
+    assert "left out: 1 audiobook, 1 nameless track, 1 podcast" in answer.out
 
 
 def test_import_json_reports_each_file(zik: Zik, history: Path) -> None:
@@ -89,12 +92,15 @@ def test_import_json_reports_each_file(zik: Zik, history: Path) -> None:
     assert printed["files"][0] | {"first_refusals": []} == {
         "file": str(history),
         "format": "Spotify account data",
-        "published": 2,
-        "plays": 2,
+        "published": 3,
+        "plays": 3,
         "favorites": 0,
         "first_day": "2021-04-22",
         "last_day": "2021-04-22",
-        "refused": {"missing_field": 1, "invalid_value": 2},
+        "dates_only": 0,
+        "refused": {"missing_field": 1, "invalid_value": 1},
+        "left_out": {},
+        "details_left_out": {"ms_played": 1},
         "first_refusals": [],
     }
     assert printed["files"][0]["first_refusals"][0]["place"] == "row 2"
@@ -106,12 +112,15 @@ def test_an_unrecognised_file_is_named_and_the_others_imported(
 ) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff")
 
-    answer = zik("import", "--user", "ada", str(tmp_path / "photo.jpg"), str(history))
+    (tmp_path / "notes").write_bytes(b"buy milk")
+
+    answer = zik("import", "--user", "ada", str(tmp_path / "photo.jpg"), str(tmp_path / "notes"), str(history))
 
     assert answer.code == 1
-    assert f"photo.jpg: unrecognised format; zik reads {READABLE}" in answer.err
+    assert "photo.jpg: is a picture" in answer.err
+    assert f"notes: unrecognised format; zik reads {READABLE}" in answer.err
     assert "Koito: JSON objects with listened_at, track.aliases, artists" in answer.err
-    assert stream.books().received == 2
+    assert stream.books().received == 3
 
 
 def test_a_missing_option_stops_before_anything_is_published(
@@ -232,13 +241,60 @@ def test_imported_histories_give_the_rows_of_published_events(
 
 
 def history_rows(engine: Engine) -> list[Any]:
-    """All columns of every play except its source."""
+    """All columns of every play except its source, and without the mark of its import."""
     columns = (
         *(PlayHistory.id, User.username, PlayHistory.played_at, PlayHistory.utc_offset_minutes, PlayHistory.ms_played),
         *(PlayHistory.context, Song.title, Song.artist, Song.album, Song.duration_ms, Song.attributes),
     )
     with snapshot(engine) as session:
-        return sorted(session.execute(select(*columns).join(User).join(Song)), key=itemgetter(0))
+        rows = session.execute(select(*columns).join(User, User.id == PlayHistory.user_id).join(Song)).mappings()
+        return sorted((tuple(_without_import(dict(row)).values()) for row in rows), key=itemgetter(0))
+
+
+def _without_import(row: dict[str, Any]) -> dict[str, Any]:
+    context = {name: value for name, value in (row["context"] or {}).items() if name != "import"}
+    return row | {"context": context or None}
+
+
+MALOJA = {
+    "scrobbles": [
+        {"time": 1_700_000_000 + 300 * number, "track": {"artists": ["Band"], "title": title, "length": 180}}
+        for number, title in enumerate(("Unwanted", "Keep"))
+    ]
+}
+
+
+def test_an_undone_import_stays_undone(zik: Zik, stream: EventStream, sqlite: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "maloja.json"
+    file.write_text(json.dumps(MALOJA))
+    drain = Drain(stream, sqlite, "a")
+
+    answer = zik("import", "--user", "ada", str(file))
+    drain.run()
+    (told,) = re.findall(r"this is import (\w{8}); `zik import undo` takes it back", answer.out)
+    (listed,) = zik("import", "undo", "--user", "ada", "--json").json
+    assert (listed["import_id"], listed["plays"]) == (told, 2)
+    zik("plays", "delete", "--user", "ada", "--title", "Unwanted", "--yes")
+    zik("import", "--user", "ada", str(file))
+    drain.run()
+    assert [play["title"] for play in zik("plays", "list", "--user", "ada", "--json").json] == ["Keep"]
+
+    zik("import", "undo", "--user", "ada", told, "--yes")
+    zik("import", "--user", "ada", str(file))
+    drain.run()
+    assert zik("plays", "list", "--user", "ada", "--json").json == []
+    assert stream.books().duplicate == 4
+
+
+def test_a_play_too_large_for_the_mark_is_imported_without_it() -> None:
+    play = {"type": "play", "time": "2024-01-01T00:00:00Z", "user": "ada", "song": {"artist": "a", "title": "b"}}
+    full = json.dumps(play | {"context": {"k": ""}}).encode()
+    full = full.replace(b'""', b'"' + b"x" * (16_384 - len(full)) + b'"')
+    published: list[bytes] = []
+    favorite = json.dumps(play | {"type": "favorite", "favorite": True}).encode()
+    marking("12345678", published.extend)([full, favorite, json.dumps(play).encode()])
+    assert published[:2] == [full, favorite]
+    assert json.loads(published[2]) == play | {"context": {"import": "12345678"}}
 
 
 plays = st.lists(
@@ -275,7 +331,7 @@ def ids_of(folder: Path, *exports: list[Any]) -> set[str]:
         (folder / "export").write_text(json.dumps(export))
         with ExitStack() as opened:
             ((archive,), _) = open_archives([str(folder / "export")], opened)
-            archive.prepare(user="ada", timezone=None)
+            archive.prepare(user="ada", has_timezone=False)
             (part,) = archive.parts
             _ = list(Importer(user="ada", now=NOW, publish=batches.extend).import_part(archive, part))
     return {decode(payload, now=NOW).id for payload in batches}

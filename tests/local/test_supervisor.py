@@ -17,6 +17,7 @@ import pytest
 from tests.support.events import play_payload
 from tests.support.homes import processes_of, read_until, running
 from tests.support.processes import eventually
+from tests.support.stream_in_memory import Clock
 from worker.errors import StreamUnavailableError
 from worker.local.process import LocalProcess
 from worker.local.supervisor import Supervisor
@@ -24,21 +25,25 @@ from worker.local.valkey import free_port
 from worker.stream.producer import Producer
 
 WITHIN_S = 15.0
-SERVICES = ("valkey", "worker", "beat")
+SERVICES = ("valkey", "worker", "beat", "http")
 KEEPERS = tuple(f"keeper of {name}" for name in SERVICES)
+CHILDREN = ("child", "http child")
 
 
 def kind(process: psutil.Process) -> str:
     words = process.cmdline()
     if "worker.local.keeper" in words:
         return f"keeper of {words[3]}"
+    # The processes of a pool have the command line of their parent.
+    parent = process.parent()
+    is_child = parent is not None and parent.cmdline() == words
     if "celery" not in words:
+        if "serve" in words:
+            return "http child" if is_child else "http"
         return "valkey" if "valkey" in words[0] else "zik"
     if "beat" in words:
         return "beat"
-    # The processes of the pool have the command line of their parent.
-    parent = process.parent()
-    return "child" if parent is not None and parent.cmdline() == words else "worker"
+    return "child" if is_child else "worker"
 
 
 @dataclass
@@ -58,7 +63,7 @@ class Up:
 
     def is_whole(self) -> bool:
         with suppress(AssertionError, psutil.Error):
-            return set(self.processes()) == {*SERVICES, *KEEPERS, "child"}
+            return set(self.processes()) == {*SERVICES, *KEEPERS, *CHILDREN}
         return False
 
     def errors(self) -> list[str]:
@@ -80,13 +85,21 @@ class Up:
 
 
 class Broken(LocalProcess):
-    """Ends as soon as it is started."""
+    """Has ended whenever someone looks."""
 
     running = False
     ending = "exited with code 7"
 
     def start(self) -> Self:
         return self
+
+
+class Interrupted(LocalProcess):
+    """Gets a Ctrl-C at the moment at which its command has started."""
+
+    def start(self) -> Self:
+        super().start()
+        raise KeyboardInterrupt
 
 
 def test_restarts_of_a_broken_process_become_rare(tmp_path: Path) -> None:
@@ -103,6 +116,28 @@ def test_restarts_of_a_broken_process_become_rare(tmp_path: Path) -> None:
     assert lines[3] == f"broken exited with code 7; restarting it in 7 s. See {tmp_path}"
 
 
+def test_a_process_that_ran_for_a_minute_restarts_at_once(tmp_path: Path) -> None:
+    lines: list[str] = []
+    clock = Clock()
+    with Supervisor(report=lines.append, monotonic=clock) as supervisor:
+        supervisor.start(Broken("broken", [], log=tmp_path))
+        for passed_s in (0, 0, 1, 60):
+            clock.now_s += passed_s
+            supervisor.check()
+    assert ["restarting it in 1 s" in line for line in lines] == [False, True, False]
+    assert "restarting it. " in lines[2]
+
+
+def test_ctrl_c_at_a_start_leaves_no_process(tmp_path: Path) -> None:
+    process = Interrupted("sleep", ["sleep", "100"], log=tmp_path / "log")
+    with pytest.raises(KeyboardInterrupt), Supervisor() as supervisor:
+        supervisor.start(process)
+    try:
+        assert not process.running
+    finally:
+        process.stop()
+
+
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     home = tmp_path_factory.mktemp("home")
@@ -112,7 +147,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         yield Up(home, url, process)
 
 
-@pytest.mark.parametrize("victim", [*SERVICES, *KEEPERS, "child"])
+@pytest.mark.parametrize("victim", [*SERVICES, *KEEPERS, *CHILDREN])
 def test_s11_a_killed_process_is_replaced(up: Up, victim: str) -> None:
     eventually(up.is_whole, within_s=WITHIN_S, told=lambda: [p.cmdline() for p in processes_of(up.home)])
     lines_before = len(up.errors())
@@ -122,13 +157,15 @@ def test_s11_a_killed_process_is_replaced(up: Up, victim: str) -> None:
     eventually(lambda: up.has_recorded(title), within_s=WITHIN_S)
     eventually(up.is_whole, within_s=WITHIN_S, told=lambda: [p.cmdline() for p in processes_of(up.home)])
     lines = up.errors()[lines_before:]
-    # Celery replaces a child itself, and says so in the worker's log.
-    assert [victim in line for line in lines] == [True] * (victim != "child"), lines
+    # Celery and granian replace a child themselves, and say so in their logs.
+    assert [victim in line for line in lines] == [True] * (victim not in CHILDREN), lines
 
 
 def test_s11_nothing_is_left_after_kills_and_a_stop(up: Up) -> None:
     up.process.send_signal(signal.SIGTERM)
     eventually(lambda: processes_of(up.home) == [], within_s=30)
+    # It stopped them in order itself, as at Ctrl-C. Its keepers would have done so after its end.
+    assert up.process.wait(30) == 130
 
 
 @pytest.mark.parametrize("first", [KEEPERS, ["worker"]], ids=["keepers", "worker"])
@@ -181,13 +218,15 @@ def test_s11_a_taken_port_ends_up_with_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("127.0.0.1:{port}/99", "DB index is out of range"),
-        ("[::1]:{port}/0", "start it, or correct REDIS_URL"),
-        ("bob@127.0.0.1:{port}/0", "start it, or correct REDIS_URL"),
+        ("redis://127.0.0.1:{port}/99", "DB index is out of range"),
+        ("redis://[::1]:{port}/0", "start it, or correct REDIS_URL"),
+        ("redis://bob@127.0.0.1:{port}/0", "start it, or correct REDIS_URL"),
+        ("rediss://127.0.0.1:{port}/0", "start it, or correct REDIS_URL"),
+        ("unix:///run/{port}/r.sock", "start it, or correct REDIS_URL"),
     ],
 )
 def test_s11_an_address_the_embedded_valkey_lacks_is_refused(tmp_path: Path, address: str, words: str) -> None:
-    assert words in refused(tmp_path, redis_url=f"redis://{address.format(port=free_port())}")
+    assert words in refused(tmp_path, redis_url=address.format(port=free_port()))
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])

@@ -1,3 +1,4 @@
+import random
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
@@ -266,6 +267,7 @@ def _names(session: Session, table: str) -> dict[str, set[str | None]]:
     }
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 @pytest.mark.parametrize("table", Base.metadata.tables)
 def test_every_constraint_and_index_is_named_by_the_convention(engine: Engine, table: str) -> None:
     with snapshot(engine) as session:
@@ -276,3 +278,39 @@ def test_every_constraint_and_index_is_named_by_the_convention(engine: Engine, t
     for kind, given in names.items():
         assert all(name is not None and name.startswith(f"{kind}_{table}") for name in given), names
     assert names.get("pk", {f"pk_{table}"}) == {f"pk_{table}"}
+
+
+MBID = "8f3471b5-7e6a-48da-86a9-c1c07a0f47ae"
+
+
+def test_songs_are_found_by_their_mbid_in_either_case(engine: Engine) -> None:
+    other = MBID.replace("8", "9")
+    save(
+        engine,
+        Song.named("Tool", "Parabola", attributes={"isrc": "US1", "mbid": MBID.upper()}),
+        Song.named("TOOL", "Parabola (live)", attributes={"mbid": MBID}),
+        Song.named("Tool", "Schism", attributes={"mbid": other}),
+        Song.named("Tool", "Lateralus", attributes={"isrc": MBID}),
+        Song.named("Tool", "Reflection"),
+    )
+    with snapshot(engine) as session:
+        found = session.scalars(select(Song.title).where(Song.has_mbid(UUID(MBID))).order_by(Song.id)).all()
+    assert found == ["Parabola", "Parabola (live)"]
+
+
+def test_anything_may_stand_where_an_mbid_is_expected(engine: Engine) -> None:
+    """PostgreSQL refuses a key of more than 2,704 bytes, and would refuse the song."""
+    odd = ["".join(random.Random(1).choices("0123456789abcdef", k=20_000)), 7, None, ["a"], {"b": 1}, "", "🎧" * 36]
+    save(engine, *(Song.named("Tool", f"song {n}", attributes={"mbid": value}) for n, value in enumerate(odd)))
+    with snapshot(engine) as session:
+        assert session.scalar(select(func.count()).select_from(Song)) == len(odd)
+
+
+def test_a_song_is_found_by_its_mbid_without_reading_the_others(engine: Engine) -> None:
+    save(engine, Song.named("Tool", "Parabola", attributes={"mbid": MBID}))
+    query = select(Song.id).join(User, User.username != Song.title).where(Song.has_mbid(UUID(MBID)))
+    explain = "EXPLAIN" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    with transaction(engine) as session:
+        sql = str(query.compile(session.connection(), compile_kwargs={"literal_binds": True}))
+        plan = "\n".join(str(row) for row in session.execute(text(f"{explain} {sql}")))
+    assert "ix_songs_mbid" in plan

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
@@ -14,13 +15,13 @@ from tests.support.events import play_payload
 from tests.support.processes import eventually, url_of
 from worker.database.engine import open_engine, transaction
 from worker.drain.drain import Drain
-from worker.models import User
+from worker.models import AccessToken, User
 from worker.operations.doctor import Finding, examine
 from worker.operations.doctor.redis import _clock
 from worker.stream.consumer import EventStream
 from worker.stream.consumer_names import slot_consumer
 from worker.stream.keys import DRAINS, MEASURES, STREAM
-from worker.stream.measurements import of_aggregation
+from worker.stream.measurements import of_aggregation, of_http_report, of_http_request
 
 
 def found(stream: EventStream, engine: Engine) -> dict[str, Finding]:
@@ -71,6 +72,36 @@ def test_statistics_that_no_worker_computes_are_a_finding(
     assert found(stream, sqlite)["Statistics"].well
 
 
+def test_an_http_server_that_is_silent_is_a_finding_for_a_day(
+    stream: EventStream, sqlite: Engine, valkey: "redis.Redis"
+) -> None:
+    assert found(stream, sqlite)["HTTP server"] == Finding("HTTP server", "none has reported")
+    now_s, _ = valkey.time()
+    for silent_s, is_well in ((0, True), (30, True), (120, False), (80_000, False), (90_000, True)):
+        valkey.hset(MEASURES, mapping=dict.fromkeys(of_http_report(), now_s - silent_s))
+        finding = found(stream, sqlite)["HTTP server"]
+        assert (finding.well, "zik serve" in finding.advice) == (is_well, not is_well), finding
+
+
+def test_an_http_server_that_turns_players_away_is_a_finding_for_a_minute(
+    stream: EventStream, sqlite: Engine, valkey: "redis.Redis"
+) -> None:
+    stream.report("", of_http_report() | of_http_request("/v1/events", 500, 0.1))
+    assert found(stream, sqlite)["HTTP server"].well
+    stream.report("", of_http_report() | of_http_request("/v1/events", 503, 0.1))
+    finding = found(stream, sqlite)["HTTP server"]
+    assert "an answer 503" in finding.found
+    assert "players retry" in finding.advice
+    (at,) = (
+        of_http_request("/v1/events", 503, 0.1).keys()
+        - of_http_request("/v1/events", 500, 0.1).keys()
+        - {"http_requests//v1/events 503/sum"}
+    )
+    now_s, _ = valkey.time()
+    valkey.hset(MEASURES, at, now_s - 120)
+    assert found(stream, sqlite)["HTTP server"].well
+
+
 def test_an_old_event_is_a_finding(stream: EventStream, sqlite: Engine, valkey: "redis.Redis") -> None:
     valkey.xadd(STREAM, {b"event": play_payload()}, id="1600000000000-0")
     assert "more workers" in found(stream, sqlite)["Backlog"].advice
@@ -91,6 +122,35 @@ def test_dead_letters_are_reported_and_are_no_problem(stream: EventStream, engin
     finding = found(stream, engine)["Dead letters"]
     assert finding.found == "invalid_json 1 (zik dead list)"
     assert finding.well
+
+
+def test_tokens_are_counted_and_those_that_rest_are_named(stream: EventStream, engine: Engine) -> None:
+    assert found(stream, engine)["Tokens"] == Finding("Tokens", "0")
+    now = datetime.now(UTC)
+    long_ago = now - timedelta(days=91)
+    with transaction(engine) as session:
+        user = User(username="ada").save(session)
+        for name, made_at, used_at in (
+            ("rests since", long_ago, long_ago),
+            ("never used", long_ago, None),
+            ("new", now, None),
+            ("in use", long_ago, now),
+        ):
+            made = {"user_id": user.id, "digest": name, "name": name, "scopes": "submit", "created_at": made_at}
+            AccessToken(**made, last_used_at=used_at).save(session)
+    finding = found(stream, engine)["Tokens"]
+    assert finding.found == "4, 2 of them not used for 90 days (zik token list)"
+    assert finding.well
+
+
+def test_tokens_that_cannot_be_read_are_a_finding(stream: EventStream, postgres: Engine) -> None:
+    with transaction(postgres) as session:
+        session.execute(text("ALTER TABLE tokens RENAME TO elsewhere"))
+    try:
+        assert not found(stream, postgres)["Database"].well
+    finally:
+        with transaction(postgres) as session:
+            session.execute(text("ALTER TABLE elsewhere RENAME TO tokens"))
 
 
 def test_missing_rights_to_measure_are_a_finding(

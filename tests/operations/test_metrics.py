@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from sqlalchemy import Engine
 from tests.support.events import play_payload, play_payloads
 from tests.support.processes import ROOT, count, eventually, full, running, running_worker, url_of
 from worker.celery.names import RECORD_EVENTS
-from worker.database.engine import open_engine
+from worker.database.engine import open_engine, transaction
 from worker.drain.drain import Drain
 from worker.local.valkey import free_port
+from worker.models import AccessToken, User
 from worker.operations.metrics import HELP, Name, ZikCollector
 from worker.stream.consumer import EventStream
 from worker.stream.keys import GROUP, MEASURES, STREAM
-from worker.stream.measurements import of_aggregation
+from worker.stream.measurements import of_aggregation, of_http_events, of_http_report, of_http_request
 
 Samples = dict[str, float]
 
@@ -111,6 +113,29 @@ def test_the_last_aggregation_is_a_time_that_outlives_the_worker(
         of_another_worker.report("", of_aggregation())
     now_s, _ = valkey.time()
     assert now_s - 60 <= scrape(stream, sqlite)[name] <= now_s
+
+
+def test_the_http_server_and_its_tokens_are_measured(
+    stream: EventStream, engine: Engine, valkey: "redis.Redis"
+) -> None:
+    assert "zik_http_last_report_timestamp_seconds" not in scrape(stream, engine)
+    stream.report("", of_http_request("/1/submit-listens", 200, 0.004) | of_http_report())
+    stream.report("", of_http_events("listenbrainz", {"accepted": 9, "out_of_range": 1}))
+    with transaction(engine) as session:
+        user = User(username="ada").save(session)
+        for ago in (timedelta(hours=1), timedelta(days=2), timedelta(days=6), timedelta(days=8), None):
+            used_at = ago and datetime.now(UTC) - ago
+            named = {"digest": str(ago), "name": str(ago), "scopes": "submit"}
+            AccessToken(user_id=user.id, last_used_at=used_at, **named).save(session)
+    seen = scrape(stream, engine)
+    assert seen["zik_http_requests_total{route=/1/submit-listens,status=200}"] == 1
+    assert seen["zik_http_request_seconds_count{route=/1/submit-listens}"] == 1
+    assert seen["zik_http_events_total{outcome=accepted,protocol=listenbrainz}"] == 9
+    assert seen["zik_http_events_total{outcome=out_of_range,protocol=listenbrainz}"] == 1
+    now_s, _ = valkey.time()
+    assert now_s - 60 <= seen["zik_http_last_report_timestamp_seconds"] <= now_s
+    used = {last_use: seen[f"zik_tokens{{last_use={last_use}}}"] for last_use in ("day", "week", "longer", "never")}
+    assert used == {"day": 1, "week": 2, "longer": 1, "never": 1}
 
 
 def test_f11_a_full_redis_takes_measurements_and_progress(
@@ -214,6 +239,7 @@ def test_the_exported_metrics_are_exactly_the_named_ones(stream: EventStream, sq
     stream.append([play_payload(), b"{"])
     Drain(stream, sqlite, "a").run()
     stream.report("", {"task_seconds/t/1": 1, "task_seconds/t/sum": 5, "task_failures/t/sum": 1} | of_aggregation())
+    stream.report("", of_http_report())
     registry = CollectorRegistry()
     registry.register(ZikCollector(stream, sqlite))
     described = re.findall(r"^# HELP (\S+) ", generate_latest(registry).decode(), re.MULTILINE)
@@ -226,7 +252,7 @@ def test_the_rules_and_the_page_have_the_same_alerts() -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
 def test_each_alert_uses_exported_metrics_and_has_a_runbook(rule: dict[str, dict[str, str]]) -> None:
-    named = set(re.findall(r"zik_\w+", str(rule["expr"])))
+    named = {name.removesuffix("_bucket") for name in re.findall(r"zik_\w+", str(rule["expr"]))}
     assert named <= {name.value for name in Name}
     assert rule["annotations"]["runbook"]
     # The label is the operator's copy of docs/; the rest must lead to a section that exists.

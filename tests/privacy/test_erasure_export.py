@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import redis
@@ -16,16 +17,20 @@ from tenacity import stop_after_attempt
 
 from tests.support import oracle
 from tests.support.commands import Zik, zik_at
+from tests.support.door import announce_song
 from tests.support.events import accepted, event_id, favorite, payload, play, preference, song
-from tests.support.processes import litter
+from tests.support.processes import eventually, litter
 from tests.support.rollup_rows import RULE, assert_exact
 from worker.books import Outcome
+from worker.cli.token import NOT_ANNOUNCED
 from worker.contract.events import MAX_EVENT_BYTES
 from worker.database.engine import snapshot, transaction
 from worker.drain.drain import Drain
-from worker.errors import UnknownUserError, ZikError
+from worker.errors import StreamUnavailableError, UnknownUserError, ZikError
 from worker.importers.json_lines import Published, publish_lines
-from worker.models import Base, ChartPlace, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
+from worker.models import Base, ChartPlace, CorrectedPlay, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
+from worker.operations import corrections, feedback, tokens
+from worker.operations.corrections import Changes
 from worker.privacy.erasure import _WHILE_LOCKED, _delete, _lock_songs, erase
 from worker.privacy.export import export_lines
 from worker.recorders.batch import record_batch
@@ -34,6 +39,7 @@ from worker.statistics.charts import refresh_charts
 from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
 from worker.stream.consumer import EventStream
+from worker.stream.keys import NOW_PLAYING, REVOKED, now_playing_key
 
 NOW = datetime.now(UTC)
 FULL = play(
@@ -131,6 +137,135 @@ def test_a_user_without_events_is_exported_as_one_account_line(stream: EventStre
     assert len(exported) == 1
     assert b"eve@example.org" in exported[0]
     assert publish_lines(stream.append, iter(exported), now=NOW) == Published()
+
+
+TOLD_AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def with_tokens_and_feedback(engine: Engine) -> list[str]:
+    """Two tokens of Zoë and one of ada, and feedback on songs that are not there yet. Returns Zoë's tokens."""
+    hers = [
+        tokens.create(engine, "Zoë", name="phone", scopes=[tokens.Scope.SUBMIT], audioscrobbler=True),
+        tokens.create(engine, "Zoë", name="laptop", scopes=[tokens.Scope.READ, tokens.Scope.ADMIN]),
+    ]
+    tokens.create(engine, "ada", name="phone", scopes=[tokens.Scope.SUBMIT])
+    tokens.touch(engine, {1: TOLD_AT})
+    feedback.keep(engine, "Zoë", f"mbid:{event_id(2)}", 1, TOLD_AT)
+    feedback.keep(engine, "Zoë", f"msid:{event_id(1)}", -1, TOLD_AT.replace(hour=11))
+    feedback.keep(engine, "ada", f"mbid:{event_id(3)}", 1, TOLD_AT)
+    return hers
+
+
+def test_an_export_has_tokens_without_digests_and_feedback_that_waits(drain: Drain) -> None:
+    hers = with_tokens_and_feedback(drain.engine)
+    drain.stream.append([payload(play(user="Zoë", time="yesterday"))])
+    drain.run()
+    exported = lines(drain.engine, "Zoë")
+    kinds = [next(iter(json.loads(line))) for line in exported]
+    assert [kinds[0], *kinds[1:3], *kinds[-3:]] == [
+        "listener", "token", "token", "pending_feedback", "pending_feedback", "dead_letter",
+    ]  # fmt: skip
+    phone, laptop = (json.loads(line)["token"] for line in exported[1:3])
+    assert datetime.fromisoformat(phone.pop("created")) <= datetime.now(UTC)
+    assert phone == {
+        "name": "phone", "scopes": ["submit"], "audioscrobbler": True, "last_used": "2026-11-28T12:00:00Z",
+    }  # fmt: skip
+    assert (laptop["scopes"], laptop["last_used"]) == (["read", "admin"], None)
+    assert [json.loads(line)["pending_feedback"] for line in exported[-3:-1]] == [
+        {"song": f"msid:{event_id(1)}", "score": -1, "time": "2026-11-28T11:00:00Z"},
+        {"song": f"mbid:{event_id(2)}", "score": 1, "time": "2026-11-28T12:00:00Z"},
+    ]
+    text = b"\n".join(exported).decode()
+    secrets = [tokens.find(drain.engine, tokens.digest_of(token)) for token in hers]
+    assert [token for token in hers if token in text or tokens.digest_of(token) in text] == []
+    assert [found for found in secrets if found and found.audioscrobbler and found.audioscrobbler in text] == []
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW) == Published(sent=len(HERS))
+
+
+def test_forgetting_a_user_revokes_their_tokens_at_once(drain: Drain, valkey: "redis.Redis") -> None:
+    hers = with_tokens_and_feedback(drain.engine)
+    with valkey.pubsub() as hearing:  # type: ignore[no-untyped-call]  # redis-py's own
+        hearing.subscribe(REVOKED)
+        assert hearing.get_message(timeout=5)
+        receipt = erase(drain, "Zoë")
+        heard = [hearing.get_message(timeout=5) for _ in hers]
+    assert (receipt.erased["tokens"], receipt.erased["pending feedback"], receipt.announced) == (2, 2, True)
+    assert {message["data"].decode() for message in heard if message} == set(map(tokens.digest_of, hers))
+    assert [token.username for token in tokens.listed(drain.engine)] == ["ada"]
+    assert anywhere(drain.engine, f"mbid:{event_id(3)}") == ["pending_feedback"]
+    assert anywhere(drain.engine, f"mbid:{event_id(2)}") == anywhere(drain.engine, f"msid:{event_id(1)}") == []
+
+
+def test_a_user_who_has_only_a_token_is_exported_and_forgotten(stream: EventStream, engine: Engine) -> None:
+    tokens.create(engine, "eve", name="phone", scopes=[tokens.Scope.SUBMIT])
+    exported = lines(engine, "eve")
+    assert [next(iter(json.loads(line))) for line in exported] == ["listener", "token"]
+    receipt = erase(Drain(stream, engine, "test:1"), "eve")
+    assert {kind: count for kind, count in receipt.erased.items() if count} == {"account": 1, "tokens": 1}
+    assert anywhere(engine, "eve") == []
+
+
+def test_forgetting_names_the_delay_where_redis_does_not_announce_it(
+    zik: Zik, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_tokens_and_feedback(engine)
+
+    def refuse(*_: object) -> None:
+        raise StreamUnavailableError("Redis refuses the command")
+
+    monkeypatch.setattr("worker.stream.inspection.StreamInspector.announce_revoked", refuse)
+    answer = zik("forget", "Zoë", "--yes", "--json")
+    assert (answer.code, answer.err) == (0, f"zik: {NOT_ANNOUNCED}\n")
+    assert (answer.json["erased"]["tokens"], answer.json["erased"]["pending feedback"]) == (2, 2)
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_forgetting_locks_tokens_in_the_order_of_the_servers(drain: Drain) -> None:
+    """By the cascade they would be locked by name, and a server that notes their use would deadlock with it."""
+    for name in "ba":
+        tokens.create(drain.engine, "Zoë", name=name, scopes=[tokens.Scope.SUBMIT])
+    with ThreadPoolExecutor(1) as pool, ExitStack() as server:
+        connection = server.enter_context(transaction(drain.engine)).connection()
+        connection.execute(text("SELECT id FROM tokens WHERE id = 1 FOR UPDATE"))
+        erasure = pool.submit(_delete, drain.engine, "Zoë")
+        eventually(lambda: is_blocked(drain.engine), within_s=10)
+        connection.execute(text("SELECT id FROM tokens WHERE id = 2 FOR UPDATE NOWAIT"))
+        server.close()
+        erased, digests = erasure.result(20)
+    assert (erased["tokens"], len(digests)) == (2, 2)
+
+
+def is_blocked(engine: Engine) -> bool:
+    blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with snapshot(engine) as session:
+        return bool(session.scalar(text(blocked)))
+
+
+TABLES_OF_A_USER = {name for name, table in Base.metadata.tables.items() if "user_id" in table.columns}
+
+
+def test_no_table_keeps_a_row_of_a_forgotten_user(drain: Drain) -> None:
+    with_tokens_and_feedback(drain.engine)
+    with transaction(drain.engine) as session:
+        user_id = session.scalars(select(User.id).where(User.username == "Zoë")).one()
+        session.execute(
+            text("INSERT INTO stale_histories (mark, user_id) VALUES (:mark, :id)"),
+            {"mark": event_id(9), "id": user_id},
+        )
+    had = tables_of(drain.engine, user_id)
+    erase(drain, "Zoë")
+    # Days are computed and no longer stale: their marks may have gone before.
+    assert TABLES_OF_A_USER - had <= {"stale_days"}
+    assert tables_of(drain.engine, user_id) == set()
+
+
+def tables_of(engine: Engine, user_id: int) -> set[str]:
+    with snapshot(engine) as session:
+        return {
+            name
+            for name in TABLES_OF_A_USER
+            if session.scalar(text(f"SELECT count(*) FROM {name} WHERE user_id = :id"), {"id": user_id})
+        }
 
 
 def test_an_export_has_only_the_dead_letters_of_the_user(drain: Drain) -> None:
@@ -303,6 +438,16 @@ def test_forgetting_a_user_leaves_only_the_rows_of_others(drain: Drain) -> None:
     refresh(drain.engine, RULE)
     assert_exact(drain.engine)
     assert verify(drain.engine, RULE).exact
+
+
+def test_forgetting_a_user_forgets_what_they_play_now(drain: Drain, redis_url: str, valkey: "redis.Redis") -> None:
+    announce_song(redis_url, "Zoë")
+    announce_song(redis_url, "ada")
+    erase(drain, "Zoe\u0308")
+    assert list(drain.stream.now_playing()) == ["ada"]
+    assert drain.stream.now_playing_of("Zoë") is None
+    assert valkey.exists(now_playing_key("Zoë")) == 0
+    assert valkey.zrange(NOW_PLAYING, 0, -1) == [b"ada"]
 
 
 def test_an_account_without_events_is_on_the_receipt(stream: EventStream, engine: Engine) -> None:
@@ -549,3 +694,60 @@ def like_songs(engine: Engine, name: str, number: int) -> None:
 def test_lines_can_be_read_from_a_file(drain: Drain) -> None:
     file = io.BytesIO(b"\n".join(lines(drain.engine, "Zoë")))
     assert publish_lines(drain.stream.append, iter(file), now=NOW).sent == len(HERS)
+
+
+def corrected(drain: Drain) -> int:
+    """Delete Zoë's first play, edit her second, and return her id."""
+    with snapshot(drain.engine) as session:
+        user_id = session.scalars(select(User.id).where(User.username == "Zoë")).one()
+    assert corrections.delete(drain.engine, user_id, [UUID(event_id(1))]) == 1
+    assert corrections.edit(drain.engine, user_id, UUID(event_id(2)), Changes(title="renamed"), now=NOW)
+    return user_id
+
+
+def test_an_export_has_corrected_plays_as_they_were(drain: Drain) -> None:
+    corrected(drain)
+    exported = [json.loads(line) for line in lines(drain.engine, "Zoë")]
+    assert sum(line.get("type") == "play" for line in exported) == 1
+    edited, deleted = (line["corrected_play"] for line in exported if list(line) == ["corrected_play"])
+    for was, correction, told in ((deleted, "deleted", FULL), (edited, "edited", HERS[1])):
+        assert datetime.fromisoformat(was.pop("corrected_at")) <= datetime.now(UTC)
+        assert was.pop("correction") == correction
+        assert {"user": "Zoë", **was}.items() >= {**told, "song": was["song"]}.items()
+        assert was["song"].items() >= told["song"].items()
+
+
+def test_publishing_an_export_of_corrected_plays_changes_nothing(drain: Drain) -> None:
+    corrected(drain)
+    before, exported = oracle.actual(drain.engine), lines(drain.engine, "Zoë")
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
+    drain.run()
+    assert oracle.actual(drain.engine) == before
+    erase(drain, "Zoë")
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
+    drain.run()
+    assert oracle.actual(drain.engine) == before
+
+
+def test_corrected_plays_are_erased_with_their_user(drain: Drain) -> None:
+    corrected(drain)
+    assert anywhere(drain.engine, HERS[1]["song"]["title"])
+    receipt = erase(drain, "Zoë")
+    assert receipt.erased["corrections of plays"] == 2
+    assert anywhere(drain.engine, HERS[1]["song"]["title"]) == []
+    with snapshot(drain.engine) as session:
+        assert session.scalar(select(func.count()).select_from(CorrectedPlay)) == 0
+
+
+def test_a_song_that_another_user_has_deleted_a_play_of_stays(drain: Drain) -> None:
+    """Otherwise that play could not be restored."""
+    user_id = corrected(drain)
+    drain.stream.append([payload(play(id=event_id(30), user="eve", song=song(title="renamed", artist="Tool")))])
+    drain.run()
+    erase(drain, "eve")
+    assert corrections.restore(drain.engine, user_id, [UUID(event_id(1)), UUID(event_id(2))]).restored == 2
+    assert corrections.delete(drain.engine, user_id, [UUID(event_id(2))]) == 1
+    drain.stream.append([payload(HERS[1] | {"user": "eve", "id": event_id(31)})])
+    drain.run()
+    erase(drain, "eve")
+    assert corrections.restore(drain.engine, user_id, [UUID(event_id(2))]).restored == 1

@@ -1,9 +1,11 @@
 """Nobody learns from a log who listens to what, or a password; and no role may do more than its work needs."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +23,12 @@ from tests.support.servers import Valkey, own_valkey
 from worker.celery.names import MAINTENANCE_QUEUE
 from worker.client import Client
 from worker.drain.drain import Drain
+from worker.operations.tokens import announce_revoked
+from worker.stream.async_stream import AsyncStream
 from worker.stream.consumer import EventStream
-from worker.stream.keys import BOOKS, FIELD, STREAM
+from worker.stream.inspection import StreamInspector
+from worker.stream.keys import BOOKS, FIELD, REVOKED, STREAM
+from worker.stream.revocations import revocations
 
 ACL: Final = ROOT / "docs" / "redis.acl"
 SPLITTING: Final = "a\r\n[2026-11-23 12:00:00] FORGED line\x1b[31m\u2028\u0085\x0b"
@@ -148,6 +154,36 @@ def test_a_publisher_may_publish_durably_and_check_backpressure(guarded: Valkey)
         client.play(user="ada", artist="Tool", title="Parabola")
 
 
+def test_the_http_door_may_do_all_of_its_work(guarded: Valkey) -> None:
+    url = guarded.url_of("door", "change-me-door")
+    admin = EventStream.at(guarded.url)
+
+    async def work() -> None:
+        stream = AsyncStream(url, max_waiting=100_000)
+        await stream.set_now_playing("ada", b"{}", ttl_s=60)
+        accepted = await stream.append([play_payload("by the door")], now_playing_of="ada")
+        assert (len(accepted.entry_ids), accepted.now_playing) == (1, b"{}")
+        await stream.clear_now_playing("ada", only=b"{}")
+        assert await stream.now_playing("ada") is None
+        assert await stream.letters_left(1, wanted=1, day=date(2026, 11, 23), most=100) == 1
+        await stream.put("state", b"1", ttl_s=60)
+        assert await stream.get("state") == await stream.take("state") == b"1"
+        await stream.report({"a/b/sum": 1, "a/b/at": 0})
+        stream.close()
+        async with aclosing(revocations(url)) as listening:
+            assert await anext(listening) is None
+            with as_user(guarded, "worker") as worker:
+                StreamInspector(worker).announce_revoked(["digest"])
+            assert await anext(listening) == "digest"
+
+    with guarded.client() as looking_on:
+        looking_on.acl_log_reset()
+        asyncio.run(asyncio.wait_for(work(), 60))
+        assert looking_on.acl_log() == []
+    assert admin.measures()["a/b/sum"] == 1
+    admin.close()
+
+
 FORBIDDEN: Final[dict[str, list[tuple[Any, ...]]]] = {
     "publisher": [
         ("XRANGE", STREAM, "-", "+"), ("XINFO", "STREAM", STREAM), ("XLEN", BOOKS),
@@ -157,11 +193,20 @@ FORBIDDEN: Final[dict[str, list[tuple[Any, ...]]]] = {
         ("KEYS", "*"), ("FLUSHALL",),
         ("CONFIG", "GET", "*"), ("EVAL", "return 1", 0), ("SUBSCRIBE", "x"), ("ACL", "LIST"), ("INFO",),
     ],
+    "door": [
+        ("XRANGE", STREAM, "-", "+"), ("XINFO", "STREAM", STREAM), ("XLEN", BOOKS), ("XDEL", STREAM, "1-1"),
+        ("XREADGROUP", "GROUP", "recorders", "me", "STREAMS", STREAM, ">"), ("DEL", STREAM), ("GET", STREAM),
+        ("XADD", BOOKS, "*", "a", 1), ("HSET", BOOKS, "recorded", 0), ("LPUSH", MAINTENANCE_QUEUE, "{}"),
+        ("EVAL", "return redis.call('DEL', KEYS[1])", 1, STREAM), ("EVAL", "return redis.call('FLUSHALL')", 0),
+        ("EVAL", "return redis.call('HSET', KEYS[1], 'a', 1)", 1, BOOKS),
+        ("KEYS", "*"), ("SCAN", 0), ("FLUSHALL",), ("CONFIG", "GET", "*"), ("ACL", "LIST"), ("INFO",),
+        ("PUBLISH", REVOKED, "x"), ("SUBSCRIBE", "other"),
+    ],
     "worker": [
         ("FLUSHALL",), ("FLUSHDB",), ("CONFIG", "SET", "maxmemory", 1), ("KEYS", "*"), ("SET", "other", 1),
         ("GET", "other"), ("SHUTDOWN",), ("ACL", "LIST"), ("MONITOR",), ("XTRIM", STREAM, "MAXLEN", 0),
         ("EVAL", "return redis.call('FLUSHALL')", 0), ("XADD", STREAM, "*", "event", "{}"),
-        ("PUBLISH", "/0.celeryev/worker.heartbeat", "{}"),
+        ("PUBLISH", "/0.celeryev/worker.heartbeat", "{}"), ("PUBLISH", "other", "x"), ("SUBSCRIBE", REVOKED),
     ],
     "control": [
         ("XADD", STREAM, "*", "event", "{}"), ("XRANGE", STREAM, "-", "+"), ("XLEN", STREAM), ("DEL", STREAM),
@@ -219,7 +264,12 @@ def test_a_worker_may_record_pending_entries(guarded: Valkey, sqlite: Engine) ->
     stream.close()
 
 
-@pytest.mark.parametrize("command", [["drain"], ["status"], ["dead", "retry", "--all"]])
+def test_an_operator_may_announce_revoked_tokens_as_the_worker(guarded: Valkey) -> None:
+    with StreamInspector.opened(guarded.url_of("worker", "change-me-worker")) as stream:
+        assert announce_revoked(stream, ["digest"])
+
+
+@pytest.mark.parametrize("command", [["drain"], ["status"], ["dead", "retry", "--all"], ["forget", "nobody", "--yes"]])
 def test_an_operators_commands_work_as_the_worker(
     guarded: Valkey, sqlite: Engine, tmp_path: Path, command: list[str]
 ) -> None:

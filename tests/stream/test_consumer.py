@@ -1,6 +1,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -139,6 +140,23 @@ def test_every_reader_makes_a_destroyed_group_again(stream: EventStream, valkey:
     }
     assert getattr(stream, read)("a", count=9, **more.get(read, {})) == ([], [])
     assert payloads(read_all(stream)) == [b"1"]
+
+
+def test_s4_heirs_at_the_same_moment_take_different_entries(stream: EventStream, redis_url: str) -> None:
+    stream.ensure_group()
+    ids = stream.append([b"x"] * 1_000)
+    stream.read_new("dead", count=1_000, block_ms=0)
+    together = threading.Barrier(2)
+
+    def taken(heir: str) -> list[str]:
+        with EventStream.opened(redis_url) as own:
+            together.wait(30)
+            batches = iter(lambda: own.take_over(heir, dead="dead", count=5).entries, [])
+            return [entry.id for batch in batches for entry in batch]
+
+    with ThreadPoolExecutor(2) as heirs:
+        found = [entry_id for each in heirs.map(taken, ["a", "b"]) for entry_id in each]
+    assert sorted(found) == sorted(ids)
 
 
 def test_an_emptied_redis_is_filled_again(stream: EventStream, valkey: "redis.Redis") -> None:

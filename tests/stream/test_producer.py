@@ -1,3 +1,5 @@
+from pathlib import Path
+from traceback import format_exception
 from typing import Any
 
 import pytest
@@ -5,10 +7,12 @@ import redis
 
 from tests.support.events import play_payload, play_payloads
 from tests.support.proxy import Proxy
-from worker.errors import StreamFullError, StreamMisusedError
+from tests.support.servers import own_valkey
+from worker.errors import StreamFullError, StreamMisusedError, StreamUnavailableError
 from worker.stream import producer as module
 from worker.stream.keys import FIELD, STREAM
 from worker.stream.producer import Producer
+from worker.stream.transport import Appended
 
 
 def entries(valkey: "redis.Redis") -> list[tuple[str, bytes]]:
@@ -29,7 +33,7 @@ def test_events_are_added_in_order_and_as_they_are(redis_url: str, valkey: "redi
 def test_an_uncounted_append_returns_no_number_of_waiting_events(redis_url: str) -> None:
     producer = Producer.at(redis_url)
     assert producer.append([play_payload()]).waiting is None
-    assert producer.append([]) == ([], None)
+    assert producer.append([]) == Appended([], None)
     producer.close()
 
 
@@ -52,8 +56,18 @@ def test_an_error_of_an_append_does_not_quote_the_event(redis_url: str, valkey: 
             producer.append([play_payload("a secret song")])
     finally:
         valkey.config_set("maxmemory", 0)
-    assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+    assert "secret" not in f"{caught.value!r} {caught.value.__cause__}"
     producer.close()
+
+
+def test_a_server_that_knows_no_streams_does_not_quote_the_event(tmp_path: Path) -> None:
+    with own_valkey(tmp_path, more="rename-command XADD other\n") as valkey:
+        producer = Producer.at(valkey.url)
+        payload = play_payload("a secret song")
+        with pytest.raises(StreamUnavailableError, match="unknown command 'XADD': REDIS_URL must be") as caught:
+            producer.append([payload])
+        assert "secret" not in "".join(format_exception(caught.value))
+        producer.close()
 
 
 def test_after_an_interrupt_a_late_reply_is_not_mistaken(

@@ -3,13 +3,19 @@
 import asyncio
 import inspect
 import json
-from collections.abc import Iterator
+import multiprocessing
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
 import redis
 
+from tests.support.processes import ROOT
 from worker.client import AsyncClient, Client
 from worker.stream.keys import FIELD, STREAM
 
@@ -90,3 +96,26 @@ def take_values(valkey: "redis.Redis") -> list[Any]:
 def publish_value(client: Any, value: object) -> str:
     event_id: str = client.preference(user="ada", key="n", value=value)
     return event_id
+
+
+def told(error: BaseException) -> str:
+    """All that a traceback prints of an error and its causes."""
+    return "".join(traceback.format_exception(error))
+
+
+def forked(work: Callable[[], None]) -> None:
+    """Run `work` in a forked child, and check that it succeeds."""
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+
+
+def python(script: str, *arguments: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

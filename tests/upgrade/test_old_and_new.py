@@ -5,12 +5,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, select
 
 from tests.support import oracle
-from tests.support.events import event_id, payload, play
+from tests.support.events import NOW, event_id, payload, play
 from tests.support.fleet import Fleet, assert_statistics
 from tests.support.processes import Process, count, eventually, running_worker, url_of
 from tests.support.rollup_rows import RULE
@@ -19,6 +20,9 @@ from worker.contract.identity import album_identity, artist_identity
 from worker.database.engine import snapshot
 from worker.database.schema import newest_revision
 from worker.models import Song
+from worker.operations import corrections
+from worker.operations.corrections import Changes
+from worker.statistics import find_listener
 from worker.statistics.rollups.sweep import refresh
 from worker.stream.consumer import EventStream
 
@@ -70,6 +74,26 @@ def test_s6_the_last_release_records_one_id_of_two_users(
     assert stream.books().recorded == count(engine, "play_history") == 2
     settle(stream, [payload(play(id=event_id(1), user="bob"))], old_worker)
     assert stream.books().duplicate == 1
+    assert_statistics(engine)
+
+
+def test_a_deleted_play_that_the_last_release_records_again_does_not_return(
+    engine: Engine, stream: EventStream, old_worker: Process
+) -> None:
+    """It looks at no deleted play, and its books say recorded. The trigger takes the play away in its transaction."""
+    again = [payload(play(id=event_id(number), time=f"2021-04-22T05:40:{number:02}Z")) for number in range(1, 4)]
+    settle(stream, again, old_worker)
+    refresh(engine, RULE)
+    with snapshot(engine) as session:
+        ada = find_listener(session.connection(), "ada").id
+    corrections.delete(engine, ada, [UUID(event_id(1))])
+    corrections.edit(engine, ada, UUID(event_id(2)), Changes(title="Schism"), now=NOW)
+    settle(stream, [*again, payload(play(id=event_id(9), time="2021-04-22T05:40:01Z"))], old_worker)
+    assert count(engine, "play_history") == 2
+    assert count(engine, "corrected_plays") == 2
+    assert_statistics(engine)
+    assert corrections.restore(engine, ada, [UUID(event_id(1)), UUID(event_id(2))]).restored == 2
+    assert count(engine, "play_history") == 3
     assert_statistics(engine)
 
 

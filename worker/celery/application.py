@@ -18,6 +18,7 @@ from worker.celery.names import (
     BOOTSTRAP_SCHEMA,
     MAINTENANCE,
     MAINTENANCE_QUEUE,
+    PUBLISH_FEEDBACK,
     RECORD_EVENTS,
     RECORD_QUEUE,
     REFRESH_CHARTS,
@@ -37,6 +38,7 @@ _SCHEDULE = {
     "compute stale days": {"task": AGGREGATE_LISTENING, "schedule": 10.0},
     "draw the running charts": {"task": REFRESH_CHARTS, "schedule": _HOUR_S},
     "draw the closed charts": {"task": REFRESH_CHARTS, "schedule": 24 * _HOUR_S, "kwargs": {"closed": True}},
+    "publish feedback": {"task": PUBLISH_FEEDBACK, "schedule": 60.0},
     "maintain": {"task": MAINTENANCE, "schedule": _HOUR_S},
 }
 # The queues share one exchange, so each needs its routing key, or every queue gets every message.

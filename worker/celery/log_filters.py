@@ -5,9 +5,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from celery.beat import SchedulingError
+
 from worker.celery.names import RECORD_EVENTS
+from worker.stream.connection import refusal_of
 
 _TASK_LOGGERS: Final = ("celery.worker.strategy", "celery.app.trace")
+_BEAT_LOGGER: Final = "celery.beat"
 _SAME_FAILURE_S: Final = 60.0
 
 
@@ -45,6 +49,18 @@ class _LimitSameFailure(logging.Filter):
         return True
 
 
+class _ShortenBeatFailure(logging.Filter):
+    """Makes one line of a task that beat could not send. Celery adds its own stack and a traceback, each time."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, SchedulingError):
+            cause = refusal_of(error) or error.__context__ or error
+            record.msg, record.args = "beat cannot send a task: %s. Trying again", (cause,)
+            record.exc_info = None
+        return True
+
+
 def _task_of(record: logging.LogRecord) -> str | None:
     task = getattr(record, "data", None)
     return task.get("name") if isinstance(task, dict) else None
@@ -54,7 +70,13 @@ def hide_noise() -> None:
     """Install the filters. Call it after Celery has set up its logging."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for name in _TASK_LOGGERS:
-        logger = logging.getLogger(name)
-        if not any(isinstance(each, _DropDrainNotices) for each in logger.filters):
-            logger.addFilter(_DropDrainNotices())
-            logger.addFilter(_LimitSameFailure())
+        _install(name, _DropDrainNotices(), _LimitSameFailure())
+    # In this order: the limit knows a failure by its traceback.
+    _install(_BEAT_LOGGER, _LimitSameFailure(), _ShortenBeatFailure())
+
+
+def _install(name: str, *filters: logging.Filter) -> None:
+    logger = logging.getLogger(name)
+    if not any(isinstance(each, _LimitSameFailure) for each in logger.filters):
+        for each in filters:
+            logger.addFilter(each)

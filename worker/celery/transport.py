@@ -1,6 +1,8 @@
 """Drop malformed entries from Celery's queues in Redis, which would end the worker in kombu's own transport."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from queue import Empty
 from typing import Any, Final
 
@@ -24,15 +26,24 @@ class _Message(virtual.Message):
 
 
 class _QoS(redis.QoS):
-    """Returns a message's slot even if Redis refuses its acknowledgement.
+    """Returns a message's slot even if Redis refuses its acknowledgement or rejection.
 
     kombu would count the message as running for ever. Once such messages fill every slot of the pool, the worker stops
     reading from Redis, so it does not even notice that its connection is gone.
     """
 
     def ack(self, delivery_tag: str) -> None:
-        try:
+        with self._slot_returned(delivery_tag):
             super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 -- kombu's signature
+        with self._slot_returned(delivery_tag):
+            super().reject(delivery_tag, requeue=requeue)
+
+    @contextmanager
+    def _slot_returned(self, delivery_tag: str) -> Iterator[None]:
+        try:
+            yield
         except Exception:
             virtual.QoS.ack(self, delivery_tag)
             raise

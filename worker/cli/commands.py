@@ -24,7 +24,13 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
             "demo:demo",
             "Watch zik at work for a minute: an embedded Valkey, a real worker, simulated listeners, and the books.",
         ),
-        Entry("up", "up:up", "Run Redis, worker and beat on this machine until stopped."),
+        Entry("up", "up:up", "Run Redis, worker, beat and HTTP server on this machine until stopped."),
+        Entry(
+            "serve",
+            "serve:serve",
+            "Serve HTTP to players until stopped: ListenBrainz, Last.fm, AudioScrobbler, webhooks, and zik's own API.",
+        ),
+        Entry("token", "token:desk", "Tokens, with which players log in at the HTTP server: create, list, revoke."),
         Entry(
             "init",
             "init:init",
@@ -64,6 +70,12 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
             "Publish listening histories. Importing the same or an overlapping history again adds nothing.",
         ),
         Entry(
+            "import undo",
+            "plays:undo_import",
+            "Take a whole import back by deleting its plays, or list the imports of a user.",
+        ),
+        Entry("plays", "plays:desk", "List, delete, restore and edit plays. Each can be taken back."),
+        Entry(
             "export",
             "export:export",
             "Write everything about a user to standard output, as JSON Lines that `zik publish` accepts again.",
@@ -71,7 +83,7 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
         Entry(
             "forget",
             "forget:forget",
-            "Erase a person everywhere: account, history, statistics, dead letters, waiting events. Prints a receipt.",
+            "Erase a person everywhere: account, tokens, history, dead letters, waiting events. Prints a receipt.",
         ),
         Entry("dead", "dead:desk", "The dead-letter desk: events that could not be recorded, and why."),
     ),
@@ -147,6 +159,8 @@ class LazyGroup(TyperGroup):
             self.add_command(TyperCommand(entry.name, help=entry.summary))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        if (two_words := " ".join(args[:2])) in ENTRIES:
+            args = [two_words, *args[2:]]
         name, _, rest = super().resolve_command(ctx, args)
         return name, load(ENTRIES[name]) if name else None, rest
 

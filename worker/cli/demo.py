@@ -19,6 +19,7 @@ from worker.database.engine import opened_engine, snapshot
 from worker.database.schema import bring_up_schema
 from worker.errors import OperatorError, StreamUnavailableError
 from worker.importers.json_lines import lines_of, publish_lines
+from worker.local.http_server import is_http_installed, start_http_server
 from worker.local.services import exclusive_folder, start_worker_and_beat
 from worker.local.simulator import simulate
 from worker.local.supervisor import Supervisor
@@ -67,7 +68,11 @@ def _run(folder: Path, events: int, history: Path | None) -> Books:
         settings = load_settings(redis_url=url, celery_broker_url=url, database_url=database_url, batch_size=1_000)
         console.print(f"[green]✓[/] SQLite: {bring_up_schema(engine)}", highlight=False)
         start_worker_and_beat(supervisor, folder, env=settings.as_environment(), concurrency=2)
-        console.print("[green]✓[/] celery -A worker worker, and beat\n")
+        console.print("[green]✓[/] celery -A worker worker, and beat")
+        if is_http_installed():
+            http = start_http_server(supervisor, folder, env=settings.as_environment())
+            console.print(f"[green]✓[/] zik serve on {http}", highlight=False)
+        console.print()
         started = time.monotonic()
         with EventStream.opened(url) as stream:
             books = _publish(_DemoStream(stream, supervisor), _lines(events, history), None if history else events)

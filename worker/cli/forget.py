@@ -3,7 +3,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from worker.cli.terminal import AsJson, console, print_json
+from worker.cli.terminal import AsJson, complain, console, print_json
+from worker.cli.token import NOT_ANNOUNCED
 from worker.drain.opening import opened_drain
 from worker.escaping import printable
 from worker.privacy import erase
@@ -15,7 +16,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmat
 
 
 def forget(user: Name, *, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Erase a person everywhere: account, history, statistics, dead letters, waiting events. Prints a receipt.
+    """Erase a person everywhere: account, tokens, history, dead letters, waiting events. Prints a receipt.
 
     Run `zik export` first to keep a copy. zik cannot erase backups, or what the player keeps.
     """
@@ -23,6 +24,8 @@ def forget(user: Name, *, yes: Yes = False, as_json: AsJson = False) -> None:
         typer.confirm(f"Erase everything about '{printable(user)}', for good?", abort=True)
     with opened_drain(load_settings(), consumer=process_consumer("forget")) as drain:
         receipt = erase(drain, user)
+    if not receipt.announced:
+        complain(NOT_ANNOUNCED)
     if as_json:
         print_json({"user": receipt.username, "erased": receipt.erased, "charts": receipt.charts})
         return

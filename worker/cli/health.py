@@ -17,7 +17,7 @@ def health(*, here: Here = False, within: Within = LATE_S, as_json: AsJson = Fal
     """
     found = check_health(here=here, within_s=within)
     if as_json:
-        print_json({"well": found.well, "told": found.detail})
+        print_json({"well": found.well, "detail": found.detail})
     elif found.well:
         say(found.detail)
     else:

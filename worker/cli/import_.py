@@ -1,22 +1,22 @@
-from collections import Counter
-from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Any
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Annotated
+from uuid import uuid4
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from worker.cli.backpressure import append_when_room
-from worker.cli.terminal import AsJson, complain, console, errors, print_json, say
+from worker.cli.import_options import encoding_of, shift_of, undated_of, zones_of
+from worker.cli.import_outcomes import no_outcomes, outcomes_by_the_books
+from worker.cli.import_report import as_json as printed_as_json
+from worker.cli.import_report import report
+from worker.cli.terminal import AsJson, errors, print_json, say
 from worker.errors import StreamUnavailableError
 from worker.importers import Archive, Importer, Summary, open_archives, unmatched_loves
-from worker.importers.formats import described_formats
-from worker.importers.rows import NO_SONG
-from worker.report.wording import amount
+from worker.importers.clock import Clock
+from worker.importers.run import marking, new_import_id
 from worker.settings import load_settings
 
 _INTERRUPTED = 130
@@ -25,18 +25,40 @@ Files = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE...",
-        help="Exports of Spotify, Last.fm, ListenBrainz, Maloja, Koito or Rockbox, or a table; zipped or not.",
+        help="Exports of Spotify, Last.fm, ListenBrainz, Maloja, Koito, Rockbox, Pano Scrobbler, Apple Music, YouTube "
+        "Music, Tidal or Deezer, or a table; zipped, gzipped, in a folder or not.",
     ),
 ]
 User = Annotated[str | None, typer.Option(metavar="NAME", help="User of the history. Overrides the file.")]
 Timezone = Annotated[
-    str | None, typer.Option(metavar="ZONE", help="Where the listener was, for local times, such as Europe/Berlin.")
+    list[str] | None,
+    typer.Option(
+        metavar="ZONE[@DAY]",
+        help="Where the listener was, such as Europe/Berlin; for a move again, such as America/New_York@2023-05-01.",
+    ),
+]
+Encoding = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Encoding of files that are not UTF-8, such as cp1252.")
+]
+Shift = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="Add to every time, such as 4018d2h, of a clock that was reset.")
+]
+Undated = Annotated[
+    str | None, typer.Option(metavar="DAY", help="The day for rows of a clock that was not set, such as those of 1970.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be published, and publish nothing.")]
 
 
 def import_files(
-    files: Files, *, user: User = None, timezone: Timezone = None, dry_run: DryRun = False, as_json: AsJson = False
+    files: Files,
+    *,
+    user: User = None,
+    timezone: Timezone = None,
+    encoding: Encoding = None,
+    shift: Shift = None,
+    undated: Undated = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
     """Publish listening histories. Importing the same or an overlapping history again adds nothing.
 
@@ -44,33 +66,32 @@ def import_files(
     """
     summaries: list[Summary] = []
     stopped_by: BaseException | None = None
+    clock = Clock(zones_of(timezone or []), shift_of(shift), undated_of(undated))
     with ExitStack() as opened:
-        archives, unread = open_archives(files, opened)
-        zone = _zone(timezone)
+        archives, unread = open_archives(files, opened, encoding=encoding_of(encoding))
         for archive in archives:
-            archive.prepare(user=user, timezone=zone)
+            archive.prepare(user=user, has_timezone=clock.zones is not None)
         publishes_nothing = dry_run or not archives
         publish = (lambda _: None) if publishes_nothing else opened.enter_context(append_when_room(load_settings()))
+        import_id = new_import_id(uuid4())
+        publish = marking(import_id, publish)
+        outcomes_of = no_outcomes if publishes_nothing else opened.enter_context(outcomes_by_the_books(load_settings()))
+        importer = Importer(user=user, now=datetime.now(UTC), publish=publish, clock=clock)
         try:
-            _import_all(archives, summaries, Importer(user=user, now=datetime.now(UTC), publish=publish), quiet=as_json)
+            _import_all(archives, summaries, importer, quiet=as_json)
         except (KeyboardInterrupt, StreamUnavailableError) as error:
             stopped_by = error
+        outcomes = outcomes_of(sum(summary.published for summary in summaries), may_wait=stopped_by is None)
     if as_json:
-        print_json({"files": [_as_json(summary) for summary in summaries], "unread": unread})
+        print_json(printed_as_json(summaries, unread, outcomes))
     else:
-        _report(summaries, unread, dry_run=dry_run, stopped=stopped_by is not None)
+        report(summaries, unread, dry_run=dry_run, stopped=stopped_by is not None, outcomes=outcomes)
+        if not publishes_nothing and any(summary.plays for summary in summaries):
+            say(f"this is import {import_id}; `zik import undo` takes it back")
     if isinstance(stopped_by, StreamUnavailableError):
         raise stopped_by
     refused = bool(unread) or any(summary.has_faults for summary in summaries)
     raise typer.Exit(_INTERRUPTED if stopped_by else int(refused))
-
-
-def _zone(name: str | None) -> ZoneInfo | None:
-    if name is None:
-        return None
-    if name not in available_timezones():
-        raise typer.BadParameter("no such time zone; use a name such as Europe/Berlin", param_hint="--timezone")
-    return ZoneInfo(name)
 
 
 def _import_all(archives: list[Archive], summaries: list[Summary], importer: Importer, *, quiet: bool) -> None:
@@ -91,57 +112,3 @@ def _import_all(archives: list[Archive], summaries: list[Summary], importer: Imp
 
 def _show_progress(progress: Progress, bar: TaskID, bytes_before: int, part_bytes: int) -> None:
     progress.update(bar, completed=bytes_before + part_bytes)
-
-
-def _report(summaries: list[Summary], unread: list[str], *, dry_run: bool, stopped: bool) -> None:
-    for message in unread:
-        complain(message)
-    if unread:
-        described = f"zik recognises files by their content:\n{described_formats()}"
-        errors.print(described, markup=False, highlight=False, soft_wrap=True)
-    for summary in summaries:
-        for place, reason, detail in summary.shown:
-            line = f"{summary.name}:{place}: {reason}: {detail}"
-            style = "dim" if reason == NO_SONG else "red"
-            errors.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
-    if summaries:
-        console.print(_table(summaries))
-    events = sum(summary.published for summary in summaries)
-    say(f"{'would publish' if dry_run else 'published'} {amount(events, 'event')}")
-    if stopped:
-        where = f" in {summaries[-1].name}" if summaries else ""
-        say(f"stopped{where}; run the same command again to continue, nothing is recorded twice")
-
-
-def _table(summaries: list[Summary]) -> Table:
-    table = Table()
-    table.add_column("format", overflow="fold")
-    for title in ("plays", "favorites"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("days", no_wrap=True)
-    table.add_column("refused", no_wrap=True)
-    for name in dict.fromkeys(summary.format for summary in summaries):
-        table.add_row(name, *_cells([summary for summary in summaries if summary.format == name]))
-    return table
-
-
-def _cells(summaries: list[Summary]) -> Iterable[str]:
-    refused = sum((summary.refused for summary in summaries), Counter[str]())
-    days = [day for summary in summaries for day in (summary.first_day, summary.last_day) if day]
-    counts = (sum(summary.plays for summary in summaries), sum(summary.favorites for summary in summaries))
-    reasons = "\n".join(f"{count:,} {reason}" for reason, count in sorted(refused.items()))
-    return (*(f"{count:,}" for count in counts), f"{min(days)}\n{max(days)}" if days else "", reasons)
-
-
-def _as_json(summary: Summary) -> dict[str, Any]:
-    return {
-        "file": summary.name,
-        "format": summary.format,
-        "published": summary.published,
-        "plays": summary.plays,
-        "favorites": summary.favorites,
-        "first_day": summary.first_day,
-        "last_day": summary.last_day,
-        "refused": dict(summary.refused),
-        "first_refusals": [refusal._asdict() for refusal in summary.shown],
-    }

@@ -1,9 +1,17 @@
+from collections.abc import Iterator
+
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from worker.cli.question import Answer, AsCsv, At, InPeriod, MaybeUser, Question, open_question, span_name
-from worker.cli.terminal import AsJson, plain
+from worker.cli.terminal import AsJson, plain, song_line
+from worker.errors import ZikError
+from worker.operations.now_playing import read_now_playing
 from worker.report.wording import duration, share
+from worker.settings import load_settings
 from worker.statistics import Period, Totals, totals
+from worker.stream.inspection import StreamInspector
 
 
 def stats(
@@ -25,7 +33,7 @@ def stats(
                 "last_day",
             ),
             rows=[found] if found.plays else [],
-            picture=lambda: _table(question, found),
+            picture=lambda: Group(_table(question, found), *_now(question)),
             why_empty=lambda: question.why_empty("plays"),
         ).show(as_json=as_json, as_csv=as_csv)  # fmt: skip
 
@@ -51,3 +59,17 @@ def _table(question: Question, found: Totals) -> Table:
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def _now(question: Question) -> Iterator[Text]:
+    """What the user plays now. Redis knows it, and the statistics need no Redis."""
+    if question.user is None:
+        return
+    try:
+        with StreamInspector.opened(load_settings().redis_url) as stream:
+            playing = read_now_playing(stream.now_playing_of(question.user.username))
+    except ZikError:
+        yield Text("what plays now is unknown: Redis is out of reach (zik doctor)", style="dim")
+        return
+    if playing is not None:
+        yield Text(f"now playing: {song_line(playing)}")

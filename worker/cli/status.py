@@ -14,20 +14,23 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.books import Books
-from worker.cli.terminal import AsJson, books_table, console, print_json
+from worker.cli.terminal import AsJson, books_table, console, print_json, song_line
 from worker.database.engine import opened_engine
 from worker.errors import StreamUnavailableError
+from worker.escaping import printable
 from worker.operations.health import LATE_S, running_drains
 from worker.operations.status import Overview, overview
 from worker.settings import Settings, load_settings
 from worker.stream.consumer import EventStream
 from worker.stream.inspection import Consumer
 
+_MOST_PLAYING = 5
+
 
 def status_picture(
     state: Overview, pace: Mapping[str, float] | None = None, *, most_drains: int | None = None
 ) -> RenderableType:
-    parts = (_backlog(state, pace), _database(state), _letters(state), _drains(state, most_drains))
+    parts = (_backlog(state, pace), _database(state), _letters(state), _playing(state), _drains(state, most_drains))
     return Group(books_table(state.books, pace), *chain.from_iterable(parts))
 
 
@@ -69,6 +72,16 @@ def _letters(state: Overview) -> Iterator[RenderableType]:
     if state.letters:
         counts = ", ".join(f"{reason} {count:,}" for reason, count in state.letters.items())
         yield Text(f"dead letters on the desk: {counts} (zik dead list)", style="yellow")
+
+
+def _playing(state: Overview) -> Iterator[RenderableType]:
+    shown = list(state.now_playing.items())[:_MOST_PLAYING]
+    if shown:
+        more = len(state.now_playing) - len(shown)
+        yield Text(f"now playing: {len(state.now_playing):,}" + (f", {more:,} more than these" if more else ""))
+    for user, playing in shown:
+        line = f"  {printable(user)}: {song_line(playing)}"
+        yield Text(line, style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _drains(state: Overview, most: int | None) -> Iterator[RenderableType]:

@@ -10,9 +10,11 @@ from rich.text import Text
 from worker.books import Books
 from worker.cli.messages import MOST_ROWS, AsJson, complain, print_json, say
 from worker.escaping import printable
+from worker.operations.now_playing import NowPlaying
 
 __all__ = [
     "MOST_ROWS", "AsJson", "books_table", "complain", "console", "errors", "plain", "print_json", "progress", "say",
+    "song_line",
 ]  # fmt: skip
 
 console = Console()
@@ -22,6 +24,11 @@ errors = Console(stderr=True)
 def plain(text: str) -> Text:
     """Text that is not ours, for a table: on one line, and no markup is read into it."""
     return Text(printable(text))
+
+
+def song_line(playing: NowPlaying) -> str:
+    """What plays now, on one line: `Parabola by Tool`."""
+    return printable(f"{playing.song.title} by {playing.song.artist}")
 
 
 def progress() -> Progress:

@@ -8,11 +8,14 @@ from typing import Annotated, NoReturn
 from urllib.parse import urlsplit
 
 import typer
+from sqlalchemy import Engine
 
+from worker.cli.local_token import local_token
 from worker.cli.terminal import console, errors, say
 from worker.database.engine import opened_engine
 from worker.database.schema import bring_up_schema
 from worker.errors import OperatorError
+from worker.local.http_server import is_http_installed, start_http_server
 from worker.local.services import exclusive_folder, start_worker_and_beat
 from worker.local.supervisor import Supervisor
 from worker.local.valkey import is_reachable, start_valkey
@@ -29,7 +32,7 @@ Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Pr
 
 
 def up(*, concurrency: Concurrency = 2) -> None:
-    """Run Redis, worker and beat on this machine until stopped.
+    """Run Redis, worker, beat and HTTP server on this machine until stopped.
 
     Uses the Redis at REDIS_URL if one answers there. Otherwise starts the embedded Valkey at that address, with an
     append-only file. The database is DATABASE_URL, by default a SQLite file. What ends is restarted.
@@ -46,11 +49,23 @@ def up(*, concurrency: Concurrency = 2) -> None:
         start_worker_and_beat(supervisor, folder, env=settings.as_environment(), concurrency=concurrency)
         for name in ("worker", "beat"):
             say(f"{name:<9} running, log in {folder / name}.log")
+        with opened_engine(settings.database_url) as engine:
+            _serve_players(settings, engine, folder, supervisor)
         say(f"publish   XADD 'zik:{{events}}' '*' event '{{…}}' at {without_password(url)}")
         console.print("Ctrl-C stops everything. In another terminal: zik status --watch", style="bold")
         while True:
             time.sleep(_CHECK_INTERVAL_S)
             supervisor.check()
+
+
+def _serve_players(settings: Settings, engine: Engine, folder: Path, supervisor: Supervisor) -> None:
+    if not is_http_installed():
+        say("http      not served: pip install 'zik[http]'")
+        return
+    url = start_http_server(supervisor, folder, env=settings.as_environment())
+    token = local_token(engine, folder)
+    say(f"http      listening on {url}, log in {folder / 'http'}.log")
+    say(f"token     {token.text} of the user {token.username}; players: docs/players.md")
 
 
 def _redis(settings: Settings, folder: Path, supervisor: Supervisor) -> str:

@@ -22,8 +22,15 @@ class AsyncClient(EventMethods[Coroutine[Any, Any, str]]):
     With `sync=True` a call returns when Redis has acknowledged the event.
     """
 
-    def __init__(self, url: str, *, transport: Transport | None = None, **options: Unpack[ClientOptions]) -> None:
-        self._client = Client(url, transport=transport, **options)
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        transport: Transport | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> None:
+        self._client = Client(url, token=token, transport=transport, **options)
         self._source = options.get("source")
         self._sync = options.get("sync", False)
 

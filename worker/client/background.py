@@ -39,7 +39,7 @@ class BackgroundDelivery:
         self._lock = threading.Lock()
         to_redis = Pump(
             self._memory if outbox is None else outbox,
-            sender.send,
+            self._send,
             flush_signal=FlushSignal(
                 flush_at=options.flush_at,
                 flush_interval_s=options.flush_interval_s,
@@ -48,10 +48,14 @@ class BackgroundDelivery:
             reporter=ErrorReporter(options.on_error, other=None if outbox is None else outbox.reporter),
         )
         self._pumps = [to_redis]
-        self._safe = None if outbox is None else SafeStore(outbox, sender)
+        self._safe = None if outbox is None else SafeStore(outbox, self._send)
         if outbox is not None and self._safe is not None:
             reporter = ErrorReporter(options.on_error, other=outbox.reporter)
             self._pumps.insert(0, _pump_to_disk(self._memory, self._safe, to_redis.flush_signal, reporter))
+
+    def _send(self, payloads: Sequence[bytes]) -> None:
+        for refusal in self._sender.send(payloads):
+            self._reporter.report(refusal)
 
     def put(self, payloads: Sequence[bytes]) -> None:
         if not self._threads:

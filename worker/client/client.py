@@ -9,14 +9,13 @@ from typing import Any, Self
 from worker.client import lifecycle
 from worker.client.background import BackgroundDelivery
 from worker.client.delivery import Delivery, InlineDelivery, NoDelivery
+from worker.client.destination import transport_to, waiting_limit
 from worker.client.events import BeforeSend, EventMethods, EventValidator
 from worker.client.options import DeliveryOptions
 from worker.client.outbox import Outbox
 from worker.client.reporting import Counters, ErrorReporter, OnError
 from worker.client.sender import Sender
 from worker.errors import ClientClosedError
-from worker.settings import load_publisher_settings
-from worker.stream.producer import Producer
 from worker.stream.transport import Transport
 
 
@@ -29,7 +28,8 @@ class Client(EventMethods[str]):
     docs/clients.md says which option protects an event against which fault.
 
     Args:
-        url: of the Redis.
+        url: of the Redis; or `https://`, where `zik serve` is reached.
+        token: of the user whose events these are, with `https://`. The server refuses events of other users.
         source: the player's name and version, sent with each event.
         outbox: a file that only clients use, on a local disk. Events stay in it until Redis has acknowledged them.
         max_queue: how many events may wait in memory; further events are dropped.
@@ -39,23 +39,27 @@ class Client(EventMethods[str]):
         on_error: called with each `ZikError` that no call raises, in the thread where it occurs: with every
             `EventDroppedError`, with any other once until it is over. Without it they are logged.
         before_send: called with each event before it is validated; returns the event to send, or None to drop it.
-        durable: an event counts as sent only when Redis has it on its disk.
+        durable: an event counts as sent only when Redis has it on its disk. Not with `https://`.
         max_waiting: while the stream holds this many entries nothing is sent; 0 is no limit, None is
-            `ZIK_MAX_WAITING`.
+            `ZIK_MAX_WAITING`. With `https://` the server keeps its own limit.
         disabled: validate, and send nothing.
         sync: no threads; a call returns when Redis has acknowledged the event. It raises `StreamUnavailableError` or
-            `StreamFullError` if Redis has not acknowledged the event and no outbox keeps it.
+            `StreamFullError` if Redis has not acknowledged the event and no outbox keeps it, and `EventDroppedError`
+            if the server refuses it.
         transport: sends the batches instead of a connection to `url`. The client closes it, and a forked child uses it.
 
     Raises:
         OutboxError: the outbox cannot be opened.
-        SettingsError: zik serves no such `url`, or `max_waiting` is None and `ZIK_MAX_WAITING` is wrong.
+        SettingsError: zik serves no such `url`, `token` does not fit it, or `max_waiting` is None and `ZIK_MAX_WAITING`
+            is wrong.
+        NotDurableError: `durable` with `https://`.
     """
 
     def __init__(  # noqa: PLR0913
         self,
         url: str,
         *,
+        token: str | None = None,
         source: str | None = None,
         outbox: str | Path | None = None,
         max_queue: int = 10_000,
@@ -71,6 +75,7 @@ class Client(EventMethods[str]):
         transport: Transport | None = None,
     ) -> None:
         self._url = url
+        self._token = token
         self._transport = transport
         self._source = source
         self._before_send = before_send
@@ -81,7 +86,7 @@ class Client(EventMethods[str]):
             flush_interval_s=flush_interval_s,
             on_error=on_error,
             durable=durable,
-            max_waiting=load_publisher_settings().max_waiting if max_waiting is None else max_waiting,
+            max_waiting=waiting_limit(url, max_waiting),
             disabled=disabled,
             sync=sync,
         )
@@ -104,8 +109,11 @@ class Client(EventMethods[str]):
         options = self._options
         if options.disabled:
             return NoDelivery()
-        transport = Producer.at(self._url) if self._transport is None else self._transport
-        sender = Sender(transport, counters=self._counters, durable=options.durable, max_waiting=options.max_waiting)
+        durable, max_waiting = options.durable, options.max_waiting
+        transport = self._transport
+        if transport is None:
+            transport = transport_to(self._url, token=self._token, durable=durable, max_waiting=max_waiting)
+        sender = Sender(transport, counters=self._counters, durable=durable, max_waiting=max_waiting)
         if options.sync:
             return InlineDelivery(sender, self._outbox, on_error=options.on_error)
         return BackgroundDelivery(sender, self._outbox, options=options, counters=self._counters)

@@ -9,7 +9,7 @@ from worker.client.pump import MAX_BATCH_EVENTS
 from worker.client.reporting import ErrorReporter, OnError
 from worker.client.safe_store import SafeStore
 from worker.client.sender import Sender
-from worker.errors import OutboxError, ZikError
+from worker.errors import EventDroppedError, OutboxError, ZikError
 
 
 class Delivery(Protocol):
@@ -40,7 +40,7 @@ class InlineDelivery:
     def __init__(self, sender: Sender, outbox: Outbox | None, *, on_error: OnError | None) -> None:
         self._sender = sender
         self._outbox = outbox
-        self._safe = None if outbox is None else SafeStore(outbox, sender)
+        self._safe = None if outbox is None else SafeStore(outbox, self._send)
         self._reporter = ErrorReporter(on_error, other=None if outbox is None else outbox.reporter)
         self._lock = threading.Lock()
 
@@ -48,20 +48,29 @@ class InlineDelivery:
         """No thread to start: the next call sends what an earlier run left."""
 
     def put(self, payloads: Sequence[bytes]) -> None:
+        refusals: list[EventDroppedError] = []
         with self._lock:
             for start in range(0, len(payloads), MAX_BATCH_EVENTS):
-                self._store(payloads[start : start + MAX_BATCH_EVENTS])
+                refusals += self._store(payloads[start : start + MAX_BATCH_EVENTS])
         self._send_waiting()
+        for refusal in refusals[1:]:
+            self._reporter.report(refusal)
+        if refusals:
+            raise refusals[0]
 
-    def _store(self, payloads: Sequence[bytes]) -> None:
+    def _store(self, payloads: Sequence[bytes]) -> list[EventDroppedError]:
         if self._safe is None or self._outbox is None:
-            self._sender.send(payloads)
-            return
+            return self._sender.send(payloads)
         try:
             self._safe.put(payloads)
         except OutboxError:
             self._empty_outbox(self._outbox)
             self._safe.put(payloads)
+        return []
+
+    def _send(self, payloads: Sequence[bytes]) -> None:
+        for refusal in self._sender.send(payloads):
+            self._reporter.report(refusal)
 
     def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 -- One attempt; the socket's own timeout ends it.
         return self._send_waiting() and (self._safe is None or self._safe.has_sent_all())
@@ -81,7 +90,7 @@ class InlineDelivery:
         """Send what waits. False if not all of it could be sent; the reason is then reported."""
         try:
             while batch := outbox.peek(MAX_BATCH_EVENTS):
-                self._sender.send(batch.payloads)
+                self._send(batch.payloads)
                 outbox.discard(batch)
             is_empty = outbox.count() == 0
         except ZikError as error:

@@ -9,7 +9,7 @@ from worker.client.reporting import OnError
 
 
 class ClientOptions(TypedDict, total=False):
-    """The keyword arguments of `Client` except `transport`, for code that passes them on."""
+    """The keyword arguments of `Client` except `token` and `transport`, for code that passes them on."""
 
     source: str | None
     outbox: str | Path | None

@@ -18,7 +18,7 @@ class Counters:
     sent: int = 0  # acknowledged by Redis
     retried: int = 0  # sent again after a fault; an event may count several times
     dropped: int = 0  # the queue was full, time ran out in `close`, or `before_send` withheld the event
-    refused: int = 0  # the event breaks the contract
+    refused: int = 0  # the event breaks the contract, or the server refuses it
     _lock: Any = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self, *, sent: int = 0, retried: int = 0, dropped: int = 0, refused: int = 0) -> None:

@@ -1,18 +1,22 @@
 """Put events where a crash cannot reach them: into the outbox, or to Redis while the outbox takes none."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from worker.client.outbox import Outbox
-from worker.client.sender import Sender
 from worker.errors import OutboxError, ZikError
 
 
 class SafeStore:
-    """What a client with an outbox promises about its events."""
+    """What a client with an outbox promises about its events.
 
-    def __init__(self, outbox: Outbox, sender: Sender) -> None:
+    Args:
+        outbox: where they wait.
+        send: returns when they have reached Redis.
+    """
+
+    def __init__(self, outbox: Outbox, send: Callable[[Sequence[bytes]], None]) -> None:
         self._outbox = outbox
-        self._sender = sender
+        self._send = send
         self._losses_at = {"store": outbox.losses, "flush": outbox.losses}
 
     def put_or_report(self, payloads: Sequence[bytes]) -> None:
@@ -35,7 +39,7 @@ class SafeStore:
             if self._outbox.must_go_first():
                 raise
             try:
-                self._sender.send(payloads)
+                self._send(payloads)
             except ZikError:
                 raise error from None
             self._outbox.reporter.report_once(error)

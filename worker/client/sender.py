@@ -1,12 +1,14 @@
 """Send batches to the stream, stamped with the device's clock, within the stream's limit, and count them."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from worker.client.events import id_of
 from worker.client.reporting import Counters
 from worker.contract.clock_skew import utc_now
 from worker.contract.events import MAX_EVENT_BYTES
+from worker.errors import EventDroppedError
 from worker.stream.backpressure import Backpressure
 from worker.stream.transport import Transport
 
@@ -40,24 +42,33 @@ class Sender:
         # Both threads of a client send while its disk is at fault.
         self._lock = threading.Lock()
 
-    def send(self, payloads: Sequence[bytes]) -> None:
-        """Return when Redis has acknowledged all of them.
+    def send(self, payloads: Sequence[bytes]) -> list[EventDroppedError]:
+        """Return when Redis has acknowledged all of them but those that the errors name: they are refused for good.
 
         Raises:
             StreamFullError: Redis is full, or the stream holds `max_waiting` entries.
-            StreamUnavailableError, StreamMisusedError, NotDurableError: see `Producer.append`.
+            StreamUnavailableError, OperatorError: see `Transport.append`.
         """
         with self._lock:
             self._backpressure.check()
             if self._failed:
                 self._counters.add(retried=len(payloads))
             self._failed = True
-            self._backpressure.append(stamped(payloads, at=self._now()), durable=self._durable)
+            refused = self._backpressure.append(stamped(payloads, at=self._now()), durable=self._durable).refused
             self._failed = False
-        self._counters.add(sent=len(payloads))
+        self._counters.add(sent=len(payloads) - len(refused), refused=len(refused))
+        return _dropped(payloads, refused)
 
     def close(self) -> None:
         self._transport.close()
+
+
+def _dropped(payloads: Sequence[bytes], refused: Mapping[int, str]) -> list[EventDroppedError]:
+    """An error for each reason."""
+    ids: dict[str, list[str]] = {}
+    for position, why in refused.items():
+        ids.setdefault(why, []).append(id_of(payloads[position]))
+    return [EventDroppedError(event_ids, f"the server refuses this for good, {why}") for why, event_ids in ids.items()]
 
 
 def stamped(payloads: Sequence[bytes], *, at: datetime) -> list[bytes]:

@@ -23,6 +23,9 @@ MAX_SOURCE: Final = 100
 MAX_ID_NAME: Final = 64
 MAX_ID_VALUE: Final = 200
 
+# The key of a play's `context` under which `zik import` names its run.
+IMPORT: Final = "import"
+
 # Artist and title as spelled by the client. Several names may be one song, see `song_identity`.
 SongName = tuple[str, str]
 

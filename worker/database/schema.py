@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, inspect
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential, wait_random
 
 from worker.database.engine import transaction, without_statement_timeout, write_ahead
+from worker.database.grants import grant_to_http_role
 from worker.database.locks import AdvisoryLock, is_locked, take
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError
 from worker.failpoints import Point, hit
@@ -110,7 +111,9 @@ def _attempt(engine: Engine) -> Bootstrap:
         connection = session.connection()
         # Without a statement timeout, because only another bootstrap can be ahead in this queue.
         take(connection, AdvisoryLock.BRING_UP_SCHEMA)
-        return _bring_up(connection)
+        done = _bring_up(connection)
+        grant_to_http_role(connection)
+        return done
 
 
 def _bring_up(connection: Connection) -> Bootstrap:

@@ -38,7 +38,9 @@ def meaning_of(error: DBAPIError) -> ZikError:
     if known := _of_the_server(code, error.orig):
         return known
     if not code and (error.connection_invalidated or error.statement is None):
-        return DatabaseUnavailableError(f"no connection to the database: {_first_line(error.orig)}")
+        return DatabaseUnavailableError(
+            f"no connection to the database: {_first_line(error.orig)}", way_out="start it, or correct DATABASE_URL"
+        )
     if not code and isinstance(error, DataError):
         return RowRefusedError("the driver refused a value")
     constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
@@ -74,7 +76,10 @@ def _of_the_server(code: str, error: object) -> ZikError | None:
 def _classed(code: str, family: str, detail: str) -> ZikError:
     text = f"{code or 'no SQLSTATE'}{f': {detail}' if detail else ''}"
     if family in _UNAVAILABLE | _SQLITE_UNAVAILABLE:
-        return DatabaseUnavailableError(f"the database cannot work now ({text})", is_locked=code in _LOCKED)
+        way_out = "DATABASE_URL must name a file that this user may open" if family == "SQLITE_CANTOPEN" else ""
+        return DatabaseUnavailableError(
+            f"the database cannot work now ({text})", way_out=way_out, is_locked=code in _LOCKED
+        )
     if family in _ROW_REFUSED | _SQLITE_ROW_REFUSED:
         return RowRefusedError(f"the database refused a row ({text})")
     if family in _SQLITE_DAMAGED:

@@ -25,6 +25,7 @@ from worker.recorders.known import Known
 from worker.stream.clock import StreamClock
 from worker.stream.consumer import BLOCK_MS, EventStream
 from worker.stream.measurements import Phase, Stopwatch, of_batch
+from worker.tracing import batch_span
 
 logger = logging.getLogger(__name__)
 
@@ -147,8 +148,17 @@ class Drain:
     # --- The steps of one batch ----------------------------------------------------------------
 
     def _process(self, item: WorkItem, tally: Tally) -> None:
-        """Decode, record, acknowledge. After each step its time is noted, and a test may kill the process."""
         batch = item.batch
+        with batch_span(len(batch.entries), (entry.traceparent for entry in batch.entries)) as note_outcomes:
+            outcomes, seconds = self._settle(item, tally)
+            note_outcomes(Counter(outcomes.values()))
+        tally.batches += 1
+        log_batch(self.consumer, batch, outcomes, seconds)
+        self._measured.update(of_batch(len(batch.entries), seconds))
+        self._report()
+
+    def _settle(self, item: WorkItem, tally: Tally) -> tuple[dict[str, Outcome], dict[Phase, float]]:
+        """Decode, record, acknowledge. After each step its time is noted, and a test may kill the process."""
         outcomes: dict[str, Outcome] = {}
         steps = _Steps(self.monotonic)
         hit(Point.AFTER_READ)
@@ -161,13 +171,10 @@ class Drain:
             steps.done(Phase.ACKNOWLEDGE)
             outcomes |= settled
             tally.outcomes += Counter(settled.values())
-        self.stream.forget_vanished(batch.vanished)
+        self.stream.forget_vanished(item.batch.vanished)
         steps.done(Phase.ACKNOWLEDGE, Point.AFTER_ACKNOWLEDGE)
-        tally.batches += 1
-        log_batch(self.consumer, batch, outcomes, steps.seconds)
         log_events(triaged.accepted, triaged.letters, outcomes)
-        self._measured.update(of_batch(len(batch.entries), steps.seconds))
-        self._report()
+        return outcomes, steps.seconds
 
     def _decode(self, item: WorkItem) -> Triaged:
         if item.kills_reader:

@@ -25,7 +25,7 @@ def triage(entries: Sequence[Entry], now: datetime) -> Triaged:
         hit(Point.AT_POISON)
     accepted: list[Accepted] = []
     letters: list[Letter] = []
-    for entry_id, payload, stray in entries:
+    for entry_id, payload, stray, _ in entries:
         try:
             if payload is None:
                 letters.append(Letter(entry_id, stray, _missing_event()))

@@ -1,10 +1,12 @@
 """Recognise a format by a file's content. Names are ignored, because users rename files."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
+from worker.importers.csv_rows import Header, csv_reader, headers
 from worker.importers.json_rows import document_reader, key_paths, lines_reader
 from worker.importers.rows import Converter, Reader
 
@@ -28,9 +30,27 @@ class Head:
         """The paths of a JSON file's keys, with the first value of each; empty for another file."""
         return key_paths(self.bytes) if self.bytes.lstrip()[:1] in {b"[", b"{"} else {}
 
+    def prefixes_of(self, key: str) -> Iterator[str]:
+        """Where arrays of objects with this key stand in a JSON file. Their own key may be any, so it becomes `*`."""
+        for path in self.paths:
+            above = path.removesuffix(f".{key}")
+            if above != path and above.endswith(".item"):
+                *outer, _, item = above.split(".")
+                yield ".".join((*outer, "*", item))
+
+    @cached_property
+    def text(self) -> str:
+        """Empty for JSON."""
+        return "" if self.paths else self.bytes.decode(errors="replace")
+
     @cached_property
     def lines(self) -> list[str]:
-        return self.bytes.decode(errors="replace").splitlines()
+        return self.text.splitlines()
+
+    @cached_property
+    def headers(self) -> list[Header]:
+        """What may be the header of a table."""
+        return headers(self.text)
 
 
 class Recognised(NamedTuple):
@@ -64,7 +84,7 @@ class Format(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class JsonFormat:
-    """A format of JSON objects that have certain keys.
+    """A format of JSON objects that have certain keys. Listens may also stand in an array under any other key.
 
     Attributes:
         prefixes: where the objects may stand, such as `scrobbles.item`; "" for JSON Lines.
@@ -88,8 +108,39 @@ class JsonFormat:
         for prefix in self.prefixes:
             if all(_joined(prefix, key) in head.paths for key in self.keys):
                 read = document_reader(prefix, self.convert) if prefix else lines_reader(self.convert)
-                names = (_name(head.paths.get(path)) for path in self.user)
-                return Recognised(self.name, self.source, read, next(filter(None, names), None), self.order)
+                return self._recognised(head, read)
+        if self.order is ReadOrder.ACCOUNT:
+            return None
+        first, *others = self.keys
+        for prefix in head.prefixes_of(first):
+            if all(prefix in head.prefixes_of(key) for key in others):
+                top_keys = {key.partition(".")[0] for key in self.keys}
+                return self._recognised(head, document_reader(prefix, self.convert, keys=top_keys))
+        return None
+
+    def _recognised(self, head: Head, read: Reader) -> Recognised:
+        names = (_name(head.paths.get(path)) for path in self.user)
+        return Recognised(self.name, self.source, read, next(filter(None, names), None), self.order)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvFormat:
+    """A format of tables with certain columns, spelled as the service writes them."""
+
+    name: str
+    source: str
+    columns: tuple[str, ...]
+    convert: Converter
+
+    @property
+    def looks_like(self) -> str:
+        return f"a table with {', '.join(self.columns)}"
+
+    def recognise(self, head: Head) -> Recognised | None:
+        for header in head.headers:
+            if set(self.columns) <= set(header.names):
+                required = 1 + max(header.names.index(column) for column in self.columns)
+                return Recognised(self.name, self.source, csv_reader(header, self.convert, required=required))
         return None
 
 

@@ -19,7 +19,11 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BATCH_EVENTS: Final = 1_000
 # The only key of a line that `zik export` writes and that is no event.
 ACCOUNT: Final = "listener"
+TOKEN: Final = "token"  # noqa: S105 -- the name of a field
+FEEDBACK: Final = "pending_feedback"
 LETTER: Final = "dead_letter"
+CORRECTED: Final = "corrected_play"
+_NO_EVENTS: Final = ([ACCOUNT], [TOKEN], [FEEDBACK], [CORRECTED], [LETTER])
 # A truncated gzip file raises EOFError; BadGzipFile and a failing disk raise an OSError.
 _READ_ERRORS: Final = (OSError, EOFError, zlib.error)
 
@@ -92,7 +96,7 @@ def event_of(line: bytes, *, now: datetime) -> Event | None:
     try:
         return decode(line, now=now)
     except InvalidEventError:
-        if _is_account_or_letter(line):
+        if _is_no_event(line):
             return None
         raise
 
@@ -118,12 +122,12 @@ def _valid(lines: Iterator[bytes], published: Published, now: datetime) -> Itera
             yield line if event.sent_at is None else _without_sent_at(line)
 
 
-def _is_account_or_letter(line: bytes) -> bool:
+def _is_no_event(line: bytes) -> bool:
     try:
         value = from_json(line)
     except ValueError:
         return False
-    return isinstance(value, dict) and list(value) in ([ACCOUNT], [LETTER])
+    return isinstance(value, dict) and list(value) in _NO_EVENTS
 
 
 def _readable(lines: Iterator[bytes], published: Published) -> Iterator[tuple[int, bytes]]:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, Final
 
 import ijson
+from ijson.common import ObjectBuilder
 
 from worker.errors import Reason, RowTooLargeError
-from worker.importers.bounded_file import MAX_LINE_BYTES, BoundedFile
-from worker.importers.rows import BROKEN_FILE, Converter, Notes, Reader, Refusal, Row, convert_row
+from worker.importers.bounded_file import BoundedFile
+from worker.importers.lines import numbered_lines
+from worker.importers.rows import BROKEN_FILE, Converter, LeftOut, Notes, Reader, Refusal, Row, convert_row
 
 # Real exports nest 8 deep. The paths that the parser keeps grow with the square of the depth.
 MAX_DEPTH: Final = 64
@@ -19,8 +21,15 @@ class TooDeepError(ValueError):
     """The file is nested deeper than any export."""
 
 
-def document_reader(prefix: str, convert: Converter) -> Reader:
-    """A reader of the objects at `prefix`, such as `scrobbles.item`, in one or more JSON documents."""
+def document_reader(prefix: str, convert: Converter, *, keys: Iterable[str] = ()) -> Reader:
+    """A reader of the objects at `prefix`, such as `scrobbles.item`, in one or more JSON documents.
+
+    Args:
+        prefix: a key `*` stands for any key.
+        convert: makes events of an object.
+        keys: an object with none of these is of another kind, and left out.
+    """
+    known = frozenset(keys)
 
     def read(file: BinaryIO, notes: Notes) -> Iterator[Row]:
         bounded = BoundedFile(file)
@@ -28,7 +37,10 @@ def document_reader(prefix: str, convert: Converter) -> Reader:
         try:
             for number, row in enumerate(_items(bounded, prefix), start=1):
                 bounded.row_ended()
-                yield from convert_row(f"row {number}", row, convert, notes)
+                if known and isinstance(row, dict) and known.isdisjoint(row):
+                    yield LeftOut(f"row {number}", "other row")
+                else:
+                    yield from convert_row(f"row {number}", row, convert, notes)
         except (ijson.JSONError, TooDeepError, UnicodeDecodeError, RowTooLargeError) as error:
             yield Refusal(f"after row {number}", BROKEN_FILE, f"the rest is not read: {_first_line(error)}")
 
@@ -41,26 +53,19 @@ def lines_reader(convert: Converter) -> Reader:
     def read(file: BinaryIO, notes: Notes) -> Iterator[Row]:
         for number, line in numbered_lines(file):
             place = f"line {number}"
+            if isinstance(line, Refusal):
+                yield line
+                continue
+            if not line.strip():
+                continue
             try:
                 row = json.loads(line)
-            except UnicodeDecodeError:
-                yield Refusal(place, Reason.BAD_ENCODING, "must be UTF-8")
             except (ValueError, RecursionError):
                 yield Refusal(place, Reason.INVALID_JSON, "must be one JSON object")
             else:
                 yield from convert_row(place, row, convert, notes)
 
     return read
-
-
-def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, numbered from 1. A line that is too long is replaced by an invalid one."""
-    bounded = BoundedFile(file)
-    number = 0
-    while line := bounded.readline():
-        number += 1
-        if line.strip():
-            yield number, line.rstrip(b"\r\n") if len(line) < MAX_LINE_BYTES else b'"too long'
 
 
 def key_paths(head: bytes) -> dict[str, Any]:
@@ -78,8 +83,29 @@ def key_paths(head: bytes) -> dict[str, Any]:
 
 
 def _items(file: BoundedFile, prefix: str) -> Iterator[Any]:
+    events = ijson.parse(_limit_depth(_parse(file)))
+    if "*" in prefix:
+        return _items_at_any(events, prefix.split("."))
     items: Callable[..., Iterator[Any]] = ijson.items
-    return items(ijson.parse(_limit_depth(_parse(file))), prefix)
+    return items(events, prefix)
+
+
+def _items_at_any(events: Iterator[tuple[str, str, Any]], pattern: list[str]) -> Iterator[Any]:
+    """The objects at a prefix of which a part may be any key."""
+    for prefix, kind, value in events:
+        if kind != "start_map" or not _fits(prefix.split("."), pattern):
+            continue
+        builder = ObjectBuilder()
+        builder.event(kind, value)
+        for place, nested_kind, nested in events:
+            builder.event(nested_kind, nested)
+            if (place, nested_kind) == (prefix, "end_map"):
+                break
+        yield builder.value
+
+
+def _fits(prefix: list[str], pattern: list[str]) -> bool:
+    return len(prefix) == len(pattern) and all(part in {"*", key} for key, part in zip(prefix, pattern, strict=True))
 
 
 def _parse(file: Any) -> Iterable[tuple[str, Any]]:

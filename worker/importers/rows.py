@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from worker.errors import InvalidEventError, NoSongError, Reason
@@ -10,13 +9,13 @@ from worker.errors import InvalidEventError, NoSongError, Reason
 Fields = dict[str, Any]
 
 # Reasons of importing, in addition to the contract's.
-NO_SONG: Final = "no_song"  # the row is a podcast or the like; no fault, and nothing is lost
 UNKNOWN_SONG: Final = "unknown_song"  # a love of a recording that no listen in the export names
 BROKEN_FILE: Final = "broken_file"  # the rest of the file cannot be read
+NO_ROWS: Final = "no_rows"  # the file has a header and nothing else
 
 
 class ParsedEvent(NamedTuple):
-    """An event without user and source. `place` is where it stands in the file, such as `row 12`."""
+    """An event without user and source, whose time may be local. `place` is where it stands, such as `row 12`."""
 
     place: str
     event: Fields
@@ -30,7 +29,24 @@ class Refusal(NamedTuple):
     detail: str
 
 
-Row = ParsedEvent | Refusal
+class LeftOut(NamedTuple):
+    """A row that is no play of a song, such as a podcast. It is no fault, and nothing is lost."""
+
+    place: str
+    kind: str
+
+
+Row = ParsedEvent | Refusal | LeftOut
+
+
+@dataclass
+class Feedback:
+    """That a recording is loved, or not any more, since `time`. `is_matched`: a row has named its song."""
+
+    recording: str
+    time: str
+    is_love: bool
+    is_matched: bool = False
 
 
 @dataclass
@@ -38,15 +54,13 @@ class Notes:
     """What the files of one archive need to know from each other.
 
     Attributes:
-        timezone: where the listener was, for times without an offset.
         user: the user's name, if a file of the archive has it.
-        loved: by recording id, since when it is loved; removed when a row names the song.
+        feedback: by each id of the recording.
         favorites: identities of the favorites whose time is unknown, so that each is published once.
     """
 
-    timezone: tzinfo | None = None
     user: str | None = None
-    loved: dict[str, str] = field(default_factory=dict)
+    feedback: dict[str, Feedback] = field(default_factory=dict)
     favorites: set[str] = field(default_factory=set)
 
 
@@ -65,7 +79,7 @@ def convert_row(place: str, row: Any, convert: Converter, notes: Notes) -> Itera
     except InvalidEventError as error:
         yield Refusal(place, error.reason, error.detail)
     except NoSongError as error:
-        yield Refusal(place, NO_SONG, str(error))
+        yield LeftOut(place, str(error))
 
 
 def value_at(row: Any, *path: str) -> Any:
@@ -82,8 +96,8 @@ def play_event(time: str, song: Fields, *, ms_played: Any = None, context: Field
     return {"type": "play", "time": time, "song": song} | _without_empty(optional)
 
 
-def favorite_event(time: str, song: Fields) -> Fields:
-    return {"type": "favorite", "time": time, "song": song, "favorite": True}
+def favorite_event(time: str, song: Fields, *, favorite: bool = True) -> Fields:
+    return {"type": "favorite", "time": time, "song": song, "favorite": favorite}
 
 
 def song_fields(

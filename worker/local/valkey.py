@@ -63,16 +63,29 @@ def is_reachable(url: str) -> bool:
 
 
 def _check_port(port: int) -> None:
+    try:
+        _bind(port)
+    except OSError as error:
+        raise OperatorError(
+            f"the embedded Valkey cannot use port {port} of 127.0.0.1 ({error.strerror}), and no Redis that zik "
+            "can use answers there: stop what does, or correct the port or the password in REDIS_URL"
+        ) from None
+
+
+def _bind(port: int) -> None:
     with socket.socket() as probe:
-        # As the server does: the port may be in TIME_WAIT after a restart.
+        # As a server does: the port may be in TIME_WAIT after a restart.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise OperatorError(
-                f"the embedded Valkey cannot use port {port} of 127.0.0.1 ({error.strerror}), and no Redis that zik "
-                "can use answers there: stop what does, or correct the port or the password in REDIS_URL"
-            ) from None
+        probe.bind(("127.0.0.1", port))
+
+
+def is_free(port: int) -> bool:
+    """Whether a server may listen on this port of 127.0.0.1."""
+    try:
+        _bind(port)
+    except OSError:
+        return False
+    return True
 
 
 def free_port() -> int:

@@ -2,21 +2,27 @@
 
 from worker.models import triggers  # noqa: F401 -- creating the tables creates their triggers
 from worker.models.base import Base, TimestampMixin
+from worker.models.corrected_play import CorrectedPlay
 from worker.models.dead_letter import DeadLetter
 from worker.models.favorite import Favorite
+from worker.models.pending_feedback import PendingFeedback
 from worker.models.play import PlayHistory
 from worker.models.preference import Preference
 from worker.models.rollups import ChartPlace, ListeningHour, SongDay
 from worker.models.song import Song
 from worker.models.stale_marks import StaleChart, StaleDay, StaleHistory
+from worker.models.token import AccessToken
 from worker.models.user import User
 
 __all__ = [
+    "AccessToken",
     "Base",
     "ChartPlace",
+    "CorrectedPlay",
     "DeadLetter",
     "Favorite",
     "ListeningHour",
+    "PendingFeedback",
     "PlayHistory",
     "Preference",
     "Song",

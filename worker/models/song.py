@@ -2,7 +2,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from sqlalchemy import Index, String, Text, text
+from sqlalchemy import ColumnElement, Index, String, Text, and_, literal_column, text
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from worker.models.play import PlayHistory
 
 _UNFILED: Final = text("artist_identity IS NULL OR (album_identity IS NULL AND album IS NOT NULL)")
+# Only what has the length of a UUID: anything may stand there, and PostgreSQL indexes keys up to 2,704 bytes.
+_MBID: Final = "lower(attributes ->> 'mbid')"
+_LIKE_A_UUID: Final = "length(attributes ->> 'mbid') = 36"
 
 
 def _identity(identity: Callable[..., str], *names: str) -> Callable[[DefaultExecutionContext], UUID | None]:
@@ -42,6 +45,7 @@ class Song(TimestampMixin, Base):
     __table_args__ = (
         # Holds only the songs that a sweep has still to file.
         Index("ix_songs_unfiled", "id", postgresql_where=_UNFILED, sqlite_where=_UNFILED),
+        Index("ix_songs_mbid", text(_MBID), postgresql_where=text(_LIKE_A_UUID), sqlite_where=text(_LIKE_A_UUID)),
         # Otherwise SQLite reuses a deleted song's id, and a worker that still knows the id stores plays for the wrong
         # song.
         {"sqlite_autoincrement": True},
@@ -74,3 +78,11 @@ class Song(TimestampMixin, Base):
             title=title,
             **known,
         )
+
+    @classmethod
+    def has_mbid(cls, mbid: UUID) -> ColumnElement[bool]:
+        """Whether the song has this MusicBrainz id of a recording, in either case: a condition that uses the index.
+
+        Several songs may have it, because players spell artist and title in different ways.
+        """
+        return and_(literal_column(_MBID) == str(mbid), literal_column(_LIKE_A_UUID))

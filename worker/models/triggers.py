@@ -1,7 +1,7 @@
 """Triggers that mark what a correction makes stale, no matter who corrects: zik, an API with these models, or psql.
 
 The recorder marks the days of the plays that it adds, because it knows them best. Triggers mark the other inputs of
-statistics: a play that is changed or deleted (also by the deletion of its song), a song's duration or names, a user's
+statistics: a play that is changed or deleted (`worker.models.play_triggers`), a song's duration or names, a user's
 timezone, and a user who is deleted and leaves rollups and charts. A play that is saved with `PlayHistory` marks its day
 itself. Two things are missed: TRUNCATE, and a play that is inserted in SQL by others than the recorder. `zik recompute`
 finds both.
@@ -16,28 +16,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, event
 
+from worker.models import play_triggers
 from worker.models.base import Base
+from worker.models.play_triggers import NEW_MARK
 
-# A local day is at most one day away from the UTC day.
 _POSTGRESQL: Final = (
-    """
-    CREATE OR REPLACE FUNCTION zik_mark_days(whose bigint, played_at timestamptz) RETURNS void LANGUAGE sql AS $$
-        INSERT INTO stale_days (user_id, day, mark)
-        SELECT whose, CAST(played_at AT TIME ZONE 'UTC' AS date) + shift, gen_random_uuid()
-          FROM generate_series(-1, 1) AS shift
-         WHERE EXISTS (SELECT FROM app_users WHERE id = whose)
-    $$
-    """,
-    """
-    CREATE OR REPLACE FUNCTION zik_play_corrected() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        PERFORM zik_mark_days(OLD.user_id, OLD.played_at);
-        IF TG_OP = 'UPDATE' THEN
-            PERFORM zik_mark_days(NEW.user_id, NEW.played_at);
-        END IF;
-        RETURN NULL;
-    END $$
-    """,
+    *play_triggers.POSTGRESQL,
     """
     CREATE OR REPLACE FUNCTION zik_song_corrected() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -76,10 +60,6 @@ _POSTGRESQL: Final = (
     END $$
     """,
     """
-    CREATE OR REPLACE TRIGGER zik_play_corrected AFTER UPDATE OR DELETE ON play_history
-       FOR EACH ROW EXECUTE FUNCTION zik_play_corrected()
-    """,
-    """
     CREATE OR REPLACE TRIGGER zik_song_corrected AFTER UPDATE ON songs FOR EACH ROW
       WHEN ((OLD.title, OLD.artist, OLD.album, OLD.duration_ms, OLD.artist_identity, OLD.album_identity)
             IS DISTINCT FROM
@@ -116,44 +96,23 @@ _POSTGRESQL_FUNCTIONS: Final = (
     "zik_timezone_corrected()",
     "zik_song_renamed()",
     "zik_song_corrected()",
-    "zik_play_corrected()",
-    "zik_mark_days(bigint, timestamptz)",
+    *play_triggers.POSTGRESQL_FUNCTIONS,
 )
-
-_NEW_MARK: Final = "lower(hex(randomblob(16)))"
-
-
-def _days_marked(row: str) -> str:
-    return f"""
-        INSERT INTO stale_days (user_id, day, mark)
-        SELECT {row}.user_id, date(substr({row}.played_at, 1, 19), shift || ' days'), {_NEW_MARK}
-          FROM (SELECT -1 AS shift UNION SELECT 0 UNION SELECT 1)
-         WHERE EXISTS (SELECT 1 FROM app_users WHERE id = {row}.user_id);
-    """
 
 
 def _history_marked(row: str) -> str:
-    return (
-        f"INSERT INTO stale_histories (mark, user_id) SELECT {_NEW_MARK}, id FROM app_users WHERE id = {row}.user_id;"
-    )
+    return f"INSERT INTO stale_histories (mark, user_id) SELECT {NEW_MARK}, id FROM app_users WHERE id = {row}.user_id;"
 
 
 _SQLITE: Final = (
-    f"""
-    CREATE TRIGGER IF NOT EXISTS zik_play_deleted AFTER DELETE ON play_history
-    BEGIN {_days_marked("OLD")} END
-    """,
-    f"""
-    CREATE TRIGGER IF NOT EXISTS zik_play_changed AFTER UPDATE ON play_history
-    BEGIN {_days_marked("OLD")} {_days_marked("NEW")} END
-    """,
+    *play_triggers.SQLITE,
     f"""
     CREATE TRIGGER IF NOT EXISTS zik_song_corrected AFTER UPDATE ON songs
       WHEN (OLD.title, OLD.artist, OLD.album, OLD.duration_ms, OLD.artist_identity, OLD.album_identity)
            IS NOT (NEW.title, NEW.artist, NEW.album, NEW.duration_ms, NEW.artist_identity, NEW.album_identity)
     BEGIN
         INSERT INTO stale_histories (mark, song_id, charts_only)
-        VALUES ({_NEW_MARK}, NEW.id, NEW.duration_ms IS OLD.duration_ms);
+        VALUES ({NEW_MARK}, NEW.id, NEW.duration_ms IS OLD.duration_ms);
     END
     """,
     # SQLite's BEFORE triggers cannot change the row, so this is a second write and a second mark. Only corrections pay.
@@ -186,7 +145,7 @@ _SQLITE: Final = (
     CREATE TRIGGER IF NOT EXISTS zik_user_leaves BEFORE DELETE ON app_users
     BEGIN
         INSERT INTO stale_charts (day, mark)
-        SELECT day, {_NEW_MARK} FROM (SELECT DISTINCT day FROM song_days WHERE user_id = OLD.id);
+        SELECT day, {NEW_MARK} FROM (SELECT DISTINCT day FROM song_days WHERE user_id = OLD.id);
         DELETE FROM song_days WHERE user_id = OLD.id;
         DELETE FROM listening_hours WHERE user_id = OLD.id;
         DELETE FROM stale_days WHERE user_id = OLD.id;

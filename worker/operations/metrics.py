@@ -16,8 +16,20 @@ from worker.errors import DatabaseUnavailableError, ZikError
 from worker.models import StaleDay
 from worker.operations import dead_letters
 from worker.operations.health import RUNNING_S, running_drains
+from worker.operations.token_use import count_by_last_use
 from worker.stream.consumer import EventStream
-from worker.stream.measurements import BATCH_EVENTS, PHASE_SECONDS, TASK_SECONDS, Series, failures, last_aggregation_at
+from worker.stream.measurements import (
+    BATCH_EVENTS,
+    HTTP_SECONDS,
+    PHASE_SECONDS,
+    TASK_SECONDS,
+    Series,
+    failures,
+    http_events,
+    http_requests,
+    last_aggregation_at,
+    last_http_report_at,
+)
 
 
 class Name(StrEnum):
@@ -39,10 +51,15 @@ class Name(StrEnum):
     TASK_SECONDS = "zik_task_seconds"
     TASK_FAILURES = "zik_task_failures_total"
     LAST_AGGREGATION = "zik_last_aggregation_timestamp_seconds"
+    HTTP_REQUESTS = "zik_http_requests_total"
+    HTTP_SECONDS = "zik_http_request_seconds"
+    HTTP_EVENTS = "zik_http_events_total"
+    LAST_HTTP_REPORT = "zik_http_last_report_timestamp_seconds"
     DATABASE_UP = "zik_database_up"
     SCHEMA_CURRENT = "zik_schema_current"
     DEAD_LETTERS = "zik_dead_letters"
     STALE_STATISTICS = "zik_stale_statistics"
+    TOKENS = "zik_tokens"
 
 
 HELP: Final[Mapping[Name, str]] = {
@@ -62,10 +79,15 @@ HELP: Final[Mapping[Name, str]] = {
     Name.TASK_SECONDS: "Runtime of a Celery task.",
     Name.TASK_FAILURES: "Celery tasks that ended with an error.",
     Name.LAST_AGGREGATION: "When a sweep over the stale days last finished, in Unix time.",
+    Name.HTTP_REQUESTS: "Requests that zik serve has answered, by route and status.",
+    Name.HTTP_SECONDS: "Time from a request's headers to its answer, by route.",
+    Name.HTTP_EVENTS: "Events that came by HTTP, by protocol: accepted, or refused for a reason.",
+    Name.LAST_HTTP_REPORT: "When a process of zik serve last reported, in Unix time: each does every few seconds.",
     Name.DATABASE_UP: "Whether the database answered this scrape.",
     Name.SCHEMA_CURRENT: "Whether the schema is the one that this zik needs.",
     Name.DEAD_LETTERS: "Dead letters on the desk, by reason.",
     Name.STALE_STATISTICS: "Days of users with statistics to recompute.",
+    Name.TOKENS: "Tokens by their last use: within a day, a week, longer ago, or never.",
 }
 
 
@@ -111,6 +133,7 @@ class ZikCollector(Collector):
         for task, count in failures(measured).items():
             failed.add_metric([task], count)
         yield failed
+        yield from _of_http(measured)
         if aggregated_at := last_aggregation_at(measured):
             yield _gauge(Name.LAST_AGGREGATION, aggregated_at)
 
@@ -121,6 +144,7 @@ class ZikCollector(Collector):
         try:
             yield self._dead_letters()
             yield _gauge(Name.STALE_STATISTICS, self._stale_days())
+            yield self._tokens()
         except DatabaseUnavailableError:
             raise
         except ZikError:
@@ -136,6 +160,26 @@ class ZikCollector(Collector):
         days = select(StaleDay.user_id, StaleDay.day).distinct().subquery()
         with snapshot(self.engine) as session:
             return session.scalar(select(func.count()).select_from(days)) or 0
+
+    def _tokens(self) -> Metric:
+        found = GaugeMetricFamily(Name.TOKENS, HELP[Name.TOKENS], labels=["last_use"])
+        for last_use, count in count_by_last_use(self.engine, now=self.stream.now()).items():
+            found.add_metric([last_use], count)
+        return found
+
+
+def _of_http(measured: Mapping[str, int]) -> Iterator[Metric]:
+    requests = CounterMetricFamily(Name.HTTP_REQUESTS, HELP[Name.HTTP_REQUESTS], labels=["route", "status"])
+    for labels, count in http_requests(measured).items():
+        requests.add_metric(labels, count)
+    yield requests
+    yield _histogram(Name.HTTP_SECONDS, HTTP_SECONDS, measured, label="route")
+    events = CounterMetricFamily(Name.HTTP_EVENTS, HELP[Name.HTTP_EVENTS], labels=["protocol", "outcome"])
+    for labels, count in http_events(measured).items():
+        events.add_metric(labels, count)
+    yield events
+    if reported_at := last_http_report_at(measured):
+        yield _gauge(Name.LAST_HTTP_REPORT, reported_at)
 
 
 def _gauge(name: Name, value: float) -> Metric:

@@ -1,6 +1,7 @@
-"""The state of zik at a glance: books, drains, dead letters and schema."""
+"""The state of zik at a glance: books, drains, dead letters, schema, and what plays now."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Engine
@@ -10,6 +11,7 @@ from worker.database.engine import snapshot
 from worker.database.schema import current_revision, newest_revision
 from worker.errors import ZikError
 from worker.operations import dead_letters
+from worker.operations.now_playing import NowPlaying, read_now_playing
 from worker.stream.consumer import EventStream
 from worker.stream.inspection import Consumer
 
@@ -25,6 +27,7 @@ class Overview:
     newest_schema: str
     letters: dict[str, int]
     database_trouble: str | None
+    now_playing: Mapping[str, NowPlaying] = field(default_factory=dict)
 
     @property
     def well(self) -> bool:
@@ -49,6 +52,10 @@ class Overview:
             "newest_schema": self.newest_schema,
             "dead_letters": self.letters,
             "database_trouble": self.database_trouble,
+            "now_playing": [
+                {"user": user, "artist": playing.song.artist, "title": playing.song.title}
+                for user, playing in self.now_playing.items()
+            ],
             "well": self.well,
         }
 
@@ -60,6 +67,7 @@ def overview(stream: EventStream, engine: Engine) -> Overview:
         StreamUnavailableError: Redis is away, and with it the books. A database that is away is `database_trouble`.
     """
     books, consumers, last_progress_s = stream.books(), stream.consumers(), stream.last_progress_s()
+    now_playing = {user: read_now_playing(value) for user, value in stream.now_playing().items()}
     schema, letters, trouble = None, {}, None
     try:
         with snapshot(engine) as session:
@@ -68,4 +76,13 @@ def overview(stream: EventStream, engine: Engine) -> Overview:
             letters = dead_letters.count_by_reason(engine)
     except ZikError as error:
         trouble = str(error)
-    return Overview(books, consumers, last_progress_s, schema, newest_revision(), letters, trouble)
+    return Overview(
+        books,
+        consumers,
+        last_progress_s,
+        schema,
+        newest_revision(),
+        letters,
+        trouble,
+        {user: playing for user, playing in now_playing.items() if playing is not None},
+    )

@@ -14,7 +14,18 @@ from worker.database.locks import AdvisoryLock, is_locked, take
 from worker.database.statement import Statement
 from worker.drain.drain import ABANDONED_MS, Drain
 from worker.errors import RetryableError, UnknownUserError
-from worker.models import Favorite, ListeningHour, PlayHistory, Preference, Song, SongDay, User
+from worker.models import (
+    CorrectedPlay,
+    Favorite,
+    ListeningHour,
+    PendingFeedback,
+    PlayHistory,
+    Preference,
+    Song,
+    SongDay,
+    User,
+)
+from worker.operations import tokens
 from worker.operations.dead_letters import delete_letters, with_payload
 from worker.privacy.attribution import may_be_about
 from worker.statistics.charts import refresh_charts
@@ -22,18 +33,21 @@ from worker.statistics.charts import refresh_charts
 _LOOK_EVERY_S: Final = 0.2
 _OWNED: Final = {
     "plays": PlayHistory.user_id,
+    "corrections of plays": CorrectedPlay.user_id,
     "favorites": Favorite.user_id,
     "preferences": Preference.user_id,
+    "pending feedback": PendingFeedback.user_id,
     "listening hours": ListeningHour.user_id,
     "songs by day": SongDay.user_id,
 }
-_REFERRING: Final = (PlayHistory, Favorite)
+_REFERRING: Final = (PlayHistory, CorrectedPlay, Favorite)
 # Checks again, once the songs are locked: rows that were committed since the songs were chosen may refer to them, and
 # would be deleted with them.
 _ERASE_SONGS: Final = Statement(
     """
     DELETE FROM songs WHERE id IN (SELECT id FROM {rows})
        AND NOT EXISTS (SELECT 1 FROM play_history WHERE song_id = songs.id)
+       AND NOT EXISTS (SELECT 1 FROM corrected_plays WHERE song_id = songs.id)
        AND NOT EXISTS (SELECT 1 FROM favorites WHERE song_id = songs.id)
     RETURNING id
     """,
@@ -58,19 +72,24 @@ _WHILE_LOCKED: Final = Retrying(
 
 @dataclass(frozen=True)
 class Receipt:
-    """What was erased, by kind. `drained` counts the events, of any user, that were recorded first."""
+    """What was erased, by kind. `drained` counts the events, of any user, that were recorded first.
+
+    `announced` is false if Redis did not pass on that the user's tokens are revoked (`tokens.announce_revoked`).
+    """
 
     username: str
     erased: dict[str, int]
     drained: int
     charts: int
+    announced: bool
 
 
 def erase(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 1000) -> Receipt:
     """Erase a user everywhere. Events that arrive later are about a new user of that name: stop the player first.
 
     Waiting events are recorded first, so that all of the user's data is in one place. Songs that another user has stay
-    as they are. Charts of everyone are drawn again at once. The books keep counting the events: they hold numbers only.
+    as they are. Tokens are revoked, and charts of everyone drawn again, at once. The books keep counting the events:
+    they hold numbers only.
 
     Raises:
         UnknownUserError: there is no such user, nor any dead letter of that name.
@@ -79,17 +98,24 @@ def erase(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 100
     """
     drained = _record_waiting(drain, wait_s)
     name = typed_user(username)
-    erased = _WHILE_LOCKED(_delete, drain.engine, name)
+    erased, digests = _WHILE_LOCKED(_delete, drain.engine, name)
+    # First of all: what a server accepts with a token from now on would be about a new user of that name.
+    announced = tokens.announce_revoked(drain.stream, digests)
+    drain.stream.clear_now_playing(name)
     # Before the check for an unknown user: a command that was interrupted here is repeated, and charts still show the
     # user.
     charts = refresh_charts(drain.engine, today=datetime.now(UTC).date(), closed=True)
     if not any(erased.values()):
         raise UnknownUserError(name)
-    return Receipt(name, erased, drained, charts)
+    return Receipt(name, erased, drained, charts, announced)
 
 
-def _delete(engine: Engine, name: str) -> dict[str, int]:
-    """Delete everything of the user in one transaction. Returns how many rows there were, by kind."""
+def _delete(engine: Engine, name: str) -> tuple[dict[str, int], list[str]]:
+    """Delete everything of the user in one transaction.
+
+    Returns:
+        How many rows there were, by kind, and the digests of the user's tokens.
+    """
     with transaction(without_statement_timeout(engine)) as session:
         connection = session.connection()
         take(connection, AdvisoryLock.ERASE_USER)
@@ -102,9 +128,12 @@ def _delete(engine: Engine, name: str) -> dict[str, int]:
         for kind, owner in _OWNED.items():
             erased[kind] = connection.execute(select(func.count()).where(owner == user_id)).scalar_one()
         songs = _lock_songs(connection, user_id)
+        # Not by the cascade, which would lock them in another order than the servers that note their last use.
+        digests = tokens.delete_of_user(connection, user_id)
+        erased["tokens"] = len(digests)
         connection.execute(delete(User).where(User.id == user_id))
         erased["songs that nobody else has"] = len(_ERASE_SONGS.run(connection, songs))
-    return erased
+    return erased, digests
 
 
 def _lock_songs(connection: Connection, user_id: int | None) -> list[dict[str, int]]:

@@ -14,9 +14,19 @@ from worker.contract.identity import typed_user
 from worker.contract.json_limits import as_published
 from worker.contract.wire import validate
 from worker.errors import UnknownUserError
-from worker.importers.json_lines import ACCOUNT, LETTER
-from worker.models import Favorite, PlayHistory, Preference, Song, User
+from worker.importers.json_lines import ACCOUNT, CORRECTED, FEEDBACK, LETTER, TOKEN
+from worker.models import (
+    AccessToken,
+    CorrectedPlay,
+    Favorite,
+    PendingFeedback,
+    PlayHistory,
+    Preference,
+    Song,
+    User,
+)
 from worker.operations.dead_letters import with_payload
+from worker.operations.tokens import scopes_of
 from worker.privacy.attribution import is_about
 
 _AT_ONCE: Final = 1_000
@@ -24,13 +34,15 @@ _MOST_IDS: Final = 16
 
 
 def export_lines(connection: Connection, username: str) -> Iterator[bytes]:
-    """The user's account, then preferences, favorites and plays as one event a line, then their dead letters.
+    """The user's account and tokens, then preferences, favorites and plays as one event a line, then what is no event.
 
     Each kind is in order, oldest first. Publishing the lines again changes nothing, and after `zik forget` restores
-    everything that was recorded: ids, offsets, tombstones. Three things have no field in an event, and publishing
-    ignores them: the account, in the first line; the original time of a device with a wrong clock (`reported_at`); and
-    the dead letters. Only letters that are certainly about this user are exported: the others may be about someone
-    else. An event that is too large to be published again is exported whole, so that its user does not lose it.
+    everything that counted: ids, offsets, tombstones. Some things have no field in an event, and publishing
+    ignores them: the account, in the first line; what may be shown of tokens; the original time of a device with a
+    wrong clock (`reported_at`); and, last, plays as they were before they were deleted or edited, feedback on songs
+    that are not there yet, and the dead letters. Only letters that are certainly about this user are exported: the
+    others may be about someone else. An event that is too large to be published again is exported whole, so that its
+    user does not lose it.
 
     Raises:
         UnknownUserError: there is no such user, nor any dead letter of that name.
@@ -48,8 +60,14 @@ def _recorded(connection: Connection, username: str) -> Iterator[bytes]:
     if user is None:
         return
     yield encode({ACCOUNT: _account(user)})
+    for token in _tokens(connection, user["id"]):
+        yield encode({TOKEN: token})
     for event in _events(connection, user["id"]):
         yield _line({"v": 1, "user": username, **event})
+    for corrected in _corrected(connection, user["id"]):
+        yield encode({CORRECTED: corrected})
+    for feedback in _pending_feedback(connection, user["id"]):
+        yield encode({FEEDBACK: feedback})
 
 
 def _letters(connection: Connection, username: str) -> Iterator[bytes]:
@@ -70,6 +88,36 @@ def _account(user: Any) -> dict[str, Any]:
     optional = {name: user[name] for name in ("email", "moods") if user[name] is not None}
     since = _time(user["created_at"], None)
     return {"user": user["username"], "since": since, "is_active": user["is_active"], **optional}
+
+
+def _tokens(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
+    """Without the digests: whoever reads an export must not be able to check a guess, or to log in by an MD5."""
+    columns = (
+        AccessToken.name,
+        AccessToken.scopes,
+        AccessToken.audioscrobbler,
+        AccessToken.created_at,
+        AccessToken.last_used_at,
+    )
+    rows = connection.execute(select(*columns).where(AccessToken.user_id == user_id).order_by(AccessToken.id))
+    for name, scopes, audioscrobbler, created_at, last_used_at in rows:
+        yield {
+            "name": name,
+            "scopes": scopes_of(scopes),
+            "audioscrobbler": audioscrobbler is not None,
+            "created": _time(created_at, None),
+            "last_used": None if last_used_at is None else _time(last_used_at, None),
+        }
+
+
+def _pending_feedback(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
+    rows = connection.execute(
+        select(PendingFeedback.reference, PendingFeedback.score, PendingFeedback.said_at)
+        .where(PendingFeedback.user_id == user_id)
+        .order_by(PendingFeedback.said_at, PendingFeedback.reference)
+    )
+    for reference, score, said_at in rows:
+        yield {"song": reference, "score": score, "time": _time(said_at, None)}
 
 
 def _preferences(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
@@ -100,26 +148,44 @@ def _favorites(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]
 _SONG: Final = (Song.title, Song.artist, Song.album, Song.duration_ms, Song.attributes)
 
 
+_PLAY: Final = ("id", "played_at", "reported_at", "utc_offset_minutes", "ms_played", "source", "context")
+
+
 def _plays(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
+    plays = select(*(PlayHistory.__table__.c[name] for name in _PLAY), *_SONG).join(Song)
     rows = connection.execute(
-        select(
-            PlayHistory.id, PlayHistory.played_at, PlayHistory.reported_at, PlayHistory.utc_offset_minutes,
-            PlayHistory.ms_played, PlayHistory.source, PlayHistory.context, *_SONG,
-        )
-        .join(Song)
-        .where(PlayHistory.user_id == user_id)
+        plays.where(PlayHistory.user_id == user_id)
         .order_by(PlayHistory.played_at)
         .execution_options(yield_per=_AT_ONCE)
-    )  # fmt: skip
-    for event_id, played_at, reported_at, offset, ms_played, source, context, *song in rows:
-        optional = {"ms_played": ms_played, "source": source, "context": as_published(context)}
-        yield {
-            "type": "play",
-            "id": str(event_id),
-            **_times(played_at, reported_at, offset),
-            "song": _song(*song),
-            **{name: value for name, value in optional.items() if value is not None},
-        }
+    )
+    return (_play(*row) for row in rows)
+
+
+def _corrected(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
+    """Plays as they were before each correction, with the correction: `deleted` or `edited`."""
+    corrections = select(CorrectedPlay.is_deletion, CorrectedPlay.created_at)
+    plays = corrections.add_columns(*(CorrectedPlay.__table__.c[name] for name in _PLAY), *_SONG).join(Song)
+    rows = connection.execute(
+        plays.where(CorrectedPlay.user_id == user_id)
+        .order_by(CorrectedPlay.played_at, CorrectedPlay.id, CorrectedPlay.number)
+        .execution_options(yield_per=_AT_ONCE)
+    )
+    for is_deletion, at, *play in rows:
+        correction = {"correction": "deleted" if is_deletion else "edited", "corrected_at": _time(at, None)}
+        yield correction | _play(*play)
+
+
+def _play(*row: Any) -> dict[str, Any]:
+    """The event of a row with the columns of `_PLAY` and `_SONG`."""
+    event_id, played_at, reported_at, offset, ms_played, source, context, *song = row
+    optional = {"ms_played": ms_played, "source": source, "context": as_published(context)}
+    return {
+        "type": "play",
+        "id": str(event_id),
+        **_times(played_at, reported_at, offset),
+        "song": _song(*song),
+        **{name: value for name, value in optional.items() if value is not None},
+    }
 
 
 def _song(title: str, artist: str, album: str | None, duration_ms: int | None, ids: dict[str, Any] | None) -> Any:

@@ -16,7 +16,8 @@ from worker.failpoints import Point, hit
 from worker.recorders.dead_letters import Letter, bury
 from worker.recorders.favorites import FavoriteToRecord, record_favorites
 from worker.recorders.known import Known, Resolved
-from worker.recorders.plays import PlayToRecord, record_plays
+from worker.recorders.play_to_record import PlayToRecord
+from worker.recorders.plays import record_plays
 from worker.recorders.preferences import PreferenceToRecord, record_preferences
 from worker.recorders.songs import KnownSong, resolve_songs
 from worker.recorders.stale_days import mark_stale_days

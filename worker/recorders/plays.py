@@ -1,7 +1,6 @@
 """Record plays: insert-only, each recognised by (user, event id) and by (user, moment, song)."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -10,10 +9,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from worker.books import Outcome
-from worker.contract.clock_skew import TOLERATED
-from worker.contract.events import PlayEvent
 from worker.database.copy import copy_rows
-from worker.database.statement import Statement, instant, read_instant
+from worker.database.statement import Statement, read_instant
+from worker.recorders.corrected_plays import judge_corrected
+from worker.recorders.play_to_record import PlayToRecord, hex_of
 
 _COPIED: Final = {
     "user_id": "int8",
@@ -63,31 +62,6 @@ _SAME_ID: Final = Statement(
 _UNIQUE_VIOLATION: Final = "23505"
 
 
-class PlayToRecord(NamedTuple):
-    """A row of `play_history`, its natural key first, and the stream entry that it comes from."""
-
-    user_id: int
-    played_at: datetime
-    song_id: int
-    id: str
-    reported_at: datetime | None
-    ms_played: int | None
-    utc_offset_minutes: int | None
-    source: str | None
-    context: dict[str, Any] | None
-    entry_id: str
-
-    @classmethod
-    def of(cls, entry_id: str, play: PlayEvent, user_id: int, song_id: int) -> "PlayToRecord":
-        time = play.time
-        return cls._make(
-            (
-                user_id, time.at, song_id, play.id, time.reported_at, play.ms_played, time.offset_minutes, play.source,
-                play.context, entry_id,
-            )
-        )  # fmt: skip
-
-
 class RecordedPlays(NamedTuple):
     """The plays that were new, and the outcome of each entry. Outcome.DEAD: its id is that of another play."""
 
@@ -118,15 +92,17 @@ class CopyPolicy:
 def record_plays(connection: Connection, plays: Sequence[PlayToRecord], policy: CopyPolicy) -> RecordedPlays:
     """Store the new plays. The first one stored stands: no later event with the same id or moment changes it.
 
-    A user's play with the id of a stored one is a duplicate if it is the same play, and cannot be recorded otherwise.
+    A user's play with the id of a stored one is a duplicate if it is the same play, and cannot be recorded otherwise. A
+    play that its user has deleted or edited counts as stored.
     """
     if not plays:
         return RecordedPlays({}, [])
+    outcomes = judge_corrected(connection, plays)
     # In key order: two transactions that write the same plays in different orders deadlock.
-    ordered = sorted(plays, key=itemgetter(0, 1, 2, 3))
-    new = _copied(connection, ordered, policy) or _inserted(connection, ordered)
-    outcomes = dict.fromkeys([play.entry_id for play in new], Outcome.RECORDED)
-    rest = [play for play in plays if play.entry_id not in outcomes] if len(new) < len(plays) else []
+    ordered = sorted((play for play in plays if play.entry_id not in outcomes), key=itemgetter(0, 1, 2, 3))
+    new = (_copied(connection, ordered, policy) or _inserted(connection, ordered)) if ordered else []
+    outcomes |= dict.fromkeys([play.entry_id for play in new], Outcome.RECORDED)
+    rest = [play for play in plays if play.entry_id not in outcomes] if len(outcomes) < len(plays) else []
     conflicts = _with_the_id_of_another(connection, rest)
     for play in rest:
         outcomes[play.entry_id] = Outcome.DEAD if play.entry_id in conflicts else Outcome.DUPLICATE
@@ -165,7 +141,7 @@ def _first_of_equals(plays: Iterable[PlayToRecord]) -> list[PlayToRecord]:
 
 def _copy_row(play: PlayToRecord) -> Sequence[Any]:
     user_id, at, song_id, play_id, reported_at, ms_played, offset_minutes, source, context, _ = play
-    id_ = bytes.fromhex(_hex(play_id))
+    id_ = bytes.fromhex(hex_of(play_id))
     json = None if context is None else Jsonb(context)
     return user_id, at, song_id, id_, reported_at, ms_played, offset_minutes, source, json
 
@@ -174,11 +150,11 @@ def _inserted(connection: Connection, plays: list[PlayToRecord]) -> list[PlayToR
     """Insert the plays that are not stored yet, and return those."""
     stored = {
         (user_id, read_instant(played_at), song_id, play_id)
-        for user_id, played_at, song_id, play_id in _INSERT.run(connection, map(_json_row, plays))
+        for user_id, played_at, song_id, play_id in _INSERT.run(connection, map(PlayToRecord.as_row, plays))
     }
     new: list[PlayToRecord] = []
     for play in plays:
-        row = (*play[:3], _hex(play.id))
+        row = (*play[:3], hex_of(play.id))
         if row in stored:
             # An equal play later in this batch is a duplicate of this one.
             stored.remove(row)
@@ -193,31 +169,6 @@ def _with_the_id_of_another(connection: Connection, plays: Sequence[PlayToRecord
     by_entry = {play.entry_id: play for play in plays}
     return {
         entry_id
-        for entry_id, *stored in _SAME_ID.run(connection, map(_json_row, plays))
-        if not _is_same(by_entry[entry_id], *stored)
-    }
-
-
-def _is_same(play: PlayToRecord, song_id: int, played_at: datetime | str, reported_at: datetime | str | None) -> bool:
-    """Whether a play is the stored one, sent again. A device with a wrong clock is corrected differently each time."""
-    at = read_instant(played_at)
-    at_as_sent = read_instant(reported_at) if reported_at else at
-    is_corrected = bool(play.reported_at or reported_at)
-    return song_id == play.song_id and (
-        at_as_sent == (play.reported_at or play.played_at)
-        # An export that was published again has lost the time as sent.
-        or (is_corrected and abs(at - play.played_at) <= TOLERATED)
-    )
-
-
-def _hex(play_id: str) -> str:
-    return play_id.replace("-", "")
-
-
-def _json_row(play: PlayToRecord) -> dict[str, Any]:
-    return {
-        **play._asdict(),
-        "id": _hex(play.id),
-        "played_at": instant(play.played_at),
-        "reported_at": play.reported_at and instant(play.reported_at),
+        for entry_id, *stored in _SAME_ID.run(connection, map(PlayToRecord.as_row, plays))
+        if not by_entry[entry_id].is_same_as(*stored)
     }

@@ -9,7 +9,9 @@ from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import ONE_DAY, Period, Span, span
 from worker.statistics.questions.days import Day, days
 from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
+from worker.statistics.questions.favorites import Opinion, opinions
 from worker.statistics.questions.listener import Listener, find_listener
+from worker.statistics.questions.recent import Between, History, RecentPlay, history, recent_plays
 from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.streaks import Streak, Streaks, streaks
 from worker.statistics.questions.top import Place, Subject, rank
@@ -18,15 +20,19 @@ from worker.statistics.questions.week_hours import WeekHour, week_hours
 
 __all__ = [
     "ONE_DAY",
+    "Between",
     "Day",
     "Discovery",
     "DiscoveryCount",
     "GlobalListening",
+    "History",
     "ListenRule",
     "Listener",
     "Listening",
+    "Opinion",
     "Period",
     "Place",
+    "RecentPlay",
     "Span",
     "Streak",
     "Streaks",
@@ -40,7 +46,10 @@ __all__ = [
     "days",
     "discoveries",
     "find_listener",
+    "history",
+    "opinions",
     "rank",
+    "recent_plays",
     "refresh_charts",
     "span",
     "streaks",

@@ -138,21 +138,23 @@ SELECT user_id, day, song_id, CAST(count(*) AS integer) AS plays,
 -- `:histories` is the number of stale histories. Without it PostgreSQL takes a table that is filled and emptied all the
 -- time for full, and sorts all plays for a few days. UNION instead of GROUP BY, for which PostgreSQL estimates a tenth
 -- of the rows: it would look up a million days one by one.
+-- coalesce hides the bounds of marks from the planner. Before its first look at the table, after a large import, it
+-- expects them to leave one mark in two hundred, and would compare each play with each day of its user.
+SELECT user_id, day FROM stale_days WHERE coalesce(day BETWEEN :first AND :last, false)
+ UNION
 SELECT user_id, day FROM (
-    SELECT user_id, day FROM stale_days UNION SELECT user_id, day FROM (
-        SELECT play.user_id, {possible_day} AS day
-          FROM (SELECT user_id, song_id FROM stale_histories WHERE charts_only IS NOT TRUE LIMIT :histories) AS incoming
-          JOIN play_history AS play ON play.user_id = incoming.user_id JOIN {shifts}
-         UNION ALL
-        SELECT play.user_id, {possible_day} AS day
-          FROM (SELECT user_id, song_id FROM stale_histories WHERE charts_only IS NOT TRUE LIMIT :histories) AS incoming
-          JOIN play_history AS play ON play.song_id = incoming.song_id JOIN {shifts}
-         UNION ALL
-        SELECT hours.user_id, hours.day
-          FROM (SELECT user_id, song_id FROM stale_histories WHERE charts_only IS NOT TRUE LIMIT :histories) AS incoming
-          JOIN listening_hours AS hours ON hours.user_id = incoming.user_id
-    ) AS touched
-) AS marked WHERE day BETWEEN :first AND :last
+    SELECT play.user_id, {possible_day} AS day
+      FROM (SELECT user_id, song_id FROM stale_histories WHERE charts_only IS NOT TRUE LIMIT :histories) AS incoming
+      JOIN play_history AS play ON play.user_id = incoming.user_id JOIN {shifts}
+     UNION ALL
+    SELECT play.user_id, {possible_day} AS day
+      FROM (SELECT user_id, song_id FROM stale_histories WHERE charts_only IS NOT TRUE LIMIT :histories) AS incoming
+      JOIN play_history AS play ON play.song_id = incoming.song_id JOIN {shifts}
+     UNION ALL
+    SELECT hours.user_id, hours.day
+      FROM (SELECT user_id, song_id FROM stale_histories WHERE charts_only IS NOT TRUE LIMIT :histories) AS incoming
+      JOIN listening_hours AS hours ON hours.user_id = incoming.user_id
+) AS touched WHERE day BETWEEN :first AND :last
 
 
 -- name: count_waiting_days

@@ -106,19 +106,20 @@ SELECT user_id, day, song_id, CAST(count(*) AS integer) AS plays,
 
 -- fragment: marked_days
 -- All users' stale days from `:first` to `:last`, and those of stale histories, each once.
+-- CROSS JOIN keeps the order of the tables. After ANALYZE, SQLite would read all plays though nothing waits.
 SELECT user_id, day FROM (
     SELECT user_id, day FROM stale_days UNION SELECT user_id, day FROM (
         SELECT play.user_id, {possible_day} AS day
           FROM (SELECT user_id, song_id FROM stale_histories WHERE charts_only IS NOT TRUE LIMIT :histories) AS incoming
-          JOIN play_history AS play ON play.user_id = incoming.user_id JOIN {shifts}
+          CROSS JOIN play_history AS play ON play.user_id = incoming.user_id JOIN {shifts}
          UNION ALL
         SELECT play.user_id, {possible_day} AS day
           FROM (SELECT user_id, song_id FROM stale_histories WHERE charts_only IS NOT TRUE LIMIT :histories) AS incoming
-          JOIN play_history AS play ON play.song_id = incoming.song_id JOIN {shifts}
+          CROSS JOIN play_history AS play ON play.song_id = incoming.song_id JOIN {shifts}
          UNION ALL
         SELECT hours.user_id, hours.day
           FROM (SELECT user_id, song_id FROM stale_histories WHERE charts_only IS NOT TRUE LIMIT :histories) AS incoming
-          JOIN listening_hours AS hours ON hours.user_id = incoming.user_id
+          CROSS JOIN listening_hours AS hours ON hours.user_id = incoming.user_id
     ) AS touched
 ) AS marked WHERE day BETWEEN :first AND :last
 
@@ -138,12 +139,13 @@ SELECT preferred.value ->> '$' AS zone, count(*) AS days, min(day) AS earliest, 
 
 -- name: waiting_plays
 -- The plays of `waiting`, which is `waiting_days` in a WITH. A row for each play, with the columns of both rollups.
+-- CROSS JOIN as above: SQLite would begin with the songs, and compare each play with each day of its user.
 -- Rows are not summed here: no question groups by user and hour.
 WITH counted AS (
     SELECT play.user_id, {local_day} AS day, {local_hour} AS hour, play.song_id, play.ms_played,
            {is_listen} AS is_listen
       FROM waiting
-      JOIN play_history AS play ON play.user_id = waiting.user_id
+      CROSS JOIN play_history AS play ON play.user_id = waiting.user_id
        AND play.played_at >= date(waiting.day, '-1 day') AND play.played_at < date(waiting.day, '2 days')
       LEFT JOIN preferences AS preferred ON preferred.user_id = play.user_id AND preferred.key = 'timezone'
       LEFT JOIN (

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from worker.errors import StreamFullError
-from worker.stream.transport import Transport
+from worker.stream.transport import Appended, Transport
+
+
+def check_waiting(waiting: int, max_waiting: int) -> None:
+    """Raise StreamFullError if the stream holds `max_waiting` entries."""
+    if waiting >= max_waiting:
+        limit = f"the limit is {max_waiting:,} (ZIK_MAX_WAITING)"
+        raise StreamFullError(f"{waiting:,} events wait for workers, {limit}: start more workers")
 
 
 class Backpressure:
@@ -29,10 +36,10 @@ class Backpressure:
         if not self._max_waiting or (self._waiting is not None and self._waiting < self._max_waiting):
             return
         self._waiting = self._transport.waiting()
-        if self._waiting >= self._max_waiting:
-            limit = f"the limit is {self._max_waiting:,} (ZIK_MAX_WAITING)"
-            raise StreamFullError(f"{self._waiting:,} events wait for workers, {limit}: start more workers")
+        check_waiting(self._waiting, self._max_waiting)
 
-    def append(self, payloads: Sequence[bytes], *, durable: bool = False) -> None:
+    def append(self, payloads: Sequence[bytes], *, durable: bool = False) -> Appended:
         """Add a batch, and note how many entries the stream holds after it. Raises as `Transport.append` does."""
-        self._waiting = self._transport.append(payloads, durable=durable, counted=bool(self._max_waiting)).waiting
+        appended = self._transport.append(payloads, durable=durable, counted=bool(self._max_waiting))
+        self._waiting = appended.waiting
+        return appended

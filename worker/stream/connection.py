@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import redis
+import redis.asyncio
+import redis.asyncio.retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AskError
 from redis.retry import Retry
@@ -14,6 +16,8 @@ from worker.stream.keys import STREAM
 from worker.urls import redis_py_url
 
 SOCKET_TIMEOUT_S: Final = 5.0
+# What follows these words of "unknown command" is the command's beginning, and with it that of the event.
+QUOTATION: Final = ", with args beginning with:"
 
 
 def connect(url: str) -> "redis.Redis":
@@ -24,22 +28,34 @@ def connect(url: str) -> "redis.Redis":
     Raises:
         SettingsError: the URL is none that zik serves.
     """
+    checked = _checked(url)
+    return redis.Redis.from_url(checked, retry=Retry(NoBackoff(), 0), **_options(checked))
+
+
+def connect_async(url: str) -> "redis.asyncio.Redis":
+    """Make a client for asyncio. Everything else is as in `connect`."""
+    checked = _checked(url)
+    retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
+    return redis.asyncio.Redis.from_url(checked, retry=retry, **_options(checked))
+
+
+def _checked(url: str) -> str:
     try:
-        checked = redis_py_url(url)
+        return redis_py_url(url)
     except ValueError as error:
         raise SettingsError(f"the URL of Redis {error}") from None
+
+
+def _options(checked: str) -> dict[str, Any]:
+    options = {
+        "decode_responses": False,
+        "socket_timeout": SOCKET_TIMEOUT_S,
+        "socket_connect_timeout": SOCKET_TIMEOUT_S,
+        "retry_on_error": [],
+        "client_name": "zik",
+    }
     # A Unix socket needs no keepalive, and refuses the option.
-    tcp = {} if checked.startswith("unix:") else {"socket_keepalive": True}
-    return redis.Redis.from_url(
-        checked,
-        decode_responses=False,
-        socket_timeout=SOCKET_TIMEOUT_S,
-        socket_connect_timeout=SOCKET_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_error=[],
-        client_name="zik",
-        **tcp,
-    )
+    return options if checked.startswith("unix:") else {**options, "socket_keepalive": True}
 
 
 @contextmanager
@@ -48,7 +64,8 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (redis.RedisError, OSError) as error:
-        raise meaning_of(error) from error
+        # A traceback must not show the event, either.
+        raise meaning_of(error) from (None if QUOTATION in str(error) else error)
 
 
 def meaning_of(error: redis.RedisError | OSError) -> StreamUnavailableError | StreamMisusedError:
@@ -56,13 +73,13 @@ def meaning_of(error: redis.RedisError | OSError) -> StreamUnavailableError | St
 
     Mostly by its words: redis-py cuts off the code, and has a class for few of them.
     """
-    # The rest quotes the command.
-    text = str(error).rpartition(" of pipeline caused error: ")[2]
+    # The rest quotes the command, and with it the event.
+    text = str(error).rpartition(" of pipeline caused error: ")[2].partition(QUOTATION)[0]
     if isinstance(error, redis.OutOfMemoryError):
         return StreamFullError("Redis is full (maxmemory)", way_out="start workers, or give it more memory")
     if isinstance(error, redis.AuthenticationError):
         return StreamUnavailableError(
-            f"Redis is out of reach: {text}", way_out="correct the user and password of its URL"
+            f"Redis is out of reach: {text.rstrip('.')}", way_out="correct the user and password of its URL"
         )
     if not isinstance(error, redis.ResponseError):
         return StreamUnavailableError(f"Redis is out of reach: {text}")

@@ -4,18 +4,23 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from worker.stream.keys import FIELD
+from worker.stream.keys import FIELD, TRACE_FIELD
 
-# The length of the flat list [name, value].
+# The lengths of the flat lists [name, value] and [name, value, name, value].
 _ONE_FIELD: Final = 2
+_TWO_FIELDS: Final = 4
 
 
 class Entry(NamedTuple):
-    """One stream entry. `payload` is None if it has no event field; `stray` then shows the fields that it has."""
+    """One stream entry. `payload` is None if it has no event field; `stray` then shows the fields that it has.
+
+    `traceparent` is that field as the publisher sent it, unchecked.
+    """
 
     id: str
     payload: bytes | None
     stray: bytes = b""
+    traceparent: bytes = b""
 
 
 class Batch(NamedTuple):
@@ -50,6 +55,8 @@ def batch_of(rows: Iterable[Any]) -> Batch:
             vanished.append(entry_id.decode())
         elif len(fields) == _ONE_FIELD and fields[0] == FIELD:
             entries.append(Entry(entry_id.decode(), fields[1]))
+        elif len(fields) == _TWO_FIELDS and fields[0] == FIELD and fields[2] == TRACE_FIELD:
+            entries.append(Entry(entry_id.decode(), fields[1], traceparent=fields[3]))
         else:
             entries.append(_unusual(entry_id.decode(), fields))
     return Batch(entries, vanished)
@@ -59,4 +66,4 @@ def _unusual(entry_id: str, fields: list[bytes]) -> Entry:
     """Read an entry with fields other than `event`, given as a flat list of names and values."""
     named = dict(zip(fields[::2], fields[1::2], strict=True))
     payload = named.get(FIELD)
-    return Entry(entry_id, payload, _shown(named) if payload is None else b"")
+    return Entry(entry_id, payload, _shown(named) if payload is None else b"", named.get(TRACE_FIELD, b""))

@@ -1,6 +1,6 @@
 """Look at the stream without consuming it: the books, the consumers, the measurements, and the server itself."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -10,10 +10,12 @@ import redis
 
 from worker.books import Books, Outcome
 from worker.stream.connection import connect, translated
-from worker.stream.keys import BOOKS, DRAINS, GROUP, MEASURES, STREAM
+from worker.stream.keys import BOOKS, DRAINS, GROUP, MEASURES, NOW_PLAYING, REVOKED, STREAM, now_playing_key
 
 _LUA: Final = files(__package__) / "lua"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# As many as anyone reads, of however many users.
+_MOST_NOW_PLAYING: Final = 1_000
 
 
 class Consumer(NamedTuple):
@@ -32,6 +34,7 @@ class StreamInspector:
         self._redis: Any = client
         self._amend = self._script("amend")
         self._books = self._script("books")
+        self._clear_now_playing = self._script("clear_now_playing")
         self._report = self._script("report")
 
     @classmethod
@@ -118,6 +121,30 @@ class StreamInspector:
         """The measurements of all drains and tasks ever; see `worker.stream.measurements`."""
         with translated():
             return {field.decode(): int(number) for field, number in self._redis.hgetall(MEASURES).items()}
+
+    def now_playing(self, *, most: int = _MOST_NOW_PLAYING) -> dict[str, bytes]:
+        """What users play now, by user: those of the `most` users whose songs end last."""
+        with translated():
+            users = self._redis.zrevrangebyscore(NOW_PLAYING, "+inf", "-inf", start=0, num=most)
+            names = [user.decode() for user in users]
+            values = self._redis.mget([now_playing_key(name) for name in names]) if names else []
+        return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
+    def now_playing_of(self, user: str) -> bytes | None:
+        """What this user plays now. Users are named in NFC, as in the database."""
+        with translated():
+            value: bytes | None = self._redis.get(now_playing_key(user))
+        return value
+
+    def clear_now_playing(self, user: str) -> None:
+        with translated():
+            self._clear_now_playing(keys=[now_playing_key(user), NOW_PLAYING], args=[user])
+
+    def announce_revoked(self, digests: Iterable[str]) -> None:
+        """Tell each process of the HTTP door that tokens are revoked. Call it after COMMIT."""
+        with translated():
+            for digest in digests:
+                self._redis.publish(REVOKED, digest)
 
     def server(self) -> Mapping[str, Any]:
         """What Redis reports about itself (INFO)."""

@@ -14,3 +14,15 @@ GROUP: Final = "recorders"
 # Placeholder consumer that owns orphaned entries; it never reads.
 ORPHANS: Final = "leftovers"
 FIELD: Final = b"event"
+# An optional second field of an entry: the W3C trace context of the request that the event came with.
+TRACE_FIELD: Final = b"traceparent"
+# What plays now: a key for each user, and a sorted set of the users by the time at which that key expires.
+NOW_PLAYING: Final = "zik:{events}:now"
+# Counters and values of the HTTP door that expire by themselves.
+DOOR: Final = "zik:{events}:door"
+# A channel on which the digests of revoked tokens are announced.
+REVOKED: Final = "zik:{events}:revoked"
+
+
+def now_playing_key(user: str) -> str:
+    return f"{NOW_PLAYING}:{user}"

@@ -7,7 +7,8 @@ import redis
 
 from worker.errors import NotDurableError, StreamUnavailableError
 from worker.stream.connection import connect, translated
-from worker.stream.keys import FIELD, STREAM
+from worker.stream.keys import STREAM
+from worker.stream.packing import Command, packed, packed_events
 from worker.stream.transport import Appended
 
 # Below the socket timeout, and above the second after which Redis syncs its append-only file by default.
@@ -48,7 +49,7 @@ class Producer:
                 harmless to publish all of them again.
             NotDurableError: the server cannot promise what `durable` asks for. It may have accepted the events.
         """
-        more: list[tuple[str | int, ...]] = []
+        more: list[Command] = []
         if counted:
             more.append(("XLEN", STREAM))
         if durable:
@@ -63,7 +64,7 @@ class Producer:
         waiting = replies.pop() if counted else None
         return Appended([entry_id.decode() for entry_id in replies], waiting)
 
-    def _round_trip(self, payloads: list[bytes], more: list[tuple[str | int, ...]]) -> list[Any]:
+    def _round_trip(self, payloads: list[bytes], more: list[Command]) -> list[Any]:
         """Return the reply to each XADD and to each further command; an error is a reply too.
 
         Uses redis-py's connection, not its pipeline: a pipeline takes twice the time, and its errors quote the command
@@ -72,7 +73,7 @@ class Producer:
         pool = self._redis.connection_pool
         connection = pool.get_connection()
         try:
-            connection.send_packed_command([_packed(connection, payloads), *connection.pack_commands(more)])
+            connection.send_packed_command([packed_events(payloads), packed(*more)])
             return [_reply(connection) for _ in range(len(payloads) + len(more))]
         except BaseException:
             # Unread replies would answer the next caller's commands.
@@ -80,13 +81,6 @@ class Producer:
             raise
         finally:
             pool.release(connection)
-
-
-def _packed(connection: Any, payloads: list[bytes]) -> bytes:
-    """Pack an XADD for each payload. All begin alike, so the beginning is packed once."""
-    (empty,) = connection.pack_command("XADD", STREAM, "*", FIELD, b"")
-    beginning = empty.removesuffix(b"$0\r\n\r\n")
-    return b"".join([b"%b$%d\r\n%b\r\n" % (beginning, len(payload), payload) for payload in payloads])
 
 
 def _reply(connection: Any) -> Any:

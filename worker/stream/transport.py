@@ -1,18 +1,26 @@
 """What a publisher needs from a stream, so that a test can pass one in memory instead of Redis."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 
 class Appended(NamedTuple):
-    """The entries' ids in order; and how many entries the stream holds now, if the caller asked to count them."""
+    """What has become of a batch.
+
+    Attributes:
+        entry_ids: the entries' ids in order; empty where a server in between keeps them.
+        waiting: how many entries the stream holds now, if the caller asked to count them.
+        refused: why an event will never be accepted, by its position in the batch, which may name no value of it.
+    """
 
     entry_ids: list[str]
     waiting: int | None
+    refused: Mapping[int, str] = MappingProxyType({})
 
 
 class Transport(Protocol):
-    """Adds events to a stream. `Producer` does it over Redis.
+    """Adds events to a stream. `Producer` does it over Redis, `HttpTransport` by way of a server.
 
     Raises (all methods):
         StreamUnavailableError: a later try may succeed.

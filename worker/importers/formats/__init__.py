@@ -3,7 +3,21 @@
 from typing import Final
 
 from worker.importers.format import Format, Head, Recognised
-from worker.importers.formats import koito, lastfm, listenbrainz, maloja, rockbox, spotify, table
+from worker.importers.formats import (
+    apple,
+    deezer,
+    empty,
+    koito,
+    lastfm,
+    listenbrainz,
+    maloja,
+    pano,
+    rockbox,
+    spotify,
+    table,
+    tidal,
+    youtube,
+)
 
 # Tables come last, because they require the least.
 FORMATS: Final[tuple[Format, ...]] = (
@@ -13,11 +27,20 @@ FORMATS: Final[tuple[Format, ...]] = (
     *maloja.FORMATS,
     *koito.FORMATS,
     *rockbox.FORMATS,
+    *pano.FORMATS,
+    *apple.FORMATS,
+    *youtube.FORMATS,
+    *tidal.FORMATS,
+    *deezer.FORMATS,
+    *empty.FORMATS,
     *table.FORMATS,
 )
 HEAD_BYTES: Final = 256 * 1024
 # For error texts; `described_formats` has the details.
-READABLE: Final = "exports of Spotify, ListenBrainz, Last.fm, Maloja, Koito and Rockbox, and tables of plays"
+READABLE: Final = (
+    "exports of Spotify, ListenBrainz, Last.fm, Maloja, Koito, Rockbox, Pano Scrobbler, Apple Music, YouTube Music, "
+    "Tidal and Deezer, and tables of plays"
+)
 
 
 def recognise(head: bytes) -> Recognised | None:

@@ -3,26 +3,22 @@
 from collections.abc import Iterator
 from typing import Any
 
-from worker.errors import InvalidEventError, Reason
 from worker.importers.format import JsonFormat
 from worker.importers.rows import Fields, Notes, play_event, song_fields, value_at
-from worker.importers.times import whole_number
+from worker.importers.times import from_text, whole
 
 
 def _listen(row: Fields, _: Notes) -> Iterator[Fields]:
     track, album = row.get("track"), row.get("album")
-    duration = value_at(track, "duration")
     song = song_fields(
         _primary(value_at(track, "aliases")),
         ", ".join(filter(None, (_primary(value_at(artist, "aliases")) for artist in _list(row.get("artists"))))),
         album=_primary(value_at(album, "aliases")),
-        duration_ms=whole_number("duration", duration) * 1000 if duration else None,
+        duration_ms=whole(value_at(track, "duration"), times=1000),
         ids={"mbid": value_at(track, "mbid")},
     )
-    listened_at = row.get("listened_at")
-    if not isinstance(listened_at, str):
-        raise InvalidEventError(Reason.WRONG_TYPE, "listened_at: must be a string")
-    yield play_event(listened_at, song, context={"client": row.get("client")})
+    time = from_text("listened_at", row.get("listened_at"))
+    yield play_event(time, song, context={"client": row.get("client")})
 
 
 def _primary(aliases: Any) -> Any:

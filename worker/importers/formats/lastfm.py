@@ -11,7 +11,7 @@ from worker.importers.times import UNDATED, from_epoch
 
 def _track(row: Fields, notes: Notes) -> Iterator[Fields]:
     if value_at(row, "@attr", "nowplaying"):
-        raise NoSongError("playing now, so not yet a play")
+        raise NoSongError("now-playing track")
     # `#text`, but `name` in pages requested with extended=1.
     artist = value_at(row, "artist", "#text") or value_at(row, "artist", "name")
     song = song_fields(row.get("name"), artist, album=value_at(row, "album", "#text"), ids={"mbid": row.get("mbid")})

@@ -1,14 +1,25 @@
 """Read ListenBrainz's exports: the zip with user, feedback and monthly listens, and the older single arrays."""
 
 from collections.abc import Iterator
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
-from worker.errors import InvalidEventError, NoSongError, Reason
+from worker.errors import InvalidEventError, Reason
 from worker.importers.format import JsonFormat, ReadOrder
-from worker.importers.rows import Fields, Notes, favorite_event, play_event, song_fields, value_at
-from worker.importers.times import from_epoch, whole_number
+from worker.importers.rows import Feedback, Fields, Notes, favorite_event, play_event, song_fields, value_at
+from worker.importers.times import from_epoch, whole
 
-_LOVE = 1
+_LOVE: Final = 1
+# A hate, and a love or hate that was withdrawn: either way the recording is not loved any more.
+_NO_LOVES: Final = (0, -1)
+# Where a listen may have an id of its recording.
+_IDS: Final = (
+    ("recording_msid",),
+    ("track_metadata", "recording_msid"),
+    ("track_metadata", "additional_info", "recording_msid"),
+    ("track_metadata", "additional_info", "recording_mbid"),
+    ("track_metadata", "mbid_mapping", "recording_mbid"),
+)
 
 
 def _listen(row: Fields, notes: Notes) -> Iterator[Fields]:
@@ -20,46 +31,55 @@ def _listen(row: Fields, notes: Notes) -> Iterator[Fields]:
         value_at(track, "artist_name"),
         album=value_at(track, "release_name"),
         duration_ms=_ms(info, "duration"),
-        ids={"mbid": mbid, "isrc": _text(value_at(info, "isrc"))},
+        ids={"mbid": mbid, "isrc": value_at(info, "isrc")},
     )
     client = value_at(info, "submission_client") or value_at(info, "media_player")
     time = from_epoch("listened_at", row.get("listened_at"))
-    yield play_event(time, song, ms_played=_ms(info, "duration_played"), context={"client": _text(client)})
-    for recording in (value_at(track, "recording_msid"), row.get("recording_msid"), mbid):
-        since = notes.loved.pop(recording, None) if isinstance(recording, str) else None
-        if since:
-            yield favorite_event(since, song)
+    yield play_event(time, song, ms_played=_ms(info, "duration_played"), context={"client": client})
+    if notes.feedback:
+        yield from _matched(row, song, notes)
 
 
-def _ms(info: Any, field: str) -> int | None:
+def _matched(row: Fields, song: Fields, notes: Notes) -> Iterator[Fields]:
+    """The feedback about the song of a listen, by any of the listen's ids."""
+    for recording in (value_at(row, *place) for place in _IDS):
+        feedback = notes.feedback.get(recording) if isinstance(recording, str) else None
+        if feedback and not feedback.is_matched:
+            feedback.is_matched = True
+            yield favorite_event(feedback.time, song, favorite=feedback.is_love)
+
+
+def _ms(info: Any, field: str) -> Any:
     """A duration in milliseconds, from `<field>_ms`, or from `<field>` in seconds."""
-    if (ms := value_at(info, f"{field}_ms")) is not None:
-        return whole_number(f"{field}_ms", ms)
-    seconds = value_at(info, field)
-    return None if seconds is None else whole_number(field, seconds) * 1000
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    ms = value_at(info, f"{field}_ms")
+    return whole(value_at(info, field), times=1000) if ms in (None, "") else whole(ms)
 
 
 def _feedback(row: Fields, notes: Notes) -> Iterator[Fields]:
-    if row.get("score") != _LOVE:
-        raise NoSongError("a hate or a withdrawn love; zik imports loves only")
+    score = row.get("score")
+    if score not in (_LOVE, *_NO_LOVES) or isinstance(score, bool):
+        raise InvalidEventError(Reason.INVALID_VALUE, "score: must be 1, 0 or -1")
     time = from_epoch("created", row.get("created"))
     track = row.get("track_metadata")
     if value_at(track, "track_name"):
-        yield favorite_event(time, song_fields(value_at(track, "track_name"), value_at(track, "artist_name")))
+        song = song_fields(value_at(track, "track_name"), value_at(track, "artist_name"))
+        yield favorite_event(time, song, favorite=score == _LOVE)
         return
-    # It has only an id of the song. The listens, which are read later, have the name.
-    recording = row.get("recording_msid") or row.get("recording_mbid")
-    if not isinstance(recording, str):
+    # It has only ids of the song. The listens, which are read later, have the name.
+    recordings = [row.get(name) for name in ("recording_msid", "recording_mbid")]
+    names = [recording for recording in recordings if recording and isinstance(recording, str)]
+    if not names:
         raise InvalidEventError(Reason.MISSING_FIELD, "recording_msid: Field required")
-    notes.loved[recording] = time
+    feedback = Feedback(names[0], time, is_love=score == _LOVE)
+    for name in names:
+        older = notes.feedback.get(name)
+        if older is None or datetime.fromisoformat(older.time) <= datetime.fromisoformat(time):
+            notes.feedback[name] = feedback
 
 
 def _account(row: Fields, notes: Notes) -> Iterator[Fields]:
-    notes.user = _text(row.get("username")) or notes.user
+    username = row.get("username")
+    notes.user = username if isinstance(username, str) else notes.user
     return iter(())
 
 
@@ -86,7 +106,7 @@ FORMATS = (
         source="listenbrainz-export",
         prefixes=("", "item", "payload.item", "payload.listens.item"),
         keys=("listened_at", "track_metadata.track_name", "track_metadata.artist_name"),
-        user=("user_name", "item.user_name", "payload.user_id"),
+        user=("user_name", "item.user_name", "payload.user_id", "listens.item.user_name"),
         convert=_listen,
     ),
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from worker.importers.format import JsonFormat
 from worker.importers.rows import Fields, Notes, play_event, song_fields, value_at
-from worker.importers.times import from_epoch, whole_number
+from worker.importers.times import from_epoch, whole
 
 
 def _scrobble(row: Fields, _: Notes) -> Iterator[Fields]:
@@ -16,9 +16,9 @@ def _scrobble(row: Fields, _: Notes) -> Iterator[Fields]:
         value_at(track, "title"),
         _joined(value_at(track, "artists")),
         album=value_at(album, "albumtitle") or value_at(album, "name") if isinstance(album, dict) else album,
-        duration_ms=_ms("length", value_at(track, "length")),
+        duration_ms=whole(value_at(track, "length"), times=1000),
     )
-    ms_played = _ms("duration", row.get("duration"))
+    ms_played = whole(row.get("duration"), times=1000)
     yield play_event(
         from_epoch("time", row.get("time")), song, ms_played=ms_played, context={"client": row.get("origin")}
     )
@@ -28,10 +28,6 @@ def _joined(artists: Any) -> Any:
     if not isinstance(artists, list):
         return artists
     return ", ".join(str(artist) for artist in artists)
-
-
-def _ms(field: str, seconds: Any) -> int | None:
-    return None if seconds is None else whole_number(field, seconds) * 1000
 
 
 _KEYS = (("time", "track.title", "track.artists"), ("time", "title", "artists"))

@@ -1,110 +1,78 @@
 """Read tables with one play per row: Last.fm's CSV exporters, and any CSV or flat JSON with known column names."""
 
-import csv
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, Final, NamedTuple
+from typing import Any, Final
 
-from worker.errors import Reason
+from worker.errors import NoSongError
+from worker.importers.csv_rows import Header, csv_reader, first_rows
 from worker.importers.format import Head, Recognised
-from worker.importers.json_rows import document_reader, numbered_lines
-from worker.importers.rows import (
-    Converter,
-    Fields,
-    Notes,
-    Refusal,
-    Row,
-    convert_row,
-    favorite_event,
-    play_event,
-    song_fields,
-)
-from worker.importers.times import from_text
+from worker.importers.json_rows import document_reader, lines_reader
+from worker.importers.rows import Converter, Fields, Notes, Reader, favorite_event, play_event, song_fields
+from worker.importers.times import from_text, whole
 
+# Compared in lower case, without spaces and punctuation. If a table has several, the earlier one here is more exact.
 _COLUMN_NAMES: Final = {
-    "title": ("track", "title", "track_name", "trackname", "name", "song"),
-    "artist": ("artist", "artist_name", "artistname"),
-    "album": ("album", "album_name", "albumname", "release"),
-    # If a table has several, the earlier one here is more exact.
-    "time": ("ts", "uts", "timestamp", "played_at", "listened_at", "listendate", "time", "date", "utc_time"),
-    "mbid": ("track_mbid",),
+    "title": ("track", "title", "trackname", "tracktitle", "name", "song", "songname", "songtitle"),
+    "artist": ("artist", "artistname", "artists", "artistnames", "trackartist"),
+    "album": ("album", "albumname", "albumtitle", "release", "releasename"),
+    "time": (
+        *("ts", "uts", "timestamp", "timestampms", "timems", "playedat", "listenedat", "scrobbledat", "listendate"),
+        *("datetime", "dateplayed", "playedon", "scrobbletime", "time", "date", "utctime"),
+    ),
+    "ms_played": ("msplayed",),
+    "duration_ms": ("durationms",),
+    "mbid": ("trackmbid", "recordingmbid", "mbid"),
+    "isrc": ("isrc",),
 }
-_HEADERLESS: Final = {"artist": 0, "album": 1, "title": 2, "time": 3}
+_REQUIRED: Final = ("title", "artist", "time")
+_PUNCTUATION: Final = re.compile(r"[\W_]+")
+_HEADERLESS: Final = ("artist", "album", "title", "time")
 _LASTFM_TIME: Final = re.compile(r"\d{1,2} [A-Z][a-z]{2} \d{4},? \d\d:\d\d")
-_HEADERLESS_LINES: Final = 5
 _COLUMNS: Final = "columns or keys for title, artist and time"
 
-
-class _Layout(NamedTuple):
-    """Where a table has its cells. `is_loved`: its rows are loved tracks, which have no album column."""
-
-    delimiter: str
-    columns: dict[str, int]
-    has_header: bool
-    is_loved: bool = False
-    user: str | None = None
+# For each meaning, the columns that may have it.
+_Places = dict[str, list[str]]
 
 
-def _columns(names: list[str]) -> dict[str, int]:
-    places = {name.strip().lower(): place for place, name in reversed(list(enumerate(names)))}
-    known = {
-        meaning: [places[name] for name in spellings if name in places] for meaning, spellings in _COLUMN_NAMES.items()
+def _places(names: list[str]) -> _Places | None:
+    """The columns of a table of plays; None if it is none."""
+    plain = {name: _PUNCTUATION.sub("", name.lower()) for name in names}
+    found = {
+        meaning: [name for spelling in spellings for name in names if plain[name] == spelling]
+        for meaning, spellings in _COLUMN_NAMES.items()
     }
-    return {meaning: found[0] for meaning, found in known.items() if found}
+    if not all(found[meaning] for meaning in _REQUIRED):
+        return None
+    return {meaning: columns for meaning, columns in found.items() if columns}
 
 
-def _layout(head: Head) -> _Layout | None:
-    first = head.lines[0] if head.lines else ""
-    for delimiter in (",", ";", "\t"):
-        # lastfmstats.com appends the user to the header: `Date#ada`.
-        names, _, user = first.partition("#")
-        header = _cells(names, delimiter)
-        columns = _columns(header)
-        if {"title", "artist", "time"} <= columns.keys():
-            is_loved = "utc_time" in header and "album" not in columns
-            return _Layout(delimiter, columns, has_header=True, is_loved=is_loved, user=user.strip(' "') or None)
-    if any(_is_headerless(line) for line in head.lines[:_HEADERLESS_LINES]):
-        return _Layout(",", _HEADERLESS, has_header=False)
+def _converter(places: _Places, *, is_lastfm: bool, is_loved: bool = False) -> Converter:
+    def convert(row: Fields, _: Notes) -> Iterator[Fields]:
+        cells = {meaning: _first(row, columns) for meaning, columns in places.items()}
+        if is_lastfm and not cells["time"]:
+            raise NoSongError("now-playing track")
+        song = song_fields(
+            cells["title"],
+            cells["artist"],
+            album=cells.get("album"),
+            duration_ms=whole(cells.get("duration_ms")),
+            ids={"mbid": cells.get("mbid"), "isrc": cells.get("isrc")},
+        )
+        time = from_text("time", cells["time"])
+        if is_loved:
+            yield favorite_event(time, song)
+        else:
+            yield play_event(time, song, ms_played=whole(cells.get("ms_played")))
+
+    return convert
+
+
+def _first(row: Fields, columns: list[str]) -> Any:
+    for column in columns:
+        if (cell := row.get(column)) not in (None, ""):
+            return cell
     return None
-
-
-def _is_headerless(line: str) -> bool:
-    """Whether a line is artist, album, title and a time in Last.fm's spelling, as lastfm-to-csv writes it."""
-    cells = _cells(line, ",")
-    return len(cells) == len(_HEADERLESS) and bool(_LASTFM_TIME.match(cells[_HEADERLESS["time"]]))
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    """Parse one line as one row, so that an unclosed quote does not swallow the rows after it."""
-    try:
-        return next(csv.reader([line], delimiter=delimiter), [])
-    except csv.Error:
-        return []
-
-
-def _row(place: str, raw: bytes, layout: _Layout, notes: Notes) -> Iterator[Row]:
-    try:
-        cells = _cells(raw.decode(), layout.delimiter)
-    except UnicodeDecodeError:
-        yield Refusal(place, Reason.BAD_ENCODING, "must be UTF-8")
-        return
-    if len(cells) <= max(layout.columns.values()):
-        yield Refusal(place, Reason.INVALID_VALUE, "has fewer columns than the header, or an unclosed quote")
-        return
-    fields = {meaning: cells[column] for meaning, column in layout.columns.items()}
-    yield from convert_row(place, fields, _love if layout.is_loved else _play, notes)
-
-
-def _play(row: Fields, notes: Notes) -> Iterator[Fields]:
-    yield play_event(from_text("time", row.get("time"), notes.timezone), _song(row))
-
-
-def _love(row: Fields, notes: Notes) -> Iterator[Fields]:
-    yield favorite_event(from_text("time", row.get("time"), notes.timezone), _song(row))
-
-
-def _song(row: Fields) -> Fields:
-    return song_fields(row.get("title"), row.get("artist"), album=row.get("album"), ids={"mbid": row.get("mbid")})
 
 
 class CsvTable:
@@ -114,41 +82,51 @@ class CsvTable:
     looks_like = f"{_COLUMNS}; or, without a header, artist, album, title, `31 May 2016, 20:46`"
 
     def recognise(self, head: Head) -> Recognised | None:
-        layout = None if head.paths else _layout(head)
-        if layout is None:
-            return None
-        is_lastfm = not layout.has_header or layout.user or "utc_time" in head.lines[0]
-        name, source = ("Last.fm CSV", "lastfm-export") if is_lastfm else ("table of plays", "table")
+        for header in head.headers:
+            if places := _places([name for name in header.names if name]):
+                return _table(header, places)
+        if any(len(row) == len(_HEADERLESS) and _LASTFM_TIME.match(row[-1]) for row in first_rows(head.text)):
+            return _table(Header(0, ",", _HEADERLESS), {name: [name] for name in _HEADERLESS})
+        return None
 
-        def read(file: BinaryIO, notes: Notes) -> Iterator[Row]:
-            for number, raw in numbered_lines(file):
-                if number == 1 and layout.has_header:
-                    continue
-                yield from _row(f"line {number}", raw, layout, notes)
 
-        return Recognised(name, source, read, layout.user)
+def _table(header: Header, places: _Places) -> Recognised:
+    is_lastfm = not header.line or header.user is not None or "utc_time" in header.names
+    # An exporter of loved tracks has no album column.
+    convert = _converter(places, is_lastfm=is_lastfm, is_loved="utc_time" in header.names and "album" not in places)
+    required = 1 + max(header.names.index(places[meaning][0]) for meaning in _REQUIRED)
+    name, source = ("Last.fm CSV", "lastfm-export") if is_lastfm else ("table of plays", "table")
+    return Recognised(name, source, csv_reader(header, convert, required=required), header.user)
 
 
 class FlatJson:
     name = "flat JSON"
-    looks_like = f"an array of objects: {_COLUMNS}"
+    looks_like = f"JSON objects: {_COLUMNS}"
 
     def recognise(self, head: Head) -> Recognised | None:
-        for prefix in ("item", "scrobbles.item"):
-            keys = [path.removeprefix(f"{prefix}.") for path in head.paths if path.startswith(f"{prefix}.")]
-            columns = {meaning: keys[column] for meaning, column in _columns(keys).items()}
-            if {"title", "artist", "time"} <= columns.keys():
+        for prefix in dict.fromkeys(_prefix(path) for path in head.paths):
+            if prefix is None:
+                continue
+            names = [path.removeprefix(f"{prefix}.") for path in head.paths if _prefix(path) == prefix]
+            if places := _places(names):
                 user = head.paths.get("username")
-                read = document_reader(prefix, _named(columns))
+                read = _reader(prefix, _converter(places, is_lastfm=False), names)
                 return Recognised("table of plays", "table", read, user if isinstance(user, str) else None)
         return None
 
 
-def _named(columns: dict[str, str]) -> Converter:
-    def convert(row: Fields, notes: Notes) -> Iterator[Fields]:
-        return _play({meaning: row.get(key) for meaning, key in columns.items()}, notes)
+def _reader(prefix: str, convert: Converter, names: list[str]) -> Reader:
+    if prefix in {"", "item"}:
+        return document_reader(prefix, convert) if prefix else lines_reader(convert)
+    # `scrobbles.item` as `*.item`: the array may stand under any key.
+    *outer, _, item = prefix.split(".")
+    return document_reader(".".join((*outer, "*", item)), convert, keys=names)
 
-    return convert
+
+def _prefix(path: str) -> str | None:
+    """Where the object with this key stands: in an array, or "" for JSON Lines; None for any other object."""
+    above, _, _ = path.rpartition(".")
+    return above if not above or above == "item" or above.endswith(".item") else None
 
 
 FORMATS: Final = (CsvTable(), FlatJson())

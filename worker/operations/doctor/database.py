@@ -1,6 +1,7 @@
 """Check the database, its schema and the dead letters."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Engine, text
@@ -11,10 +12,12 @@ from worker.database.schema import current_revision, newest_revision
 from worker.errors import ZikError
 from worker.operations import dead_letters
 from worker.operations.doctor.finding import Finding
+from worker.operations.token_use import count_by_last_use, count_unused
 
 _NAME_OF: Final = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 _VERSION_OF: Final = {"postgresql": "SHOW server_version", "sqlite": "SELECT sqlite_version()"}
 _FULL_ENOUGH: Final = 0.8
+_UNUSED: Final = timedelta(days=90)
 # Without the indexes that are being built now: they are not valid yet. A build that this role may not see hides its
 # index too.
 _INVALID_INDEXES: Final = text(
@@ -44,6 +47,8 @@ def database_findings(engine: Engine) -> Iterator[Finding]:
             yield _schema(revision)
         if revision:
             yield _letters(engine)
+        if revision == newest_revision():
+            yield _tokens(engine)
     except ZikError as error:
         yield Finding("Database", error.found, error.way_out or "start it, or correct DATABASE_URL")
 
@@ -92,3 +97,12 @@ def _letters(engine: Engine) -> Finding:
     letters = dead_letters.count_by_reason(engine)
     counts = ", ".join(f"{reason} {count:,}" for reason, count in letters.items())
     return Finding("Dead letters", f"{counts} (zik dead list)" if counts else "none")
+
+
+def _tokens(engine: Engine) -> Finding:
+    """Show the tokens without advice: a player that rests is no fault of the installation."""
+    now = datetime.now(UTC)
+    found = f"{sum(count_by_last_use(engine, now=now).values()):,}"
+    if unused := count_unused(engine, since=now - _UNUSED):
+        found += f", {unused:,} of them not used for {_UNUSED.days} days (zik token list)"
+    return Finding("Tokens", found)

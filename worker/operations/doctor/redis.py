@@ -11,7 +11,7 @@ from worker.operations.health import LATE_S, namesakes, running_drains
 from worker.stream.clock import MAX_SKEW
 from worker.stream.consumer import EventStream
 from worker.stream.keys import BOOKS, STREAM
-from worker.stream.measurements import last_aggregation_at
+from worker.stream.measurements import last_aggregation_at, last_http_report_at, last_http_unavailable_at
 
 _OLDEST_REDIS: Final = (7, 0)
 _OLDEST_VALKEY: Final = (7, 2)
@@ -19,6 +19,12 @@ _FULL_ENOUGH: Final = 0.8
 _MOST_SKEW_S: Final = 5.0
 # As in the alert ZikStatisticsBehind. A sweep begins every ten seconds.
 _STATISTICS_LATE_S: Final = 300.0
+# As in the alert ZikHttpDown: each process reports every five seconds. A server that has been silent for a day was
+# switched off.
+_HTTP_SILENT_S: Final = 60.0
+_HTTP_GONE_S: Final = 86_400.0
+# Longer than a client waits before it tries again.
+_HTTP_TROUBLE_S: Final = 60.0
 # No command lowers the last id. An exhausted stream accepts no event, so none arrives between the two commands.
 _NEW_STREAM: Final = (
     f"`zik drain`, then, when nothing waits, `redis-cli DEL '{STREAM}' '{BOOKS}'`: both start again at 0"
@@ -52,6 +58,7 @@ def redis_findings(stream: EventStream) -> Iterator[Finding]:
         if rights.well:
             yield _drains(stream)
             yield _statistics(stream, info)
+            yield _http(stream, info)
     except ZikError as error:
         yield Finding("Stream", error.found, error.way_out or "repair this first: no worker can drain before")
 
@@ -143,6 +150,22 @@ def _statistics(stream: EventStream, info: Mapping[str, Any]) -> Finding:
     found = f"brought up to date {max(age_s, 0):,.0f} s ago" if at_s else "never brought up to date by a worker"
     advice = "start a beat, `celery -A worker beat`, and a worker"
     return Finding("Statistics", found, advice if age_s > _STATISTICS_LATE_S else "")
+
+
+def _http(stream: EventStream, info: Mapping[str, Any]) -> Finding:
+    now_s, measured = info["server_time_usec"] / 1e6, stream.measures()
+    reported_at = last_http_report_at(measured)
+    if reported_at is None:
+        return Finding("HTTP server", "none has reported")
+    silent_s = max(now_s - reported_at, 0)
+    found = f"reported {silent_s:,.0f} s ago"
+    if _HTTP_SILENT_S < silent_s < _HTTP_GONE_S:
+        return Finding("HTTP server", found, "start it with `zik serve`, or see in its log why it does not reach Redis")
+    refused_s = now_s - (last_http_unavailable_at(measured) or 0)
+    if refused_s < _HTTP_TROUBLE_S:
+        found += f", and an answer 503 {max(refused_s, 0):,.0f} s ago"
+        return Finding("HTTP server", found, "what else is found here is the cause, or its log names it; players retry")
+    return Finding("HTTP server", found)
 
 
 def _backlog(stream: EventStream) -> Finding:

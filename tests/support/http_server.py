@@ -1,0 +1,126 @@
+"""The HTTP server for tests: in this process, with what its events become in the database."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from sqlalchemy import Engine, select
+from starlette.testclient import TestClient
+
+from worker.database.engine import snapshot
+from worker.drain.opening import opened_drain
+from worker.http.application import Application
+from worker.models import DeadLetter, Favorite, PlayHistory, Preference, Song, User
+from worker.operations import tokens
+from worker.operations.tokens import Scope
+from worker.settings import Settings
+from worker.stream.consumer import EventStream
+from worker.stream.consumer_names import process_consumer
+from worker.stream.inspection import StreamInspector
+
+
+class HttpServer:
+    """`client` sends requests; `token` is one of ada's that may submit and read."""
+
+    def __init__(self, client: TestClient, settings: Settings, engine: Engine) -> None:
+        self.client = client
+        self.settings = settings
+        self.engine = engine
+        self.token = self.new_token("ada")
+
+    def new_token(self, user: str, *scopes: Scope, name: str = "test", audioscrobbler: bool = False) -> str:
+        wanted = scopes or (Scope.SUBMIT, Scope.READ)
+        return tokens.create(self.engine, user, name=name, scopes=wanted, audioscrobbler=audioscrobbler)
+
+    def revoke(self, text: str) -> None:
+        """As `zik token revoke` does. The server hears of it a moment later."""
+        found = tokens.find(self.engine, tokens.digest_of(text))
+        assert found is not None
+        with StreamInspector.opened(self.settings.redis_url) as stream:
+            assert tokens.announce_revoked(stream, tokens.revoke(self.engine, [found.id]))
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Token {self.token}"}
+
+    def post(self, path: str, content: Any, *, token: str | None = None, **headers: str) -> Any:
+        """Send JSON, or bytes as they are."""
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        sent = {"Authorization": f"Token {token or self.token}", **headers}
+        return self.client.post(path, content=body, headers=sent)
+
+    def get(self, path: str, *, token: str | None = None, **params: Any) -> Any:
+        return self.client.get(path, params=params, headers={"Authorization": f"Token {token or self.token}"})
+
+    def waiting(self) -> int:
+        with EventStream.opened(self.settings.redis_url) as stream:
+            return stream.books().waiting
+
+    def redis(self) -> "redis.Redis":
+        return redis.Redis.from_url(self.settings.redis_url)
+
+    def drain(self) -> None:
+        """Record what waits."""
+        with opened_drain(self.settings, consumer=process_consumer("drain")) as opened:
+            opened.run()
+
+    def plays(self) -> list[dict[str, Any]]:
+        """What is recorded, oldest first, as the fields of the contract."""
+        self.drain()
+        query = (
+            select(User.username, PlayHistory, Song)
+            .select_from(PlayHistory)
+            .join(User, User.id == PlayHistory.user_id)
+            .join(Song, Song.id == PlayHistory.song_id)
+            .order_by(PlayHistory.played_at, Song.title)
+        )
+        with snapshot(self.engine) as session:
+            return [
+                {
+                    "user": user,
+                    "time": play.played_at.isoformat().replace("+00:00", "Z"),
+                    "artist": song.artist,
+                    "title": song.title,
+                    "album": song.album,
+                    "duration_ms": song.duration_ms,
+                    "ids": song.attributes,
+                    "ms_played": play.ms_played,
+                    "source": play.source,
+                    "context": play.context,
+                }
+                for user, play, song in session.execute(query)
+            ]
+
+    def favorites(self) -> dict[tuple[str, str, str], bool]:
+        """By user, artist and title."""
+        self.drain()
+        query = (
+            select(User.username, Song.artist, Song.title, Favorite.is_favorite)
+            .select_from(Favorite)
+            .join(User, User.id == Favorite.user_id)
+            .join(Song, Song.id == Favorite.song_id)
+        )
+        with snapshot(self.engine) as session:
+            return {(user, artist, title): loved for user, artist, title, loved in session.execute(query)}
+
+    def preferences(self) -> dict[tuple[str, str], Any]:
+        """By user and key."""
+        self.drain()
+        query = select(User.username, Preference.key, Preference.value).join(User, User.id == Preference.user_id)
+        with snapshot(self.engine) as session:
+            return {(user, key): value for user, key, value in session.execute(query)}
+
+    def letters(self) -> list[tuple[str, dict[str, Any]]]:
+        """Reason and payload of each dead letter."""
+        self.drain()
+        with snapshot(self.engine) as session:
+            found = session.scalars(select(DeadLetter).order_by(DeadLetter.id)).all()
+            return [(letter.reason, json.loads(letter.payload)) for letter in found]
+
+
+@contextmanager
+def serving(settings: Settings, engine: Engine) -> Iterator[HttpServer]:
+    with TestClient(Application(settings), raise_server_exceptions=True) as client:
+        yield HttpServer(client, settings, engine)

@@ -1,0 +1,1 @@
+"""Serve each protocol: from a request to its answer. A handler knows no other."""

@@ -1,0 +1,135 @@
+"""What the handlers of a process share: stream, tokens, database, and the tasks that keep them current."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+from sqlalchemy import Engine
+
+from worker.contract.clock_skew import utc_now
+from worker.database.engine import opened_engine
+from worker.errors import ZikError
+from worker.http.endpoint import Gate
+from worker.http.ingest import Ingest
+from worker.http.tokens import Found, TokenCache
+from worker.operations import tokens
+from worker.protocols import proofs
+from worker.settings import Settings
+from worker.stream.async_stream import AsyncStream
+from worker.stream.measurements import of_http_report
+from worker.stream.revocations import revocations
+
+logger = logging.getLogger(__name__)
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+# As many as an engine has connections.
+_DATABASE_THREADS: Final = 4
+_REPORT_EVERY_S: Final = 5.0
+_TOUCH_EVERY_S: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Services:
+    """Handlers get it as an argument. `now` is this machine's clock, aware."""
+
+    settings: Settings
+    stream: AsyncStream
+    ingest: Ingest
+    tokens: TokenCache
+    gate: Gate
+    now: Callable[[], datetime]
+    _engine: Engine
+    _threads: ThreadPoolExecutor
+
+    async def in_database(
+        self, function: Callable[Concatenate[Engine, Given], Result], *args: Given.args, **options: Given.kwargs
+    ) -> Result:
+        """Call a function that takes an engine first, in a thread: SQLAlchemy and statistics are synchronous."""
+        call = partial(function, self._engine, *args, **options)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+@asynccontextmanager
+async def opened_services(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> AsyncIterator[Services]:
+    """Open connections when they are first used, and close them at the end."""
+    stream = AsyncStream(settings.redis_url, max_waiting=settings.max_waiting)
+    gate = Gate()
+    with opened_engine(settings.database_url) as engine, ThreadPoolExecutor(_DATABASE_THREADS) as threads:
+
+        async def find(key: str) -> Found | None:
+            return await asyncio.get_running_loop().run_in_executor(threads, _found, engine, key)
+
+        cache = TokenCache(find, monotonic=time.monotonic, rate=settings.http_rate)
+        services = Services(settings, stream, Ingest(stream, gate.meter), cache, gate, now, engine, threads)
+        background = [
+            asyncio.create_task(task)
+            for task in (
+                cache.follow(revocations(settings.redis_url)),
+                _report_for_ever(services),
+                _touch_for_ever(services),
+            )
+        ]
+        try:
+            yield services
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            with suppress(ZikError):
+                await _report(services)
+                await _touch(services)
+            stream.close()
+
+
+def _found(engine: Engine, key: str) -> Found | None:
+    """The token with this digest, or of the session with this key."""
+    token_id = proofs.token_id_of(key)
+    if token_id is None:
+        token = tokens.find(engine, key)
+        return None if token is None else Found(token, key)
+    named = tokens.with_id(engine, token_id)
+    if named is None or named[0].audioscrobbler is None:
+        return None
+    is_right = proofs.is_session(key, token_id=token_id, stored=named[0].audioscrobbler)
+    return Found(*named) if is_right else None
+
+
+async def _report_for_ever(services: Services) -> None:
+    while True:
+        await asyncio.sleep(_REPORT_EVERY_S)
+        try:
+            await _report(services)
+        except ZikError as error:
+            logger.debug("measurements wait", extra={"why": str(error)})
+
+
+async def _report(services: Services) -> None:
+    measured = services.gate.meter.take()
+    try:
+        await services.stream.report({**measured, **of_http_report()})
+    except ZikError:
+        services.gate.meter.add(measured)
+        raise
+
+
+async def _touch_for_ever(services: Services) -> None:
+    while True:
+        await asyncio.sleep(_TOUCH_EVERY_S)
+        try:
+            await _touch(services)
+        except ZikError as error:
+            logger.debug("the last use of tokens is not noted", extra={"why": str(error)})
+
+
+async def _touch(services: Services) -> None:
+    if used := services.tokens.used():
+        await services.in_database(tokens.touch, dict.fromkeys(sorted(used), services.now()))

@@ -1,0 +1,92 @@
+"""List a user's plays, newest first."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from worker.contract.events import SongRef
+from worker.models import PlayHistory, Song
+
+
+class Between(NamedTuple):
+    """Two instants, both excluded; None is no limit."""
+
+    after: datetime | None = None
+    before: datetime | None = None
+
+
+ALWAYS: Final = Between()
+
+
+@dataclass(frozen=True)
+class RecentPlay:
+    """One play, with its song as the catalogue has it."""
+
+    played_at: datetime
+    recorded_at: datetime
+    utc_offset_minutes: int | None
+    ms_played: int | None
+    source: str | None
+    context: dict[str, Any] | None
+    song: SongRef
+
+
+def recent_plays(
+    connection: Connection,
+    user_id: int,
+    *,
+    most: int,
+    between: Between = ALWAYS,
+    offset: int = 0,
+) -> Sequence[RecentPlay]:
+    """At most `most` plays between two instants, newest first, without the first `offset`.
+
+    They are the latest ones, except with `after` alone: then those that follow it. Costs a look at each of them, and at
+    those that are left out.
+    """
+    play, song = PlayHistory, Song
+    oldest_first = between.after is not None and between.before is None and not offset
+    order = (play.played_at, play.song_id) if oldest_first else (play.played_at.desc(), play.song_id.desc())
+    rows = connection.execute(
+        select(
+            play.played_at, play.created_at, play.utc_offset_minutes, play.ms_played, play.source, play.context,
+            song.title, song.artist, song.album, song.duration_ms, song.attributes,
+        )
+        .join(song, song.id == play.song_id)
+        .where(*_conditions(user_id, between))
+        .order_by(*order)
+        .offset(offset)
+        .limit(most)
+    ).all()  # fmt: skip
+    plays = [
+        RecentPlay(at, recorded_at, offset_minutes, ms_played, source, context, SongRef(*song_facts))
+        for at, recorded_at, offset_minutes, ms_played, source, context, *song_facts in rows
+    ]
+    return plays[::-1] if oldest_first else plays
+
+
+@dataclass(frozen=True)
+class History:
+    """How long a history is: `first_at` and `last_at` are its ends, None without a play."""
+
+    plays: int
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+def history(connection: Connection, user_id: int, between: Between = ALWAYS) -> History:
+    """The number of a user's plays between two instants, and its ends. Costs a look at each index entry of the user."""
+    played_at = PlayHistory.played_at
+    count = select(func.count(), func.min(played_at), func.max(played_at))
+    return History(*connection.execute(count.where(*_conditions(user_id, between))).one())
+
+
+def _conditions(user_id: int, between: Between) -> Iterator[ColumnElement[bool]]:
+    yield PlayHistory.user_id == user_id
+    if between.after is not None:
+        yield PlayHistory.played_at > between.after
+    if between.before is not None:
+        yield PlayHistory.played_at < between.before
