@@ -40,6 +40,11 @@ def test_what_common_clients_send_takes_the_fast_path(client: str) -> None:
     assert assert_read_alike(listen(COMMON[client]))
 
 
+@pytest.mark.parametrize("album", [" ", "\x1f Lateralus ", None, ""])
+def test_an_album_is_trimmed_alike(album: str | None) -> None:
+    assert assert_read_alike(listen(PANO, release_name=album))
+
+
 @pytest.mark.parametrize(
     "sent",
     [listen(DOCUMENTED | {"unknown": 1}), listen(at=None), listen(at=1443521965000), listen(at=915148800),

@@ -140,7 +140,7 @@ def _play(sent: _Listen, info: _Info, ids: dict[str, str], user: str) -> _Play:
         _Song(
             metadata.track_name,
             metadata.artist_name,
-            metadata.release_name or "",
+            (metadata.release_name or "").strip(),
             info.duration_ms or info.duration * 1000,
             ids or None,
         ),
