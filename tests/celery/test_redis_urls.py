@@ -117,7 +117,7 @@ REFUSED: Final = {
     "TLS without rediss": "redis://cache/0?ssl_cert_reqs=required",
     "kombu's name for a check": "rediss://cache/0?ssl_cert_reqs=CERT_REQUIRED",
     "two servers": "redis://one:6379,two:6379/0",
-    "http": "http://ada:hush@cache/0",
+    "another protocol": "ftp://ada:hush@cache/0",
 }
 
 

@@ -75,7 +75,8 @@ OBJECTS = ("null", "{}", '{"a": 1}', '{"isrc": "x"}', '{"a": [[[[[[[[[1]]]]]]]]]
 IDS_OF_SONGS = (
     *OBJECTS, '{"a": "x", "a": "y"}', '{"a": " ", "a": "y"}', '{"a": "", "a": "y"}', '{" a": "x", "a": "y"}',
     '{"": "x"}', '{" ": "x"}', '{"a": " x\\u00a0"}', '{"a": "\\u001c"}', '{"a": "\\"x\\""}',
-    '{"\\u0061": "x", "a": "y"}', '{"a": 1}',
+    '{"\\u0061": "x", "a": "y"}', '{"a": 1}', '{"a": " "}', '{"a":"\\u0020x"}', '{"a":"x\\t"}',
+    '{"a":"\N{NO-BREAK SPACE}x"}',
     *(json.dumps({str(number): "x" for number in range(size)}) for size in (MAX_IDS, MAX_IDS + 1)),
     json.dumps({f"{' ' * (number % 2)}{number // 2}": "x" for number in range(MAX_IDS + 2)}),
     *(json.dumps({"x" * size: "1"}) for size in (MAX_ID_NAME, MAX_ID_NAME + 1)),
@@ -293,6 +294,10 @@ LEFT: Final[dict[str, bytes]] = {
     "a repeated field, wrong at first": raw(told(play()) | {'user": 5, "user': '"ada"'}).encode(),
     "a repeated name in song.ids": payload(play(song=song(ids={"a": "x", "b": "y"}))).replace(b'"b"', b'"a"'),
     "a quotation mark in song.ids": payload(play(song=song(ids={"a": '"'}))),
+    "too many names in song.ids until they are trimmed": payload(
+        play(song=song(ids={f"{' ' * (number % 2)}{number // 2}": "x" for number in range(MAX_IDS + 2)}))
+    ),
+    "a user of separators alone": payload(play(user="\x1c")),
     "a text that fits only when trimmed": payload(play(user="a" * MAX_USER + " ")),
     "the six characters that escape U+0000": payload(play(song=song(title=r"\u0000"))),
 }

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.events import NOW
 from tests.support.hostile_json import anything, as_sent, assert_judged_as_by_a_worker
+from tests.support.listens import ARTIST, DOCUMENTED, NAVIDROME, PANO, RECORDING, RELEASE, WEB_SCROBBLER, listen
 from tests.support.strategies import CHEAP
 from worker.contract.events import FavoriteEvent, PlayEvent, PreferenceEvent, SongRef
 from worker.contract.identity import song_identity
@@ -21,40 +22,6 @@ from worker.protocols.submission import Item
 Fields = dict[str, Any]
 
 AT: Final = datetime(2015, 9, 29, 10, 19, 25, tzinfo=UTC)
-RECORDING: Final = "98255a8c-017a-4bc7-8dd6-1fa36124572b"
-RELEASE: Final = "bf9e91ea-8029-4a04-a26a-224e00a83266"
-ARTIST: Final = "db92a151-1ac2-438b-bc43-b82e149ddd50"
-
-# navidrome/navidrome, adapters/listenbrainz/{agent,client}.go.
-NAVIDROME: Final[Fields] = {
-    "submission_client": "navidrome", "submission_client_version": "0.55.1", "tracknumber": 1,
-    "artist_names": ["Rick Astley"], "artist_mbids": [ARTIST], "recording_mbid": RECORDING, "release_mbid": RELEASE,
-    "release_group_mbid": "5b11f4ce-a62d-471e-81fc-a69a8278c7da", "duration_ms": 222000,
-}  # fmt: skip
-# kawaiiDango/pano-scrobbler, api/listenbrainz/ListenBrainz.kt.
-PANO: Final[Fields] = {
-    "duration_ms": 222000,
-    "submission_client": "Pano Scrobbler",
-    "submission_client_version": "4.12",
-}
-# web-scrobbler/web-scrobbler, src/core/scrobbler/listenbrainz/listenbrainz-scrobbler.ts.
-WEB_SCROBBLER: Final[Fields] = {
-    "submission_client": "Web Scrobbler", "submission_client_version": "3.15.0", "music_service_name": "YouTube",
-    "origin_url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ", "release_artist_name": "Rick Astley", "duration": 222,
-}  # fmt: skip
-# The sample of the protocol's documentation, and two fields of its table.
-DOCUMENTED: Final[Fields] = {
-    "media_player": "Rhythmbox", "submission_client": "Rhythmbox ListenBrainz Plugin",
-    "submission_client_version": "1.0", "release_mbid": RELEASE, "artist_mbids": [ARTIST], "recording_mbid": RECORDING,
-    "tags": ["you", "just", "got", "rick rolled!"], "duration_ms": 222000, "isrc": "GBARL9300135",
-    "spotify_id": "http://open.spotify.com/track/4PTG3Z6ehGkBFwjybzWkR8", "duration_played": 180,
-}  # fmt: skip
-
-
-def listen(info: Any = None, *, at: Any = 1443521965, **metadata: Any) -> Fields:
-    song = {"artist_name": "Rick Astley", "track_name": "Never Gonna Give You Up", "release_name": "Whenever"}
-    known = {name: value for name, value in {**song, **metadata}.items() if value is not ...}
-    return {"listened_at": at, "track_metadata": known | ({} if info is None else {"additional_info": info})}
 
 
 def submit(*listens: Any, kind: str = "import") -> Submission:

@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from worker import __version__
 from worker.contract.wire import json_schema
+from worker.protocols.submission import MAX_ITEMS
 
+_EVENT: Final = "#/components/schemas/Event"
 _JSON: Final = "application/json"
 _LINES: Final = "application/x-ndjson"
 
@@ -69,8 +71,8 @@ _EVENTS: Final = {
     "requestBody": {
         "required": True,
         "content": {
-            _LINES: {"schema": {"type": "string", "description": "One event a line."}},
-            _JSON: {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}}},
+            _LINES: {"schema": {"type": "string", "pattern": r"\S", "description": "One event a line."}},
+            _JSON: {"schema": {"type": "array", "minItems": 1, "maxItems": MAX_ITEMS, "items": {"$ref": _EVENT}}},
         },
     },
     "responses": {

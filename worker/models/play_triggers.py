@@ -43,10 +43,11 @@ POSTGRESQL: Final = (
     # For a statement and not for a row: a trigger for each row would cost COPY a tenth of its speed.
     """
     CREATE OR REPLACE FUNCTION zik_play_returns() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE returned record;
     BEGIN
         IF EXISTS (SELECT FROM corrected_plays) THEN
-            -- OFFSET 0: look each play up. PostgreSQL would sooner read all corrections of all users.
-            DELETE FROM play_history WHERE (id, user_id) IN (
+            -- OFFSET 0 and one DELETE for each: PostgreSQL would sooner read all corrections, and all plays.
+            FOR returned IN
                 SELECT play.id, play.user_id FROM inserted AS play
                  WHERE EXISTS (
                     SELECT FROM corrected_plays AS known
@@ -56,7 +57,10 @@ POSTGRESQL: Final = (
                                 SELECT FROM corrected_plays AS deleted
                                  WHERE deleted.user_id = play.user_id AND deleted.id = play.id
                                    AND deleted.is_deletion)))
-                    OFFSET 0));
+                    OFFSET 0)
+            LOOP
+                DELETE FROM play_history WHERE id = returned.id AND user_id = returned.user_id;
+            END LOOP;
         END IF;
         RETURN NULL;
     END $$

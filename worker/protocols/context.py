@@ -12,8 +12,8 @@ from worker.protocols import values
 
 _MAX_FACTS: Final = 100
 _MAX_NAME: Final = 64
-_MAX_TEXT: Final = 500
-_MAX_ITEMS: Final = 50
+MAX_TEXT: Final = 500
+MAX_ITEMS: Final = 50
 
 _encode: Final = Encoder().encode
 
@@ -44,7 +44,7 @@ def _free_object(facts: Iterable[tuple[Any, Any]], depth: int) -> dict[str, Any]
     known = {}
     for name, sent in facts:
         key = name if name.isidentifier() and len(name) <= _MAX_NAME else values.optional(name, _MAX_NAME)
-        value = values.optional(sent, _MAX_TEXT) if isinstance(sent, str) else _free(sent, depth)
+        value = _free(sent, depth)
         if key is not None and value is not None:
             known[key] = value
     return known
@@ -53,14 +53,14 @@ def _free_object(facts: Iterable[tuple[Any, Any]], depth: int) -> dict[str, Any]
 def _free(sent: Any, depth: int) -> Any:
     """The value as free JSON with `depth` levels below it at most; None if it is empty or cannot be stored."""
     if isinstance(sent, str):
-        return values.optional(sent, _MAX_TEXT)
+        return values.storable(sent)[:MAX_TEXT] or None
     if isinstance(sent, int):
         return sent if -MAX_INTEGER <= sent < MAX_INTEGER else None
     if isinstance(sent, float):
         return sent if isfinite(sent) else None
     if isinstance(sent, list) and depth:
-        items = [_free(item, depth - 1) for item in sent[:_MAX_ITEMS]]
+        items = [_free(item, depth - 1) for item in sent[:MAX_ITEMS]]
         return [item for item in items if item is not None] or None
     if isinstance(sent, dict) and depth:
-        return _free_object(islice(sent.items(), _MAX_ITEMS), depth - 1) or None
+        return _free_object(islice(sent.items(), MAX_ITEMS), depth - 1) or None
     return None

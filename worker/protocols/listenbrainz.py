@@ -1,10 +1,7 @@
 """Read ListenBrainz's submissions and feedback as events, and write the answers that its clients expect.
 
 The fields are those of https://listenbrainz.readthedocs.io/en/latest/users/json.html, the answers those of its server
-(metabrainz/listenbrainz-server, webserver/views/api.py and webserver/errors.py). What clients send beyond that was read
-in Navidrome (adapters/listenbrainz/client.go), Pano Scrobbler (ListenBrainzDataClasses.kt), Web Scrobbler
-(listenbrainz-scrobbler.ts) and multi-scrobbler (core/vendor/listenbrainz/interfaces.ts); what another server reads of
-it in Koito (engine/handlers/lbz_submit_listen.go).
+(metabrainz/listenbrainz-server, webserver/views/api.py and webserver/errors.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,27 +13,12 @@ from worker.contract.events import SongRef
 from worker.contract.identity import song_identity
 from worker.errors import MalformedRequestError
 from worker.protocols import submission, values
-from worker.protocols.context import context_of
+from worker.protocols.listenbrainz_fast_path import common_request
+from worker.protocols.listenbrainz_listen import play_of, play_of_json, playing_of
 from worker.protocols.submission import Item, NowPlaying
 
 Kind = Literal["single", "import", "playing_now"]
 _KINDS: Final[Mapping[str, Kind]] = {kind: kind for kind in get_args(Kind)}
-
-# The MBIDs by their names in `song.ids`. Some are lists, of which the first counts.
-_MBIDS: Final = (
-    ("mbid", "recording_mbid"),
-    ("artist_mbid", "artist_mbids"),
-    ("release_mbid", "release_mbid"),
-    ("release_group_mbid", "release_group_mbid"),
-    ("track_mbid", "track_mbid"),
-    ("work_mbid", "work_mbids"),
-)
-# What has a field in an event. Everything else of `additional_info` is context.
-_READ: Final = frozenset(
-    (*(field for _, field in _MBIDS), "isrc", "spotify_id", "duration", "duration_ms", "duration_played",
-     "duration_played_ms", "submission_client", "submission_client_version"),
-)  # fmt: skip
-_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Submission(NamedTuple):
@@ -67,7 +49,13 @@ def submission_of(body: bytes, *, user: str, now: datetime) -> Submission:
     Raises:
         MalformedRequestError: it is no submission, or says of no song that it is playing now.
     """
-    request = values.parse_json(body)
+    if (common := common_request(body)) is not None:
+        texts = submission.bounded(common.payload)
+        return Submission(common.listen_type, [play_of_json(text, user=user, now=now) for text in texts])
+    return _tolerant(values.parse_json(body), user=user, now=now)
+
+
+def _tolerant(request: Any, *, user: str, now: datetime) -> Submission:
     if not isinstance(request, dict):
         raise MalformedRequestError("the body must be a JSON object with listen_type and payload")
     kind = _KINDS.get(str(request.get("listen_type")))
@@ -78,65 +66,8 @@ def submission_of(body: bytes, *, user: str, now: datetime) -> Submission:
     if not isinstance(listens, list) or not listens:
         raise MalformedRequestError("payload: must be a list of at least one listen")
     if kind == "playing_now":
-        return Submission(kind, playing=_playing(listens[-1], user, now))
-    return Submission(kind, [_play(listen, user, now) for listen in submission.bounded(listens)])
-
-
-def _play(listen: Any, user: str, now: datetime) -> Item:
-    meta, info = _parts(listen)
-    return submission.play(
-        _song(meta, info),
-        user=user,
-        time=values.epoch_time("listened_at", listen.get("listened_at") if isinstance(listen, dict) else None),
-        now=now,
-        received=listen,
-        ms_played=_ms(info, "duration_played_ms", "duration_played"),
-        source=_source(info),
-        context=context_of((name, fact) for name, fact in info.items() if name not in _READ),
-    )
-
-
-def _playing(listen: Any, user: str, now: datetime) -> NowPlaying:
-    meta, info = _parts(listen)
-    return submission.playing(_song(meta, info), user=user, now=now, source=_source(info))
-
-
-def _parts(listen: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """The listen's `track_metadata` and its `additional_info`, empty where they are no objects."""
-    meta = listen.get("track_metadata") if isinstance(listen, dict) else None
-    if not isinstance(meta, dict):
-        return _NOTHING, _NOTHING
-    info = meta.get("additional_info")
-    return meta, info if isinstance(info, dict) else _NOTHING
-
-
-def _song(meta: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
-    ids = values.mbids(info, _MBIDS)
-    # The ids that a server has added to a listen, as clients send them that copy from one to another.
-    if isinstance(mapping := meta.get("mbid_mapping"), dict):
-        ids = values.mbids(mapping, _MBIDS) | ids
-    if "isrc" in info and (isrc := values.isrc(info["isrc"])):
-        ids["isrc"] = isrc
-    if "spotify_id" in info and (spotify := values.spotify(info["spotify_id"])):
-        ids["spotify"] = spotify
-    return submission.song(
-        meta.get("track_name"),
-        meta.get("artist_name"),
-        album=meta.get("release_name"),
-        duration_ms=_ms(info, "duration_ms", "duration"),
-        ids=ids,
-    )
-
-
-def _ms(info: Mapping[str, Any], in_ms: str, in_seconds: str) -> int | None:
-    if in_ms in info and (ms := values.milliseconds(info[in_ms])):
-        return ms
-    return values.seconds(info[in_seconds]) if in_seconds in info else None
-
-
-def _source(info: Mapping[str, Any]) -> str | None:
-    client = values.client(info.get("submission_client"), info.get("submission_client_version"))
-    return client or values.client(info.get("media_player"), info.get("media_player_version"))
+        return Submission(kind, playing=playing_of(listens[-1], user=user, now=now))
+    return Submission(kind, [play_of(listen, user=user, now=now) for listen in submission.bounded(listens)])
 
 
 def feedback_of(body: bytes) -> Feedback:

@@ -35,6 +35,14 @@ class Judged(NamedTuple):
     answer: dict[str, str | None]
 
 
+class _Receipt(NamedTuple):
+    """What is the same for all events of a request. `token_user` is None for an admin."""
+
+    entry_id: str
+    now: datetime
+    token_user: str | None
+
+
 def events_of(body: bytes, *, user: str, is_admin: bool, now: datetime) -> list[Judged]:
     """Read every event of a body, in its order.
 
@@ -45,7 +53,9 @@ def events_of(body: bytes, *, user: str, is_admin: bool, now: datetime) -> list[
         MalformedRequestError: it has no event or more than 10,000, or begins as an array and is none.
     """
     token_user = None if is_admin else canonical_user(user)
-    judged = [_judge(payload, token_user, now) for payload in bounded(_payloads(body.removeprefix(_BYTE_ORDER_MARK)))]
+    # As Redis would receive it now, so that `sent_at` corrects a wrong clock here as it will there.
+    receipt = _Receipt(f"{int(now.timestamp() * 1000)}-0", now, token_user)
+    judged = [_judge(payload, receipt) for payload in bounded(_payloads(body.removeprefix(_BYTE_ORDER_MARK)))]
     if not judged:
         raise MalformedRequestError("the body has no event: it must be JSON Lines, or a JSON array of events")
     return judged
@@ -66,13 +76,12 @@ def _payloads(body: bytes) -> Iterator[bytes]:
         start = end + 1
 
 
-def _judge(payload: bytes, token_user: str | None, now: datetime) -> Judged:
+def _judge(payload: bytes, receipt: _Receipt) -> Judged:
     try:
-        # As Redis would receive it now, so that `sent_at` corrects a wrong clock here as it will there.
-        event = decode(payload, now=now, entry_id=f"{int(now.timestamp() * 1000)}-0")
+        event = decode(payload, now=receipt.now, entry_id=receipt.entry_id)
     except InvalidEventError as error:
-        return _refused(payload, error, token_user)
-    if token_user is not None and event.user != token_user:
+        return _refused(payload, error, receipt.token_user)
+    if receipt.token_user is not None and event.user != receipt.token_user:
         return _of_wrong_user(event.id)
     return Judged(Item(payload, event, None), _answer(event.id, "accepted"))
 

@@ -20,18 +20,18 @@ from worker.contract.events import MAX_DURATION_MS, MAX_SONG_TEXT
 from worker.errors import MalformedRequestError
 
 # From here on a count since 1970 is one of milliseconds or less: as seconds it would be the year 5138.
-_FIRST_MILLISECONDS: Final = 10**11
+FIRST_MILLISECONDS: Final = 10**11
 _is_number: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,12})?").fullmatch
 _is_clock: Final = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-5][0-9](?:\.[0-9]{1,6})?)").fullmatch
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 # The nil UUID stands for none.
-_is_uuid: Final = re.compile(rf"(?!0{{8}}-[0-]{{27}}){_UUID}").fullmatch
+is_uuid: Final = re.compile(rf"(?!0{{8}}-[0-]{{27}}){_UUID}").fullmatch
 # Taggers join several ids by "/", ";" or ",", with or without a space.
 _first_uuid: Final = re.compile(rf"\s*({_UUID})\s*(?:[/;,\x00].*)?", re.IGNORECASE | re.DOTALL).fullmatch
 _is_isrc: Final = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}").fullmatch
 # A link to open.spotify.com or play.spotify.com, with or without a language, or Spotify's own URI.
 _in_spotify: Final = re.compile(r"(?:https?://\w+\.spotify\.com/(?:[a-z-]+/)?track/|spotify:track:)(\w{22})\b").match
-_without_nul_and_surrogates: Final = re.compile(r"[\x00\ud800-\udfff]+")
+_nul_and_surrogates: Final = re.compile(r"[\x00\ud800-\udfff]+")
 # Longer than any valid title, so that the contract refuses what is cut here too.
 _MAX_REQUIRED_TEXT: Final = MAX_SONG_TEXT + 100
 
@@ -85,7 +85,7 @@ def epoch_time(field: str, sent: Any) -> Time:
         return at, None
     if sent is None or (isinstance(sent, str) and not _is_number(sent.strip())):
         return required(sent), None
-    is_smaller_unit = isinstance(sent, str) or (type(sent) in _NUMBERS and sent >= _FIRST_MILLISECONDS)
+    is_smaller_unit = isinstance(sent, str) or (type(sent) in _NUMBERS and sent >= FIRST_MILLISECONDS)
     unit = ", not in milliseconds, microseconds or nanoseconds" if is_smaller_unit else ""
     return required(sent), f"{field}: must be in seconds since 1970{unit}"
 
@@ -94,7 +94,7 @@ def from_epoch(sent: Any) -> datetime | None:
     """Seconds since 1970; None if it is none, or too large to be one."""
     if isinstance(sent, str):
         sent = _number(sent)
-    if type(sent) not in _NUMBERS or not 0 <= sent < _FIRST_MILLISECONDS:
+    if type(sent) not in _NUMBERS or not 0 <= sent < FIRST_MILLISECONDS:
         return None
     return datetime.fromtimestamp(sent, UTC)
 
@@ -145,11 +145,11 @@ def mbid(sent: Any) -> str | None:
         sent = sent[0] if sent else None
     if not isinstance(sent, str):
         return None
-    if _is_uuid(sent):
+    if is_uuid(sent):
         return sent
     found = _first_uuid(sent)
     first = found[1].lower() if found else ""
-    return first if _is_uuid(first) else None
+    return first if is_uuid(first) else None
 
 
 def isrc(sent: Any) -> str | None:
@@ -184,8 +184,11 @@ def optional(sent: Any, most: int) -> str | None:
     """An optional text, trimmed and cut to `most` characters, without NUL and lone surrogates, which JSON may have."""
     if not isinstance(sent, str):
         return None
-    text = sent if sent.isprintable() else _without_nul_and_surrogates.sub("", sent)
-    return text.strip()[:most].rstrip() or None
+    return storable(sent).strip()[:most].rstrip() or None
+
+
+def storable(text: str) -> str:
+    return text if text.isprintable() else _nul_and_surrogates.sub("", text)
 
 
 def required(sent: Any) -> Any:

@@ -2,15 +2,38 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, Engine, and_, delete, exists, select, update
+from sqlalchemy.orm import aliased
 
 from worker.database.engine import transaction
+from worker.database.statement import Statement, instant
 from worker.models import CorrectedPlay, PlayHistory
 from worker.operations.corrections.versions import Version, in_parts, lock, values_of
 from worker.recorders.stale_days import mark_stale_days
+
+_INSERT: Final = Statement(
+    """
+    INSERT INTO play_history
+           (user_id, played_at, song_id, id, reported_at, ms_played, utc_offset_minutes, source, context, created_at)
+    SELECT  user_id, played_at, song_id, id, reported_at, ms_played, utc_offset_minutes, source, context, created_at
+      FROM {rows} WHERE true ORDER BY user_id, played_at, song_id, id
+    """,
+    {
+        "user_id": "bigint",
+        "played_at": "timestamptz",
+        "song_id": "bigint",
+        "id": "uuid",
+        "reported_at": "timestamptz",
+        "ms_played": "integer",
+        "utc_offset_minutes": "smallint",
+        "source": "text",
+        "context": "jsonb",
+        "created_at": "timestamptz",
+    },
+)
 
 
 @dataclass
@@ -41,13 +64,19 @@ def _restore(connection: Connection, user_id: int, ids: Sequence[UUID], done: Re
         return
     latest = _latest(connection, user_id, ids)
     free = _free(connection, user_id, latest)
-    key = tuple_(CorrectedPlay.id, CorrectedPlay.number)
-    corrections = [(version["id"], version["number"]) for version in free]
+    later = aliased(CorrectedPlay)
+    is_later = and_(later.user_id == user_id, later.id == CorrectedPlay.id, later.number > CorrectedPlay.number)
+    ids_of_free = [version["id"] for version in free]
     # Before the plays return: `zik_play_returns` takes away what is deleted.
-    connection.execute(delete(CorrectedPlay).where(CorrectedPlay.user_id == user_id, key.in_(corrections)))
+    connection.execute(
+        delete(CorrectedPlay).where(
+            CorrectedPlay.user_id == user_id, CorrectedPlay.id.in_(ids_of_free), ~exists().where(is_later)
+        )
+    )
     deleted = [version for version in free if version["is_deletion"]]
     if deleted:
-        connection.execute(insert(PlayHistory), [_play(version) for version in deleted])
+        # One statement for all: `zik_play_returns` looks once for each.
+        _INSERT.run(connection, [_play_row(version) for version in deleted])
         mark_stale_days(connection, [(user_id, each["played_at"], each["utc_offset_minutes"]) for each in deleted])
     for version in free:
         if not version["is_deletion"]:
@@ -66,12 +95,11 @@ def _latest(connection: Connection, user_id: int, ids: Sequence[UUID]) -> Sequen
 
 def _free(connection: Connection, user_id: int, versions: Sequence[Version]) -> Sequence[Version]:
     """Those whose id and whose moment and song no other play has: only SQL by hand can have put one there."""
-    key = tuple_(PlayHistory.played_at, PlayHistory.song_id)
     stored = select(PlayHistory.id, PlayHistory.played_at, PlayHistory.song_id).where(PlayHistory.user_id == user_id)
-    keys = [(version["played_at"], version["song_id"]) for version in versions]
-    owners: dict[Any, UUID] = {
-        (at, song_id): play_id for play_id, at, song_id in connection.execute(stored.where(key.in_(keys)))
-    }
+    # By the moment alone: PostgreSQL would compare a list of pairs with each play of the user.
+    moments = {version["played_at"] for version in versions}
+    same_moment = connection.execute(stored.where(PlayHistory.played_at.in_(moments)))
+    owners: dict[Any, UUID] = {(at, song_id): play_id for play_id, at, song_id in same_moment}
     ids = [version["id"] for version in versions if version["is_deletion"]]
     taken = set(connection.scalars(stored.where(PlayHistory.id.in_(ids))))
     return [
@@ -82,6 +110,12 @@ def _free(connection: Connection, user_id: int, versions: Sequence[Version]) -> 
     ]
 
 
-def _play(version: Version) -> dict[str, Any]:
-    own = {"id": version["id"], "user_id": version["user_id"], "created_at": version["recorded_at"]}
-    return own | values_of(version)
+def _play_row(version: Version) -> dict[str, Any]:
+    return {
+        **values_of(version),
+        "id": version["id"].hex,
+        "user_id": version["user_id"],
+        "played_at": instant(version["played_at"]),
+        "reported_at": version["reported_at"] and instant(version["reported_at"]),
+        "created_at": instant(version["recorded_at"]),
+    }
