@@ -16,8 +16,8 @@ def test_a_process_that_dies_is_replaced_and_the_log_stays_json(redis_url: str, 
     url, command = f"http://127.0.0.1:{port}", ["worker", "serve", "--port", str(port)]
     with running(command, folder=tmp_path, REDIS_URL=redis_url, DATABASE_URL=url_of(sqlite)) as server:
         eventually(lambda: answers(url), within_s=60, every_s=0.1, told=lambda: server.log)
-        # granian forks it; a resource tracker has another command.
-        serving = [child for child in psutil.Process(server.pid).children() if "serve" in child.cmdline()]
+        children = psutil.Process(server.pid).children(recursive=True)
+        serving = [child for child in children if any(each.laddr.port == port for each in child.net_connections("tcp"))]
         assert len(serving) == 1
         serving[0].kill()
         server.wait_for("Unexpected exit")
