@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from worker.errors import ZikError
-from worker.http.body import ClientGoneError
+from worker.http.body import ClientGoneError, held_bodies
 from worker.http.metering import Meter
 from worker.http.refusals import RequestRefusedError, busy, refusal_of
 from worker.stream.measurements import of_http_request
@@ -82,6 +82,8 @@ class Endpoint:
                 note_status(answer.status)
         except ClientGoneError:
             return
+        finally:
+            held_bodies.give_back(request)
         self._gate.meter.add(of_http_request(self._route, answer.status, perf_counter() - began_s))
         await respond(send, answer, with_body=scope["method"] != "HEAD")
 
