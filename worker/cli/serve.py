@@ -1,10 +1,13 @@
+import logging
 from typing import Annotated
 
 import typer
 
-from worker.cli.terminal import say
 from worker.errors import OperatorError
+from worker.logs import set_up_logs
 from worker.settings import load_settings
+
+logger = logging.getLogger(__name__)
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 is all.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")]
@@ -21,5 +24,6 @@ def serve(*, host: Host = "127.0.0.1", port: Port = 9641, workers: Workers = 1) 
         from worker.http.server import serve as serve_http  # noqa: PLC0415 -- of an extra
     except ModuleNotFoundError as error:
         raise OperatorError(f"{error.name} is not installed: pip install 'zik[http]'") from None
-    say(f"http      listening on http://{host}:{port}")
+    set_up_logs(logging.INFO)
+    logger.info("serving HTTP", extra={"url": f"http://{host}:{port}"})
     serve_http(host=host, port=port, workers=workers)

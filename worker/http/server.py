@@ -10,10 +10,12 @@ from granian.log import LogLevels
 # Connections that the kernel keeps waiting, and that may be open at once. With granian's 1,024, as many silent clients
 # keep everyone else out.
 _BACKLOG: Final = 4_096
-_CONNECTIONS: Final = 8_192
+MOST_CONNECTIONS: Final = 8_192
 _HEADERS_WITHIN_MS: Final = 10_000
 # Longer than the longest answer: Redis is given up after five seconds, a question to the database after fifteen.
-_STOP_WITHIN_S: Final = 20
+STOP_WITHIN_S: Final = 20
+# Its lines go where zik's own go, and look like them.
+_LOGGING: Final = {"version": 1, "disable_existing_loggers": False, "loggers": {"_granian": {"propagate": True}}}
 
 
 def serve(*, host: str, port: int, workers: int) -> None:
@@ -26,12 +28,13 @@ def serve(*, host: str, port: int, workers: int) -> None:
         interface=Interfaces.ASGI,
         workers=workers,
         backlog=_BACKLOG,
-        backpressure=_CONNECTIONS // workers,
+        backpressure=MOST_CONNECTIONS // workers,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADERS_WITHIN_MS),
         websockets=False,
         respawn_failed_workers=True,
-        workers_kill_timeout=_STOP_WITHIN_S,
+        workers_kill_timeout=STOP_WITHIN_S,
         # An access log would hold tokens, because webhooks carry them in their path.
         log_access=False,
         log_level=LogLevels.warning,
+        log_dictconfig=_LOGGING,
     ).serve()
