@@ -57,7 +57,7 @@ def event_of(format_of: str, duration: Any) -> dict[str, Any]:
         "Koito": koito._listen,
     }
     (event,) = converters[format_of](rows[format_of], Notes())
-    return event | {"user": "bob"}
+    return {**event, "user": "bob"}
 
 
 def test_only_the_wrong_details_are_left_out() -> None:
