@@ -26,4 +26,4 @@ def _part(part: str | bytes | int) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(raw), raw)
 
 
-_XADD: Final = b"".join(map(_part, ("XADD", STREAM, "*", FIELD)))
+_XADD: Final = b"".join([_part(part) for part in ("XADD", STREAM, "*", FIELD)])
