@@ -1,4 +1,8 @@
-"""What `zik serve` has answered with 200 is a row, once, whatever is killed meanwhile."""
+"""What `zik serve` has answered with 200 is a row, once, whatever is killed meanwhile.
+
+Valkey syncs each write. With `appendfsync everysec` it answers before it has written anything while a sync is under way
+(`flushAppendOnlyFile` in its aof.c), so that even a SIGKILL loses what was answered in up to two seconds.
+"""
 
 import json
 import os
