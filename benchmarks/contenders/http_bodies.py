@@ -21,6 +21,11 @@ def singles() -> list[bytes]:
     return [_submission("single", [_listen(number)]) for number in range(_SINGLES)]
 
 
+def single() -> bytes:
+    """The first of `singles`."""
+    return _submission("single", [_listen(0)])
+
+
 def imports() -> list[bytes]:
     """Submissions of a hundred listens."""
     return [_submission("import", listens) for listens in _batches()]
