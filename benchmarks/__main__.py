@@ -11,6 +11,7 @@ from benchmarks import (
     beside,
     decoding,
     growth,
+    http,
     latency,
     memory,
     profile,
@@ -92,6 +93,10 @@ def _profile(options: Options) -> Report:
     return profile.measure(rounds=options.rounds, shape=Shape(events=options.events or 200_000), setup=_setup(options))
 
 
+def _http(options: Options) -> Report:
+    return http.measure(rounds=options.rounds, seconds=1.0 if options.quick else http.SECONDS)
+
+
 def _statistics(options: Options) -> Report:
     plays = options.plays or (_QUICK_PLAYS if options.quick else statistics.PLAYS)
     return statistics.measure(rounds=options.rounds, plays=plays)
@@ -102,6 +107,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "profile": _profile,
     "latency": _latency,
     "publishing": _publishing,
+    "http": _http,
     "decode": _decode,
     "memory": _memory,
     "sqlite": _sqlite,

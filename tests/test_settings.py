@@ -116,6 +116,7 @@ def test_a_child_process_has_every_setting_of_its_parent(monkeypatch: pytest.Mon
         "listen_seconds": 10,
         "listen_unknown_seconds": 11,
         "keep_dead_letters_days": 12,
+        "http_rate": 13,
         "remote_control": True,
         "production": False,
         "crash_at": Point.BEFORE_COMMIT,

@@ -62,6 +62,22 @@ def test_a_body_has_limited_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal(request_of()) == 408
 
 
+def test_all_bodies_together_are_bounded(server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = limits.HeldBodies(most=1_000)
+    monkeypatch.setattr(limits, "held_bodies", bodies)
+    monkeypatch.setattr("worker.http.endpoint.held_bodies", bodies)
+    request = request_of(part(bytes(600), more=True), part(bytes(300), more=False))
+    assert len(asyncio.run(read_body(request))) == 900
+    assert bodies.free == 100
+    for path in PATHS:
+        answer = server.post(path, bytes(101))
+        assert (answer.status_code, answer.json()["code"]) == (503, 503)
+    bodies.give_back(request)
+    for _ in range(20):
+        assert server.post("/v1/events", bytes(101)).status_code == 200
+    assert bodies.free == 1_000
+
+
 def test_a_client_that_leaves_gets_no_answer() -> None:
     with pytest.raises(ClientGoneError):
         asyncio.run(read_body(request_of(part(b"{", more=True), {"type": "http.disconnect"})))

@@ -133,6 +133,32 @@ def test_an_endless_line_is_one_refused_row_in_bounded_memory(write: Write) -> N
     assert [refusal.place for refusal in summary.shown] == ["line 3"]
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        'Tool,"Schism,Lateralus,1600000000',
+        'Tool,"Schism"x,1600000000',
+        '"""',
+    ],
+)
+def test_a_quote_in_the_wrong_place_costs_no_row_after_it(write: Write, row: str) -> None:
+    after = 'Tool,Parabola,7",1600000300\nTool,"Lateralus",,1600000600\n' + "Tool,Parabol,,1600000900\n" * 20
+
+    summary = summary_of(write(f"Artist,Track,Album,Time\n{row}\n{after}".encode()))
+
+    assert summary.plays == 22
+    assert [refusal.place for refusal in summary.shown] == ["line 2"]
+
+
+def test_unclosed_quotes_in_every_line_are_read_in_bounded_time_and_memory(write: Write) -> None:
+    path = write(b"Artist,Track,Time\n" + (b'Tool,"' + b"x" * 200_000 + b"\n") * 30)
+
+    with memory_within(16 * MIB):
+        summary = summary_of(path)
+
+    assert sum(summary.refused.values()) == 30
+
+
 def test_a_long_file_is_read_in_bounded_memory(write: Write) -> None:
     row = json.dumps(GOOD).encode()
     path = write(b"[" + b",".join([row] * 8_000) + b"]")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import Engine
@@ -13,12 +13,14 @@ from tests.support.commands import Zik, zik_at
 from tests.support.events import NOW, play_payload
 from tests.support.processes import count
 from worker.books import Books, outcomes
+from worker.cli import import_outcomes
 from worker.drain.drain import Drain
 from worker.errors import StreamMisusedError
 from worker.importers.archive import open_archives
 from worker.importers.importer import Importer
 from worker.stream.backpressure import Backpressure
 from worker.stream.consumer import EventStream
+from worker.stream.inspection import StreamInspector
 
 
 @pytest.fixture
@@ -189,3 +191,31 @@ def test_a_wrong_option_is_named(zik: Zik, write: Write, options: tuple[str, ...
 
 def test_a_dry_run_says_nothing_of_outcomes(zik: Zik, write: Write) -> None:
     assert json.loads(zik("import", "--json", "--dry-run", "--user", "ada", write(range(2))).out)["outcomes"] is None
+
+
+class Workers:
+    """A stream whose workers record some events before each reading of the books."""
+
+    def __init__(self, waiting: list[int], *, progress_s: float) -> None:
+        self.waiting = waiting
+        self.progress_s = progress_s
+
+    def books(self) -> Books:
+        return Books(100, 0, 0, 0, self.waiting.pop(0), 0, 0.0)
+
+    def last_progress_s(self) -> dict[str, float]:
+        return {"a": self.progress_s}
+
+
+@pytest.mark.parametrize(
+    ("progress_s", "readings"), [pytest.param(0.1, 3, id="busy workers"), pytest.param(99.0, 1, id="no worker")]
+)
+def test_the_end_waits_for_workers_that_are_busy(
+    progress_s: float, readings: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    workers = Workers([5, 3, 0], progress_s=progress_s)
+
+    import_outcomes._settle(cast("StreamInspector", workers))
+
+    assert len(workers.waiting) == 3 - readings

@@ -1,8 +1,7 @@
 """Serve one route: within the limit of requests at once, in the protocol's own format whatever goes wrong."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final, NamedTuple
@@ -13,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from worker.errors import ZikError
-from worker.http.body import ClientGoneError
+from worker.http.body import ClientGoneError, held_bodies
 from worker.http.metering import Meter
 from worker.http.refusals import RequestRefusedError, busy, refusal_of
 from worker.stream.measurements import of_http_request
@@ -48,16 +47,14 @@ class Gate:
     inside: int = 0
     meter: Meter = field(default_factory=Meter)
 
-    @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Raises `RequestRefusedError` where too many are inside."""
+    def enter(self) -> None:
+        """Follow it by `leave`. Raises `RequestRefusedError` where too many are inside."""
         if self.inside >= self.most:
             raise busy()
         self.inside += 1
-        try:
-            yield
-        finally:
-            self.inside -= 1
+
+    def leave(self) -> None:
+        self.inside -= 1
 
 
 class Endpoint:
@@ -82,13 +79,18 @@ class Endpoint:
                 note_status(answer.status)
         except ClientGoneError:
             return
+        finally:
+            held_bodies.give_back(request)
         self._gate.meter.add(of_http_request(self._route, answer.status, perf_counter() - began_s))
         await respond(send, answer, with_body=scope["method"] != "HEAD")
 
     async def _answer(self, request: Request) -> Answer:
         try:
-            with self._gate.entered():
+            self._gate.enter()
+            try:
                 return await self._handle(request)
+            finally:
+                self._gate.leave()
         except RequestRefusedError as refusal:
             return self._refuse(refusal, request)
         except ZikError as error:

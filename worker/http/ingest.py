@@ -54,7 +54,7 @@ class Ingest:
             playing = added.now_playing
         if playing is not None and _is_over(playing, items):
             await self._stream.clear_now_playing(token.username, only=playing)
-        outcomes = Counter(item.error.reason.value for item in items if item.error) if refused else Counter[str]()
+        outcomes: dict[str, int] = Counter(item.error.reason.value for item in items if item.error) if refused else {}
         outcomes["accepted"] = len(items) - len(refused)
         self._meter.add(of_http_events(protocol, outcomes))
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -35,6 +35,7 @@ Result = TypeVar("Result")
 _DATABASE_THREADS: Final = 4
 _REPORT_EVERY_S: Final = 5.0
 _TOUCH_EVERY_S: Final = 60.0
+_AGAIN_AFTER_S: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,12 @@ async def opened_services(settings: Settings, *, now: Callable[[], datetime] = u
         cache = TokenCache(find, monotonic=time.monotonic, rate=settings.http_rate)
         services = Services(settings, stream, Ingest(stream, gate.meter), cache, gate, now, engine, threads)
         background = [
-            asyncio.create_task(task)
-            for task in (
-                cache.follow(revocations(settings.redis_url)),
-                _report_for_ever(services),
-                _touch_for_ever(services),
+            asyncio.create_task(_for_ever(call, every_s))
+            for call, every_s in (
+                # It never ends by itself, and begins with looking every token up again.
+                (lambda: cache.follow(revocations(settings.redis_url)), _AGAIN_AFTER_S),
+                (lambda: _report(services), _REPORT_EVERY_S),
+                (lambda: _touch(services), _TOUCH_EVERY_S),
             )
         ]
         try:
@@ -103,13 +105,16 @@ def _found(engine: Engine, key: str) -> Found | None:
     return Found(*named) if is_right else None
 
 
-async def _report_for_ever(services: Services) -> None:
+async def _for_ever(call: Callable[[], Awaitable[None]], every_s: float) -> None:
+    """Call again and again, whatever happens: a server that no longer hears which tokens are revoked must not go on."""
     while True:
-        await asyncio.sleep(_REPORT_EVERY_S)
         try:
-            await _report(services)
+            await call()
         except ZikError as error:
-            logger.debug("measurements wait", extra={"why": str(error)})
+            logger.debug("a task in the background waits", extra={"why": str(error)})
+        except Exception:  # It is tried again, and the server serves meanwhile.
+            logger.exception("a task in the background met a bug")
+        await asyncio.sleep(every_s)
 
 
 async def _report(services: Services) -> None:
@@ -119,15 +124,6 @@ async def _report(services: Services) -> None:
     except ZikError:
         services.gate.meter.add(measured)
         raise
-
-
-async def _touch_for_ever(services: Services) -> None:
-    while True:
-        await asyncio.sleep(_TOUCH_EVERY_S)
-        try:
-            await _touch(services)
-        except ZikError as error:
-            logger.debug("the last use of tokens is not noted", extra={"why": str(error)})
 
 
 async def _touch(services: Services) -> None:

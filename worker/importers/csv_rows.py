@@ -63,7 +63,8 @@ def csv_reader(header: Header, convert: Converter, *, required: int) -> Reader:
         convert: makes events of a row.
         required: how many cells a row has at least.
     """
-    places = {name: place for place, name in reversed(list(enumerate(header.names)))}
+    # Of columns with the same name the first counts, so the others get names that no column has.
+    names = [name if name not in header.names[:place] else f"\n{place}" for place, name in enumerate(header.names)]
 
     def read(file: BinaryIO, notes: Notes) -> Iterator[Row]:
         for place, cells in _rows(file, header):
@@ -72,8 +73,7 @@ def csv_reader(header: Header, convert: Converter, *, required: int) -> Reader:
             elif len(cells) < required:
                 yield Refusal(place, Reason.INVALID_VALUE, "has fewer columns than the header, or an unclosed quote")
             else:
-                row = {name: cells[column] for name, column in places.items() if column < len(cells)}
-                yield from convert_row(place, row, convert, notes)
+                yield from convert_row(place, dict(zip(names, cells, strict=False)), convert, notes)
 
     return read
 
@@ -85,9 +85,11 @@ def _rows(file: BinaryIO, header: Header) -> Iterator[tuple[str, list[str] | Ref
         place = f"line {number}"
         if isinstance(text, Refusal):
             yield place, text
-        elif text.strip() and not (header.line == 0 and text.startswith("#")):
-            # Most rows have no quotes. The standard library would give the same, in thrice the time.
-            yield place, _quoted(text, lines, header) if '"' in text else text.split(header.delimiter)
+        elif '"' in text:
+            yield place, _quoted(text, lines, header)
+        elif text and not text.isspace() and not (header.line == 0 and text.startswith("#")):
+            # The standard library would give the same for a row without quotes, in thrice the time.
+            yield place, text.split(header.delimiter)
 
 
 class _Lines:
@@ -122,7 +124,13 @@ def _quoted(text: str, lines: _Lines, header: Header) -> list[str]:
 
     A quote that is never closed, or closed in the wrong place, costs its own line, not the rows after it.
     """
+    try:
+        return next(csv.reader([text], delimiter=header.delimiter, strict=True))
+    except csv.Error:
+        return _quoted_over_lines(text, lines, header)
 
+
+def _quoted_over_lines(text: str, lines: _Lines, header: Header) -> list[str]:
     def of_row() -> Iterator[str]:
         yield f"{text}\n"
         yield from lines.ahead(MAX_LINE_CHARACTERS - len(text))

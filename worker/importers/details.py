@@ -1,7 +1,8 @@
 """Leave out the details of an event that the contract refuses, so that no detail costs a play."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from worker.contract.codec import decode, encode
@@ -20,7 +21,7 @@ class Encoded(NamedTuple):
 
     payload: bytes
     event: Event
-    left_out: dict[str, str]
+    left_out: Mapping[str, str] = MappingProxyType({})
 
 
 def encoded(fields: Fields, *, now: datetime) -> Encoded:
@@ -31,7 +32,7 @@ def encoded(fields: Fields, *, now: datetime) -> Encoded:
     """
     try:
         payload = encode(fields)
-        return Encoded(payload, decode(payload, now=now), {})
+        return Encoded(payload, decode(payload, now=now))
     except InvalidEventError:
         return _without_wrong_details(fields, now)
 

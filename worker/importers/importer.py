@@ -11,7 +11,7 @@ from worker.errors import InvalidEventError
 from worker.escaping import printable
 from worker.importers.archive import READ_ERRORS, Archive, Part
 from worker.importers.clock import Clock, ClockNotSetError
-from worker.importers.details import Encoded, encoded
+from worker.importers.details import encoded
 from worker.importers.format import ReadOrder
 from worker.importers.rows import BROKEN_FILE, NO_ROWS, UNKNOWN_SONG, Fields, LeftOut, ParsedEvent, Refusal, Row
 
@@ -53,25 +53,23 @@ class Summary:
     shown: list[Refusal] = field(default_factory=list)
     shown_details: list[Refusal] = field(default_factory=list)
 
-    def add_event(self, event: Event) -> None:
-        self.published += 1
-        if not isinstance(event, PlayEvent):
-            self.favorites += 1
-            return
-        self.plays += 1
-        day = (event.time.at + timedelta(minutes=event.time.offset_minutes or 0)).date()
-        self.first_day = min(self.first_day or day, day)
-        self.last_day = max(self.last_day or day, day)
+    def add_batch(self, batch: "_Batch") -> None:
+        self.published += len(batch.payloads)
+        self.plays += batch.plays
+        self.favorites += len(batch.payloads) - batch.plays
+        self.dates_only += batch.dates_only
+        for detail in batch.details:
+            self.details[detail.reason] += 1
+            if self.details[detail.reason] <= MAX_SHOWN_PER_REASON:
+                self.shown_details.append(_printable(detail))
+        for day in filter(None, (batch.first_day, batch.last_day)):
+            self.first_day = min(self.first_day or day, day)
+            self.last_day = max(self.last_day or day, day)
 
     def add_refusal(self, refusal: Refusal) -> None:
         self.refused[refusal.reason] += 1
         if self.refused[refusal.reason] <= MAX_SHOWN_PER_REASON:
             self.shown.append(_printable(refusal))
-
-    def add_detail(self, place: str, name: str, rule: str) -> None:
-        self.details[name] += 1
-        if self.details[name] <= MAX_SHOWN_PER_REASON:
-            self.shown_details.append(_printable(Refusal(place, name, rule)))
 
     @property
     def has_faults(self) -> bool:
@@ -80,6 +78,30 @@ class Summary:
     @property
     def has_rows(self) -> bool:
         return bool(self.published or self.refused or self.left_out)
+
+
+@dataclass
+class _Batch:
+    """Events to publish at once. Of the events themselves only what the summary shows is kept."""
+
+    payloads: list[bytes] = field(default_factory=list)
+    plays: int = 0
+    dates_only: int = 0
+    details: list[Refusal] = field(default_factory=list)
+    first_day: date | None = None
+    last_day: date | None = None
+
+    def add(self, payload: bytes, event: Event) -> None:
+        self.payloads.append(payload)
+        if not isinstance(event, PlayEvent):
+            return
+        self.plays += 1
+        offset = event.time.offset_minutes
+        day = (event.time.at + timedelta(minutes=offset) if offset else event.time.at).date()
+        if self.first_day is None or day < self.first_day:
+            self.first_day = day
+        if self.last_day is None or day > self.last_day:
+            self.last_day = day
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,15 +136,14 @@ class Importer:
         summary = Summary(part.name, part.recognised.format)
         common = {"v": 1, "user": self.user or archive.user_of(part), "source": part.recognised.source}
         yield summary
-        batch: list[Encoded] = []
+        batch = _Batch()
         with part.open() as file:
             for number, row in enumerate(_rows(archive, part, file), start=1):
-                if event := self._event(row, common, summary):
-                    batch.append(event)
-                if len(batch) == BATCH_EVENTS:
+                self._add(row, batch, common, summary)
+                if len(batch.payloads) == BATCH_EVENTS:
                     self._publish(batch, summary)
                     yield summary
-                    batch = []
+                    batch = _Batch()
                 if number % _ROWS_BETWEEN_REPORTS == 0:
                     on_progress(file.tell())
         self._publish(batch, summary)
@@ -131,21 +152,19 @@ class Importer:
         on_progress(part.size)
         yield summary
 
-    def _publish(self, batch: list[Encoded], summary: Summary) -> None:
-        if not batch:
-            return
-        self.publish([event.payload for event in batch])
-        for event in batch:
-            summary.add_event(event.event)
+    def _publish(self, batch: _Batch, summary: Summary) -> None:
+        if batch.payloads:
+            self.publish(batch.payloads)
+            summary.add_batch(batch)
 
-    def _event(self, row: Row, common: Fields, summary: Summary) -> Encoded | None:
-        """The row's event, validated as the worker will; None for a row without one, which the summary counts."""
+    def _add(self, row: Row, batch: _Batch, common: Fields, summary: Summary) -> None:
+        """Add the row's event, validated as the worker will, to the batch; a row without one to the summary."""
         if isinstance(row, LeftOut):
             summary.left_out[row.kind] += 1
-            return None
+            return
         if not isinstance(row, ParsedEvent):
             summary.add_refusal(row)
-            return None
+            return
         fields = row.event | common
         try:
             fields["time"] = self.clock.place(fields)
@@ -154,11 +173,12 @@ class Importer:
             summary.add_refusal(Refusal(row.place, error.reason, error.detail))
             if isinstance(error, ClockNotSetError):
                 summary.years[error.year] += 1
-            return None
-        summary.dates_only += len(row.event["time"]) == _LENGTH_OF_DATE
-        for name, rule in event.left_out.items():
-            summary.add_detail(row.place, name, rule)
-        return event
+            return
+        batch.add(event.payload, event.event)
+        if len(row.event["time"]) == _LENGTH_OF_DATE:
+            batch.dates_only += 1
+        if event.left_out:
+            batch.details += [Refusal(row.place, name, rule) for name, rule in event.left_out.items()]
 
 
 def unmatched_loves(archive: Archive) -> Summary | None:

@@ -15,6 +15,7 @@ from worker.importers.rows import BROKEN_FILE, Converter, LeftOut, Notes, Reader
 
 # Real exports nest 8 deep. The paths that the parser keeps grow with the square of the depth.
 MAX_DEPTH: Final = 64
+_NESTING: Final = {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}
 
 
 class TooDeepError(ValueError):
@@ -117,12 +118,10 @@ def _parse(file: Any) -> Iterable[tuple[str, Any]]:
 def _limit_depth(events: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     depth = 0
     for event in events:
-        if event[0] in {"start_map", "start_array"}:
-            depth += 1
+        if event[0] in _NESTING:
+            depth += _NESTING[event[0]]
             if depth > MAX_DEPTH:
                 raise TooDeepError(f"nested deeper than {MAX_DEPTH}")
-        elif event[0] in {"end_map", "end_array"}:
-            depth -= 1
         yield event
 
 

@@ -21,26 +21,29 @@ def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, Line]]:
     try:
         while line := text.readline(MAX_LINE_CHARACTERS):
             number += 1
-            yield number, _checked(f"line {number}", line, is_whole=_skip_rest(text, line))
+            if len(line) == MAX_LINE_CHARACTERS and not line.endswith("\n"):
+                _skip_rest(text)
+                rule = f"a line has at most {MAX_LINE_CHARACTERS:,} characters"
+                yield number, Refusal(f"line {number}", Reason.TOO_LARGE, rule)
+            elif line.isascii() or _is_utf_8(line):
+                yield number, line.removesuffix("\n")
+            else:
+                rule = "must be UTF-8; or add --encoding, such as cp1252"
+                yield number, Refusal(f"line {number}", Reason.BAD_ENCODING, rule)
     finally:
         # Else its end would close the file, which the caller opened.
         text.detach()
 
 
-def _skip_rest(text: io.TextIOWrapper, line: str) -> bool:
-    """Whether the line was whole. The rest of a longer one is skipped, so that the next one can be read."""
-    rest = line
-    while len(rest) == MAX_LINE_CHARACTERS and not rest.endswith("\n"):
-        rest = text.readline(MAX_LINE_CHARACTERS)
-    return rest is line
+def _skip_rest(text: io.TextIOWrapper) -> None:
+    """Read to the end of a line, so that the next one can be read."""
+    while (rest := text.readline(MAX_LINE_CHARACTERS)) and not rest.endswith("\n"):
+        pass
 
 
-def _checked(place: str, line: str, *, is_whole: bool) -> Line:
-    if not is_whole:
-        return Refusal(place, Reason.TOO_LARGE, f"a line has at most {MAX_LINE_CHARACTERS:,} characters")
-    if not line.isascii():
-        try:
-            line.encode()
-        except UnicodeEncodeError:
-            return Refusal(place, Reason.BAD_ENCODING, "must be UTF-8; or add --encoding, such as cp1252")
-    return line.removesuffix("\n")
+def _is_utf_8(line: str) -> bool:
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -8,6 +8,8 @@ from worker.errors import InvalidEventError, NoSongError, Reason
 
 Fields = dict[str, Any]
 
+_EMPTY: Final = (None, "")
+
 # Reasons of importing, in addition to the contract's.
 UNKNOWN_SONG: Final = "unknown_song"  # a love of a recording that no listen in the export names
 BROKEN_FILE: Final = "broken_file"  # the rest of the file cannot be read
@@ -92,8 +94,12 @@ def value_at(row: Any, *path: str) -> Any:
 
 
 def play_event(time: str, song: Fields, *, ms_played: Any = None, context: Fields | None = None) -> Fields:
-    optional = {"ms_played": ms_played, "context": _without_empty(context or {}) or None}
-    return {"type": "play", "time": time, "song": song} | _without_empty(optional)
+    event = {"type": "play", "time": time, "song": song}
+    if ms_played not in _EMPTY:
+        event["ms_played"] = ms_played
+    if context and (told := _without_empty(context)):
+        event["context"] = told
+    return event
 
 
 def favorite_event(time: str, song: Fields, *, favorite: bool = True) -> Fields:
@@ -104,9 +110,19 @@ def song_fields(
     title: Any, artist: Any, *, album: Any = None, duration_ms: Any = None, ids: Fields | None = None
 ) -> Fields:
     """The `song` of an event. Exports write "" and 0 for unknown values, which are left out."""
-    optional = {"album": album or None, "duration_ms": duration_ms or None, "ids": _without_empty(ids or {}) or None}
-    return _without_empty({"title": title, "artist": artist} | optional)
+    song = {}
+    if title not in _EMPTY:
+        song["title"] = title
+    if artist not in _EMPTY:
+        song["artist"] = artist
+    if album:
+        song["album"] = album
+    if duration_ms:
+        song["duration_ms"] = duration_ms
+    if ids and (told := _without_empty(ids)):
+        song["ids"] = told
+    return song
 
 
 def _without_empty(fields: Fields) -> Fields:
-    return {name: value for name, value in fields.items() if value not in (None, "")}
+    return {name: value for name, value in fields.items() if value not in _EMPTY}

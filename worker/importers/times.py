@@ -41,20 +41,23 @@ def whole(value: Any, *, times: int = 1) -> Any:
 
     For details without which a play is still a play: the contract refuses what is no number, and it is left out.
     """
+    if type(value) is int:
+        return value * times
     if isinstance(value, str) and (digits := _WHOLE.match(value)):
-        value = int(digits[1])
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value * times if isinstance(value, int) and not isinstance(value, bool) else value
+        return int(digits[1]) * times
+    return int(value) * times if isinstance(value, float) and value.is_integer() else value
 
 
 def from_epoch(field: str, value: Any) -> str:
     """A count of seconds or milliseconds since 1970."""
-    number = whole(value)
-    if isinstance(number, str) and _NUMBER.match(number):
-        number = float(number)
-    if not isinstance(number, int | float) or isinstance(number, bool):
+    if isinstance(value, str) and _NUMBER.match(value):
+        value = float(value)
+    if type(value) not in {int, float}:
         raise _invalid(field, "must be a number of seconds since 1970")
+    return _from_number(field, value)
+
+
+def _from_number(field: str, number: float) -> str:
     try:
         return rfc_3339(datetime.fromtimestamp(number / 1000 if abs(number) >= _FIRST_MILLISECONDS else number, UTC))
     except (OverflowError, OSError, ValueError):
@@ -68,10 +71,9 @@ def from_local_epoch(field: str, value: Any) -> str:
 
 def instant(field: str, value: Any) -> datetime:
     """A time in UTC, or with an offset."""
-    text = value if isinstance(value, str) else str(value)
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
+        at = datetime.fromisoformat(value)
+    except (ValueError, TypeError):
         try:
             at = datetime.fromisoformat(from_text(field, value))
         except OverflowError:
@@ -83,12 +85,11 @@ def instant(field: str, value: Any) -> datetime:
 
 
 def start_time(field: str, end: Any, ms_played: Any) -> str:
-    """When a play began that ended at `end`, in UTC. `end` itself if `ms_played` is no time heard."""
+    """When a play began that ended at `end`, in UTC. `end` itself if `ms_played` is no time heard, in milliseconds."""
     at = instant(field, end)
-    ms = whole(ms_played)
-    is_known = isinstance(ms, int) and not isinstance(ms, bool) and 0 <= ms <= MAX_DURATION_MS
+    is_known = type(ms_played) is int and 0 <= ms_played <= MAX_DURATION_MS
     try:
-        return rfc_3339(at - timedelta(milliseconds=ms) if is_known else at)
+        return rfc_3339(at - timedelta(milliseconds=ms_played) if is_known else at)
     except OverflowError:
         raise _out_of_range(field) from None
 
@@ -99,10 +100,12 @@ def from_text(field: str, value: Any) -> str:
     Returns:
         RFC 3339 with an offset or `Z`; or without both if the time is local; or only the date if the text has no time.
     """
-    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.match(value)):
-        return from_epoch(field, value)
     if not isinstance(value, str):
+        if type(value) in {int, float}:
+            return _from_number(field, value)
         raise _invalid(field, "must be a date and a time")
+    if value.isdigit() or _NUMBER.match(value):
+        return from_epoch(field, value)
     text = value.strip()
     if found := _ISO.match(text):
         return _iso(field, found)
@@ -150,4 +153,4 @@ def _rfc_5322(field: str, text: str) -> str:
 def rfc_3339(at: datetime) -> str:
     """An instant in UTC, with `Z`, because the listener's offset is not known."""
     spec = "milliseconds" if at.microsecond % 1000 == 0 and at.microsecond else "auto"
-    return at.replace(tzinfo=None).isoformat(timespec=spec) + "Z"
+    return at.isoformat(timespec=spec).removesuffix("+00:00") + "Z"

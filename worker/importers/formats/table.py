@@ -48,8 +48,14 @@ def _places(names: list[str]) -> _Places | None:
 
 
 def _converter(places: _Places, *, is_lastfm: bool, is_loved: bool = False) -> Converter:
+    single = [(meaning, columns[0]) for meaning, columns in places.items() if len(columns) == 1]
+    several = [(meaning, columns) for meaning, columns in places.items() if len(columns) > 1]
+    has_ids = not places.keys().isdisjoint(("mbid", "isrc"))
+
     def convert(row: Fields, _: Notes) -> Iterator[Fields]:
-        cells = {meaning: _first(row, columns) for meaning, columns in places.items()}
+        cells = {meaning: row.get(column) for meaning, column in single}
+        for meaning, columns in several:
+            cells[meaning] = _first(row, columns)
         if is_lastfm and not cells["time"]:
             raise NoSongError("now-playing track")
         song = song_fields(
@@ -57,7 +63,7 @@ def _converter(places: _Places, *, is_lastfm: bool, is_loved: bool = False) -> C
             cells["artist"],
             album=cells.get("album"),
             duration_ms=whole(cells.get("duration_ms")),
-            ids={"mbid": cells.get("mbid"), "isrc": cells.get("isrc")},
+            ids={"mbid": cells.get("mbid"), "isrc": cells.get("isrc")} if has_ids else None,
         )
         time = from_text("time", cells["time"])
         if is_loved:
