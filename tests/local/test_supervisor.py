@@ -32,6 +32,8 @@ CHILDREN = ("child", "http child")
 
 def kind(process: psutil.Process) -> str:
     words = process.cmdline()
+    if not words:  # It is ending.
+        raise psutil.ZombieProcess(process.pid)
     if "worker.local.keeper" in words:
         return f"keeper of {words[3]}"
     # The processes of a pool have the command line of their parent.

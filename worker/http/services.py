@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -36,6 +36,7 @@ _DATABASE_THREADS: Final = 4
 _REPORT_EVERY_S: Final = 5.0
 _TOUCH_EVERY_S: Final = 60.0
 _AGAIN_AFTER_S: Final = 1.0
+_ASK_AGAIN_AFTER_S: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,19 @@ async def opened_services(settings: Settings, *, now: Callable[[], datetime] = u
         try:
             yield services
         finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await _ended(background)
             with suppress(ZikError):
                 await _report(services)
                 await _touch(services)
             stream.close()
+
+
+async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """End tasks. Asks again until all have: a library swallows a cancellation that meets a timeout of its own."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=_ASK_AGAIN_AFTER_S)
 
 
 def _found(engine: Engine, key: str) -> Found | None:
