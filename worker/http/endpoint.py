@@ -136,5 +136,10 @@ def bearer(request: Request) -> str:
     return (request.headers.get("authorization") or "").rpartition(" ")[2].strip()
 
 
+def refuse_in_json(refusal: RequestRefusedError, _: Request) -> Answer:
+    """How ListenBrainz' clients, webhooks and zik's own API read a refusal: by its `code`."""
+    return json_answer(refusal.status, {"code": refusal.status, "error": refusal.text}, refusal.headers)
+
+
 def json_answer(status: int, content: Any, headers: Mapping[str, str] | None = None) -> Answer:
     return Answer(status, ENCODER.encode(content), headers=headers or {})

@@ -11,6 +11,11 @@ from worker.http.refusals import RequestRefusedError
 _MOST: Final = 5_000
 
 
+def user_agent(request: Request) -> str | None:
+    """The first word of the User-Agent: the client, where its protocol does not name it."""
+    return request.headers.get("user-agent", "").partition(" ")[0].strip() or None
+
+
 def parameters(request: Request, body: bytes) -> dict[str, str]:
     """All parameters; those of the body win. Bytes that are not UTF-8 become U+FFFD, as browsers write them.
 

@@ -1,6 +1,6 @@
 """Read for a token's user: who may, what the parameters say, and the questions that handlers share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
@@ -69,9 +69,9 @@ def number(request: Request, name: str, usual: int, *, most: int = 2**31) -> int
     return min(int(text[:_MOST_DIGITS]), most)
 
 
-def instant(request: Request, name: str) -> datetime | None:
+def instant(sent: Mapping[str, str], name: str) -> datetime | None:
     """A time in seconds since 1970; None if it is absent."""
-    text = request.query_params.get(name)
+    text = sent.get(name)
     if not text:
         return None
     try:

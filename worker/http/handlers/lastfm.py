@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 from worker.http.body import read_body
 from worker.http.endpoint import Answer, bearer, endpoints, json_answer
-from worker.http.forms import parameters
+from worker.http.forms import parameters, user_agent
 from worker.http.handlers.lastfm_reading import Reading
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
@@ -129,7 +129,7 @@ class _LastFm:
     async def _scrobble(self, request: Request, sent: Parameters) -> Body:
         token = await self._token(sent, Scope.SUBMIT)
         now = self._services.now()
-        scrobbles = lastfm.scrobbles_of(sent, user=token.username, client=_client(request), now=now)
+        scrobbles = lastfm.scrobbles_of(sent, user=token.username, client=user_agent(request), now=now)
         items = [scrobble.item for scrobble in scrobbles]
         traceparent = request.headers.get("traceparent")
         await self._services.ingest.submit(token, items, protocol=_PROTOCOL, now=now, traceparent=traceparent)
@@ -138,7 +138,7 @@ class _LastFm:
     async def _update_now_playing(self, request: Request, sent: Parameters) -> Body:
         token = await self._token(sent, Scope.SUBMIT)
         now = self._services.now()
-        playing = lastfm.playing_of(sent, user=token.username, client=_client(request), now=now)
+        playing = lastfm.playing_of(sent, user=token.username, client=user_agent(request), now=now)
         await self._services.ingest.set_now_playing(token, playing, now=now)
         return lastfm_answers.now_playing(playing)
 
@@ -151,7 +151,7 @@ class _LastFm:
     async def _say(self, request: Request, sent: Parameters, *, loved: bool) -> Body:
         token = await self._token(sent, Scope.SUBMIT)
         now = self._services.now()
-        item = lastfm.love_of(sent, loved=loved, user=token.username, client=_client(request), now=now)
+        item = lastfm.love_of(sent, loved=loved, user=token.username, client=user_agent(request), now=now)
         await self._services.ingest.submit(token, [item], protocol=_PROTOCOL, now=now)
         return lastfm_answers.loved()
 
@@ -180,12 +180,6 @@ def sign_in_name(text: str) -> str:
 def session_key(token: Token) -> str:
     """The key of a session of this token; empty if it was made for no sessions."""
     return proofs.session_key(token.id, token.audioscrobbler) if token.audioscrobbler else ""
-
-
-def _client(request: Request) -> str | None:
-    """The API does not name the client, except for its library in the User-Agent."""
-    agent = request.headers.get("user-agent", "").partition(" ")[0].strip()
-    return agent or None
 
 
 def _wants_json(request: Request) -> bool:

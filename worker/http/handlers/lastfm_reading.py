@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from starlette.requests import Request
 
 from worker.contract.events import SongRef
-from worker.http.reading import MOST_ROWS, Reader
+from worker.http.reading import MOST_ROWS, Reader, instant
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.protocols import lastfm_reading as shapes
@@ -75,7 +75,7 @@ class Reading:
         del request
         number, size = _page(sent)
         # Last.fm's `from` is included, ours excluded.
-        after, before = _instant(sent, "from"), _instant(sent, "to")
+        after, before = instant(sent, "from"), instant(sent, "to")
         between = Between(after and after - timedelta(microseconds=1), before)
 
         def question(of: UserListening) -> tuple[Sequence[RecentPlay], History, set[str]]:
@@ -140,12 +140,3 @@ def _number(sent: Parameters, name: str, usual: int) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9:  # noqa: PLR2004 -- digits of a 32-bit integer
         raise RequestRefusedError(400, f"{name}: must be a number")
     return int(text)
-
-
-def _instant(sent: Parameters, name: str) -> datetime | None:
-    if not sent.get(name):
-        return None
-    try:
-        return datetime.fromtimestamp(int(sent[name][:20]), UTC)
-    except (ValueError, OverflowError, OSError):
-        raise RequestRefusedError(400, f"{name}: must be in seconds since 1970") from None

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from worker.database.engine import snapshot
 from worker.http.body import read_body
-from worker.http.endpoint import Answer, Endpoint, bearer, endpoints, json_answer
+from worker.http.endpoint import Answer, Endpoint, bearer, endpoints, json_answer, refuse_in_json
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.models import Preference, User
@@ -27,13 +27,9 @@ _SUBMIT: Final = "/1/submit-listens"
 _LATEST_IMPORT: Final = "listenbrainz.latest_import"
 
 
-def refuse(refusal: RequestRefusedError, _: Request) -> Answer:
-    return json_answer(refusal.status, listenbrainz.error(refusal.status, refusal.text), refusal.headers)
-
-
 def direct_routes(services: Services) -> Mapping[tuple[str, str], ASGIApp]:
     """Where nearly all requests go."""
-    submit = Endpoint(_SUBMIT, _Writer(services).submit, refuse=refuse, gate=services.gate)
+    submit = Endpoint(_SUBMIT, _Writer(services).submit, refuse=refuse_in_json, gate=services.gate)
     return {("POST", _SUBMIT): submit}
 
 
@@ -48,7 +44,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         ("POST", "/1/latest-import"): writer.set_latest_import,
         ("POST", "/1/delete-listen"): writer.delete_listen,
     }
-    return endpoints(found, refuse=refuse, gate=services.gate)
+    return endpoints(found, refuse=refuse_in_json, gate=services.gate)
 
 
 class _Writer:

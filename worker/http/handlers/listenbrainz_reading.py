@@ -9,8 +9,7 @@ from starlette.routing import BaseRoute
 
 from worker.contract.events import SongRef
 from worker.contract.identity import song_identity
-from worker.http.endpoint import Answer, endpoints, json_answer
-from worker.http.handlers.listenbrainz import refuse
+from worker.http.endpoint import Answer, endpoints, json_answer, refuse_in_json
 from worker.http.reading import MOST_ROWS, Reader, instant, number
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
@@ -35,7 +34,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         ("GET", "/1/feedback/user/{user}/get-feedback-for-recordings"): reading.feedback_for_recordings,
         ("GET", "/1/metadata/lookup"): reading.lookup,
     }
-    return endpoints(found, refuse=refuse, gate=services.gate)
+    return endpoints(found, refuse=refuse_in_json, gate=services.gate)
 
 
 class _Reading:
@@ -46,7 +45,7 @@ class _Reading:
     async def listens(self, request: Request) -> Answer:
         user = await self._reader.user(request)
         most = number(request, "count", _USUAL, most=MOST_ROWS)
-        between = Between(instant(request, "min_ts"), instant(request, "max_ts"))
+        between = Between(*(instant(request.query_params, name) for name in ("min_ts", "max_ts")))
 
         def question(of: UserListening) -> tuple[Sequence[RecentPlay], History]:
             plays = recent_plays(of.connection, of.user_id, most=most, between=between)

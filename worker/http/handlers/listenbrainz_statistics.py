@@ -7,8 +7,7 @@ from typing import Final, NamedTuple
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from worker.http.endpoint import Answer, endpoints, json_answer
-from worker.http.handlers.listenbrainz import refuse
+from worker.http.endpoint import Answer, endpoints, json_answer, refuse_in_json
 from worker.http.reading import MOST_ROWS, Reader, number
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
@@ -42,7 +41,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         ("GET", "/1/stats/user/{user}/daily-activity"): statistics.daily_activity,
         ("GET", "/1/stats/user/{user}/{entity}"): statistics.ranking,
     }
-    return endpoints(found, refuse=refuse, gate=services.gate)
+    return endpoints(found, refuse=refuse_in_json, gate=services.gate)
 
 
 class _Statistics:

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from worker.http.body import read_body
 from worker.http.endpoint import Answer, bearer, endpoints, json_answer
+from worker.http.forms import user_agent
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.operations.tokens import Scope
@@ -31,8 +32,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         sent = _parameters(request, await read_body(request))
         token = await services.tokens.authenticate(maloja.key_of(sent) or bearer(request), scope=Scope.SUBMIT)
         now = services.now()
-        client = request.headers.get("user-agent", "").partition(" ")[0] or None
-        item = maloja.scrobble_of(sent, user=token.username, client=client, now=now)
+        item = maloja.scrobble_of(sent, user=token.username, client=user_agent(request), now=now)
         await services.ingest.submit(token, [item], protocol="maloja", now=now)
         return json_answer(*maloja.answer(item))
 

@@ -6,18 +6,13 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
 from worker.http.body import read_body
-from worker.http.endpoint import Answer, Endpoint, bearer, json_answer
+from worker.http.endpoint import Answer, Endpoint, bearer, json_answer, refuse_in_json
 from worker.http.openapi import document
-from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.operations.tokens import Scope
 from worker.protocols import native
 
 _PROTOCOL = "native"
-
-
-def refuse(refusal: RequestRefusedError, _: Request) -> Answer:
-    return json_answer(refusal.status, {"code": refusal.status, "error": refusal.text}, refusal.headers)
 
 
 def events(services: Services) -> Endpoint:
@@ -34,7 +29,7 @@ def events(services: Services) -> Endpoint:
         await services.ingest.submit(token, items, protocol=_PROTOCOL, now=now, traceparent=traceparent)
         return json_answer(200, native.answer(judged))
 
-    return Endpoint("/v1/events", handle, refuse=refuse, gate=services.gate)
+    return Endpoint("/v1/events", handle, refuse=refuse_in_json, gate=services.gate)
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
@@ -49,6 +44,6 @@ def routes(services: Services) -> Sequence[BaseRoute]:
 
     # Probes come every few seconds.
     return [
-        Route(path, Endpoint(path, handle, refuse=refuse, gate=services.gate, is_traced=False), methods=["GET"])
+        Route(path, Endpoint(path, handle, refuse=refuse_in_json, gate=services.gate, is_traced=False), methods=["GET"])
         for path, handle in (("/v1/health", health), ("/v1/openapi.json", openapi))
     ]

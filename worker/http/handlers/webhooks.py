@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Message
 
 from worker.http.body import read_body
-from worker.http.endpoint import Answer, endpoints, json_answer
+from worker.http.endpoint import Answer, endpoints, json_answer, refuse_in_json
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.operations.tokens import Scope, Token
@@ -22,10 +22,6 @@ from worker.protocols.submission import Notice
 _MOST_PARTS: Final = 10
 
 
-def refuse(refusal: RequestRefusedError, _: Request) -> Answer:
-    return json_answer(refusal.status, {"code": refusal.status, "error": refusal.text}, refusal.headers)
-
-
 def routes(services: Services) -> Sequence[BaseRoute]:
     """POST /hooks/<player>/<token>."""
     webhooks = _Webhooks(services)
@@ -33,7 +29,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         ("POST", "/hooks/plex/{token}"): webhooks.plex,
         ("POST", "/hooks/web-scrobbler/{token}"): webhooks.web_scrobbler,
     }
-    return endpoints(found, refuse=refuse, gate=services.gate)
+    return endpoints(found, refuse=refuse_in_json, gate=services.gate)
 
 
 class _Webhooks:
