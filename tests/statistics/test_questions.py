@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, Engine, select
 from tests.support.events import NOW, accepted, play, preference
 from tests.support.plain_statistics import Name, Plain, PlainPlay, canonical, is_listen, local_time, per
 from tests.support.strategies import ON_DATABASE, undone
+from worker.contract.identity import song_identity
 from worker.database.engine import snapshot, transaction
 from worker.errors import UnknownUserError
 from worker.models import Song, User
@@ -61,6 +63,7 @@ MINUTES = 6 * 24 * 60
 OFFSETS = (None, None, -720, -210, 0, 60, 120, 345, 840)
 HEARD_MS = (None, 0, 29_999, 30_000, 91_499, 91_500, 239_999, 240_000, 600_000)
 ALL = span(Period.ALL, NOW.date())
+PARABOLA = UUID(song_identity("Tool", "Parabola"))
 
 NAMES: dict[Subject, Callable[[PlainPlay], Name | None]] = {
     Subject.SONG: lambda played: played.song_name,
@@ -297,8 +300,8 @@ def test_top_reads_charts_for_everyone_and_days_for_a_user(engine: Engine) -> No
         everyone = top(GlobalListening(connection, ListenRule()), Subject.SONG, ALL, most=5)
         ada = top(of_ada(connection), Subject.SONG, ALL, most=5)
     assert undrawn == []
-    assert everyone == [Place(1, "Tool", "Parabola", 3, 3, 0, 2)]
-    assert ada == [Place(1, "Tool", "Parabola", 1, 1, 0, 1)]
+    assert everyone == [Place(1, "Tool", "Parabola", 3, 3, 0, 2, PARABOLA)]
+    assert ada == [Place(1, "Tool", "Parabola", 1, 1, 0, 1, PARABOLA)]
 
 
 @pytest.mark.parametrize(("today", "is_current"), [(22, True), (23, True), (24, False)])

@@ -12,6 +12,7 @@ from worker.models.rollups import ChartPlace, ListeningHour, SongDay
 from worker.models.song import Song
 from worker.models.stale_marks import StaleChart, StaleDay, StaleHistory
 from worker.models.token import AccessToken
+from worker.models.track import Track, TrackArtist
 from worker.models.user import User
 
 __all__ = [
@@ -31,5 +32,7 @@ __all__ = [
     "StaleDay",
     "StaleHistory",
     "TimestampMixin",
+    "Track",
+    "TrackArtist",
     "User",
 ]

@@ -27,6 +27,7 @@ Id = Annotated[int, mapped_column(BigIntegerKey, primary_key=True)]
 UserFk = Annotated[int, mapped_column(BigIntegerKey, ForeignKey("app_users.id", ondelete="CASCADE"))]
 EventId = Annotated[UUID, mapped_column(default=uuid7)]
 SongFk = Annotated[int, mapped_column(BigIntegerKey, ForeignKey("songs.id", ondelete="CASCADE"))]
+TrackFk = Annotated[int, mapped_column(BigIntegerKey, ForeignKey("tracks.id", ondelete="CASCADE"))]
 BigCount = Annotated[int, mapped_column(BigInteger)]
 
 

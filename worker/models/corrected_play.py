@@ -1,7 +1,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, SmallInteger, String
+from sqlalchemy import BigInteger, Index, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from worker.models.base import Base, EventId, SongFk, TimestampMixin, UserFk
@@ -26,9 +26,11 @@ class CorrectedPlay(TimestampMixin, Base):
     number: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     is_deletion: Mapped[bool]
     song_id: Mapped[SongFk]
+    track_id: Mapped[int | None] = mapped_column(BigInteger)
     played_at: Mapped[datetime]
     reported_at: Mapped[datetime | None]
     ms_played: Mapped[int | None]
+    duration_ms: Mapped[int | None]
     utc_offset_minutes: Mapped[int | None] = mapped_column(SmallInteger)
     source: Mapped[str | None] = mapped_column(String(100))
     context: Mapped[dict[str, Any] | None]

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Index, SmallInteger, String, UniqueConstraint, event, insert
+from sqlalchemy import BigInteger, Connection, Index, SmallInteger, String, UniqueConstraint, event, insert
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from uuid_utils.compat import uuid7
 
@@ -20,7 +20,8 @@ class PlayHistory(TimestampMixin, Base):
 
     `played_at` is when listening began. `utc_offset_minutes` is the listener's offset at that time, null if the client
     sent none (`Z`). `reported_at` is the time that a device with a wrong clock sent; null if `played_at` is the time
-    sent.
+    sent. `duration_ms` is the song's duration as this client sent it. `track_id` is the `Track` that the client named:
+    0 if it named neither album nor artists, null if a release before 0.3 recorded the play.
     """
 
     __tablename__ = "play_history"
@@ -33,9 +34,12 @@ class PlayHistory(TimestampMixin, Base):
     id: Mapped[EventId] = mapped_column(primary_key=True)
     user_id: Mapped[UserFk] = mapped_column(primary_key=True)
     song_id: Mapped[SongFk]
+    # No foreign key: tracks go only with their song, and checking it would slow down recording.
+    track_id: Mapped[int | None] = mapped_column(BigInteger)
     played_at: Mapped[datetime]
     reported_at: Mapped[datetime | None]
     ms_played: Mapped[int | None]
+    duration_ms: Mapped[int | None]
     utc_offset_minutes: Mapped[int | None] = mapped_column(SmallInteger)
     source: Mapped[str | None] = mapped_column(String(100))
     context: Mapped[dict[str, Any] | None]

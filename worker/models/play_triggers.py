@@ -7,7 +7,7 @@ or one that looked just before the correction. Recorders of this release look fi
 
 from typing import Final
 
-_KEPT: Final = "song_id, played_at, reported_at, ms_played, utc_offset_minutes, source, context"
+_KEPT: Final = "song_id, track_id, played_at, reported_at, ms_played, duration_ms, utc_offset_minutes, source, context"
 _OLD: Final = ", ".join(f"OLD.{name}" for name in _KEPT.split(", "))
 _KEEP: Final = f"""
             INSERT INTO corrected_plays (user_id, id, number, is_deletion, {_KEPT}, recorded_at)

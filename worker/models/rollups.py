@@ -1,6 +1,7 @@
 from datetime import date
+from uuid import UUID
 
-from sqlalchemy import Index, SmallInteger, String, Text
+from sqlalchemy import BigInteger, Index, SmallInteger, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from worker.models.base import Base, BigCount, Id, TimestampMixin
@@ -29,7 +30,8 @@ class ListeningHour(TimestampMixin, Base):
 class ChartPlace(TimestampMixin, Base):
     """One place of a chart for everyone: `subject` song, artist or album, in the `period` that begins on `starts_on`.
 
-    `title` is the song's or the album's, null for an artist. `listeners` counts users.
+    `title` is the song's or the album's, null for an artist. `listeners` counts users. `identity` is the song's, the
+    artist's or the album's.
     """
 
     __tablename__ = "charts"
@@ -38,6 +40,7 @@ class ChartPlace(TimestampMixin, Base):
     period: Mapped[str] = mapped_column(String(8), primary_key=True)
     starts_on: Mapped[date] = mapped_column(primary_key=True)
     place: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    identity: Mapped[UUID]
     artist: Mapped[str] = mapped_column(Text)
     title: Mapped[str | None] = mapped_column(Text)
     plays: Mapped[BigCount]
@@ -47,7 +50,10 @@ class ChartPlace(TimestampMixin, Base):
 
 
 class SongDay(TimestampMixin, Base):
-    """A rollup: what a user played of one song on a local day. A sweep computes the whole day, and never adds to it.
+    """A rollup: what a user played of one track on a local day. A sweep computes the whole day, and never adds to it.
+
+    `song_id` is the song that the plays count for: of merged songs, the one that they are merged into. `track_id` is 0
+    for plays that named neither album nor artists.
 
     No foreign keys, see `ListeningHour`. Deleting a song deletes its plays, which marks their days as stale. Until a
     sweep computes those, a row of the deleted song joins to nothing.
@@ -56,12 +62,15 @@ class SongDay(TimestampMixin, Base):
     __tablename__ = "song_days"
     # Holds a user's days song by song, with every column that a question reads. The table holds them day by day: adding
     # up a whole history from it takes twice as long.
-    __table_args__ = (Index("ix_song_days_by_song", "user_id", "song_id", "day", "plays", "listens", "ms_played"),)
+    __table_args__ = (
+        Index("ix_song_days_by_song", "user_id", "song_id", "track_id", "day", "plays", "listens", "ms_played"),
+    )
 
     user_id: Mapped[Id]
     # Charts for everyone read whole days.
     day: Mapped[date] = mapped_column(primary_key=True, index=True)
     song_id: Mapped[Id]
+    track_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     plays: Mapped[int]
     listens: Mapped[int]
     ms_played: Mapped[BigCount]

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Index, String, Text, and_, literal_column, text
+from sqlalchemy import BigInteger, ColumnElement, Index, String, Text, and_, false, literal_column, text
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from worker.models.favorite import Favorite
     from worker.models.play import PlayHistory
 
-_UNFILED: Final = text("artist_identity IS NULL OR (album_identity IS NULL AND album IS NOT NULL)")
+_UNFILED: Final = text("NOT is_filed")
+_POINTS: Final = text("merged_into_id IS NOT NULL")
+_MERGED: Final = text("counts_as_id IS NOT NULL")
 # Only what has the length of a UUID: anything may stand there, and PostgreSQL indexes keys up to 2,704 bytes.
 _MBID: Final = "lower(attributes ->> 'mbid')"
 _LIKE_A_UUID: Final = "length(attributes ->> 'mbid') = 36"
@@ -39,12 +41,21 @@ class Song(TimestampMixin, Base):
     """A song, identified by artist and title alone. Other facts fill gaps and never replace a value.
 
     `title` and `artist` keep the first spelling. `attributes` is a flat map of outside ids (isrc, mbid, …).
+    `duration_ms` and `album` are the first that a client sent, to be shown; statistics take those of each play.
+    `duration_set_ms` is set by hand, and counts for all plays of the song.
+
+    Songs that differ only in typography have the same `twin_identity`. `merged_into_id` is the song that this one is
+    merged into, as a twin or by hand. `counts_as_id` follows these pointers to their end; both are null for a song that
+    stands for itself. No foreign keys, because SQLite could not drop them again; the trigger `zik_song_leaves` does
+    their work.
     """
 
     __tablename__ = "songs"
     __table_args__ = (
         # Holds only the songs that a sweep has still to file.
         Index("ix_songs_unfiled", "id", postgresql_where=_UNFILED, sqlite_where=_UNFILED),
+        Index("ix_songs_counts_as_id", "counts_as_id", postgresql_where=_MERGED, sqlite_where=_MERGED),
+        Index("ix_songs_merged_into_id", "merged_into_id", postgresql_where=_POINTS, sqlite_where=_POINTS),
         Index("ix_songs_mbid", text(_MBID), postgresql_where=text(_LIKE_A_UUID), sqlite_where=text(_LIKE_A_UUID)),
         # Otherwise SQLite reuses a deleted song's id, and a worker that still knows the id stores plays for the wrong
         # song.
@@ -57,11 +68,21 @@ class Song(TimestampMixin, Base):
     title: Mapped[str] = mapped_column(Text)
     artist: Mapped[str] = mapped_column(Text)
     album: Mapped[str | None] = mapped_column(String(500))
-    # Top artists and albums group by these. Null until `worker.statistics.rollups.filing` files a song that a release
-    # without these columns, or a person, inserted.
+    # Top artists group by this. Null until `worker.statistics.rollups.filing` files a song that a person, or a release
+    # before 0.3, inserted.
     artist_identity: Mapped[UUID | None] = mapped_column(default=_artist)
+    # Only releases before 0.3 read it.
     album_identity: Mapped[UUID | None] = mapped_column(default=_album)
     attributes: Mapped[dict[str, Any] | None]
+    duration_set_ms: Mapped[int | None]
+    twin_identity: Mapped[UUID | None] = mapped_column(index=True)
+    merged_into_id: Mapped[int | None] = mapped_column(BigInteger)
+    counts_as_id: Mapped[int | None] = mapped_column(BigInteger)
+    # If false, a sweep still has to look for twins of this song, and to fill in what a release before 0.3 left out.
+    is_filed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Album and duration of plays that a release before 0.3 recorded: it kept them with the song. Never changed.
+    legacy_track_id: Mapped[int | None] = mapped_column(BigInteger)
+    legacy_duration_ms: Mapped[int | None]
 
     plays: Mapped[list["PlayHistory"]] = owned_by("song")
     favorites: Mapped[list["Favorite"]] = owned_by("song")

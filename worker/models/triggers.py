@@ -6,8 +6,9 @@ timezone, and a user who is deleted and leaves rollups and charts. A play that i
 itself. Two things are missed: TRUNCATE, and a play that is inserted in SQL by others than the recorder. `zik recompute`
 finds both.
 
-A song whose artist or album is corrected loses its `artist_identity` and `album_identity`, unless the same UPDATE sets
-them. SQL cannot compute them from the new names; `worker.statistics.rollups.filing` does.
+A song whose artist is corrected loses its `artist_identity`, unless the same UPDATE sets it. SQL cannot compute it from
+the new name; `worker.statistics.rollups.filing` does, as it files all songs that are renamed, that lose the song they
+were merged into, or whose tracks are corrected.
 
 Every mark is new. If two changes shared one, a computation that has seen only the first change could clear it.
 """
@@ -26,7 +27,10 @@ _POSTGRESQL: Final = (
     CREATE OR REPLACE FUNCTION zik_song_corrected() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         INSERT INTO stale_histories (mark, song_id, charts_only)
-        VALUES (gen_random_uuid(), NEW.id, NEW.duration_ms IS NOT DISTINCT FROM OLD.duration_ms);
+        VALUES (gen_random_uuid(), NEW.id,
+                (NEW.duration_set_ms, NEW.counts_as_id, NEW.legacy_track_id, NEW.legacy_duration_ms)
+                IS NOT DISTINCT FROM
+                (OLD.duration_set_ms, OLD.counts_as_id, OLD.legacy_track_id, OLD.legacy_duration_ms));
         RETURN NULL;
     END $$
     """,
@@ -36,8 +40,27 @@ _POSTGRESQL: Final = (
         IF NEW.artist <> OLD.artist THEN
             NEW.artist_identity := nullif(NEW.artist_identity, OLD.artist_identity);
         END IF;
-        NEW.album_identity := nullif(NEW.album_identity, OLD.album_identity);
+        NEW.is_filed := false;
         RETURN NEW;
+    END $$
+    """,
+    """
+    CREATE OR REPLACE FUNCTION zik_song_leaves() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        UPDATE songs SET merged_into_id = nullif(merged_into_id, OLD.id), counts_as_id = nullif(counts_as_id, OLD.id),
+                         is_filed = false
+         WHERE merged_into_id = OLD.id OR counts_as_id = OLD.id;
+        RETURN OLD;
+    END $$
+    """,
+    """
+    CREATE OR REPLACE FUNCTION zik_track_corrected() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO stale_histories (mark, song_id, charts_only) VALUES (gen_random_uuid(), NEW.song_id, true);
+        IF (OLD.album, OLD.album_artist, OLD.artists) IS DISTINCT FROM (NEW.album, NEW.album_artist, NEW.artists) THEN
+            UPDATE songs SET is_filed = false WHERE id = NEW.song_id;
+        END IF;
+        RETURN NULL;
     END $$
     """,
     """
@@ -61,18 +84,28 @@ _POSTGRESQL: Final = (
     """,
     """
     CREATE OR REPLACE TRIGGER zik_song_corrected AFTER UPDATE ON songs FOR EACH ROW
-      WHEN ((OLD.title, OLD.artist, OLD.album, OLD.duration_ms, OLD.artist_identity, OLD.album_identity)
+      WHEN ((OLD.title, OLD.artist, OLD.artist_identity, OLD.duration_set_ms, OLD.counts_as_id, OLD.legacy_track_id,
+             OLD.legacy_duration_ms)
             IS DISTINCT FROM
-            (NEW.title, NEW.artist, NEW.album, NEW.duration_ms, NEW.artist_identity, NEW.album_identity))
+            (NEW.title, NEW.artist, NEW.artist_identity, NEW.duration_set_ms, NEW.counts_as_id, NEW.legacy_track_id,
+             NEW.legacy_duration_ms))
     EXECUTE FUNCTION zik_song_corrected()
     """,
-    # Does not fire when a recorder fills in an album: the identity was null, and null equals nothing.
     """
     CREATE OR REPLACE TRIGGER zik_song_renamed BEFORE UPDATE ON songs FOR EACH ROW
-      WHEN ((OLD.artist <> NEW.artist AND OLD.artist_identity = NEW.artist_identity)
-            OR ((OLD.artist, OLD.album) IS DISTINCT FROM (NEW.artist, NEW.album)
-                AND OLD.album_identity = NEW.album_identity))
+      WHEN (OLD.artist <> NEW.artist OR OLD.title <> NEW.title
+            OR (OLD.merged_into_id IS NOT NULL AND NEW.merged_into_id IS NULL))
     EXECUTE FUNCTION zik_song_renamed()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER zik_song_leaves BEFORE DELETE ON songs
+       FOR EACH ROW EXECUTE FUNCTION zik_song_leaves()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER zik_track_corrected AFTER UPDATE ON tracks FOR EACH ROW
+      WHEN ((OLD.album, OLD.album_artist, OLD.artists, OLD.album_identity)
+            IS DISTINCT FROM (NEW.album, NEW.album_artist, NEW.artists, NEW.album_identity))
+    EXECUTE FUNCTION zik_track_corrected()
     """,
     """
     CREATE OR REPLACE TRIGGER zik_timezone_said AFTER INSERT ON preferences
@@ -94,6 +127,8 @@ _POSTGRESQL: Final = (
 _POSTGRESQL_FUNCTIONS: Final = (
     "zik_user_leaves()",
     "zik_timezone_corrected()",
+    "zik_song_leaves()",
+    "zik_track_corrected()",
     "zik_song_renamed()",
     "zik_song_corrected()",
     *play_triggers.POSTGRESQL_FUNCTIONS,
@@ -108,24 +143,47 @@ _SQLITE: Final = (
     *play_triggers.SQLITE,
     f"""
     CREATE TRIGGER IF NOT EXISTS zik_song_corrected AFTER UPDATE ON songs
-      WHEN (OLD.title, OLD.artist, OLD.album, OLD.duration_ms, OLD.artist_identity, OLD.album_identity)
-           IS NOT (NEW.title, NEW.artist, NEW.album, NEW.duration_ms, NEW.artist_identity, NEW.album_identity)
+      WHEN (OLD.title, OLD.artist, OLD.artist_identity, OLD.duration_set_ms, OLD.counts_as_id, OLD.legacy_track_id,
+            OLD.legacy_duration_ms)
+           IS NOT (NEW.title, NEW.artist, NEW.artist_identity, NEW.duration_set_ms, NEW.counts_as_id,
+                   NEW.legacy_track_id, NEW.legacy_duration_ms)
     BEGIN
         INSERT INTO stale_histories (mark, song_id, charts_only)
-        VALUES ({NEW_MARK}, NEW.id, NEW.duration_ms IS OLD.duration_ms);
+        VALUES ({NEW_MARK}, NEW.id,
+                (NEW.duration_set_ms, NEW.counts_as_id, NEW.legacy_track_id, NEW.legacy_duration_ms)
+                IS (OLD.duration_set_ms, OLD.counts_as_id, OLD.legacy_track_id, OLD.legacy_duration_ms));
     END
     """,
     # SQLite's BEFORE triggers cannot change the row, so this is a second write and a second mark. Only corrections pay.
     """
     CREATE TRIGGER IF NOT EXISTS zik_song_renamed AFTER UPDATE ON songs
-      WHEN (OLD.artist <> NEW.artist AND OLD.artist_identity = NEW.artist_identity)
-           OR ((OLD.artist, OLD.album) IS NOT (NEW.artist, NEW.album) AND OLD.album_identity = NEW.album_identity)
+      WHEN OLD.artist <> NEW.artist OR OLD.title <> NEW.title
+           OR (OLD.merged_into_id IS NOT NULL AND NEW.merged_into_id IS NULL)
     BEGIN
         UPDATE songs
-           SET artist_identity = CASE WHEN NEW.artist = OLD.artist THEN NEW.artist_identity
-                                      ELSE nullif(NEW.artist_identity, OLD.artist_identity) END,
-               album_identity = nullif(NEW.album_identity, OLD.album_identity)
+           SET is_filed = false,
+               artist_identity = CASE WHEN NEW.artist = OLD.artist THEN NEW.artist_identity
+                                      ELSE nullif(NEW.artist_identity, OLD.artist_identity) END
          WHERE id = NEW.id;
+    END
+    """,
+    """
+    CREATE TRIGGER IF NOT EXISTS zik_song_leaves BEFORE DELETE ON songs
+    BEGIN
+        UPDATE songs SET merged_into_id = nullif(merged_into_id, OLD.id), counts_as_id = nullif(counts_as_id, OLD.id),
+                         is_filed = false
+         WHERE merged_into_id = OLD.id OR counts_as_id = OLD.id;
+    END
+    """,
+    f"""
+    CREATE TRIGGER IF NOT EXISTS zik_track_corrected AFTER UPDATE ON tracks
+      WHEN (OLD.album, OLD.album_artist, OLD.artists, OLD.album_identity)
+           IS NOT (NEW.album, NEW.album_artist, NEW.artists, NEW.album_identity)
+    BEGIN
+        INSERT INTO stale_histories (mark, song_id, charts_only) VALUES ({NEW_MARK}, NEW.song_id, true);
+        UPDATE songs SET is_filed = false
+         WHERE id = NEW.song_id AND (OLD.album, OLD.album_artist, OLD.artists)
+                                    IS NOT (NEW.album, NEW.album_artist, NEW.artists);
     END
     """,
     f"""

@@ -114,7 +114,7 @@ def _by_type(
     for (entry_id, _, event), song_id in zip(accepted, song_ids, strict=True):
         user_id = users[event.user]
         if isinstance(event, PlayEvent):
-            plays.append(PlayToRecord.of(entry_id, event, user_id, song_id))
+            plays.append(PlayToRecord.of(entry_id, event, user_id, song_id, 0))
         elif isinstance(event, PreferenceEvent):
             preferences.append(PreferenceToRecord(entry_id, event, user_id))
         else:

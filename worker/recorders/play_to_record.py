@@ -17,18 +17,20 @@ class PlayToRecord(NamedTuple):
     id: str
     reported_at: datetime | None
     ms_played: int | None
+    duration_ms: int | None
+    track_id: int
     utc_offset_minutes: int | None
     source: str | None
     context: dict[str, Any] | None
     entry_id: str
 
     @classmethod
-    def of(cls, entry_id: str, play: PlayEvent, user_id: int, song_id: int) -> "PlayToRecord":
+    def of(cls, entry_id: str, play: PlayEvent, user_id: int, song_id: int, track_id: int) -> "PlayToRecord":
         time = play.time
         return cls._make(
             (
-                user_id, time.at, song_id, play.id, time.reported_at, play.ms_played, time.offset_minutes, play.source,
-                play.context, entry_id,
+                user_id, time.at, song_id, play.id, time.reported_at, play.ms_played,
+                play.song.duration_ms, track_id, time.offset_minutes, play.source, play.context, entry_id,
             )
         )  # fmt: skip
 

@@ -21,6 +21,8 @@ _COPIED: Final = {
     "id": "bytea",
     "reported_at": "timestamptz",
     "ms_played": "int4",
+    "duration_ms": "int4",
+    "track_id": "int8",
     "utc_offset_minutes": "int2",
     "source": "text",
     "context": "jsonb",
@@ -28,8 +30,10 @@ _COPIED: Final = {
 _INSERT: Final = Statement(
     """
     INSERT INTO play_history
-           (user_id, played_at, song_id, id, reported_at, ms_played, utc_offset_minutes, source, context)
-    SELECT  user_id, played_at, song_id, id, reported_at, ms_played, utc_offset_minutes, source, context
+           (user_id, played_at, song_id, id, reported_at, ms_played, duration_ms, track_id, utc_offset_minutes, source,
+            context)
+    SELECT  user_id, played_at, song_id, id, reported_at, ms_played, duration_ms, track_id, utc_offset_minutes, source,
+            context
       FROM {rows} WHERE true
      ORDER BY user_id, played_at, song_id, id
     ON CONFLICT DO NOTHING
@@ -42,6 +46,8 @@ _INSERT: Final = Statement(
         "id": "uuid",
         "reported_at": "timestamptz",
         "ms_played": "integer",
+        "duration_ms": "integer",
+        "track_id": "bigint",
         "utc_offset_minutes": "smallint",
         "source": "text",
         "context": "jsonb",
@@ -140,10 +146,11 @@ def _first_of_equals(plays: Iterable[PlayToRecord]) -> list[PlayToRecord]:
 
 
 def _copy_row(play: PlayToRecord) -> Sequence[Any]:
-    user_id, at, song_id, play_id, reported_at, ms_played, offset_minutes, source, context, _ = play
+    user_id, at, song_id, play_id, reported_at, ms_played, duration_ms, track_id, offset_minutes, *rest = play
+    source, context, _ = rest
     id_ = bytes.fromhex(hex_of(play_id))
     json = None if context is None else Jsonb(context)
-    return user_id, at, song_id, id_, reported_at, ms_played, offset_minutes, source, json
+    return user_id, at, song_id, id_, reported_at, ms_played, duration_ms, track_id, offset_minutes, source, json
 
 
 def _inserted(connection: Connection, plays: list[PlayToRecord]) -> list[PlayToRecord]:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection
 
 from worker.contract.events import SongName, SongRef
-from worker.contract.identity import album_identity, artist_identity
+from worker.contract.identity import artist_identity
 from worker.database.statement import Statement
 
 _COLUMNS: Final = {
@@ -16,7 +16,6 @@ _COLUMNS: Final = {
     "title": "text",
     "album": "text",
     "artist_identity": "uuid",
-    "album_identity": "uuid",
     "duration_ms": "integer",
     "attributes": "jsonb",
 }
@@ -28,18 +27,15 @@ _FIND: Final = Statement(
     """,
     {"identity": "uuid"},
 )
-# An album is filed under its artist. If someone has corrected the artist by hand, the next sweep files the album by the
-# corrected name. The update has no condition, so RETURNING covers every song, even one created meanwhile by another
+# The update has no condition, so RETURNING covers every song, even one created meanwhile by another
 # transaction.
 _UPSERT: Final = Statement(
     """
-    INSERT INTO songs (identity, artist, title, album, artist_identity, album_identity, duration_ms, attributes)
-    SELECT identity, artist, title, album, artist_identity, album_identity, duration_ms, attributes
+    INSERT INTO songs (identity, artist, title, album, artist_identity, duration_ms, attributes, is_filed)
+    SELECT identity, artist, title, album, artist_identity, duration_ms, attributes, true
       FROM {rows} WHERE true ORDER BY identity
     ON CONFLICT (identity) DO UPDATE
        SET album = coalesce(songs.album, excluded.album),
-           album_identity = CASE WHEN songs.album IS NOT NULL THEN songs.album_identity
-                                 WHEN songs.artist_identity = excluded.artist_identity THEN excluded.album_identity END,
            duration_ms = coalesce(songs.duration_ms, excluded.duration_ms),
            attributes = coalesce({merged}, songs.attributes, excluded.attributes),
            updated_at = CURRENT_TIMESTAMP
@@ -106,7 +102,6 @@ def _row(identity: str, song: SongRef) -> dict[str, Any]:
         "title": song.title,
         "album": song.album or None,
         "artist_identity": artist_identity(song.artist),
-        "album_identity": album_identity(song.artist, song.album) if song.album else None,
         "duration_ms": song.duration_ms,
         "attributes": song.ids or None,
     }

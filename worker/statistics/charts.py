@@ -42,7 +42,7 @@ def chart(connection: Connection, subject: Subject, wanted: Span, *, most: int) 
     rows = connection.execute(
         select(
             ChartPlace.place, ChartPlace.artist, ChartPlace.title, ChartPlace.plays, ChartPlace.listens,
-            ChartPlace.ms_played, ChartPlace.listeners,
+            ChartPlace.ms_played, ChartPlace.listeners, ChartPlace.identity,
         )
         .where(
             ChartPlace.subject == subject.value,

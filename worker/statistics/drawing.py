@@ -22,9 +22,10 @@ _FORGET: Final = Statement(
 )
 # The ranking of `questions.top`, for each span. Every day of a span is a row, so that days are found by their index.
 _DRAW: Final = """
-    INSERT INTO charts (subject, period, starts_on, place, artist, title, plays, listens, ms_played, listeners)
-    SELECT CAST(:subject AS text), CAST(:period AS text), starts_on, place, artist, {title}, plays, listens, ms_played,
-           listeners
+    INSERT INTO charts (subject, period, starts_on, place, identity, artist, title, plays, listens, ms_played,
+                        listeners)
+    SELECT CAST(:subject AS text), CAST(:period AS text), starts_on, place, {identity}, artist, {title}, plays,
+           listens, ms_played, listeners
       FROM (SELECT sums.*, row_number() OVER (
                        PARTITION BY starts_on ORDER BY listens DESC, plays DESC, song_id) AS place
               FROM (SELECT starts_on, min(song_id) AS song_id, CAST(sum(plays) AS bigint) AS plays,
@@ -39,14 +40,18 @@ _DRAW: Final = """
       JOIN songs ON songs.id = ranked.song_id
      WHERE place <= :length
 """
-_KEY_AND_TITLE: Final[Mapping[Subject, tuple[str, str]]] = {
-    Subject.SONG: ("songs.id", "title"),
-    Subject.ARTIST: ("coalesce(songs.artist_identity, songs.identity)", "NULL"),
-    Subject.ALBUM: ("songs.album_identity", "album"),
+_KEY_AND_TITLE: Final[Mapping[Subject, tuple[str, str, str]]] = {
+    Subject.SONG: ("songs.id", "songs.identity", "title"),
+    Subject.ARTIST: (
+        "coalesce(songs.artist_identity, songs.identity)",
+        "coalesce(songs.artist_identity, songs.identity)",
+        "NULL",
+    ),
+    Subject.ALBUM: ("songs.album_identity", "songs.album_identity", "album"),
 }
 _DRAWINGS: Final = {
-    subject: Statement(_DRAW.format(key=key, title=title), {"day": "date", "starts_on": "date"})
-    for subject, (key, title) in _KEY_AND_TITLE.items()
+    subject: Statement(_DRAW.format(key=key, identity=identity, title=title), {"day": "date", "starts_on": "date"})
+    for subject, (key, identity, title) in _KEY_AND_TITLE.items()
 }
 
 

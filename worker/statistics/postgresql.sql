@@ -6,14 +6,24 @@
 --
 -- Rows are inserted in the order of their key: two transactions that write the same rows in different orders deadlock.
 
+-- fragment: duration
+-- The song's duration by which a play is judged, over `play` and `song`: set by hand, else as sent with the play, unless
+-- no song has that length. Releases before 0.3 kept it with the song alone.
+coalesce(song.duration_set_ms, CASE WHEN play.duration_ms BETWEEN 1000 AND 86400000 THEN play.duration_ms END,
+         CASE WHEN play.track_id IS NULL THEN song.legacy_duration_ms END)
+
 -- fragment: is_listen
 -- Whether a play counts as a listen, over `play` and `song`. worker/statistics/listen_rule.py describes the rule.
 -- bigint, because hours in milliseconds times a hundred exceed an integer.
 CASE WHEN play.ms_played IS NULL THEN true
-     WHEN song.duration_ms IS NULL THEN play.ms_played >= 1000 * :unknown_s
-     ELSE CAST(100 AS bigint) * play.ms_played >= CAST(:percent AS bigint) * song.duration_ms
+     WHEN {duration} IS NULL THEN play.ms_played >= 1000 * :unknown_s
+     ELSE CAST(100 AS bigint) * play.ms_played >= CAST(:percent AS bigint) * {duration}
           OR play.ms_played >= 1000 * :enough_s
 END
+
+-- fragment: song_and_track
+-- What a play counts for, over `play` and `song`. Track 0: neither album nor artists were sent.
+coalesce(song.counts_as_id, song.id) AS song_id, coalesce(play.track_id, song.legacy_track_id, 0) AS track_id
 
 -- fragment: local_time
 -- The listener's local time, over `play` and `incoming`. Without a timezone `incoming.offset_minutes` is null.
@@ -55,8 +65,9 @@ CROSS JOIN LATERAL (
 -- estimate the number of rows, and would sooner or later choose nested loops.
 WITH counted AS (
     -- A window is wider than its days, so check the day too.
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour, play.song_id, play.ms_played,
-           {is_listen} AS is_listen
+    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
+           {song_and_track},
+           play.ms_played, {is_listen} AS is_listen
       FROM {windows}
       {plays_of_windows}
       JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
@@ -81,11 +92,11 @@ WITH counted AS (
     ON CONFLICT (user_id, day, hour) DO UPDATE
        SET plays = excluded.plays, listens = excluded.listens, ms_played = excluded.ms_played
 ), song_days_now AS (
-    SELECT user_id, day, song_id, CAST(count(*) AS integer) AS plays,
+    SELECT user_id, day, song_id, track_id, CAST(count(*) AS integer) AS plays,
            CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
-      FROM counted GROUP BY user_id, day, song_id
+      FROM counted GROUP BY user_id, day, song_id, track_id
 ), song_days_before AS (
-    SELECT stored.user_id, day, song_id, plays, listens, ms_played
+    SELECT stored.user_id, day, song_id, track_id, plays, listens, ms_played
       FROM {windows}
       CROSS JOIN LATERAL (
         SELECT * FROM song_days
@@ -93,12 +104,13 @@ WITH counted AS (
         OFFSET 0
       ) AS stored
 ), song_days_deleted AS (
-    DELETE FROM song_days WHERE (user_id, day, song_id) IN (
-        SELECT user_id, day, song_id FROM song_days_before EXCEPT SELECT user_id, day, song_id FROM song_days_now)
+    DELETE FROM song_days WHERE (user_id, day, song_id, track_id) IN (
+        SELECT user_id, day, song_id, track_id FROM song_days_before
+        EXCEPT SELECT user_id, day, song_id, track_id FROM song_days_now)
 ), song_days_written AS (
-    INSERT INTO song_days (user_id, day, song_id, plays, listens, ms_played)
-    SELECT * FROM song_days_now EXCEPT SELECT * FROM song_days_before ORDER BY user_id, day, song_id
-    ON CONFLICT (user_id, day, song_id) DO UPDATE
+    INSERT INTO song_days (user_id, day, song_id, track_id, plays, listens, ms_played)
+    SELECT * FROM song_days_now EXCEPT SELECT * FROM song_days_before ORDER BY user_id, day, song_id, track_id
+    ON CONFLICT (user_id, day, song_id, track_id) DO UPDATE
        SET plays = excluded.plays, listens = excluded.listens, ms_played = excluded.ms_played
 )
 SELECT;
@@ -108,8 +120,9 @@ SELECT;
 -- The rows that `listening_hours` is to have of some days of one user.
 -- PostgreSQL estimates a hundred rows for `:rows`, and would read all songs for so many. LIMIT gives it the number.
 WITH counted AS (
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour, play.song_id, play.ms_played,
-           {is_listen} AS is_listen
+    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
+           {song_and_track},
+           play.ms_played, {is_listen} AS is_listen
       FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
       {plays_of_windows}
       JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
@@ -122,15 +135,16 @@ SELECT user_id, day, hour, CAST(count(*) AS integer) AS plays,
 -- name: user_songs
 -- The rows that `song_days` is to have of some days of one user. LIMIT as in `user_hours`.
 WITH counted AS (
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour, play.song_id, play.ms_played,
-           {is_listen} AS is_listen
+    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
+           {song_and_track},
+           play.ms_played, {is_listen} AS is_listen
       FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
       {plays_of_windows}
       JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
 )
-SELECT user_id, day, song_id, CAST(count(*) AS integer) AS plays,
+SELECT user_id, day, song_id, track_id, CAST(count(*) AS integer) AS plays,
        CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
-  FROM counted GROUP BY user_id, day, song_id;
+  FROM counted GROUP BY user_id, day, song_id, track_id;
 
 
 -- fragment: marked_days
@@ -175,8 +189,9 @@ SELECT preferred.value #>> '{}' AS zone, count(*) AS days, min(day) AS earliest,
 -- The local day comes from the side of the play alone, so that PostgreSQL can hash plays and days by it. The two bounds
 -- are for a few days: an index finds their plays. Rows are not summed here: no question groups by user and hour.
 WITH counted AS (
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour, play.song_id, play.ms_played,
-           {is_listen} AS is_listen
+    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
+           {song_and_track},
+           play.ms_played, {is_listen} AS is_listen
       FROM waiting
       JOIN play_history AS play ON play.user_id = waiting.user_id
        AND play.played_at >= CAST(waiting.day - 1 AS timestamptz)
@@ -189,7 +204,7 @@ WITH counted AS (
       JOIN songs AS song ON song.id = play.song_id AND {local_day} = waiting.day
 )
 SELECT user_id, day, hour, 1 AS plays, CASE WHEN is_listen THEN 1 ELSE 0 END AS listens,
-       coalesce(ms_played, 0) AS ms_played, song_id
+       coalesce(ms_played, 0) AS ms_played, song_id, track_id
   FROM counted;
 
 
@@ -256,9 +271,9 @@ SELECT day, mark FROM json_to_recordset(CAST(:rows AS json)) AS incoming (day da
 
 
 -- name: file_songs
--- Store the artist and album identities of songs.
-UPDATE songs SET artist_identity = incoming.artist_identity, album_identity = incoming.album_identity
-  FROM json_to_recordset(CAST(:rows AS json)) AS incoming (id bigint, artist_identity uuid, album_identity uuid)
+-- Store the artist identities of songs.
+UPDATE songs SET artist_identity = incoming.artist_identity, is_filed = true
+  FROM json_to_recordset(CAST(:rows AS json)) AS incoming (id bigint, artist_identity uuid)
  WHERE songs.id = incoming.id;
 
 
@@ -286,8 +301,9 @@ SELECT * FROM (
            sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
       FROM (SELECT true AS wanted, user_id, day, hour, count(*) AS plays,
                    count(*) FILTER (WHERE is_listen) AS listens, coalesce(sum(ms_played), 0) AS ms_played
-              FROM (SELECT play.user_id, {local_day} AS day, {local_hour} AS hour, play.song_id, play.ms_played,
-                           {is_listen} AS is_listen
+              FROM (SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
+                           {song_and_track},
+                           play.ms_played, {is_listen} AS is_listen
                       FROM {offsets}
                       JOIN play_history AS play ON play.user_id = incoming.user_id
                        AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
@@ -305,24 +321,25 @@ SELECT * FROM (
 -- name: compare_songs
 -- The rows of `song_days` that differ from the plays of some users, as `compare_hours`.
 SELECT * FROM (
-    SELECT user_id, day, song_id,
+    SELECT user_id, day, song_id, track_id,
            sum(plays) FILTER (WHERE wanted) AS plays, sum(listens) FILTER (WHERE wanted) AS listens,
            sum(ms_played) FILTER (WHERE wanted) AS ms_played, sum(plays) FILTER (WHERE NOT wanted) AS plays_found,
            sum(listens) FILTER (WHERE NOT wanted) AS listens_found,
            sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
-      FROM (SELECT true AS wanted, user_id, day, song_id, count(*) AS plays,
+      FROM (SELECT true AS wanted, user_id, day, song_id, track_id, count(*) AS plays,
                    count(*) FILTER (WHERE is_listen) AS listens, coalesce(sum(ms_played), 0) AS ms_played
-              FROM (SELECT play.user_id, {local_day} AS day, {local_hour} AS hour, play.song_id, play.ms_played,
-                           {is_listen} AS is_listen
+              FROM (SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
+                           {song_and_track},
+                           play.ms_played, {is_listen} AS is_listen
                       FROM {offsets}
                       JOIN play_history AS play ON play.user_id = incoming.user_id
                        AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
                       JOIN songs AS song ON song.id = play.song_id) AS plays
-             GROUP BY user_id, day, song_id
+             GROUP BY user_id, day, song_id, track_id
              UNION ALL
-            SELECT false, user_id, day, song_id, plays, listens, ms_played FROM song_days
+            SELECT false, user_id, day, song_id, track_id, plays, listens, ms_played FROM song_days
              WHERE user_id IN (SELECT user_id FROM {offsets})) AS both_sides
-     GROUP BY user_id, day, song_id) AS compared
+     GROUP BY user_id, day, song_id, track_id) AS compared
  WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
    AND {not_stale}
- ORDER BY user_id, day, song_id;
+ ORDER BY user_id, day, song_id, track_id;

@@ -1,14 +1,24 @@
 -- The statistics statements of SQLite, each as it runs. postgresql.sql has the same statements for PostgreSQL, and
 -- describes the format of both files.
 
+-- fragment: duration
+-- The song's duration by which a play is judged, over `play` and `song`: set by hand, else as sent with the play, unless
+-- no song has that length. Releases before 0.3 kept it with the song alone.
+coalesce(song.duration_set_ms, CASE WHEN play.duration_ms BETWEEN 1000 AND 86400000 THEN play.duration_ms END,
+         CASE WHEN play.track_id IS NULL THEN song.legacy_duration_ms END)
+
 -- fragment: is_listen
 -- Whether a play counts as a listen, over `play` and `song`. worker/statistics/listen_rule.py describes the rule.
 -- bigint, because hours in milliseconds times a hundred exceed an integer.
 CASE WHEN play.ms_played IS NULL THEN true
-     WHEN song.duration_ms IS NULL THEN play.ms_played >= 1000 * :unknown_s
-     ELSE CAST(100 AS bigint) * play.ms_played >= CAST(:percent AS bigint) * song.duration_ms
+     WHEN {duration} IS NULL THEN play.ms_played >= 1000 * :unknown_s
+     ELSE CAST(100 AS bigint) * play.ms_played >= CAST(:percent AS bigint) * {duration}
           OR play.ms_played >= 1000 * :enough_s
 END
+
+-- fragment: song_and_track
+-- What a play counts for, over `play` and `song`. Track 0: neither album nor artists were sent.
+coalesce(song.counts_as_id, song.id) AS song_id, coalesce(play.track_id, song.legacy_track_id, 0) AS track_id
 
 -- fragment: local_time
 -- The listener's local time as arguments of a date function, over `play` and `incoming`. Whole seconds, because SQLite
@@ -52,8 +62,9 @@ DELETE FROM song_days WHERE (user_id, day) IN (
     SELECT user_id, day FROM {windows} JOIN song_days USING (user_id) WHERE day BETWEEN first_day AND last_day);
 WITH counted AS (
     -- A window is wider than its days, so check the day too.
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour, play.song_id, play.ms_played,
-           {is_listen} AS is_listen
+    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
+           {song_and_track},
+           play.ms_played, {is_listen} AS is_listen
       FROM {windows}
       {plays_of_windows}
       JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
@@ -64,23 +75,25 @@ SELECT user_id, day, hour, CAST(count(*) AS integer) AS plays,
   FROM counted GROUP BY user_id, day, hour;
 WITH counted AS (
     -- A window is wider than its days, so check the day too.
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour, play.song_id, play.ms_played,
-           {is_listen} AS is_listen
+    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
+           {song_and_track},
+           play.ms_played, {is_listen} AS is_listen
       FROM {windows}
       {plays_of_windows}
       JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
 )
-INSERT INTO song_days (user_id, day, song_id, plays, listens, ms_played)
-SELECT user_id, day, song_id, CAST(count(*) AS integer) AS plays,
+INSERT INTO song_days (user_id, day, song_id, track_id, plays, listens, ms_played)
+SELECT user_id, day, song_id, track_id, CAST(count(*) AS integer) AS plays,
        CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
-  FROM counted GROUP BY user_id, day, song_id;
+  FROM counted GROUP BY user_id, day, song_id, track_id;
 
 
 -- name: user_hours
 -- The rows that `listening_hours` is to have of some days of one user.
 WITH counted AS (
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour, play.song_id, play.ms_played,
-           {is_listen} AS is_listen
+    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
+           {song_and_track},
+           play.ms_played, {is_listen} AS is_listen
       FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
       {plays_of_windows}
       JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
@@ -93,15 +106,16 @@ SELECT user_id, day, hour, CAST(count(*) AS integer) AS plays,
 -- name: user_songs
 -- The rows that `song_days` is to have of some days of one user.
 WITH counted AS (
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour, play.song_id, play.ms_played,
-           {is_listen} AS is_listen
+    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
+           {song_and_track},
+           play.ms_played, {is_listen} AS is_listen
       FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
       {plays_of_windows}
       JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
 )
-SELECT user_id, day, song_id, CAST(count(*) AS integer) AS plays,
+SELECT user_id, day, song_id, track_id, CAST(count(*) AS integer) AS plays,
        CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
-  FROM counted GROUP BY user_id, day, song_id;
+  FROM counted GROUP BY user_id, day, song_id, track_id;
 
 
 -- fragment: marked_days
@@ -142,8 +156,9 @@ SELECT preferred.value ->> '$' AS zone, count(*) AS days, min(day) AS earliest, 
 -- CROSS JOIN as above: SQLite would begin with the songs, and compare each play with each day of its user.
 -- Rows are not summed here: no question groups by user and hour.
 WITH counted AS (
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour, play.song_id, play.ms_played,
-           {is_listen} AS is_listen
+    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
+           {song_and_track},
+           play.ms_played, {is_listen} AS is_listen
       FROM waiting
       CROSS JOIN play_history AS play ON play.user_id = waiting.user_id
        AND play.played_at >= date(waiting.day, '-1 day') AND play.played_at < date(waiting.day, '2 days')
@@ -157,7 +172,7 @@ WITH counted AS (
       JOIN songs AS song ON song.id = play.song_id AND {local_day} = waiting.day
 )
 SELECT user_id, day, hour, 1 AS plays, CASE WHEN is_listen THEN 1 ELSE 0 END AS listens,
-       coalesce(ms_played, 0) AS ms_played, song_id
+       coalesce(ms_played, 0) AS ms_played, song_id, track_id
   FROM counted;
 
 
@@ -228,11 +243,10 @@ SELECT day, mark FROM (SELECT value ->> '$.day' AS day, value ->> '$.mark' AS ma
 
 
 -- name: file_songs
--- Store the artist and album identities of songs.
-UPDATE songs SET artist_identity = incoming.artist_identity, album_identity = incoming.album_identity
+-- Store the artist identities of songs.
+UPDATE songs SET artist_identity = incoming.artist_identity, is_filed = true
   FROM (
-    SELECT value ->> '$.id' AS id, value ->> '$.artist_identity' AS artist_identity,
-           value ->> '$.album_identity' AS album_identity
+    SELECT value ->> '$.id' AS id, value ->> '$.artist_identity' AS artist_identity
       FROM json_each(:rows)) AS incoming
  WHERE songs.id = incoming.id;
 
@@ -263,8 +277,9 @@ SELECT * FROM (
            sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
       FROM (SELECT true AS wanted, user_id, day, hour, count(*) AS plays,
                    count(*) FILTER (WHERE is_listen) AS listens, coalesce(sum(ms_played), 0) AS ms_played
-              FROM (SELECT play.user_id, {local_day} AS day, {local_hour} AS hour, play.song_id, play.ms_played,
-                           {is_listen} AS is_listen
+              FROM (SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
+                           {song_and_track},
+                           play.ms_played, {is_listen} AS is_listen
                       FROM {offsets}
                       JOIN play_history AS play ON play.user_id = incoming.user_id
                        AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
@@ -282,24 +297,25 @@ SELECT * FROM (
 -- name: compare_songs
 -- The rows of `song_days` that differ from the plays of some users, as `compare_hours`.
 SELECT * FROM (
-    SELECT user_id, day, song_id,
+    SELECT user_id, day, song_id, track_id,
            sum(plays) FILTER (WHERE wanted) AS plays, sum(listens) FILTER (WHERE wanted) AS listens,
            sum(ms_played) FILTER (WHERE wanted) AS ms_played, sum(plays) FILTER (WHERE NOT wanted) AS plays_found,
            sum(listens) FILTER (WHERE NOT wanted) AS listens_found,
            sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
-      FROM (SELECT true AS wanted, user_id, day, song_id, count(*) AS plays,
+      FROM (SELECT true AS wanted, user_id, day, song_id, track_id, count(*) AS plays,
                    count(*) FILTER (WHERE is_listen) AS listens, coalesce(sum(ms_played), 0) AS ms_played
-              FROM (SELECT play.user_id, {local_day} AS day, {local_hour} AS hour, play.song_id, play.ms_played,
-                           {is_listen} AS is_listen
+              FROM (SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
+                           {song_and_track},
+                           play.ms_played, {is_listen} AS is_listen
                       FROM {offsets}
                       JOIN play_history AS play ON play.user_id = incoming.user_id
                        AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
                       JOIN songs AS song ON song.id = play.song_id) AS plays
-             GROUP BY user_id, day, song_id
+             GROUP BY user_id, day, song_id, track_id
              UNION ALL
-            SELECT false, user_id, day, song_id, plays, listens, ms_played FROM song_days
+            SELECT false, user_id, day, song_id, track_id, plays, listens, ms_played FROM song_days
              WHERE user_id IN (SELECT user_id FROM {offsets})) AS both_sides
-     GROUP BY user_id, day, song_id) AS compared
+     GROUP BY user_id, day, song_id, track_id) AS compared
  WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
    AND {not_stale}
- ORDER BY user_id, day, song_id;
+ ORDER BY user_id, day, song_id, track_id;

@@ -93,8 +93,10 @@ def _parts(engine: Engine, *, most: int) -> Iterator[tuple[Connection, Sequence[
 def _of_users(connection: Connection, users: Sequence[int], rule: ListenRule) -> Iterator[Difference]:
     rows = list(_stretches(connection, users))
     for table, name in _STATEMENTS.items():
-        for user_id, day, key, *numbers in statements.run(connection, name, rows, **rule.as_parameters()):
-            yield Difference(f"{table}: user {user_id}, {day}, {key}", _numbers(numbers[:3]), _numbers(numbers[3:]))
+        for user_id, day, *rest in statements.run(connection, name, rows, **rule.as_parameters()):
+            key, numbers = rest[:-6], rest[-6:]
+            where = f"{table}: user {user_id}, {day}, {'/'.join(map(str, key))}"
+            yield Difference(where, _numbers(numbers[:3]), _numbers(numbers[3:]))
 
 
 def _numbers(numbers: Sequence[int | None]) -> str:

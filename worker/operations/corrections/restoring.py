@@ -17,8 +17,10 @@ from worker.recorders.stale_days import mark_stale_days
 _INSERT: Final = Statement(
     """
     INSERT INTO play_history
-           (user_id, played_at, song_id, id, reported_at, ms_played, utc_offset_minutes, source, context, created_at)
-    SELECT  user_id, played_at, song_id, id, reported_at, ms_played, utc_offset_minutes, source, context, created_at
+           (user_id, played_at, song_id, id, track_id, reported_at, ms_played, duration_ms, utc_offset_minutes, source,
+            context, created_at)
+    SELECT  user_id, played_at, song_id, id, track_id, reported_at, ms_played, duration_ms, utc_offset_minutes, source,
+            context, created_at
       FROM {rows} WHERE true ORDER BY user_id, played_at, song_id, id
     """,
     {
@@ -28,6 +30,8 @@ _INSERT: Final = Statement(
         "id": "uuid",
         "reported_at": "timestamptz",
         "ms_played": "integer",
+        "track_id": "bigint",
+        "duration_ms": "integer",
         "utc_offset_minutes": "smallint",
         "source": "text",
         "context": "jsonb",

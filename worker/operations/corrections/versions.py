@@ -12,7 +12,8 @@ from worker.models import CorrectedPlay, PlayHistory, User
 AT_ONCE: Final = 1_000
 # What a correction may change, and what it must restore.
 _KEPT: Final = (
-    "song_id", "played_at", "reported_at", "ms_played", "utc_offset_minutes", "source", "context",
+    "song_id", "track_id", "played_at", "reported_at", "ms_played", "duration_ms", "utc_offset_minutes", "source",
+    "context",
 )  # fmt: skip
 STORED: Final = [PlayHistory.__table__.c[name] for name in ("id", "user_id", "created_at", *_KEPT)]
 

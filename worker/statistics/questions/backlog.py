@@ -38,7 +38,9 @@ class Backlog:
         days = waiting.columns(StaleDay.user_id, StaleDay.day).cte("waiting")
         zones = (row for each in counts for row in zone_rows(each.zone, each.earliest, each.latest))
         bound = statements.bound(connection, "waiting_plays", zones, **rule.as_parameters())
-        plays = bound.columns(*columns_of(ListeningHour), SongDay.song_id).add_cte(days).cte("waiting_plays")
+        rollup = SongDay.__table__.c
+        columns = (*columns_of(ListeningHour), rollup.song_id, rollup.track_id)
+        plays = bound.columns(*columns).add_cte(days).cte("waiting_plays")
         # SQLite inlines a CTE that is used once, and would look for the plays again for each song: half a minute
         # instead of a second.
         return cls(days, plays.prefix_with("MATERIALIZED"))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum, unique
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -35,7 +36,10 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True)
 class Place:
-    """One place of a ranking. `title` is the song's or the album's, None for an artist. `listeners` counts users."""
+    """One place of a ranking. `title` is the song's or the album's, None for an artist. `listeners` counts users.
+
+    `identity` is that of the song, the artist or the album.
+    """
 
     place: int
     artist: str
@@ -44,6 +48,7 @@ class Place:
     listens: int
     ms_played: int
     listeners: int
+    identity: UUID
 
 
 _Sums = Select[*tuple[Any, ...]]
@@ -54,6 +59,7 @@ _KEY: Final[Mapping[Subject, ColumnElement[Any]]] = {
     Subject.ARTIST: ARTIST,
     Subject.ALBUM: Song.__table__.c.album_identity,
 }
+_IDENTITY: Final[Mapping[Subject, ColumnElement[Any]]] = {**_KEY, Subject.SONG: Song.__table__.c.identity}
 _TITLE: Final[Mapping[Subject, ColumnElement[Any]]] = {
     Subject.SONG: Song.__table__.c.title,
     Subject.ARTIST: null(),
@@ -76,7 +82,7 @@ def rank(listening: Listening | RollupsOnly, subject: Subject, span: Span, *, mo
         select(
             Song.artist, _TITLE[subject].label("title"), cast(place.plays, BigInteger).label("plays"),
             cast(place.listens, BigInteger).label("listens"), cast(place.ms_played, BigInteger).label("ms_played"),
-            place.listeners,
+            place.listeners, _IDENTITY[subject],
         )
         .join(Song, Song.id == place.song_id)
         .order_by(place.listens.desc(), place.plays.desc(), place.song_id)

@@ -15,7 +15,7 @@ from worker.statistics.statements import Name
 
 Rollup = type[ListeningHour] | type[SongDay]
 
-_KEYS: Final[Mapping[Rollup, str]] = {ListeningHour: "hour", SongDay: "song_id"}
+_KEYS: Final[Mapping[Rollup, Sequence[str]]] = {ListeningHour: ("hour",), SongDay: ("song_id", "track_id")}
 _OF_ONE_USER: Final[Mapping[Rollup, Name]] = {ListeningHour: "user_hours", SongDay: "user_songs"}
 
 
@@ -41,7 +41,7 @@ def columns_of(rollup: Rollup) -> Sequence[ColumnElement[Any]]:
 
 
 def names_of(rollup: Rollup) -> Sequence[str]:
-    return ("user_id", "day", _KEYS[rollup], "plays", "listens", "ms_played")
+    return ("user_id", "day", *_KEYS[rollup], "plays", "listens", "ms_played")
 
 
 def _windows(connection: Connection, days: Collection[UserDay]) -> Sequence[dict[str, Any]]:
