@@ -24,7 +24,7 @@ from worker.statistics.verify import verify
 START = datetime(2021, 4, 22, 23, 59, 30, tzinfo=UTC)
 
 
-def heard(seconds: float, source: str, *, duration_s: float | None = None, **changes: Any) -> dict[str, Any]:
+def heard(seconds: float, source: Any, *, duration_s: float | None = None, **changes: Any) -> dict[str, Any]:
     time = (START + timedelta(seconds=seconds)).isoformat()
     of = song(duration_ms=... if duration_s is None else round(1000 * duration_s))
     return play(**({"time": time, "source": source, "song": of} | changes))
@@ -71,7 +71,7 @@ def test_close_plays_of_different_sources_count_once(
 def test_the_play_whose_length_is_known_counts(engine: Engine) -> None:
     record(engine, heard(0, "a"), heard(5, "b", ms_played=200_000))
     refresh(engine, RULE)
-    assert [numbers for numbers in brute_force.stored(engine).hours.values()] == [(1, 1, 200_000)]
+    assert list(brute_force.stored(engine).hours.values()) == [(1, 1, 200_000)]
 
 
 def test_0_seconds_count_every_play(engine: Engine) -> None:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 HOUR = timedelta(hours=1)
 
@@ -17,10 +17,7 @@ class Report(NamedTuple):
     source: str
     duration_ms: int | None
     ms_played: int | None
-    play: object
-
-
-Item = TypeVar("Item", bound=Report)
+    play: Any
 
 
 def counting(reports: Iterable[Report], same_play_s: int = 120) -> list[Report]:
