@@ -37,15 +37,11 @@ CAST(strftime('%H', {local_time}) AS integer)
 min(1000 * :same_play_s,
       CASE WHEN play.source LIKE '%-minutes' THEN 60000 ELSE coalesce({duration} / 2, 30000) END)
 
--- fragment: microseconds
--- The instant of `play` as a number, because SQLite's own date functions count in milliseconds.
-CAST(strftime('%s', substr(play.played_at, 1, 19)) AS integer) * 1000000 + CAST(substr(play.played_at, 21, 6) AS integer)
-
 -- fragment: heard
--- A play as the statements below group it.
+-- A play as the statements below group it. Its instant is a number, because date functions count in milliseconds.
 {local_day} AS day, {local_hour} AS hour,
 {song_and_track},
-play.ms_played, {is_listen} AS is_listen, {microseconds} AS at_us, coalesce(play.source, '') AS source, play.id,
+play.ms_played, {is_listen} AS is_listen, CAST(strftime('%s', substr(play.played_at, 1, 19)) AS integer) * 1000000 + CAST(substr(play.played_at, 21, 6) AS integer) AS at_us, coalesce(play.source, '') AS source, play.id,
 {reach_ms} AS reach_ms
 
 -- fragment: counted
