@@ -16,10 +16,12 @@ from worker.statistics.questions.sources import GlobalListening, Listening, User
 from worker.statistics.questions.streaks import Streak, Streaks, streaks
 from worker.statistics.questions.top import Place, Subject, rank
 from worker.statistics.questions.totals import Totals, totals
+from worker.statistics.questions.visibility import PUBLIC_PROFILE, is_public
 from worker.statistics.questions.week_hours import WeekHour, week_hours
 
 __all__ = [
     "ONE_DAY",
+    "PUBLIC_PROFILE",
     "Between",
     "Day",
     "Discovery",
@@ -47,6 +49,7 @@ __all__ = [
     "discoveries",
     "find_listener",
     "history",
+    "is_public",
     "opinions",
     "rank",
     "recent_plays",
