@@ -10,8 +10,10 @@ from worker.statistics.periods import ONE_DAY, Period, Span, span
 from worker.statistics.questions.days import Day, days
 from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
 from worker.statistics.questions.favorites import Opinion, opinions
+from worker.statistics.questions.heard import Heard, heard, listens_of, songs_of
 from worker.statistics.questions.listener import Listener, find_listener
 from worker.statistics.questions.recent import Between, History, RecentPlay, history, recent_plays
+from worker.statistics.questions.search import Found, search
 from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.streaks import Streak, Streaks, streaks
 from worker.statistics.questions.top import Place, Subject, rank
@@ -26,7 +28,9 @@ __all__ = [
     "Day",
     "Discovery",
     "DiscoveryCount",
+    "Found",
     "GlobalListening",
+    "Heard",
     "History",
     "ListenRule",
     "Listener",
@@ -48,12 +52,16 @@ __all__ = [
     "days",
     "discoveries",
     "find_listener",
+    "heard",
     "history",
     "is_public",
+    "listens_of",
     "opinions",
     "rank",
     "recent_plays",
     "refresh_charts",
+    "search",
+    "songs_of",
     "span",
     "streaks",
     "top",
