@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -15,6 +16,7 @@ from sqlalchemy import Engine, event, update
 from tests.support.clients import UNREACHABLE
 from tests.support.commands import Zik, zik_at
 from tests.support.events import NOW, accepted, play, preference, song
+from tests.support.rollup_rows import store_timezone
 from worker.database.engine import STATEMENT_TIMEOUT_MS, transaction
 from worker.escaping import printable
 from worker.models import Song
@@ -347,6 +349,49 @@ def test_discoveries_come_newest_first(zik: Zik) -> None:
     rows = zik("discoveries", "-u", "ada", "--csv").rows
 
     assert [(row["day"], row["title"]) for row in rows] == [("2021-04-24", "Schism"), ("2021-04-23", "Parabola")]
+
+
+# --- Timezones that are none ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stored", ["PST", "europe/berlin", 7, {"zone": ["Europe/Berlin"]}])
+@pytest.mark.parametrize(
+    "asked",
+    [("stats",), ("top", "songs"), ("days", "--until", "2021-04-30"), ("clock",), ("streaks",), ("discoveries",)],
+)
+def test_a_stored_timezone_that_is_none_is_named_by_each_question(
+    zik: Zik, engine: Engine, asked: tuple[str, ...], stored: object
+) -> None:
+    record(engine, play())
+    store_timezone(engine, stored)
+
+    answer = zik(*asked, "--user", "ada", "--json")
+
+    assert answer.code == 0
+    assert answer.json["misnamed_timezone"] == stored
+    assert f"{json.dumps(stored)}, the timezone of ada, names none" in answer.err
+    assert "zik user set ada --timezone" in answer.err
+
+
+@pytest.mark.parametrize("stored", [None, "Europe/Berlin", "UTC"])
+def test_a_timezone_or_none_at_all_is_not_mentioned(zik: Zik, engine: Engine, stored: object) -> None:
+    record(engine, play())
+    store_timezone(engine, stored)
+
+    answer = zik("stats", "--user", "ada", "--json")
+
+    assert answer.json["misnamed_timezone"] is None
+    assert answer.err == ""
+
+
+@pytest.mark.usefixtures("listened")
+def test_a_stored_timezone_cannot_control_the_terminal(zik: Zik, engine: Engine) -> None:
+    store_timezone(engine, "\x1b[2J\u202e" + "x" * 5_000)
+
+    answer = zik("stats", "--user", "ada")
+
+    assert all(char.isprintable() or char == "\n" for char in answer.err)
+    assert len(answer.err) < 300
 
 
 # --- Hostile titles -----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, select
 
 from tests.support.events import NOW, accepted, play, preference
 from tests.support.plain_statistics import Name, Plain, PlainPlay, canonical, is_listen, local_time, per
+from tests.support.rollup_rows import store_timezone
 from tests.support.strategies import ON_DATABASE, undone
 from worker.database.engine import snapshot, transaction
 from worker.errors import UnknownUserError
@@ -341,8 +342,9 @@ def test_sums_of_listening_time_are_exact_integers(engine: Engine) -> None:
 def test_today_follows_the_preference_the_last_play_or_utc(
     engine: Engine, zone: str | None, written: str, today: date
 ) -> None:
-    preferences = [] if zone is None else [preference(key="timezone", value=zone)]
-    _record(engine, *preferences, play(time="2026-11-19T12:00:00+05:00"), play(time=written))
+    if zone is not None:
+        store_timezone(engine, zone)
+    _record(engine, play(time="2026-11-19T12:00:00+05:00"), play(time=written))
     with snapshot(engine) as session:
         found = find_listener(session.connection(), "ada")
     assert found.today(datetime(2026, 11, 23, 11, 30, tzinfo=UTC)) == today

@@ -10,7 +10,7 @@ from worker.statistics.periods import ONE_DAY, Period, Span, span
 from worker.statistics.questions.days import Day, days
 from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
 from worker.statistics.questions.favorites import Opinion, opinions
-from worker.statistics.questions.listener import Listener, find_listener
+from worker.statistics.questions.listener import Listener, find_listener, misnamed_timezones
 from worker.statistics.questions.recent import Between, History, RecentPlay, history, recent_plays
 from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.streaks import Streak, Streaks, streaks
@@ -47,6 +47,7 @@ __all__ = [
     "discoveries",
     "find_listener",
     "history",
+    "misnamed_timezones",
     "opinions",
     "rank",
     "recent_plays",
