@@ -130,10 +130,10 @@ def open_question(username: str | None, period: Period = Period.ALL, at: date | 
         yield Question(_listening(connection, user, settings), user, span(period, at or today), today)
 
 
-def find_user(connection: Connection, username: str) -> Listener:
+def find_user(connection: Connection, username: str, *, warn: bool = True) -> Listener:
     """`find_listener`, which says on standard error that the user's days are those of UTC for want of a timezone."""
     user = find_listener(connection, username)
-    if user.misnamed_timezone is not None:
+    if warn and user.misnamed_timezone is not None:
         shown = printable(json.dumps(user.misnamed_timezone, ensure_ascii=False))[:_MOST_SHOWN]
         line = (
             f"zik: {shown}, the timezone of {printable(user.username)}, names none: times without an offset count in "

@@ -7,6 +7,7 @@ from worker.errors import UnknownUserError
 from worker.statistics.charts import chart, refresh_charts, top
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import ONE_DAY, Period, Span, span
+from worker.statistics.questions.accounts import Account, accounts
 from worker.statistics.questions.days import Day, days
 from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
 from worker.statistics.questions.favorites import Opinion, opinions
@@ -20,6 +21,7 @@ from worker.statistics.questions.week_hours import WeekHour, week_hours
 
 __all__ = [
     "ONE_DAY",
+    "Account",
     "Between",
     "Day",
     "Discovery",
@@ -41,6 +43,7 @@ __all__ = [
     "UnknownUserError",
     "UserListening",
     "WeekHour",
+    "accounts",
     "chart",
     "count_discoveries",
     "days",

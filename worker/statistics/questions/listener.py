@@ -30,6 +30,12 @@ class Listener:
         """The local day of an aware instant."""
         return now.astimezone(self.timezone).date()
 
+    def local_time(self, at: datetime, offset_minutes: int | None) -> datetime:
+        """An aware instant by the clock that its local day is counted by: its own offset, else the preference."""
+        if offset_minutes is None:
+            return at.astimezone(timezone_of(self.preferred))
+        return at.astimezone(timezone(timedelta(minutes=offset_minutes)))
+
     @property
     def misnamed_timezone(self) -> Any:
         """The preference if it names no timezone, so that its plays without an offset count in UTC, else None.
