@@ -7,11 +7,12 @@ from worker.errors import UnknownUserError
 from worker.statistics.charts import chart, refresh_charts, top
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import ONE_DAY, Period, Span, span
+from worker.statistics.questions.accounts import Account, accounts
 from worker.statistics.questions.days import Day, days
 from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
 from worker.statistics.questions.favorites import Opinion, opinions
 from worker.statistics.questions.heard import Heard, heard, listens_of, songs_of
-from worker.statistics.questions.listener import Listener, find_listener
+from worker.statistics.questions.listener import Listener, find_listener, misnamed_timezones
 from worker.statistics.questions.recent import Between, History, RecentPlay, history, recent_plays
 from worker.statistics.questions.search import Found, search
 from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
@@ -24,6 +25,7 @@ from worker.statistics.questions.week_hours import WeekHour, week_hours
 __all__ = [
     "ONE_DAY",
     "PUBLIC_PROFILE",
+    "Account",
     "Between",
     "Day",
     "Discovery",
@@ -47,6 +49,7 @@ __all__ = [
     "UnknownUserError",
     "UserListening",
     "WeekHour",
+    "accounts",
     "chart",
     "count_discoveries",
     "days",
@@ -56,6 +59,7 @@ __all__ = [
     "history",
     "is_public",
     "listens_of",
+    "misnamed_timezones",
     "opinions",
     "rank",
     "recent_plays",
