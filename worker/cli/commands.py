@@ -75,6 +75,7 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
             "Take a whole import back by deleting its plays, or list the imports of a user.",
         ),
         Entry("plays", "plays:desk", "List, delete, restore and edit plays. Each can be taken back."),
+        Entry("song", "song:desk", "What was told about a song, and corrections that hold for all of its plays."),
         Entry(
             "export",
             "export:export",
@@ -93,7 +94,7 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
             "stats:stats",
             "Show how much was played, listened to and skipped, by one user or by everyone.",
         ),
-        Entry("top", "top:top", "Rank songs, artists or albums by listens, then plays."),
+        Entry("top", "top:top", "Rank songs, artists or albums by listens, plays or time."),
         Entry(
             "days",
             "days:days",

@@ -14,13 +14,14 @@ from worker.statistics.questions.listener import Listener, find_listener
 from worker.statistics.questions.recent import Between, History, RecentPlay, history, recent_plays
 from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.streaks import Streak, Streaks, streaks
-from worker.statistics.questions.top import Place, Subject, rank
+from worker.statistics.questions.top import By, Place, Subject, rank
 from worker.statistics.questions.totals import Totals, totals
 from worker.statistics.questions.week_hours import WeekHour, week_hours
 
 __all__ = [
     "ONE_DAY",
     "Between",
+    "By",
     "Day",
     "Discovery",
     "DiscoveryCount",
