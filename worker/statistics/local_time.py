@@ -95,7 +95,7 @@ def _offset_minutes(timezone: tzinfo, at: datetime) -> int:
 
 
 def windows(days: Iterable[UserDay], timezones: Mapping[int, tzinfo]) -> Iterator[dict[str, Any]]:
-    """For each run of local days the time in which their plays can lie, one day wider on both sides for any offset.
+    """For each run of local days the time in which their plays can lie, for any offset, and the plays around them.
 
     A window is split where the user's own offset changes. Rows for `compute_days`, `user_hours` and `user_songs`.
     """
@@ -123,8 +123,11 @@ def _runs(days: Iterable[UserDay]) -> Iterator[tuple[int, date, date]]:
 
 
 def bounds_of(first: date, last: date) -> tuple[datetime, datetime]:
-    """The UTC instants between which all plays of these local days lie, for any offset."""
-    return _midnight(first) - ONE_DAY, _midnight(last) + 2 * ONE_DAY
+    """The UTC instants between which all plays of these local days lie, for any offset, two hours wider on both sides.
+
+    Two hours, because what counts depends on the plays around it: an hour, and the longest setting of an hour.
+    """
+    return _midnight(first) - timedelta(hours=16), _midnight(last) + ONE_DAY + timedelta(hours=14)
 
 
 def _midnight(day: date) -> datetime:

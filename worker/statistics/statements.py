@@ -16,6 +16,7 @@ from sqlalchemy import Connection, TextClause, text
 Name = Literal[
     "compute_days",
     "user_hours",
+    "joined_days",
     "user_songs",
     "count_waiting_days",
     "waiting_days",
