@@ -25,12 +25,12 @@ Until = Annotated[
 def days(*, user: OneUser, until: Until = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Draw a year of listening, a square for each local day. JSON and CSV have the days with plays."""
     with open_question(user) as question:
-        listening, listener = question.of_user()
+        listening, _ = question.of_user()
         last = until or question.today
         first = last - last.weekday() * ONE_DAY - _WEEKS
         found = listening_days(listening, first, last)
         Answer(
-            facts={"user": listener.username, "first": first, "last": last},
+            facts={**question.whose(), "first": first, "last": last},
             name="days",
             columns=("day", "plays", "listens", "ms_played"),
             rows=found,

@@ -7,24 +7,32 @@ from worker.errors import UnknownUserError
 from worker.statistics.charts import chart, refresh_charts, top
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import ONE_DAY, Period, Span, span
+from worker.statistics.questions.accounts import Account, accounts
 from worker.statistics.questions.days import Day, days
 from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
 from worker.statistics.questions.favorites import Opinion, opinions
-from worker.statistics.questions.listener import Listener, find_listener
+from worker.statistics.questions.heard import Heard, heard, listens_of, songs_of
+from worker.statistics.questions.listener import Listener, find_listener, misnamed_timezones
 from worker.statistics.questions.recent import Between, History, RecentPlay, history, recent_plays
+from worker.statistics.questions.search import Found, search
 from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.streaks import Streak, Streaks, streaks
 from worker.statistics.questions.top import Place, Subject, rank
 from worker.statistics.questions.totals import Totals, totals
+from worker.statistics.questions.visibility import PUBLIC_PROFILE, is_public
 from worker.statistics.questions.week_hours import WeekHour, week_hours
 
 __all__ = [
     "ONE_DAY",
+    "PUBLIC_PROFILE",
+    "Account",
     "Between",
     "Day",
     "Discovery",
     "DiscoveryCount",
+    "Found",
     "GlobalListening",
+    "Heard",
     "History",
     "ListenRule",
     "Listener",
@@ -41,16 +49,23 @@ __all__ = [
     "UnknownUserError",
     "UserListening",
     "WeekHour",
+    "accounts",
     "chart",
     "count_discoveries",
     "days",
     "discoveries",
     "find_listener",
+    "heard",
     "history",
+    "is_public",
+    "listens_of",
+    "misnamed_timezones",
     "opinions",
     "rank",
     "recent_plays",
     "refresh_charts",
+    "search",
+    "songs_of",
     "span",
     "streaks",
     "top",

@@ -35,6 +35,7 @@ _ROWS: Final[Mapping[Name, Mapping[str, Any]]] = {
     "compute_days": _WINDOW,
     "user_hours": _WINDOW,
     "user_songs": _WINDOW,
+    "first_listens": _WINDOW,
     "waiting_plays": {"zone": "Europe/Berlin", **_STRETCH},
     "clear_stale_days": {"user_id": 1, "day": _DAY},
     "mark_days_of_histories": {"user_id": 1, "song_id": None, "mark": _MARK, "since": f"{_DAY} 12:00:00"},

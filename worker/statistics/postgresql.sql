@@ -133,6 +133,17 @@ SELECT user_id, day, song_id, CAST(count(*) AS integer) AS plays,
   FROM counted GROUP BY user_id, day, song_id;
 
 
+-- name: first_listens
+-- When a user began the first listen of each song on each of some days. LIMIT as in `user_hours`.
+WITH counted AS (
+    SELECT {local_day} AS day, play.song_id, play.played_at, play.ms_played, {is_listen} AS is_listen
+      FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
+      {plays_of_windows}
+      JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
+)
+SELECT day, song_id, min(played_at) AS began_at FROM counted WHERE is_listen GROUP BY day, song_id;
+
+
 -- fragment: marked_days
 -- All users' stale days from `:first` to `:last`, and those of stale histories, each once.
 -- `:histories` is the number of stale histories. Without it PostgreSQL takes a table that is filled and emptied all the

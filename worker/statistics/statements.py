@@ -17,6 +17,7 @@ Name = Literal[
     "compute_days",
     "user_hours",
     "user_songs",
+    "first_listens",
     "count_waiting_days",
     "waiting_days",
     "waiting_plays",

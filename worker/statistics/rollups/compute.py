@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Subquery
 
 from worker.failpoints import Point, hit
-from worker.models import ListeningHour, SongDay
+from worker.models import ListeningHour, PlayHistory, SongDay
 from worker.statistics import statements
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import UserDay, timezones_of, windows
@@ -33,6 +33,17 @@ def computed_rows(
     name = _OF_ONE_USER[rollup]
     statement = statements.bound(connection, name, rows, windows=len(rows), **rule.as_parameters())
     return statement.columns(*columns_of(rollup)).subquery()
+
+
+def first_listens(connection: Connection, user_id: int, days: Collection[date], rule: ListenRule) -> Subquery:
+    """`day`, `song_id` and `began_at` of the first listen of each song on each of some days, at least one, of a user.
+
+    Costs a look at each play of these days.
+    """
+    rows = _windows(connection, [(user_id, day) for day in days])
+    statement = statements.bound(connection, "first_listens", rows, windows=len(rows), **rule.as_parameters())
+    columns = (SongDay.day, SongDay.song_id, PlayHistory.played_at.label("began_at"))
+    return statement.columns(*columns).subquery()
 
 
 def columns_of(rollup: Rollup) -> Sequence[ColumnElement[Any]]:
