@@ -93,10 +93,16 @@ class Endpoint:
         finally:
             held_bodies.give_back(request)
         self._gate.meter.add(of_http_request(self._route, answer.status, perf_counter() - began_s))
-        if answer.stream is not None:
-            await _respond_for_long(answer, answer.stream, scope, receive, send)
+        with_body = scope["method"] != "HEAD"
+        if answer.stream is None:
+            await respond(send, answer, with_body=with_body)
             return
-        await respond(send, answer, with_body=scope["method"] != "HEAD")
+        try:
+            await (
+                _respond_for_long(answer, answer.stream, scope, receive, send) if with_body else respond(send, answer)
+            )
+        finally:
+            answer.stream.close()
 
     async def _answer(self, request: Request) -> Answer:
         try:
@@ -139,13 +145,9 @@ async def respond(send: Send, answer: Answer, *, with_body: bool = True) -> None
 
 
 async def _respond_for_long(answer: Answer, stream: Stream, scope: Scope, receive: Receive, send: Send) -> None:
-    """Outside of the gate: whoever opens a stream has limits of its own."""
     response = StreamingResponse(stream.messages(), answer.status, answer.headers, answer.content_type)
-    try:
-        with suppress(ClientDisconnect):
-            await response(scope, receive, send)
-    finally:
-        stream.close()
+    with suppress(ClientDisconnect):
+        await response(scope, receive, send)
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> Iterable[tuple[bytes, bytes]]:

@@ -13,8 +13,8 @@ from worker.stream.changes import users_of
 # The rest poll, as their script does when it is refused.
 MOST_READERS: Final = 200
 COMMENT_EVERY_S: Final = 15.0
-# A reader who records much, such as an import, fetches once a second.
-APART_S: Final = 1.0
+# While much is recorded, as by an import, a page is told twice a second; it fetches no faster than it is answered.
+APART_S: Final = 0.5
 # What a reader leaves unread for so long is less than 10 kB. Its browser comes back by itself.
 LONGEST_S: Final = 600.0
 _COME_BACK_AFTER_MS: Final = 2_000

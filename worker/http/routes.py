@@ -16,6 +16,7 @@ from worker.http.handlers import (
     native,
     pages,
     pages_listening,
+    pages_live,
     webhooks,
 )
 from worker.http.services import Services
@@ -38,6 +39,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         maloja,
         webhooks,
         pages,
+        pages_live,
         pages_listening,
     )
     return [route for handler in handlers for route in handler.routes(services)]
