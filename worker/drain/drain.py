@@ -196,7 +196,8 @@ class Drain:
 
     def _announce(self, accepted: list[Accepted], outcomes: Mapping[str, Outcome]) -> None:
         """Let open pages know whose data has changed."""
-        changed = {entry.event.user for entry in accepted if outcomes[entry.entry_id] is Outcome.RECORDED}
+        recorded = Outcome.RECORDED
+        changed = {event.user for entry_id, _, event in accepted if outcomes[entry_id] is recorded}
         if not changed:
             return
         try:
