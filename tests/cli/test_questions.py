@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -292,6 +292,23 @@ def test_days_draws_a_square_for_each_day_of_a_year(zik: Zik) -> None:
         ("2021-04-23", "1", "1"),
         ("2021-04-24", "2", "1"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("until", "weeks", "shown"), [("2012-12-31", 54, 366), ("2024-02-28", 53, 365), ("2024-12-31", 53, 366)]
+)
+def test_days_draws_a_whole_leap_year_whatever_day_it_begins_on(
+    zik: Zik, engine: Engine, until: str, weeks: int, shown: int
+) -> None:
+    last = date.fromisoformat(until)
+    year = [last - timedelta(days=ago) for ago in range(shown)]
+    record(engine, *(play(time=f"{day}T12:00:00Z") for day in year))
+
+    drawn = zik("days", "-u", "ada", "--until", until).out
+
+    assert f"{shown} listens on {shown} days" in drawn
+    rows = [line for line in drawn.splitlines() if line.startswith("Sun ")]
+    assert sum(square in "·░▒▓█" for row in rows for square in row) == weeks - (last.isoweekday() != 7)
 
 
 @pytest.mark.parametrize("columns", [30, 40, 58, 60, 110])
