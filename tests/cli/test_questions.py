@@ -143,6 +143,10 @@ def test_top_of_a_week_holds_the_weeks_local_days(zik: Zik) -> None:
         (("top", "songs", "--user", "ada", "--at", "2021-04-23"), "add --period"),
         (("top", "songs", "--user", "ada", "--period", "day", "--at", "yesterday"), "must be a day"),
         (("stats", "--json", "--csv"), "not both"),
+        (("stats", "--period", "year", "--from", "2021-04-23"), "in one way"),
+        (("clock", "--user", "ada", "--at", "2021-04-23", "--to", "2021-04-23"), "add --period"),
+        (("discoveries", "--user", "ada", "--from", "2021-04-24", "--to", "2021-04-23"), "is after --to 2021-04-23"),
+        (("days", "--user", "ada", "--from", "2021-04-24", "--to", "2021-04-23"), "is after --to 2021-04-23"),
         (("top", "songs", "--user", "ada", "--limit", "9" * 20), "--limit"),
         (("discoveries", "--user", "ada", "--limit", "9" * 20), "--limit"),
     ],
@@ -349,6 +353,93 @@ def test_discoveries_come_newest_first(zik: Zik) -> None:
     rows = zik("discoveries", "-u", "ada", "--csv").rows
 
     assert [(row["day"], row["title"]) for row in rows] == [("2021-04-24", "Schism"), ("2021-04-23", "Parabola")]
+
+
+# --- From one day to another, and a year before ---------------------------------------------------
+
+
+@pytest.mark.usefixtures("listened")
+@pytest.mark.parametrize(
+    ("days", "plays", "ends", "named"),
+    [
+        (("--from", "2021-04-24"), 2, ["2021-04-24", None], "since 2021-04-24"),
+        (("--to", "2021-04-23"), 1, [None, "2021-04-23"], "until 2021-04-23"),
+        (("--from", "2021-04-23", "--to", "2021-04-24"), 3, ["2021-04-23", "2021-04-24"], "2021-04-23 to 2021-04-24"),
+        (("--from", "2021-04-24", "--to", "2021-04-24"), 2, ["2021-04-24"] * 2, "2021-04-24 to 2021-04-24"),
+    ],
+)
+def test_the_first_and_the_last_day_are_both_included(
+    zik: Zik, days: tuple[str, ...], plays: int, ends: list[str | None], named: str
+) -> None:
+    answer = zik("stats", "-u", "ada", *days, "--json").json
+
+    assert answer["totals"][0]["plays"] == plays
+    assert [answer["first"], answer["last"]] == ends
+    for asked in (("top", "songs"), ("clock",), ("stats",)):
+        rows = zik(*asked, "-u", "ada", *days, "--csv").rows
+        assert sum(int(row["plays"]) for row in rows) == plays
+        assert f"ada, {named}" in zik(*asked, "-u", "ada", *days).out.replace(" listens", "")
+    heard = zik("discoveries", "-u", "ada", *days, "--csv").rows
+    assert [row["title"] for row in heard] == ["Schism"] * (plays > 1) + ["Parabola"] * (plays % 2)
+
+
+@pytest.mark.usefixtures("listened")
+def test_any_days_of_everyone_are_ranked_without_a_chart(zik: Zik) -> None:
+    rows = zik("top", "artists", "--everyone", "--from", "2021-04-24", "--to", "2021-04-25", "--csv").rows
+    assert [(row["plays"], row["listens"], row["listeners"]) for row in rows] == [("3", "2", "2")]
+
+
+@pytest.mark.usefixtures("listened")
+def test_no_plays_between_two_days_are_reported_as_such(zik: Zik) -> None:
+    assert "no plays of ada since 2021-05-01; there" in zik("stats", "-u", "ada", "--from", "2021-05-01").err
+    assert "no plays of ada in 2020-01-01 to 2020-01-02; there" in zik(
+        "stats", "-u", "ada", "--from", "2020-01-01", "--to", "2020-01-02"
+    ).err  # fmt: skip
+
+
+@pytest.mark.usefixtures("listened")
+def test_stats_have_the_year_before_beside_each_figure(zik: Zik, engine: Engine) -> None:
+    record(engine, play(time="2020-04-03T10:00:00Z", ms_played=1_000, song=song(duration_ms=183_000)))
+    record(engine, play(time="2020-04-03T11:00:00Z", ms_played=183_000, song=song(duration_ms=183_000)))
+    asked = ("stats", "-u", "ada", "--period", "month", "--at", "2021-04-30")
+
+    answer, (row,) = zik(*asked, "--json").json, zik(*asked, "--csv").rows
+    drawn = [[cell.strip() for cell in line.strip("│").split("│")] for line in zik(*asked).out.splitlines()]
+
+    assert answer["year_before"] == {"first": "2020-04-01", "last": "2020-04-30"}
+    figures = {"plays": (3, 2), "listens": (2, 1), "skips": (1, 1), "songs": (2, 1), "artists": (1, 1), "days": (2, 1)}
+    for name, (now, before) in figures.items():
+        assert (answer["totals"][0][name], answer["totals"][0][f"{name}_year_before"]) == (now, before)
+        assert (row[name], row[f"{name}_year_before"]) == (str(now), str(before))
+        assert [name, str(now), str(before)] in [cells[:3] for cells in drawn]
+    assert ["time", "9 min", "3 min"] in [cells[:3] for cells in drawn]
+    assert "Apr 2020" in zik(*asked).out
+
+
+@pytest.mark.usefixtures("listened")
+def test_all_time_has_no_year_before(zik: Zik) -> None:
+    answer = zik("stats", "-u", "ada", "--json").json
+    assert answer["year_before"] is None
+    assert not [name for name in answer["totals"][0] if name.endswith("_year_before")]
+
+
+# A leap year that begins on a Sunday has days in 54 weeks.
+@pytest.mark.parametrize("year", [2012, 2020, 2021])
+def test_days_until_the_last_of_a_year_begin_before_its_first(zik: Zik, engine: Engine, year: int) -> None:
+    record(engine, play(time=f"{year}-01-01T12:00:00Z"))
+
+    answer = zik("days", "-u", "ada", "--to", f"{year}-12-31", "--json").json
+
+    assert [row["day"] for row in answer["days"]] == [f"{year}-01-01"]
+
+
+@pytest.mark.usefixtures("listened")
+def test_days_are_drawn_from_one_day_to_another(zik: Zik) -> None:
+    drawn = zik("days", "-u", "ada", "--from", "2021-04-23", "--to", "2021-05-02").out
+
+    assert "ada, 2021-04-23 to 2021-05-02" in drawn
+    # And the two of the legend.
+    assert sum(drawn.count(square) for square in "·░▒▓█") == 10 + 2
 
 
 # --- Users, latest plays and favorites ------------------------------------------------------------

@@ -6,7 +6,7 @@
 from worker.errors import UnknownUserError
 from worker.statistics.charts import chart, refresh_charts, top
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.periods import ONE_DAY, Period, Span, span
+from worker.statistics.periods import ONE_DAY, Period, Span, a_year_before, span, year_before
 from worker.statistics.questions.accounts import Account, accounts
 from worker.statistics.questions.days import Day, days
 from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
@@ -43,6 +43,7 @@ __all__ = [
     "UnknownUserError",
     "UserListening",
     "WeekHour",
+    "a_year_before",
     "accounts",
     "chart",
     "count_discoveries",
@@ -60,4 +61,5 @@ __all__ = [
     "top",
     "totals",
     "week_hours",
+    "year_before",
 ]
