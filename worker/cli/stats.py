@@ -28,6 +28,8 @@ from worker.statistics import Period, Span, Totals, totals, year_before
 from worker.stream.inspection import StreamInspector
 
 _FIGURES: Final = ("plays", "listens", "skips", "ms_played", "songs", "artists", "listeners", "days")
+# What a row of the table is called, where it is not as its figure.
+_ROWS: Final = {"ms_played": "time"}
 
 
 def stats(
@@ -75,7 +77,7 @@ def _table(question: Question, found: Totals, before: Span | None, compared: Tot
     notes = {
         "listens": "plays that lasted long enough",
         "skips": f"the other plays, {share(found.skips, found.plays)}",
-        "time": "as far as players report it",
+        "ms_played": "as far as players report it",
         "songs": "with a listen",
         "artists": "with a listen",
         "days": f"with plays, from {found.first_day} to {found.last_day}",
@@ -83,14 +85,13 @@ def _table(question: Question, found: Totals, before: Span | None, compared: Tot
     earlier = _shown(compared) if compared else {}
     for name, figure in _shown(found).items():
         if name != "listeners" or question.user is None:
-            table.add_row(name, figure, *([earlier[name]] if compared else []), notes.get(name, ""))
+            table.add_row(_ROWS.get(name, name), figure, *([earlier[name]] if compared else []), notes.get(name, ""))
     return table
 
 
 def _shown(figures: Totals) -> dict[str, str]:
-    """The figures as they are shown, by the name of the row."""
-    counts = {name: f"{getattr(figures, name):,}" for name in _FIGURES if name != "ms_played"}
-    return {**counts, "time": duration(figures.ms_played)}
+    counts = {name: f"{getattr(figures, name):,}" for name in _FIGURES}
+    return {**counts, "ms_played": duration(figures.ms_played)}
 
 
 def _now(question: Question) -> Iterator[Text]:
