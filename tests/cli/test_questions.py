@@ -201,7 +201,7 @@ def test_a_users_answers_include_stale_days(zik: Zik, engine: Engine, asked: tup
 
 @pytest.mark.parametrize("swept", [True, False])
 def test_a_missing_chart_is_reported_with_the_command_to_run(zik: Zik, engine: Engine, *, swept: bool) -> None:
-    record(engine, play())
+    record(engine, play(), play(user="bob"))
     if swept:
         refresh(engine, ListenRule())
 
@@ -209,6 +209,26 @@ def test_a_missing_chart_is_reported_with_the_command_to_run(zik: Zik, engine: E
 
     assert answer.out == ""
     assert "zik aggregate" in answer.err
+
+
+@pytest.mark.parametrize("kind", ["songs", "artists", "albums"])
+def test_of_a_single_listener_the_charts_for_everyone_are_theirs(zik: Zik, engine: Engine, kind: str) -> None:
+    record(engine, play(song=song(album="Lateralus")), play(song=song(title="Schism", album="Lateralus")))
+    refresh(engine, ListenRule())
+    record(engine, play(time="2021-05-01T10:00:00Z", song=song(album="Lateralus")))
+
+    everyone, ada = zik("top", kind, "--everyone", "--json"), zik("top", kind, "-u", "ada", "--json")
+
+    assert everyone.json[kind] == ada.json[kind]
+    assert everyone.json[kind][0]["plays"] == (2 if kind == "songs" else 3)
+    assert "no listens of everyone in 2020" in zik("top", kind, "--everyone", "-p", "year", "--at", "2020-01-01").err
+
+
+def test_aggregate_draws_no_chart_for_a_single_listener(zik: Zik, engine: Engine) -> None:
+    record(engine, play())
+    assert zik("aggregate").out == "computed 2 days; the charts for everyone are those of the only listener\n"
+    record(engine, play(user="bob"))
+    assert zik("aggregate", "--json").json["charts"] == 6
 
 
 @pytest.mark.usefixtures("listened")

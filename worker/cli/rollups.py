@@ -12,7 +12,7 @@ from worker.database.engine import opened_engine, transaction
 from worker.failpoints import arm
 from worker.report.wording import amount
 from worker.settings import Settings, load_settings
-from worker.statistics import ListenRule, refresh_charts
+from worker.statistics import ListenRule, refresh_read_charts
 from worker.statistics.examples import examples
 from worker.statistics.rollups.marks import mark_all
 from worker.statistics.rollups.sweep import Refreshed, refresh
@@ -97,8 +97,10 @@ def _refresh(engine: Engine, settings: Settings, *, as_json: bool) -> None:
 
         done = refresh(engine, ListenRule.configured(settings), progress=show)
         status.update("drawing charts")
-        charts = refresh_charts(engine, today=datetime.now(UTC).date(), closed=True)
+        charts = refresh_read_charts(engine, today=datetime.now(UTC).date(), closed=True)
     if as_json:
-        print_json({"days": done.days, "histories": done.histories, "charts": charts})
+        print_json({"days": done.days, "histories": done.histories, "charts": charts or 0})
+    elif charts is None:
+        say(f"computed {amount(done.days, 'day')}; the charts for everyone are those of the only listener")
     else:
         say(f"computed {amount(done.days, 'day')} and drew {amount(charts, 'chart')}")

@@ -26,7 +26,7 @@ from worker.report.wording import duration
 from worker.statistics import Period, Place, Subject, rank
 from worker.statistics import top as top_places
 from worker.statistics.drawing import LENGTH
-from worker.statistics.rollups.pending import waiting_for_charts
+from worker.statistics.rollups.pending import has_one_listener, waiting_for_charts
 
 _BAR: Final = 12
 # What a table needs besides its cells: a line at the left edge, and a line and two blanks for each column.
@@ -92,7 +92,8 @@ def top(
 
 
 def _why_empty(question: Question, *, drawn: bool) -> str:
-    if drawn and question.user is None and waiting_for_charts(question.listening.connection):
+    connection = question.listening.connection
+    if drawn and question.user is None and not has_one_listener(connection) and waiting_for_charts(connection):
         return "the charts for everyone have not been drawn yet: run `zik aggregate`"
     return question.why_empty("listens")
 

@@ -4,7 +4,7 @@
 """
 
 from worker.errors import UnknownUserError
-from worker.statistics.charts import chart, refresh_charts, top
+from worker.statistics.charts import chart, refresh_charts, refresh_read_charts, top
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import ONE_DAY, Period, Span, a_year_before, span, year_before
 from worker.statistics.questions.accounts import Account, accounts
@@ -56,6 +56,7 @@ __all__ = [
     "rank",
     "recent_plays",
     "refresh_charts",
+    "refresh_read_charts",
     "span",
     "streaks",
     "top",
