@@ -144,6 +144,16 @@ WITH counted AS (
 SELECT day, song_id, min(played_at) AS began_at FROM counted WHERE is_listen GROUP BY day, song_id;
 
 
+-- name: user_listens
+-- The listens of some days of one user, with their local day and the listener's offset at that time.
+SELECT {local_day} AS day, play.played_at,
+       coalesce(play.utc_offset_minutes, incoming.offset_minutes, 0) AS offset_minutes, play.song_id, play.ms_played
+  FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
+  {plays_of_windows}
+  JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
+ WHERE {is_listen};
+
+
 -- fragment: marked_days
 -- All users' stale days from `:first` to `:last`, and those of stale histories, each once.
 -- `:histories` is the number of stale histories. Without it PostgreSQL takes a table that is filled and emptied all the

@@ -18,6 +18,7 @@ Name = Literal[
     "user_hours",
     "user_songs",
     "first_listens",
+    "user_listens",
     "count_waiting_days",
     "waiting_days",
     "waiting_plays",
