@@ -231,6 +231,29 @@ def test_aggregate_draws_no_chart_for_a_single_listener(zik: Zik, engine: Engine
     assert zik("aggregate", "--json").json["charts"] == 6
 
 
+def test_verify_says_what_waits_and_was_not_compared(zik: Zik, engine: Engine) -> None:
+    record(engine, play(time="2021-04-22T10:00:00+02:00"), play(user="bob", time="2021-04-23T10:00:00+02:00"))
+    computed = "0 differences in the statistics of 2 users and in"
+
+    waiting = zik("verify")
+    refresh(engine, ListenRule())
+    undrawn = zik("verify")
+    zik("aggregate")
+    exact = zik("verify")
+
+    assert "not compared: 2 days that wait to be computed; run `zik aggregate`" in waiting.out
+    assert f"{computed} 0 charts\nnot compared: 6 charts" in undrawn.out
+    assert exact.code == 0
+    assert re.fullmatch(rf"{computed} [1-9]\d* charts\n", exact.out)
+    assert {"waiting": 0, "charts_waiting": 0}.items() <= zik("verify", "--json").json.items()
+
+
+def test_verify_misses_no_chart_of_a_single_listener(zik: Zik, engine: Engine) -> None:
+    record(engine, play())
+    zik("aggregate")
+    assert zik("verify").out == "0 differences in the statistics of 1 user and in 0 charts\n"
+
+
 @pytest.mark.usefixtures("listened")
 def test_an_empty_period_is_reported_with_the_days_of_plays(zik: Zik) -> None:
     answer = zik("top", "songs", "--user", "ada", "--period", "month", "--at", "2020-02-29", "--json")
