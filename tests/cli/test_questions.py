@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import sys
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -668,6 +669,24 @@ def test_no_title_is_a_formula_in_a_spreadsheet(zik: Zik, engine: Engine, title:
 
     assert not [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@", "\uff1d", "\uff20"))]
     assert sum(cell.startswith("'") for cell in cells) == 2
+
+
+def test_csv_in_a_file_is_read_as_utf_8_by_excel(
+    zik: Zik, engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    record(engine, play(song=song(title="Öüé", artist="Ólafur")))
+    path = tmp_path / "top.csv"
+    with path.open("w", encoding="utf-8") as file:
+        monkeypatch.setattr(sys, "stdout", file)
+        zik("top", "songs", "-u", "ada", "--csv")
+
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfplace,title,artist")
+    assert "1,Öüé,Ólafur,1,1," in path.read_text(encoding="utf-8-sig")
+
+
+@pytest.mark.usefixtures("listened")
+def test_csv_in_a_pipe_has_no_byte_order_mark(zik: Zik) -> None:
+    assert zik("top", "songs", "-u", "ada", "--csv").out.startswith("place,")
 
 
 # --- The report ---------------------------------------------------------------------------------

@@ -1,10 +1,7 @@
 """What all question commands share: the user, the period, and an answer as table, JSON or CSV."""
 
-import csv
 import json
-import re
 import shlex
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,9 +12,10 @@ import typer
 from rich.console import RenderableType
 from sqlalchemy import Connection
 
+from worker.cli.spreadsheet import write_csv
 from worker.cli.terminal import MOST_ROWS, console, errors, print_json
 from worker.database.engine import opened_engine, snapshot, without_statement_timeout
-from worker.escaping import JOINERS, printable
+from worker.escaping import printable
 from worker.report.wording import MONTHS
 from worker.settings import Settings, load_settings
 from worker.statistics import (
@@ -38,9 +36,6 @@ _MOST_SHOWN: Final = 60
 # What begins the name of days without a first or a last one.
 _OPEN: Final = ("since ", "until ")
 ALL_TIME: Final = span(Period.ALL, date.min)
-# The characters that begin a formula in a spreadsheet (https://owasp.org/www-community/attacks/CSV_Injection), in both
-# widths, after blanks that it may drop. `printable` has escaped control characters before this is matched.
-_FORMULA: Final = re.compile(rf"[\s{JOINERS}]*[-=+@\uff0d\uff1d\uff0b\uff20]")
 
 
 def as_day(text: str) -> date:
@@ -227,22 +222,9 @@ class Answer:
         if as_json:
             print_json({**self.facts, self.name: [self._named(row) for row in self.rows]})
         elif as_csv:
-            self._write_csv()
+            write_csv(self.columns, (self._named(row).values() for row in self.rows))
         elif self.rows:
             console.print(self.picture())
 
-    def _write_csv(self) -> None:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([_cell(value) for value in self._named(row).values()] for row in self.rows)
-
     def _named(self, row: Any) -> dict[str, Any]:
         return {column: getattr(row, column) for column in self.columns}
-
-
-def _cell(value: Any) -> Any:
-    """Text on one line that no spreadsheet computes and no terminal obeys."""
-    if not isinstance(value, str):
-        return value
-    text = printable(value)
-    return f"'{text}" if _FORMULA.match(text) else text
