@@ -15,6 +15,7 @@ from worker.http.handlers import (
     maloja,
     native,
     pages,
+    pages_days,
     pages_listening,
     webhooks,
 )
@@ -38,6 +39,8 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         maloja,
         webhooks,
         pages,
+        pages_days,
+        # Last: it answers for every other path of a listener.
         pages_listening,
     )
     return [route for handler in handlers for route in handler.routes(services)]
