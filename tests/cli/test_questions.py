@@ -1,12 +1,9 @@
 """The commands that answer questions, as their users call them."""
 
-import base64
-import hashlib
 import json
 import re
 import sys
 from datetime import UTC, date, datetime, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,7 +16,6 @@ from tests.support.commands import Zik, zik_at
 from tests.support.events import NOW, accepted, favorite, play, preference, song
 from tests.support.rollup_rows import store_timezone
 from worker.database.engine import STATEMENT_TIMEOUT_MS, transaction
-from worker.escaping import printable
 from worker.models import Song
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
@@ -690,148 +686,3 @@ def test_csv_in_a_pipe_has_no_byte_order_mark(zik: Zik) -> None:
 
 
 # --- The report ---------------------------------------------------------------------------------
-
-
-class Page(HTMLParser):
-    """What a browser sees: tags, attributes and text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def policy_of(page: Page) -> str:
-    return next(value for name, value in page.attributes if name == "content" and value and "default-src" in value)
-
-
-def report(zik: Zik, tmp_path: Path, user: str = "ada", year: str = "2021") -> str:
-    answer = zik("report", "--user", user, "--year", year, "--output", str(tmp_path / "page.html"))
-    assert answer.code == 0, answer.err
-    return (tmp_path / "page.html").read_text(encoding="utf-8")
-
-
-@pytest.mark.usefixtures("listened")
-def test_a_report_shows_the_year(zik: Zik, tmp_path: Path) -> None:
-    page = Page(report(zik, tmp_path))
-
-    assert page.tags.count("svg") >= 5
-    assert "2 listens in 3 plays on 2 days" in " ".join(page.text.split())
-    assert "23 Apr: 1 listen" in page.text
-    assert all(name in page.text for name in ("Schism", "Parabola", "Lateralus", "Tool"))
-
-
-@pytest.fixture
-def skipped(engine: Engine) -> None:
-    """Three days on which Ada let nothing play for long enough."""
-    record(engine, *(play(time=f"2021-03-0{day}T10:00:00Z", ms_played=1_000) for day in (1, 2, 3)))
-
-
-@pytest.mark.usefixtures("skipped")
-def test_a_report_names_the_days_it_counts(zik: Zik, tmp_path: Path) -> None:
-    told = " ".join(Page(report(zik, tmp_path)).text.split())
-
-    assert "0 listens in 3 plays on 3 days, from 1 Mar 2021 to 3 Mar 2021." in told
-
-
-@pytest.mark.usefixtures("skipped")
-def test_an_empty_top_list_has_no_first_place(zik: Zik, tmp_path: Path) -> None:
-    html = report(zik, tmp_path)
-
-    assert html.count("None are known.") == 3
-    assert '<ol class="top">' not in html
-
-
-def test_a_report_shows_no_unreported_listening_time(zik: Zik, engine: Engine, tmp_path: Path) -> None:
-    record(engine, play(ms_played=None))
-
-    html = report(zik, tmp_path)
-
-    assert 'title="1 listen, \u2013"' in html
-    assert "0 min" not in html
-
-
-@pytest.mark.usefixtures("listened")
-def test_the_day_of_a_discovery_is_never_on_two_lines(zik: Zik, tmp_path: Path) -> None:
-    assert re.search(r"ul\.latest time \{[^}]*white-space: nowrap", report(zik, tmp_path))
-
-
-@pytest.mark.usefixtures("listened")
-def test_a_report_of_a_leap_year_has_a_square_for_each_day(zik: Zik, engine: Engine, tmp_path: Path) -> None:
-    record(engine, play(time="2024-02-29T10:00:00+01:00"))
-    refresh(engine, ListenRule())
-
-    page = Page(report(zik, tmp_path, year="2024"))
-
-    assert "29 Feb: 1 listen" in page.text
-    assert sum(": " in line and "listen" in line and ":00" not in line for line in page.text.splitlines()) >= 366
-
-
-@pytest.mark.usefixtures("attacked")
-def test_names_in_a_report_are_never_markup(zik: Zik, tmp_path: Path) -> None:
-    html = report(zik, tmp_path, user=ATTACKER)
-    page = Page(html)
-
-    assert "script" not in page.tags
-    assert "b" not in page.tags
-    assert page.tags.count("style") == 1
-    assert html.count("</style>") == 1
-    assert printable(HOSTILE) in page.text
-    assert printable(HOSTILE) not in html
-    assert all(char.isprintable() or char == "\n" for char in html)
-
-
-@pytest.mark.usefixtures("listened")
-def test_a_report_has_no_scripts_and_no_external_resources(zik: Zik, tmp_path: Path) -> None:
-    page = Page(report(zik, tmp_path))
-
-    names = {name for name, _ in page.attributes}
-    policy = policy_of(page)
-    assert not names & {"src", "href", "xlink:href", "style", "action", "srcset"}
-    assert not [name for name in names if name.startswith("on")]
-    assert "link" not in page.tags
-    assert policy.startswith("default-src 'none'; style-src 'sha256-")
-    assert "unsafe" not in policy
-    assert "url(" not in page.text
-
-
-@pytest.mark.usefixtures("listened")
-def test_the_policy_of_a_report_allows_its_own_style(zik: Zik, tmp_path: Path) -> None:
-    html = report(zik, tmp_path)
-    style = html.partition("<style>")[2].partition("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"style-src 'sha256-{digest}'" in policy_of(Page(html))
-
-
-@pytest.mark.usefixtures("listened")
-def test_a_report_without_plays_or_a_writable_path_fails(zik: Zik, tmp_path: Path) -> None:
-    empty = zik("report", "-u", "ada", "-y", "2019", "-o", str(tmp_path / "page.html"))
-    nowhere = zik("report", "-u", "ada", "-y", "2021", "-o", str(tmp_path / "absent" / "page.html"))
-
-    assert (empty.code, nowhere.code) == (1, 1)
-    assert "no plays of ada in 2019" in empty.err
-    assert "--output" in nowhere.err
-    assert list(tmp_path.glob("*.html")) == []
-
-
-@pytest.mark.usefixtures("attacked")
-def test_a_report_of_any_username_stays_in_the_working_directory(
-    zik: Zik, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    record(engine, play(user="../../x"))
-    refresh(engine, ListenRule())
-
-    answer = zik("report", "-u", "../../x", "-y", "2021", "--json")
-
-    assert [path.name for path in tmp_path.glob("*.html")] == ["zik-______x-2021.html"]
-    assert answer.json["file"] == str(tmp_path / "zik-______x-2021.html")

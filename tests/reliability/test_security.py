@@ -27,11 +27,11 @@ from worker.database.schema import bring_up_schema
 from worker.drain.drain import Drain
 from worker.errors import DatabaseMisusedError
 from worker.operations.tokens import announce_revoked
+from worker.stream.announcements import announcements
 from worker.stream.async_stream import AsyncStream
 from worker.stream.consumer import EventStream
 from worker.stream.inspection import StreamInspector
-from worker.stream.keys import BOOKS, FIELD, REVOKED, STREAM
-from worker.stream.revocations import revocations
+from worker.stream.keys import BOOKS, CHANGED, FIELD, REVOKED, STREAM
 
 ACL: Final = ROOT / "docs" / "redis.acl"
 SPLITTING: Final = "a\r\n[2026-11-23 12:00:00] FORGED line\x1b[31m\u2028\u0085\x0b"
@@ -173,11 +173,16 @@ def test_the_http_door_may_do_all_of_its_work(guarded: Valkey) -> None:
         assert await stream.get("state") == await stream.take("state") == b"1"
         await stream.report({"a/b/sum": 1, "a/b/at": 0})
         stream.close()
-        async with aclosing(revocations(url)) as listening:
+        async with aclosing(announcements(url, REVOKED)) as listening:
             assert await anext(listening) is None
             with as_user(guarded, "worker") as worker:
                 StreamInspector(worker).announce_revoked(["digest"])
             assert await anext(listening) == "digest"
+        async with aclosing(announcements(url, CHANGED)) as listening:
+            assert await anext(listening) is None
+            with as_user(guarded, "worker") as worker:
+                StreamInspector(worker).announce_changed(["ada"])
+            assert await anext(listening) == '["ada"]'
 
     with guarded.client() as looking_on:
         looking_on.acl_log_reset()

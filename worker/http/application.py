@@ -1,7 +1,10 @@
 """Bring each request to its handler: as players spell the paths, from any origin."""
 
+import asyncio
 import logging
 import re
+import signal
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -76,9 +79,26 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         async with opened_services(self._settings, now=self._now) as services:
+            _at_stop(services.live.close)
             self._direct = direct_routes(services)
             self._router.router.routes.extend(routes(services))
             yield
+
+
+def _at_stop(call: Callable[[], None]) -> None:
+    """Call it when the process is told to stop: granian waits for open streams first, and ends the lifespan then."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop = asyncio.get_running_loop()
+
+    def note(signal_number: int, frame: object) -> None:
+        del signal_number, frame
+        loop.call_soon_threadsafe(call)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Beside granian's own handler, which asyncio calls: the loop hears of signals by a descriptor.
+        signal.signal(number, note)
+        signal.siginterrupt(number, False)  # noqa: FBT003 -- it has no keyword
 
 
 def create_application() -> Application:

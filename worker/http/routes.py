@@ -17,6 +17,7 @@ from worker.http.handlers import (
     pages,
     pages_days,
     pages_listening,
+    pages_live,
     webhooks,
 )
 from worker.http.services import Services
@@ -40,6 +41,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         webhooks,
         pages,
         pages_days,
+        pages_live,
         # Last: it answers for every other path of a listener.
         pages_listening,
     )

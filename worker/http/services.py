@@ -18,13 +18,15 @@ from worker.database.engine import opened_engine
 from worker.errors import ZikError
 from worker.http.endpoint import Gate
 from worker.http.ingest import Ingest
+from worker.http.live import Live
 from worker.http.tokens import Found, TokenCache
 from worker.operations import tokens
 from worker.protocols import proofs
 from worker.settings import Settings
+from worker.stream.announcements import announcements
 from worker.stream.async_stream import AsyncStream
+from worker.stream.keys import CHANGED, REVOKED
 from worker.stream.measurements import of_http_report
-from worker.stream.revocations import revocations
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Services:
     ingest: Ingest
     tokens: TokenCache
     gate: Gate
+    live: Live
     now: Callable[[], datetime]
     _engine: Engine
     _threads: ThreadPoolExecutor
@@ -70,13 +73,15 @@ async def opened_services(settings: Settings, *, now: Callable[[], datetime] = u
         async def find(key: str) -> Found | None:
             return await asyncio.get_running_loop().run_in_executor(threads, _found, engine, key)
 
+        live = Live()
         cache = TokenCache(find, monotonic=time.monotonic, rate=settings.http_rate)
-        services = Services(settings, stream, Ingest(stream, gate.meter), cache, gate, now, engine, threads)
+        services = Services(settings, stream, Ingest(stream, gate.meter), cache, gate, live, now, engine, threads)
         background = [
             asyncio.create_task(_for_ever(call, every_s))
             for call, every_s in (
                 # It never ends by itself, and begins with looking every token up again.
-                (lambda: cache.follow(revocations(settings.redis_url)), _AGAIN_AFTER_S),
+                (lambda: cache.follow(live.doubting(announcements(settings.redis_url, REVOKED))), _AGAIN_AFTER_S),
+                (lambda: live.follow(announcements(settings.redis_url, CHANGED)), _AGAIN_AFTER_S),
                 (lambda: _report(services), _REPORT_EVERY_S),
                 (lambda: _touch(services), _TOUCH_EVERY_S),
             )
@@ -84,6 +89,7 @@ async def opened_services(settings: Settings, *, now: Callable[[], datetime] = u
         try:
             yield services
         finally:
+            live.close()
             await _ended(background)
             with suppress(ZikError):
                 await _report(services)

@@ -14,9 +14,17 @@ from worker.pages.plays import by_day
 from worker.pages.tops import span_name
 from worker.report import wording
 
-# No script, no style but the sheet, no request to elsewhere; forms and the base stay within the server.
+# No script and no style but files of ours, no request to elsewhere; forms and the base stay within the server.
 POLICY: Final = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
+    "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+_ASSETS: Final = (
+    ("pages.css", "text/css; charset=utf-8"),
+    ("live.js", "text/javascript; charset=utf-8"),
+    ("icon.svg", "image/svg+xml"),
 )
 
 
@@ -50,7 +58,7 @@ def assets() -> Mapping[str, tuple[str, bytes]]:
     A path names its content by a digest, so a browser may keep the file for ever.
     """
     found = {}
-    for name, content_type in (("pages.css", "text/css; charset=utf-8"), ("icon.svg", "image/svg+xml")):
+    for name, content_type in _ASSETS:
         content = (files("worker.pages") / name).read_bytes()
         found[asset_path(name, content)] = (content_type, content)
     return found

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, Self
 import redis
 
 from worker.books import Books, Outcome
+from worker.stream.changes import announcement
 from worker.stream.connection import connect, translated
 from worker.stream.keys import BOOKS, DRAINS, GROUP, MEASURES, NOW_PLAYING, REVOKED, STREAM, now_playing_key
 
@@ -145,6 +146,11 @@ class StreamInspector:
         with translated():
             for digest in digests:
                 self._redis.publish(REVOKED, digest)
+
+    def announce_changed(self, users: Iterable[str]) -> None:
+        """Let open pages know whose data has changed. Call it after COMMIT."""
+        with translated():
+            self._redis.execute_command(*announcement(users))
 
     def server(self) -> Mapping[str, Any]:
         """What Redis reports about itself (INFO)."""
