@@ -15,6 +15,7 @@ from worker.http.handlers import (
     maloja,
     native,
     pages,
+    pages_import,
     pages_listening,
     pages_live,
     webhooks,
@@ -40,6 +41,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         webhooks,
         pages,
         pages_live,
+        pages_import,
         pages_listening,
     )
     return [route for handler in handlers for route in handler.routes(services)]
