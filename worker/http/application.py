@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Final
 
 from starlette.applications import Starlette
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from worker.contract.clock_skew import utc_now
 from worker.http.routes import direct_routes, routes
 from worker.http.services import opened_services
 from worker.logs import set_up_logs
@@ -41,8 +43,9 @@ def canonical_path(path: str) -> str:
 class Application:
     """The ASGI application. The routes that take most requests skip the router."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, now: Callable[[], datetime] = utc_now) -> None:
         self._settings = settings
+        self._now = now
         self._direct: Mapping[tuple[str, str], ASGIApp] = {}
         self._router = Starlette(lifespan=self._lifespan, exception_handlers={404: _not_found, 405: _wrong_method})
         self._with_cors = CORSMiddleware(
@@ -75,7 +78,7 @@ class Application:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        async with opened_services(self._settings) as services:
+        async with opened_services(self._settings, now=self._now) as services:
             _at_stop(services.live.close)
             self._direct = direct_routes(services)
             self._router.router.routes.extend(routes(services))

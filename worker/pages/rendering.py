@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from worker.pages import links, text
 from worker.pages.plays import by_day
+from worker.pages.tops import span_name
 from worker.report import wording
 
 # No script and no style but files of ours, no request to elsewhere; forms and the base stay within the server.
@@ -32,18 +33,16 @@ class Frame:
     """What surrounds a page.
 
     `here` is the page's own path and query. `user` is the listener that it is about, None if it is about none. `viewer`
-    is who is signed in. `form` goes with each form that changes something; it is empty where there is none.
+    is who is signed in, and may look at closed pages and change plays or not. `form` goes with each form that changes
+    something; it is empty where there is none.
     """
 
     here: str
     user: str | None = None
     viewer: str | None = None
     form: str = ""
+    may_look: bool = False
     may_change: bool = False
-
-    @property
-    def is_own(self) -> bool:
-        return self.user is not None and self.user == self.viewer
 
 
 def render(template: str, frame: Frame, **content: Any) -> bytes:
@@ -83,6 +82,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(links=links, words=wording, asset=_path_of, plays_by_day=by_day)
-    environment.filters.update(shown=text.shown, short=text.short)
+    environment.globals.update(links=links, words=wording, asset=_path_of, plays_by_day=by_day, span_name=span_name)
+    environment.filters.update(shown=text.shown, short=text.short, length_of_play=text.length)
     return environment
