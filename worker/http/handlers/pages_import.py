@@ -15,14 +15,14 @@ from worker.http.body import read_body
 from worker.http.endpoint import Answer, endpoints
 from worker.http.forms import parameters
 from worker.http.imports import Imports, Job, path_of, sweep
-from worker.http.page_access import frame_of
-from worker.http.page_answers import no_such_page, page_answer, redirect, refuse
+from worker.http.page_answers import here, no_such_page, page_answer, redirect, refuse
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.http.sessions import Sessions, Visit
 from worker.http.uploads import MAX_UPLOAD_BYTES, Upload, Uploads, save
 from worker.importers.run import new_import_id
 from worker.operations.corrections import Imported, imports
+from worker.pages.rendering import Frame
 from worker.pages.text import short
 from worker.statistics import find_listener
 
@@ -58,7 +58,7 @@ class _Imports:
         visit, user = await self._visit(request)
         found = await self._services.in_database(_imports_of, user)
         most = f"{MAX_UPLOAD_BYTES // 2**20} MB"
-        return page_answer("import", frame_of(request, visit, user), imports=found, most=most)
+        return page_answer("import", _frame(request, visit, user), imports=found, most=most)
 
     async def upload(self, request: Request) -> Answer:
         visit, user = await self._visit(request)
@@ -74,7 +74,7 @@ class _Imports:
 
     async def show(self, request: Request) -> Answer:
         visit, user = await self._visit(request)
-        return page_answer("import_job", frame_of(request, visit, user), job=await self._job(request, user))
+        return page_answer("import_job", _frame(request, visit, user), job=await self._job(request, user))
 
     async def read(self, request: Request) -> Answer:
         """Once more, in another timezone."""
@@ -135,6 +135,10 @@ class _Imports:
         if job is None:
             raise no_such_page()
         return job
+
+
+def _frame(request: Request, visit: Visit, user: str) -> Frame:
+    return Frame(here=here(request), user=user, viewer=user, form=visit.form, may_look=True, may_change=True)
 
 
 def _job_of(upload: Upload, user: str) -> Job:
