@@ -36,6 +36,8 @@ Result = TypeVar("Result")
 
 _STALL_TIMEOUT_S = 30.0
 _TOP_SONGS = 10
+# So that a report has last year beside this one, and comebacks.
+_DAYS = 400
 # An event without a time, so that `zik dead` has a dead letter to show.
 _INVALID_LINES = [b'{"type":"play","user":"listener-001","song":{"title":"When was it?","artist":"Nobody Knows"}}']
 
@@ -123,7 +125,7 @@ def _empty(folder: Path) -> None:
 def _lines(events: int, history: Path | None) -> Iterator[bytes]:
     if history is not None:
         return lines_of(history.open("rb"))
-    return map(encode, simulate(events - len(_INVALID_LINES), until=datetime.now(UTC)))
+    return map(encode, simulate(events - len(_INVALID_LINES), until=datetime.now(UTC), days=_DAYS))
 
 
 def _publish(stream: _DemoStream, lines: Iterator[bytes], total: int | None) -> Books:
