@@ -83,5 +83,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(links=links, words=wording, asset=_path_of, plays_by_day=by_day, span_name=span_name)
-    environment.filters.update(shown=text.shown, short=text.short, length_of_play=text.length)
+    environment.filters.update(shown=text.shown, short=text.short)
     return environment

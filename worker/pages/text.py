@@ -30,17 +30,6 @@ def short(text: str) -> str:
     return whole if len(whole) <= MOST_IN_LIST else f"{whole[: MOST_IN_LIST - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def length(milliseconds: int) -> str:
-    """The length of a play.
-
-    >>> length(183_000), length(3_783_000)
-    ('3:03', '1:03:03')
-    """
-    minutes, seconds = divmod(milliseconds // 1000, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
 def finalized(value: Any) -> Any:
     """Escape control characters, which HTML does not allow. Values with `__html__` are trusted markup."""
     return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

@@ -40,10 +40,10 @@ def duration(milliseconds: int) -> str:
     return f"{hours:,} h {minutes:02} min" if hours else f"{minutes} min"
 
 
-def track_length(milliseconds: int | None) -> str:
+def length(milliseconds: int | None) -> str:
     """Write the length of a play as a player shows it. A dash if no player has reported it.
 
-    >>> track_length(181_200), track_length(7_500_000)
+    >>> length(181_200), length(7_500_000)
     ('3:01', '125:00')
     """
     if milliseconds is None:

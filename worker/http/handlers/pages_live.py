@@ -36,7 +36,7 @@ class _Live:
         user = typed_user(links.user_of(request.path_params["user"]))
 
         async def look() -> bytes | None:
-            await self._pages.show(request, lambda *_: None)
+            await self._pages.ask(await self._pages.frame(request), lambda *_: None)
             return await self._services.stream.now_playing(user)
 
         reader = await self._services.live.open(user, look)
