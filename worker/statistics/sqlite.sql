@@ -41,7 +41,9 @@ min(1000 * :same_play_s,
 -- A play as the statements below group it. Its instant is a number, because date functions count in milliseconds.
 {local_day} AS day, {local_hour} AS hour,
 {song_and_track},
-play.ms_played, {is_listen} AS is_listen, CAST(strftime('%s', substr(play.played_at, 1, 19)) AS integer) * 1000000 + CAST(substr(play.played_at, 21, 6) AS integer) AS at_us, coalesce(play.source, '') AS source, play.id,
+play.ms_played, {is_listen} AS is_listen, play.played_at,
+coalesce(play.utc_offset_minutes, incoming.offset_minutes, 0) AS offset_minutes,
+CAST(strftime('%s', substr(play.played_at, 1, 19)) AS integer) * 1000000 + CAST(substr(play.played_at, 21, 6) AS integer) AS at_us, coalesce(play.source, '') AS source, play.id,
 {reach_ms} AS reach_ms
 
 -- fragment: counted
@@ -69,9 +71,10 @@ linked AS (
            count(*) FILTER (WHERE is_wanted) OVER whole > 0 AS has_wanted
       FROM reports WINDOW whole AS (PARTITION BY user_id, part, song_id, run)
 ), counted AS (
-    SELECT user_id, day, hour, song_id, track_id, ms_played, is_listen FROM runs WHERE is_alone AND is_wanted
+    SELECT user_id, day, hour, song_id, track_id, ms_played, is_listen, played_at, offset_minutes
+      FROM runs WHERE is_alone AND is_wanted
      UNION ALL
-    SELECT user_id, day, hour, song_id, track_id, ms_played, is_listen
+    SELECT user_id, day, hour, song_id, track_id, ms_played, is_listen, played_at, offset_minutes
       FROM judged WHERE is_wanted AND (source = counted_source OR is_long)
 )
 
@@ -163,6 +166,12 @@ SELECT user_id, day, song_id, track_id, CAST(count(*) AS integer) AS plays,
 -- The days beside some days of one user that have to be computed with them.
 {of_user}
 {joined};
+
+
+-- name: user_listens
+-- The listens of some days of one user, with their local day and the listener's offset at that time.
+{of_user}
+SELECT day, played_at, offset_minutes, song_id, ms_played FROM counted WHERE is_listen;
 
 
 -- fragment: marked_days

@@ -16,7 +16,8 @@ from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import stretches, timezones_of
 from worker.statistics.periods import ONE_DAY, Span, spans_of
 from worker.statistics.questions.sources import RollupsOnly
-from worker.statistics.questions.top import Subject, rank
+from worker.statistics.questions.subjects import Subject
+from worker.statistics.questions.top import rank
 from worker.statistics.statements import Name
 
 _USERS_AT_ONCE: Final = 200

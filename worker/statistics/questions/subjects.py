@@ -1,0 +1,120 @@
+"""The subjects of questions: which song, artists and album the plays of a track count for, and their names."""
+
+from collections.abc import Callable, Collection, Mapping
+from enum import StrEnum, unique
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, FromClause, Select, Subquery, case, func, null, or_, select
+from sqlalchemy.orm import aliased
+
+from worker.models import Song, Track, TrackArtist
+
+_Rows = Select[*tuple[Any, ...]]
+_LISTED: Final = aliased(TrackArtist)
+# A song that is not filed yet counts as an artist of its own.
+_ARTIST: Final = func.coalesce(_LISTED.artist_identity, Song.artist_identity, Song.identity)
+
+
+@unique
+class Subject(StrEnum):
+    SONG = "song"
+    ARTIST = "artist"
+    ALBUM = "album"
+
+
+def filed(rows: FromClause, subject: Subject) -> _Rows:
+    """Rows of `song_id` and `track_id` with the identity `filed_under`, each once for each subject of its track.
+
+    A track counts for every artist that its client listed, else for the artist of its song; and for its own album, if
+    it has one. `named_song_id` and `named_track_id` say where `named` finds the name of an artist or album.
+    """
+    return _FILED[subject](rows)
+
+
+def _under_songs(rows: FromClause) -> _Rows:
+    return _joined(rows, Song.identity, rows.c.song_id, null()).join(Song, Song.id == rows.c.song_id)
+
+
+def _under_artists(rows: FromClause) -> _Rows:
+    song_id = case((_LISTED.track_id.is_(None), rows.c.song_id))
+    return (
+        _joined(rows, _ARTIST, song_id, _LISTED.track_id)
+        .join(Song, Song.id == rows.c.song_id)
+        .outerjoin(_LISTED, _LISTED.track_id == rows.c.track_id)
+    )
+
+
+def _under_albums(rows: FromClause) -> _Rows:
+    return _joined(rows, Track.album_identity, null(), rows.c.track_id).join(Track, Track.id == rows.c.track_id)
+
+
+def _joined(rows: FromClause, key: Any, song_id: ColumnElement[Any], track_id: Any) -> _Rows:
+    columns = (key.label("filed_under"), song_id.label("named_song_id"), track_id.label("named_track_id"))
+    return select(*rows.c, *columns).select_from(rows)
+
+
+_FILED: Final[Mapping[Subject, Callable[[FromClause], _Rows]]] = {
+    Subject.SONG: _under_songs,
+    Subject.ARTIST: _under_artists,
+    Subject.ALBUM: _under_albums,
+}
+
+
+def may_count_for(subject: Subject, identities: Collection[UUID]) -> Select[int]:
+    """The ids of the songs whose plays may count for some subjects: all of a song, a few tracks of it for others.
+
+    Costs a look at each song in the catalogue, unless the subject is a song.
+    """
+    counting = select(func.coalesce(Song.counts_as_id, Song.id))
+    if subject is Subject.SONG:
+        return counting.where(Song.identity.in_(identities))
+    if subject is Subject.ALBUM:
+        return counting.join(Track, Track.song_id == Song.id).where(Track.album_identity.in_(identities))
+    listed = (
+        select(Track.song_id)
+        .join(TrackArtist, TrackArtist.track_id == Track.id)
+        .where(TrackArtist.artist_identity.in_(identities))
+    )
+    artist = func.coalesce(Song.artist_identity, Song.identity)
+    return counting.where(or_(artist.in_(identities), Song.id.in_(listed)))
+
+
+def named(first: Subquery, subject: Subject) -> _Rows:
+    """Artist, title and identity of rows of `filed`, or of groups with the least `named_song_id` and `named_track_id`.
+
+    Of several spellings, the one that zik recorded first.
+    """
+    return _NAMED[subject](first)
+
+
+def _songs_named(first: Subquery) -> _Rows:
+    return select(Song.artist, Song.title, Song.identity).join(first, first.c.named_song_id == Song.id)
+
+
+def _artists_named(first: Subquery) -> _Rows:
+    listed = (
+        select(TrackArtist.name)
+        .where(TrackArtist.track_id == first.c.named_track_id, TrackArtist.artist_identity == first.c.filed_under)
+        .limit(1)
+        .scalar_subquery()
+    )
+    artist = func.coalesce(Song.artist, listed).label("artist")
+    identity = first.c.filed_under.label("identity")
+    return select(artist, null().label("title"), identity).outerjoin_from(first, Song, Song.id == first.c.named_song_id)
+
+
+def _albums_named(first: Subquery) -> _Rows:
+    artist = func.coalesce(Track.album_artist, Track.artists[0].as_string(), Song.artist).label("artist")
+    return (
+        select(artist, Track.album.label("title"), first.c.filed_under.label("identity"))
+        .join(first, first.c.named_track_id == Track.id)
+        .join(Song, Song.id == Track.song_id)
+    )
+
+
+_NAMED: Final[Mapping[Subject, Callable[[Subquery], _Rows]]] = {
+    Subject.SONG: _songs_named,
+    Subject.ARTIST: _artists_named,
+    Subject.ALBUM: _albums_named,
+}
