@@ -21,7 +21,8 @@ from worker.statistics.questions.song_days import days_of_song
 from worker.statistics.questions.sources import UserListening
 from worker.statistics.questions.stayed import stayed_discoveries
 from worker.statistics.questions.streaks import streaks
-from worker.statistics.questions.top import Subject, rank
+from worker.statistics.questions.subjects import Subject
+from worker.statistics.questions.top import rank
 from worker.statistics.questions.totals import totals
 from worker.statistics.questions.week_hours import week_hours
 from worker.statistics.statements import NAMES, Name, sections
