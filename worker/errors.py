@@ -177,7 +177,7 @@ class UnknownUserError(RejectedError):
     def __init__(self, username: str) -> None:
         super().__init__(
             f"unknown user '{printable(username)}': names are case-sensitive, and a user exists from their first "
-            "recorded event on (`zik status` shows what is still waiting)"
+            "recorded event on (`zik users` lists them, `zik status` shows what is still waiting)"
         )
         self.username = username
 
@@ -199,6 +199,16 @@ class PlayTakenError(RejectedError):
             "restore the other one"
         )
         self.play_id = play_id
+
+
+class SongNotFoundError(RejectedError):
+    """No song has these names."""
+
+    def __init__(self, artist: str, title: str) -> None:
+        super().__init__(
+            f"unknown song '{printable(title)}' by '{printable(artist)}': the artist comes first, and a song exists "
+            "from its first recorded event on (`zik top songs` has the names)"
+        )
 
 
 class TokenRefusedError(RejectedError):
