@@ -1,13 +1,18 @@
-"""Resolve songs as clients name them to song ids. New metadata fills gaps and never overwrites."""
+"""Resolve songs as clients name them to song ids. New metadata fills gaps and never overwrites.
+
+A new song counts as the song that differs from it in typography alone. Two transactions do not see each other's songs;
+so where that can go wrong the song is left to be filed (`worker.statistics.rollups.filing`).
+"""
 
 import json
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
 from worker.contract.events import SongName, SongRef
-from worker.contract.identity import artist_identity
+from worker.contract.identity import artist_identity, twin_identity
 from worker.database.statement import Statement
 
 _COLUMNS: Final = {
@@ -16,6 +21,8 @@ _COLUMNS: Final = {
     "title": "text",
     "album": "text",
     "artist_identity": "uuid",
+    "twin_identity": "uuid",
+    "is_plain": "boolean",
     "duration_ms": "integer",
     "attributes": "jsonb",
 }
@@ -29,11 +36,20 @@ _FIND: Final = Statement(
 )
 # The update has no condition, so RETURNING covers every song, even one created meanwhile by another
 # transaction.
+# `id + 0`, because PostgreSQL would look for the least id in the order of all songs.
 _UPSERT: Final = Statement(
     """
-    INSERT INTO songs (identity, artist, title, album, artist_identity, duration_ms, attributes, is_filed)
-    SELECT identity, artist, title, album, artist_identity, duration_ms, attributes, true
-      FROM {rows} WHERE true ORDER BY identity
+    INSERT INTO songs (identity, artist, title, album, artist_identity, twin_identity, merged_into_id, counts_as_id,
+                       duration_ms, attributes, is_filed)
+    SELECT incoming.identity, incoming.artist, incoming.title, incoming.album,
+           coalesce(merges.counts_as_identity, incoming.artist_identity), incoming.twin_identity, twin.id,
+           coalesce(twin.counts_as_id, twin.id), incoming.duration_ms, incoming.attributes,
+           incoming.is_plain AND twin.id IS NULL
+      FROM {rows}
+      LEFT JOIN merges ON merges.subject = 'artist' AND merges.identity = incoming.artist_identity
+      LEFT JOIN songs AS twin
+        ON twin.id = (SELECT min(id + 0) FROM songs AS alike WHERE alike.twin_identity = incoming.twin_identity)
+     WHERE true ORDER BY incoming.identity
     ON CONFLICT (identity) DO UPDATE
        SET album = coalesce(songs.album, excluded.album),
            duration_ms = coalesce(songs.duration_ms, excluded.duration_ms),
@@ -42,6 +58,18 @@ _UPSERT: Final = Statement(
     RETURNING replace(CAST(identity AS text), '-', ''), id, album, duration_ms, CAST(attributes AS text)
     """,
     _COLUMNS,
+)
+# Twins that are new in one statement do not see each other.
+_LINK: Final = Statement(
+    """
+    UPDATE songs SET merged_into_id = twin.id, counts_as_id = coalesce(twin.counts_as_id, twin.id)
+      FROM {rows}
+      JOIN songs AS twin
+        ON twin.id = (SELECT min(id + 0) FROM songs AS alike WHERE alike.twin_identity = incoming.twin_identity)
+     WHERE songs.identity = incoming.identity AND songs.twin_identity = incoming.twin_identity
+       AND songs.id <> twin.id AND songs.merged_into_id IS NULL
+    """,
+    {"identity": "uuid", "twin_identity": "uuid"},
 )
 
 
@@ -76,6 +104,7 @@ def resolve_songs(connection: Connection, songs: Collection[SongRef]) -> dict[So
     ]
     if to_write:
         resolved |= _known(_UPSERT.run(connection, to_write))
+        _link_twins(connection, to_write)
     return {name: resolved[identity] for name, identity in identities.items()}
 
 
@@ -95,6 +124,12 @@ def _merged(songs: Iterable[tuple[str, SongRef]]) -> dict[str, SongRef]:
     return merged
 
 
+def _link_twins(connection: Connection, written: Sequence[Mapping[str, Any]]) -> None:
+    twins = Counter(row["twin_identity"] for row in written)
+    if len(twins) < len(written):
+        _LINK.run(connection, [row for row in written if twins[row["twin_identity"]] > 1])
+
+
 def _row(identity: str, song: SongRef) -> dict[str, Any]:
     return {
         "identity": identity,
@@ -102,6 +137,8 @@ def _row(identity: str, song: SongRef) -> dict[str, Any]:
         "title": song.title,
         "album": song.album or None,
         "artist_identity": artist_identity(song.artist),
+        "twin_identity": (twin := twin_identity(song.artist, song.title)),
+        "is_plain": twin == identity,
         "duration_ms": song.duration_ms,
         "attributes": song.ids or None,
     }
