@@ -177,7 +177,7 @@ class UnknownUserError(RejectedError):
     def __init__(self, username: str) -> None:
         super().__init__(
             f"unknown user '{printable(username)}': names are case-sensitive, and a user exists from their first "
-            "recorded event on (`zik status` shows what is still waiting)"
+            "recorded event on (`zik users` lists them, `zik status` shows what is still waiting)"
         )
         self.username = username
 

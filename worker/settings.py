@@ -114,6 +114,7 @@ class Settings(PublisherSettings):
     listen_percent: Annotated[int, Field(ge=0, le=100)] = 50
     listen_seconds: Annotated[int, Field(ge=0, le=_LONGEST_PLAY_S)] = 240
     listen_unknown_seconds: Annotated[int, Field(ge=0, le=_LONGEST_PLAY_S)] = 30
+    same_play_seconds: Annotated[int, Field(ge=0, le=3_600)] = 120
     keep_dead_letters_days: Annotated[int, Field(ge=1, le=_CENTURY_DAYS)] | None = None
 
     http_rate: Annotated[int, Field(ge=0, le=1_000_000)] = 100

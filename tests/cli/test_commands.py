@@ -108,6 +108,56 @@ def test_publish_reads_standard_input(zik: Zik, stream: EventStream, monkeypatch
 
     assert answer.code == 0
     assert stream.books().received == 1
+    assert f"{len(GOOD)}/{len(GOOD)} bytes" in answer.err
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "none"])
+def test_user_set_publishes_the_timezone(zik: Zik, stream: EventStream, engine: Engine, zone: str) -> None:
+    stream.append([GOOD.replace(b"05:40:53Z", b"23:40:53Z")])
+    Drain(stream, engine, "a").run()
+
+    answer = zik("user", "set", "ada", "--timezone", zone)
+    Drain(stream, engine, "a").run()
+
+    assert answer.code == 0
+    shown = zik("user", "show", "ada", "--json").json
+    assert shown["timezone"] == (None if zone == "none" else zone)
+    assert shown["first_day"] == shown["last_day"] == ("2024-04-22" if zone == "none" else "2024-04-23")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("ada", "PST"), "must name a timezone of the IANA database"),
+        (("ada", "europe/berlin"), "did you mean Europe/Berlin?"),
+        (("adda", "Europe/Berlin"), "unknown user 'adda'"),
+    ],
+)
+def test_user_set_refuses_what_would_not_count(
+    zik: Zik, stream: EventStream, engine: Engine, asked: tuple[str, str], said: str
+) -> None:
+    user, zone = asked
+    stream.append([GOOD])
+    Drain(stream, engine, "a").run()
+
+    answer = zik("user", "set", user, "--timezone", zone)
+
+    assert answer.code > 0
+    assert said in " ".join(answer.err.replace("│", " ").split())
+    assert stream.books().waiting == 0
+
+
+def test_publish_refuses_a_timezone_that_is_none(zik: Zik, tmp_path: Path, stream: EventStream) -> None:
+    """`unknown-timezone.jsonl` of the shared cases."""
+    line = b'{"type":"preference","time":"2024-01-02T00:00:00Z","user":"ada","key":"timezone","value":"PST"}'
+    file = tmp_path / "unknown-timezone.jsonl"
+    file.write_bytes(GOOD + b"\n" + line)
+
+    answer = zik("publish", str(file))
+
+    assert answer.code == 1
+    assert ":2: invalid_value: value: must name a timezone of the IANA database" in answer.err
+    assert stream.books().received == 1
 
 
 def test_publish_json_lists_the_bad_lines(zik: Zik, events: Path) -> None:

@@ -2,8 +2,9 @@
 
 import base64
 import hashlib
+import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from sqlalchemy import Engine, event, update
 
 from tests.support.clients import UNREACHABLE
 from tests.support.commands import Zik, zik_at
-from tests.support.events import NOW, accepted, play, preference, song
+from tests.support.events import NOW, accepted, favorite, play, preference, song
+from tests.support.rollup_rows import store_timezone
 from worker.database.engine import STATEMENT_TIMEOUT_MS, transaction
 from worker.escaping import printable
 from worker.models import Song
@@ -292,6 +294,23 @@ def test_days_draws_a_square_for_each_day_of_a_year(zik: Zik) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("until", "weeks", "shown"), [("2012-12-31", 54, 366), ("2024-02-28", 53, 365), ("2024-12-31", 53, 366)]
+)
+def test_days_draws_a_whole_leap_year_whatever_day_it_begins_on(
+    zik: Zik, engine: Engine, until: str, weeks: int, shown: int
+) -> None:
+    last = date.fromisoformat(until)
+    year = [last - timedelta(days=ago) for ago in range(shown)]
+    record(engine, *(play(time=f"{day}T12:00:00Z") for day in year))
+
+    drawn = zik("days", "-u", "ada", "--until", until).out
+
+    assert f"{shown} listens on {shown} days" in drawn
+    rows = [line for line in drawn.splitlines() if line.startswith("Sun ")]
+    assert sum(square in "·░▒▓█" for row in rows for square in row) == weeks - (last.isoweekday() != 7)
+
+
 @pytest.mark.parametrize("columns", [30, 40, 58, 60, 110])
 @pytest.mark.parametrize("asked", [("days", "--until", "2021-04-30"), ("clock",)])
 def test_a_heat_map_is_complete_in_a_narrow_window(
@@ -349,6 +368,121 @@ def test_discoveries_come_newest_first(zik: Zik) -> None:
     assert [(row["day"], row["title"]) for row in rows] == [("2021-04-24", "Schism"), ("2021-04-23", "Parabola")]
 
 
+# --- Users, latest plays and favorites ------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("listened")
+@pytest.mark.parametrize("swept", [True, False])
+def test_users_are_listed_with_their_plays_and_timezone(zik: Zik, engine: Engine, *, swept: bool) -> None:
+    record(engine, preference(user="joe"), play(user="bob", time="2021-04-26T10:10:00+02:00"))
+    store_timezone(engine, "PST", user="bob")
+    if swept:
+        refresh(engine, ListenRule())
+
+    rows = zik("users", "--csv").rows
+
+    assert [tuple(row.values()) for row in rows] == [
+        ("ada", "3", "2021-04-23", "2021-04-24", "Europe/Berlin", ""),
+        ("bob", "2", "2021-04-25", "2021-04-26", "", "PST"),
+        ("joe", "0", "", "", "", ""),
+    ]
+    assert '"PST" names none' in zik("users").out
+    assert [row["user"] for row in zik("users", "--json").json["users"]] == ["ada", "bob", "joe"]
+    assert zik("user", "show", "ada", "--json").json == {
+        "user": "ada", "plays": 3, "first_day": "2021-04-23", "last_day": "2021-04-24", "timezone": "Europe/Berlin",
+        "misnamed_timezone": None,
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("listened")
+def test_recent_lists_the_latest_plays_in_local_time(zik: Zik, engine: Engine) -> None:
+    record(engine, play(time="2021-04-25T08:00:00-03:00", ms_played=3_601_000))
+
+    shown = zik("recent", "-u", "ada", "--limit", "3")
+
+    assert [
+        (row["time"], row["title"], row["ms_played"]) for row in zik("recent", "-u", "ada", "-n3", "--csv").rows
+    ] == [
+        ("2021-04-25T08:00:00-03:00", "Parabola", "3601000"),
+        ("2021-04-24T12:10:00+02:00", "Schism", "1000"),
+        ("2021-04-24T12:00:00+02:00", "Schism", "399000"),
+    ]
+    assert [line.split("│")[1].strip() for line in shown.out.splitlines() if "Tool" in line] == [
+        "2021-04-25 08:00", "2021-04-24 12:10", "2021-04-24 12:00",
+    ]  # fmt: skip
+    assert "60:01" in shown.out
+    assert zik("recent", "-u", "ada", "--json").json["plays"][3]["album"] == "Lateralus"
+
+
+def test_favorites_are_those_that_hold_newest_first(zik: Zik, engine: Engine) -> None:
+    record(
+        engine,
+        favorite(time="2021-04-22T05:40:53Z"),
+        favorite(time="2021-04-23T05:40:53Z", song=song(title="Schism")),
+        favorite(time="2021-04-24T05:40:53Z", song=song(title="Lateralus")),
+        favorite(time="2021-04-25T05:40:53Z", song=song(title="Lateralus"), favorite=False),
+    )
+
+    answer = zik("favorites", "-u", "ada", "--limit", "1", "--json").json
+
+    assert (answer["favorites_in_all"], [row["title"] for row in answer["favorites"]]) == (2, ["Schism"])
+    assert [row["title"] for row in zik("favorites", "-u", "ada", "--csv").rows] == ["Schism", "Parabola"]
+    assert "Favorites of ada (2)" in zik("favorites", "-u", "ada").out
+
+
+@pytest.mark.parametrize(("asked", "said"), [("recent", "no plays of ada"), ("favorites", "ada has no favorites")])
+def test_an_empty_list_says_so(zik: Zik, engine: Engine, asked: str, said: str) -> None:
+    record(engine, preference())
+
+    answer = zik(asked, "--user", "ada")
+
+    assert (answer.code, answer.out) == (0, "")
+    assert said in answer.err
+
+
+# --- Timezones that are none ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stored", ["PST", "europe/berlin", 7, {"zone": ["Europe/Berlin"]}])
+@pytest.mark.parametrize(
+    "asked",
+    [("stats",), ("top", "songs"), ("days", "--until", "2021-04-30"), ("clock",), ("streaks",), ("discoveries",)],
+)
+def test_a_stored_timezone_that_is_none_is_named_by_each_question(
+    zik: Zik, engine: Engine, asked: tuple[str, ...], stored: object
+) -> None:
+    record(engine, play())
+    store_timezone(engine, stored)
+
+    answer = zik(*asked, "--user", "ada", "--json")
+
+    assert answer.code == 0
+    assert answer.json["misnamed_timezone"] == stored
+    assert f"{json.dumps(stored)}, the timezone of ada, names none" in answer.err
+    assert "zik user set ada --timezone" in answer.err
+
+
+@pytest.mark.parametrize("stored", [None, "Europe/Berlin", "UTC"])
+def test_a_timezone_or_none_at_all_is_not_mentioned(zik: Zik, engine: Engine, stored: object) -> None:
+    record(engine, play())
+    store_timezone(engine, stored)
+
+    answer = zik("stats", "--user", "ada", "--json")
+
+    assert answer.json["misnamed_timezone"] is None
+    assert answer.err == ""
+
+
+@pytest.mark.usefixtures("listened")
+def test_a_stored_timezone_cannot_control_the_terminal(zik: Zik, engine: Engine) -> None:
+    store_timezone(engine, "\x1b[2J\u202e" + "x" * 5_000)
+
+    answer = zik("stats", "--user", "ada")
+
+    assert all(char.isprintable() or char == "\n" for char in answer.err)
+    assert len(answer.err) < 300
+
+
 # --- Hostile titles -----------------------------------------------------------------------------
 
 
@@ -365,7 +499,16 @@ ATTACKER = "'\x1b]0;owned\x07 <b>"
 @pytest.mark.usefixtures("attacked")
 @pytest.mark.parametrize("form", [(), ("--json",), ("--csv",)])
 @pytest.mark.parametrize(
-    "asked", [("top", "songs"), ("top", "albums"), ("discoveries",), ("stats",), ("days", "--until", "2021-04-30")]
+    "asked",
+    [
+        ("top", "songs"),
+        ("top", "albums"),
+        ("discoveries",),
+        ("stats",),
+        ("days", "--until", "2021-04-30"),
+        ("recent",),
+        ("favorites",),
+    ],
 )
 def test_no_title_and_no_name_controls_the_terminal(zik: Zik, asked: tuple[str, ...], form: tuple[str, ...]) -> None:
     answer = zik(*asked, "--user", ATTACKER, *form)

@@ -58,7 +58,19 @@ IDS = (
     '""', json.dumps(event_id(1) + "\n"), json.dumps(event_id(1).replace("-", "")), json.dumps("{" + event_id(1) + "}"),
 )  # fmt: skip
 TYPES = ('"play"', '"play"', '"favorite"', '"preference"', '"Play"', "null", "1")
-KEYS = ('"mood"', '"Mood"', '"0k"', '""', '"k\\n"', '" mood"', '"\\u006dood"', json.dumps("k" * 65), "null", "1")
+KEYS = (
+    '"mood"',
+    '"Mood"',
+    '"0k"',
+    '""',
+    '"k\\n"',
+    '" mood"',
+    '"\\u006dood"',
+    '"timezone"',
+    json.dumps("k" * 65),
+    "null",
+    "1",
+)
 BOOLEANS = ("true", "false", "null", "0", "1", "1.0", '"true"', "True", "tru", "truee")
 # What only a parser minds that looks into it.
 UNKNOWN = (
@@ -142,7 +154,7 @@ SONG_FIELDS: dict[str, Iterable[str]] = {
 FIELDS: dict[str, Iterable[str]] = {
     "type": TYPES, "v": NUMBERS, "time": TIMES, "sent_at": TIMES, "id": IDS, "user": TEXTS, "source": TEXTS,
     "ms_played": NUMBERS, "context": OBJECTS, "unknown": (*TEXTS, *OBJECTS, *UNKNOWN), "song": OBJECTS,
-    "favorite": BOOLEANS, "key": KEYS, "value": (*OBJECTS, *FREE_NUMBERS),
+    "favorite": BOOLEANS, "key": KEYS, "value": (*OBJECTS, *FREE_NUMBERS, '"UTC"', '"PST"'),
 }  # fmt: skip
 
 

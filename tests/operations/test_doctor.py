@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.support.events import play_payload
 from tests.support.processes import eventually, url_of
+from tests.support.rollup_rows import store_timezone
 from worker.database.engine import open_engine, transaction
 from worker.drain.drain import Drain
 from worker.models import AccessToken, User
@@ -122,6 +123,16 @@ def test_dead_letters_are_reported_and_are_no_problem(stream: EventStream, engin
     finding = found(stream, engine)["Dead letters"]
     assert finding.found == "invalid_json 1 (zik dead list)"
     assert finding.well
+
+
+def test_a_timezone_that_is_none_is_a_finding_that_names_its_users(stream: EventStream, engine: Engine) -> None:
+    for user, value in {"ada": "Europe/Berlin", "bob": None, "eve\x1b[2J": "PST", "joe": 7}.items():
+        store_timezone(engine, value, user=user)
+
+    finding = found(stream, engine)["Timezones"]
+
+    assert finding.found == "2 name none, and count in UTC: eve\\u001b[2J, joe"
+    assert "zik user set" in finding.advice
 
 
 def test_tokens_are_counted_and_those_that_rest_are_named(stream: EventStream, engine: Engine) -> None:

@@ -270,7 +270,7 @@ def test_claims_of_different_keys_are_all_recorded(engine: Engine) -> None:
         favorite(song=song(title="Schism")),
         preference(),
         preference(user="bob"),
-        preference(key="timezone"),
+        preference(key="weather"),
     ]
     assert outcomes(engine, *different) == [RECORDED] * 6
     assert (count(engine, Favorite), count(engine, Preference)) == (3, 3)

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, select
 
-from tests.support.events import NOW, accepted, play, preference
+from tests.support.events import NOW, accepted, play, preference, song
 from tests.support.plain_statistics import Name, Plain, PlainPlay, canonical, is_listen, local_time, per
+from tests.support.rollup_rows import store_timezone
 from tests.support.strategies import ON_DATABASE, undone
 from worker.contract.identity import song_identity
 from worker.database.engine import snapshot, transaction
@@ -249,12 +250,22 @@ def test_discoveries_are_first_listens_ever_newest_first(
 ) -> None:
     with stored(engine, history, scope) as listening:
         found = discoveries(of_one(listening), wanted, most=most)
-    first = history.plain.of("ada").first_listens()
-    within = {name: day for name, day in first.items() if day in wanted}
-    assert [discovery.day for discovery in found] == sorted(within.values(), reverse=True)[:most]
+    first = history.plain.of("ada").first_heard()
+    within = {name: heard for name, heard in first.items() if heard[0] in wanted}
     names = [Name(canonical(discovery.artist), canonical(discovery.title)) for discovery in found]
     assert len(set(names)) == len(names)
-    assert [within[name] for name in names] == [discovery.day for discovery in found]
+    assert [within[name] for name in names] == sorted(within.values(), reverse=True)[:most]
+    assert [within[name][0] for name in names] == [discovery.day for discovery in found]
+
+
+def test_the_discoveries_of_a_day_are_in_the_order_heard(engine: Engine) -> None:
+    """`discoveries_one_day.csv` of the shared cases, told in another order, and a skip that came before."""
+    heard = {"Noon": "12:00", "Evening": "20:00", "Morning": "08:00"}
+    skipped = play(time="2024-01-01T07:00:00Z", ms_played=1_000, song=song(title="Evening", duration_ms=180_000))
+    _record(engine, skipped, *(play(time=f"2024-01-01T{at}:00Z", song=song(title=name)) for name, at in heard.items()))
+    with snapshot(engine) as session:
+        found = [discoveries(of_ada(session.connection()), ALL, most=most) for most in (1, 20)]
+    assert [[each.title for each in some] for some in found] == [["Evening"], ["Evening", "Noon", "Morning"]]
 
 
 @ON_DATABASE
@@ -344,8 +355,9 @@ def test_sums_of_listening_time_are_exact_integers(engine: Engine) -> None:
 def test_today_follows_the_preference_the_last_play_or_utc(
     engine: Engine, zone: str | None, written: str, today: date
 ) -> None:
-    preferences = [] if zone is None else [preference(key="timezone", value=zone)]
-    _record(engine, *preferences, play(time="2026-11-19T12:00:00+05:00"), play(time=written))
+    if zone is not None:
+        store_timezone(engine, zone)
+    _record(engine, play(time="2026-11-19T12:00:00+05:00"), play(time=written))
     with snapshot(engine) as session:
         found = find_listener(session.connection(), "ada")
     assert found.today(datetime(2026, 11, 23, 11, 30, tzinfo=UTC)) == today

@@ -59,7 +59,7 @@ SPOTIFY_ACCOUNT = Sample(
         _play("2021-04-22T05:46:00Z", "I", "Mgła", ms_played=0),
     ],
     ("missing_field", "invalid_value"),
-    source="spotify-export",
+    source="spotify-export-minutes",
     details=("ms_played",),
 )
 # The same, as somebody's table. Each cell is a text.
@@ -67,7 +67,7 @@ SPOTIFY_ACCOUNT_CSV = Sample(
     "Spotify account data",
     b"endTime,artistName,trackName,msPlayed\r\n2021-04-22 05:41,Shindy,Dreams,6408\r\n",
     [_play("2021-04-22T05:40:53.592Z", "Dreams", "Shindy", ms_played=6408)],
-    source="spotify-export",
+    source="spotify-export-minutes",
 )
 # StreamingHistory_podcast_0.json and StreamingHistory_audiobook_0.json beside it.
 SPOTIFY_PODCASTS = Sample(
@@ -261,6 +261,7 @@ LASTFM_TO_CSV = Sample(
     ],
     ("invalid_value", "bad_encoding"),
     left_out=("now-playing track",),
+    source="lastfm-export-minutes",
 )
 # mainstream.ghan.nl and lastfm.ghan.nl/export, "Recent tracks".
 LASTFM_GHAN = Sample(

@@ -112,9 +112,14 @@ class Plain:
         }
 
     def first_listens(self) -> dict[Name, date]:
-        first: dict[Name, date] = {}
+        return {name: day for name, (day, _) in self.first_heard().items()}
+
+    def first_heard(self) -> dict[Name, tuple[date, datetime]]:
+        """The first local day with a listen of each song, and when its first listen began."""
+        first: dict[Name, tuple[date, datetime]] = {}
         for play in self.listens:
-            first[play.song_name] = min(play.day, first.get(play.song_name, play.day))
+            heard = (play.day, play.local)
+            first[play.song_name] = min(heard, first.get(play.song_name, heard))
         return first
 
     def streaks(self) -> list[tuple[date, date]]:

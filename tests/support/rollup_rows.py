@@ -5,12 +5,12 @@ from datetime import date
 from operator import add
 from typing import Any
 
-from sqlalchemy import Engine, delete, select, union_all
+from sqlalchemy import Engine, delete, select, union_all, update
 
 from tests.support import brute_force
-from tests.support.events import accepted, play
+from tests.support.events import accepted, play, preference
 from worker.database.engine import snapshot, transaction
-from worker.models import Base
+from worker.models import Base, Preference, User
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics import GlobalListening, Listening, ListenRule, UserListening
@@ -22,6 +22,14 @@ RULE = ListenRule()
 def record(engine: Engine, *events: Mapping[str, Any]) -> None:
     with transaction(engine) as session:
         record_batch(session.connection(), accepted(*events), known=Known())
+
+
+def store_timezone(engine: Engine, value: object, *, user: str = "ada") -> None:
+    """Any value, as an earlier release accepted it. The contract refuses one that names no timezone."""
+    record(engine, preference(user=user, key="timezone", value="UTC"))
+    of_user = select(User.id).where(User.username == user).scalar_subquery()
+    with transaction(engine) as session:
+        session.execute(update(Preference).where(Preference.user_id == of_user).values(value=value))
 
 
 def emptied(engine: Engine) -> Engine:

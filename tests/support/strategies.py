@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -38,8 +38,10 @@ json_values: Final[st.SearchStrategy[Any]] = st.recursive(
 
 _USERS: Final = ("ada", "bob", "Zoë")
 _TIMES: Final = ("2021-04-22T05:40:53Z", "2021-04-22T23:30:00.000001+05:30", "2021-04-23T00:10:00-08:00")
-_KEYS: Final = ("mood", "timezone")
-_VALUES: Final = (None, "calm", {"now": ["calm", None, 1.5]})
+_PREFERENCES: Final[Mapping[str, Sequence[Any]]] = {
+    "mood": (None, "calm", {"now": ["calm", None, 1.5]}),
+    "timezone": (None, "Asia/Kolkata", "America/New_York"),
+}
 # All that is ever said of a song: an event says it or is silent, so that no order of arrival can tell.
 _SONGS: Final[Sequence[Fields]] = (
     {"title": "Parabola", "artist": "Tool", "album": "Lateralus", "duration_ms": 183_000, "ids": {"isrc": "US1"}},
@@ -81,11 +83,12 @@ def favorites(draw: st.DrawFn) -> Fields:
 
 @st.composite
 def preferences(draw: st.DrawFn) -> Fields:
+    key = draw(st.sampled_from(sorted(_PREFERENCES)))
     fields = preference(
         user=draw(st.sampled_from(_USERS)),
         time=draw(st.sampled_from(_TIMES)),
-        key=draw(st.sampled_from(_KEYS)),
-        value=draw(st.sampled_from(_VALUES)),
+        key=key,
+        value=draw(st.sampled_from(_PREFERENCES[key])),
     )
     return fields | {"id": str(uuid5(_IDS, json.dumps(fields)))}
 

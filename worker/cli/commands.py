@@ -74,6 +74,7 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
             "plays:undo_import",
             "Take a whole import back by deleting its plays, or list the imports of a user.",
         ),
+        Entry("user", "users:desk", "A user: show them, or set their timezone."),
         Entry("plays", "plays:desk", "List, delete, restore and edit plays. Each can be taken back."),
         Entry(
             "export",
@@ -93,6 +94,9 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
             "stats:stats",
             "Show how much was played, listened to and skipped, by one user or by everyone.",
         ),
+        Entry("users", "users:users", "List all users with their plays, the first and the last day, and the timezone."),
+        Entry("recent", "recent:recent", "List a user's latest plays, newest first."),
+        Entry("favorites", "favorites:favorites", "List a user's favorites, newest first."),
         Entry("top", "top:top", "Rank songs, artists or albums by listens, then plays."),
         Entry(
             "days",

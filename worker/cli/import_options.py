@@ -4,11 +4,12 @@ import codecs
 import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import typer
 
 from worker.contract.events import EARLIEST_TIME
+from worker.contract.timezones import names_timezone
 from worker.importers.clock import Move, Zones
 
 _SHIFT: Final = re.compile(r"(?P<sign>[+-]?)(?:(?P<days>\d{1,6})d)?(?:(?P<hours>\d{1,6})h)?(?:(?P<minutes>\d{1,6})m)?")
@@ -29,7 +30,7 @@ def zones_of(names: list[str]) -> Zones | None:
 
 def _move(text: str) -> Move:
     name, at, day = text.partition("@")
-    if name not in available_timezones():
+    if not names_timezone(name):
         raise typer.BadParameter("no such time zone; use a name such as Europe/Berlin", param_hint="--timezone")
     return Move(_day(day, "--timezone") if at else date.min, ZoneInfo(name))
 

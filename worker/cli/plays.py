@@ -10,14 +10,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from sqlalchemy import Engine
 
-from worker.cli.question import OneUser, as_day
+from worker.cli.question import OneUser, as_day, find_user
 from worker.cli.terminal import MOST_ROWS, AsJson, console, errors, plain, print_json
 from worker.database.engine import opened_engine, snapshot, without_statement_timeout
 from worker.operations import corrections
 from worker.operations.corrections import Changes, Choice, FoundPlay
 from worker.report.wording import amount
 from worker.settings import load_settings
-from worker.statistics import find_listener
 
 desk = typer.Typer(
     add_completion=False, no_args_is_help=True, help="List, delete, restore and edit plays. Each can be taken back."
@@ -107,7 +106,7 @@ def restore(
     with _database() as engine:
         if ids and choice == Choice(ids=ids):
             with snapshot(engine) as session:
-                user_id, chosen = find_listener(session.connection(), user).id, ids
+                user_id, chosen = find_user(session.connection(), user).id, ids
         else:
             user_id, plays = _find(engine, user, choice, deleted=True)
             chosen = [play.id for play in plays]
@@ -140,7 +139,7 @@ def edit(
         raise typer.BadParameter("say what to change: --time, --artist, --title or --ms-played")
     with _database() as engine:
         with snapshot(engine) as session:
-            user_id = find_listener(session.connection(), user).id
+            user_id = find_user(session.connection(), user).id
         edited = corrections.edit(engine, user_id, play_id, changes, now=datetime.now(UTC))
     if as_json:
         print_json({"edited": edited})
@@ -163,7 +162,7 @@ def undo_import(
         delete_chosen(user, Choice(import_id=import_id), yes=yes, as_json=as_json)
         return
     with _database() as engine, snapshot(without_statement_timeout(engine)) as session:
-        found = corrections.imports(session.connection(), find_listener(session.connection(), user).id)
+        found = corrections.imports(session.connection(), find_user(session.connection(), user).id)
     if as_json:
         print_json([vars(each) | {"since": each.since.isoformat()} for each in found])
         return
@@ -202,7 +201,7 @@ def _find(
 ) -> tuple[int, Sequence[FoundPlay]]:
     """The user's id, and the plays that are chosen."""
     with snapshot(without_statement_timeout(engine)) as session:
-        user_id = find_listener(session.connection(), username).id
+        user_id = find_user(session.connection(), username).id
         return user_id, corrections.find(session.connection(), user_id, choice, deleted=deleted, most=most)
 
 

@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -36,13 +37,24 @@ def _publish_file(append: Append, name: str, progress: Progress) -> Published:
     with _opened(name) as file:
         size = Path(name).stat().st_size if name != "-" else None
         bar = progress.add_task(name if name != "-" else "standard input", total=size)
+        read = 0
+
+        def counted(lines: Iterable[bytes]) -> Iterator[bytes]:
+            nonlocal read
+            for line in lines:
+                read += len(line)
+                yield line
+
+        # A pipe has no position, so count its bytes. A file may be compressed: its position is part of its size.
+        lines = lines_of(file) if size is not None else counted(lines_of(file))
         published = publish_lines(
             append,
-            lines_of(file),
+            lines,
             now=datetime.now(UTC),
-            sent=lambda _: progress.update(bar, completed=file.tell() if size else 0),
+            sent=lambda _: progress.update(bar, completed=read if size is None else file.tell()),
         )
-        progress.update(bar, completed=size or 0, total=size or 0)
+        end = read if size is None else size
+        progress.update(bar, completed=end, total=end)
         return published
 
 

@@ -1,7 +1,9 @@
 """What all question commands share: the user, the period, and an answer as table, JSON or CSV."""
 
 import csv
+import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +33,8 @@ from worker.statistics import (
     totals,
 )
 
+# Of a value that may be any JSON.
+_MOST_SHOWN: Final = 60
 ALL_TIME: Final = span(Period.ALL, date.min)
 # The characters that begin a formula in a spreadsheet (https://owasp.org/www-community/attacks/CSV_Injection), in both
 # widths, after blanks that it may drop. `printable` has escaped control characters before this is matched.
@@ -88,11 +92,17 @@ class Question:
     def who(self) -> str:
         return printable(self.user.username) if self.user else "everyone"
 
+    def whose(self) -> dict[str, Any]:
+        """The first keys of the JSON answer: the user, and their preference `timezone` if it names none."""
+        if self.user is None:
+            return {"user": None}
+        return {"user": self.user.username, "misnamed_timezone": self.user.misnamed_timezone}
+
     def facts(self) -> dict[str, Any]:
-        """The first keys of the JSON answer."""
+        """What `whose` has, and the period."""
         unbounded = self.span.period is Period.ALL
         return {
-            "user": self.user.username if self.user else None,
+            **self.whose(),
             "period": self.span.period,
             "first": None if unbounded else self.span.first,
             "last": None if unbounded else self.span.last,
@@ -115,9 +125,22 @@ def open_question(username: str | None, period: Period = Period.ALL, at: date | 
     now, settings = datetime.now(UTC), load_settings()
     # Adding up everyone's listening may take longer than the statement timeout.
     with open_snapshot(settings, timeout=username is not None) as connection:
-        user = None if username is None else find_listener(connection, username)
+        user = None if username is None else find_user(connection, username)
         today = user.today(now) if user else now.date()
         yield Question(_listening(connection, user, settings), user, span(period, at or today), today)
+
+
+def find_user(connection: Connection, username: str, *, warn: bool = True) -> Listener:
+    """`find_listener`, which says on standard error that the user's days are those of UTC for want of a timezone."""
+    user = find_listener(connection, username)
+    if warn and user.misnamed_timezone is not None:
+        shown = printable(json.dumps(user.misnamed_timezone, ensure_ascii=False))[:_MOST_SHOWN]
+        line = (
+            f"zik: {shown}, the timezone of {printable(user.username)}, names none: times without an offset count in "
+            f"UTC. Set one: zik user set {shlex.quote(printable(user.username))} --timezone Europe/Berlin"
+        )
+        errors.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    return user
 
 
 def _listening(connection: Connection, user: Listener | None, settings: Settings) -> Listening:

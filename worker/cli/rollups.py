@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
+from worker.cli.question import find_user
 from worker.cli.terminal import AsJson, console, print_json, say
 from worker.database.engine import opened_engine, transaction
 from worker.failpoints import arm
 from worker.report.wording import amount
 from worker.settings import Settings, load_settings
-from worker.statistics import ListenRule, find_listener, refresh_charts
+from worker.statistics import ListenRule, refresh_charts
 from worker.statistics.examples import examples
 from worker.statistics.rollups.marks import mark_all
 from worker.statistics.rollups.sweep import Refreshed, refresh
@@ -40,7 +41,7 @@ def recompute(*, user: User = None, as_json: AsJson = False) -> None:
     settings = load_settings()
     with _database(settings) as engine:
         with transaction(engine) as session:
-            user_id = None if user is None else find_listener(session.connection(), user).id
+            user_id = None if user is None else find_user(session.connection(), user).id
             mark_all(session.connection(), user_id=user_id)
         _refresh(engine, settings, as_json=as_json)
 

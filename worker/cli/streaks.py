@@ -22,11 +22,11 @@ class _Row:
 def streaks(*, user: OneUser, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Show the current and the longest run of days with a listen. A run that reaches yesterday is current."""
     with open_question(user) as question:
-        listening, listener = question.of_user()
+        listening, _ = question.of_user()
         found = find_streaks(listening, question.span, today=question.today)
         rows = _rows(found)
         Answer(
-            facts={"user": listener.username, "today": question.today},
+            facts={**question.whose(), "today": question.today},
             name="streaks",
             columns=("streak", "days", "first", "last"),
             rows=rows,

@@ -5,7 +5,7 @@ nothing: where it answers, the contract would give the same event; where it does
 """
 
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, MsgspecError, Raw, Struct
 from msgspec.json import Decoder, encode
@@ -27,6 +27,7 @@ from worker.contract.events import (
 )
 from worker.contract.identity import WHITE_SPACE, canonical_user, derived_event_id
 from worker.contract.json_limits import MAX_BYTES, MAX_INTEGER, compact_json
+from worker.contract.timezones import TIMEZONE, can_be_timezone
 from worker.contract.wire import KEY, NIL, RFC_3339, UUID, song_event_id
 
 # Checked here, because the parser takes twice as long over a pattern.
@@ -125,7 +126,7 @@ class _Preference(_Event, frozen=True, kw_only=True, gc=False, tag="preference")
 
     def read(self) -> Event:
         time, user = _moment(self.time), _user(self.user)
-        if not _is_key(self.key):
+        if not _is_key(self.key) or (self.key == TIMEZONE and not _is_timezone(self.value)):
             raise _LeftToTheContract
         return events.PreferenceEvent(
             id=_id(self.id) if self.id else derived_event_id("preference", user, self.key, time.at),
@@ -182,6 +183,10 @@ def _moment(text: str) -> Moment:
     if not _is_time(text):
         raise _LeftToTheContract
     return parse_moment(text)
+
+
+def _is_timezone(value: Any) -> bool:
+    return value is None or can_be_timezone(value)
 
 
 def _id(text: str) -> str:

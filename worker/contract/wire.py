@@ -16,6 +16,7 @@ from pydantic import (
     GetPydanticSchema,
     StringConstraints,
     TypeAdapter,
+    ValidationInfo,
     WithJsonSchema,
 )
 from pydantic.json_schema import GenerateJsonSchema
@@ -38,6 +39,7 @@ from worker.contract.events import (
 )
 from worker.contract.identity import canonical_title, canonical_user, derived_event_id
 from worker.contract.json_limits import check_free_json, check_free_object
+from worker.contract.timezones import RULE, TIMEZONE, can_be_timezone
 from worker.errors import Reason
 
 _HOUR_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
@@ -69,6 +71,13 @@ def _user(username: str) -> str:
     if len(canonical) > MAX_USER:
         raise PydanticCustomError(Reason.OVER_LIMIT.value, "must have at most 64 characters in NFC")
     return canonical
+
+
+def _preference(value: Any, info: ValidationInfo) -> Any:
+    """Refuse a timezone that is none: its listener's days would be those of UTC."""
+    if info.data.get("key") == TIMEZONE and value is not None and not can_be_timezone(value):
+        raise PydanticCustomError(Reason.INVALID_VALUE.value, RULE)
+    return value
 
 
 def _text(most: int) -> StringConstraints:
@@ -175,7 +184,7 @@ class WirePreference(_WireEvent):
 
     type: Literal["preference"]
     key: Annotated[str, StringConstraints(pattern=KEY)]
-    value: Annotated[Any, AfterValidator(check_free_json)]
+    value: Annotated[Any, AfterValidator(check_free_json), AfterValidator(_preference)]
     id: EventId = Field(default_factory=_preference_id)
 
 

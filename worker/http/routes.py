@@ -14,6 +14,8 @@ from worker.http.handlers import (
     listenbrainz_statistics,
     maloja,
     native,
+    pages,
+    pages_listening,
     webhooks,
 )
 from worker.http.services import Services
@@ -35,5 +37,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         audioscrobbler,
         maloja,
         webhooks,
+        pages,
+        pages_listening,
     )
     return [route for handler in handlers for route in handler.routes(services)]

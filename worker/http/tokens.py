@@ -88,6 +88,10 @@ class TokenCache:
         """The token with this text; None if there is none. Raises as `authenticate` does, without the 401 and 403."""
         return await self._identify(digest_of(text))
 
+    async def with_digest(self, digest: str) -> Token | None:
+        """The token whose text has this digest; None if there is none. Raises as `identify` does."""
+        return await self._identify(digest)
+
     async def _identify(self, key: str) -> Token | None:
         known = self._known.get(key)
         if known is None or known.checked_at is None:

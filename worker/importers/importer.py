@@ -13,7 +13,18 @@ from worker.importers.archive import READ_ERRORS, Archive, Part
 from worker.importers.clock import Clock, ClockNotSetError
 from worker.importers.details import encoded
 from worker.importers.format import ReadOrder
-from worker.importers.rows import BROKEN_FILE, NO_ROWS, UNKNOWN_SONG, Fields, LeftOut, ParsedEvent, Refusal, Row
+from worker.importers.minutes import MinuteRows
+from worker.importers.rows import (
+    BROKEN_FILE,
+    NO_ROWS,
+    TO_THE_MINUTE,
+    UNKNOWN_SONG,
+    Fields,
+    LeftOut,
+    ParsedEvent,
+    Refusal,
+    Row,
+)
 
 BATCH_EVENTS: Final = 1_000
 # Also counted are rows without an event, so that progress is seen in a file full of them.
@@ -137,9 +148,10 @@ class Importer:
         common = {"v": 1, "user": self.user or archive.user_of(part), "source": part.recognised.source}
         yield summary
         batch = _Batch()
+        minutes = MinuteRows()
         with part.open() as file:
             for number, row in enumerate(_rows(archive, part, file), start=1):
-                self._add(row, batch, common, summary)
+                self._add(row, batch, common, summary, minutes)
                 if len(batch.payloads) == BATCH_EVENTS:
                     self._publish(batch, summary)
                     yield summary
@@ -157,7 +169,7 @@ class Importer:
             self.publish(batch.payloads)
             summary.add_batch(batch)
 
-    def _add(self, row: Row, batch: _Batch, common: Fields, summary: Summary) -> None:
+    def _add(self, row: Row, batch: _Batch, common: Fields, summary: Summary, minutes: MinuteRows) -> None:
         """Add the row's event, validated as the worker will, to the batch; a row without one to the summary."""
         if isinstance(row, LeftOut):
             summary.left_out[row.kind] += 1
@@ -166,8 +178,11 @@ class Importer:
             summary.add_refusal(row)
             return
         fields = row.event | common
+        is_to_the_minute = fields.pop(TO_THE_MINUTE, False)
         try:
             fields["time"] = self.clock.place(fields)
+            if is_to_the_minute:
+                fields = minutes.placed(fields)
             event = encoded(fields, now=self.now)
         except InvalidEventError as error:
             summary.add_refusal(Refusal(row.place, error.reason, error.detail))

@@ -5,8 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from worker.errors import InvalidEventError, NoSongError, Reason
+from worker.importers.times import is_to_the_minute
 
 Fields = dict[str, Any]
+
+# The key of an event whose row says only the minute. It is no field of the contract.
+TO_THE_MINUTE: Final = "to_the_minute"
 
 _EMPTY: Final = (None, "")
 
@@ -93,8 +97,13 @@ def value_at(row: Any, *path: str) -> Any:
     return row
 
 
-def play_event(time: str, song: Fields, *, ms_played: Any = None, context: Fields | None = None) -> Fields:
-    event = {"type": "play", "time": time, "song": song}
+def play_event(
+    time: str, song: Fields, *, ms_played: Any = None, context: Fields | None = None, told_time: Any = None
+) -> Fields:
+    """A play. `told_time` is the time as the row has it, if the service may cut it to the minute."""
+    event: Fields = {"type": "play", "time": time, "song": song}
+    if is_to_the_minute(told_time):
+        event[TO_THE_MINUTE] = True
     if ms_played not in _EMPTY:
         event["ms_played"] = ms_played
     if context and (told := _without_empty(context)):

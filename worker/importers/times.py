@@ -27,6 +27,8 @@ _ISO: Final = re.compile(
 _UTC_LAYOUTS: Final = ("%d %b %Y, %H:%M", "%d %b %Y %H:%M", "%d %b %Y, %H:%M:%S", "%d %b %Y %H:%M:%S")
 _LOCAL_LAYOUTS: Final = ("%B %d, %Y at %I:%M%p", "%b %d, %Y at %I:%M%p")
 
+_MINUTE_LAST: Final = re.compile(r"(?<![\d:])\d{1,2}:\d\d(?![:\d])")
+
 
 def _invalid(field: str, rule: str) -> InvalidEventError:
     return InvalidEventError(Reason.INVALID_VALUE, f"{field}: {rule}")
@@ -154,3 +156,13 @@ def rfc_3339(at: datetime) -> str:
     """An instant in UTC, with `Z`, because the listener's offset is not known."""
     spec = "milliseconds" if at.microsecond % 1000 == 0 and at.microsecond else "auto"
     return at.isoformat(timespec=spec).removesuffix("+00:00") + "Z"
+
+
+def is_to_the_minute(text: Any) -> bool:
+    """Whether the text of a time has hours and minutes, and no seconds."""
+    return isinstance(text, str) and _MINUTE_LAST.search(_without_offset(text)) is not None
+
+
+def _without_offset(text: str) -> str:
+    """`+01:00` looks like a time without seconds."""
+    return re.sub(r"[+\-\u2212]\d\d?:\d\d\s*$", "", text)

@@ -33,6 +33,18 @@ def duration(milliseconds: int) -> str:
     return f"{hours:,} h {minutes:02} min" if hours else f"{minutes} min"
 
 
+def minutes(milliseconds: int | None) -> str:
+    """Write the length of a play as a player shows it. A dash if no player has reported it.
+
+    >>> minutes(181_200), minutes(7_500_000)
+    ('3:01', '125:00')
+    """
+    if milliseconds is None:
+        return _UNKNOWN
+    whole, seconds = divmod(milliseconds // 1000, 60)
+    return f"{whole:,}:{seconds:02}"
+
+
 def roughly(milliseconds: int) -> str:
     """Write whole hours from 100 hours on.
 

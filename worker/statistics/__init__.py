@@ -7,33 +7,59 @@ from worker.errors import UnknownUserError
 from worker.statistics.charts import chart, refresh_charts, top
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import ONE_DAY, Period, Span, span
+from worker.statistics.questions.accounts import Account, accounts
+from worker.statistics.questions.comebacks import AWAY_DAYS, Comeback, artist_comebacks, song_comebacks
 from worker.statistics.questions.days import Day, days
 from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
 from worker.statistics.questions.favorites import Opinion, opinions
-from worker.statistics.questions.listener import Listener, find_listener
+from worker.statistics.questions.first_last import FirstAndLast, first_and_last
+from worker.statistics.questions.heard import Heard, heard, listens_of, songs_of
+from worker.statistics.questions.listener import Listener, find_listener, misnamed_timezones
+from worker.statistics.questions.listens import Listen
+from worker.statistics.questions.milestones import Milestone, milestones
+from worker.statistics.questions.named_albums import NamedAlbums, named_albums
 from worker.statistics.questions.recent import Between, History, RecentPlay, history, recent_plays
+from worker.statistics.questions.repeats import Run, longest_run
+from worker.statistics.questions.search import Found, search
+from worker.statistics.questions.song_days import days_of_song
 from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
+from worker.statistics.questions.stayed import STAY_DAYS, Stayed, StayedDiscoveries, stayed_discoveries
 from worker.statistics.questions.streaks import Streak, Streaks, streaks
 from worker.statistics.questions.top import Place, Subject, rank
 from worker.statistics.questions.totals import Totals, totals
+from worker.statistics.questions.visibility import PUBLIC_PROFILE, is_public
 from worker.statistics.questions.week_hours import WeekHour, week_hours
 
 __all__ = [
+    "AWAY_DAYS",
     "ONE_DAY",
+    "PUBLIC_PROFILE",
+    "STAY_DAYS",
+    "Account",
     "Between",
+    "Comeback",
     "Day",
     "Discovery",
     "DiscoveryCount",
+    "FirstAndLast",
+    "Found",
     "GlobalListening",
+    "Heard",
     "History",
+    "Listen",
     "ListenRule",
     "Listener",
     "Listening",
+    "Milestone",
+    "NamedAlbums",
     "Opinion",
     "Period",
     "Place",
     "RecentPlay",
+    "Run",
     "Span",
+    "Stayed",
+    "StayedDiscoveries",
     "Streak",
     "Streaks",
     "Subject",
@@ -41,17 +67,32 @@ __all__ = [
     "UnknownUserError",
     "UserListening",
     "WeekHour",
+    "accounts",
+    "artist_comebacks",
     "chart",
     "count_discoveries",
     "days",
+    "days_of_song",
     "discoveries",
     "find_listener",
+    "first_and_last",
+    "heard",
     "history",
+    "is_public",
+    "listens_of",
+    "longest_run",
+    "milestones",
+    "misnamed_timezones",
+    "named_albums",
     "opinions",
     "rank",
     "recent_plays",
     "refresh_charts",
+    "search",
+    "song_comebacks",
+    "songs_of",
     "span",
+    "stayed_discoveries",
     "streaks",
     "top",
     "totals",

@@ -13,9 +13,13 @@ from worker.models import Base
 from worker.statistics.charts import chart
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import Period, span
+from worker.statistics.questions.comebacks import artist_comebacks, song_comebacks
 from worker.statistics.questions.days import days
 from worker.statistics.questions.discoveries import count_discoveries, discoveries
+from worker.statistics.questions.named_albums import named_albums
+from worker.statistics.questions.song_days import days_of_song
 from worker.statistics.questions.sources import UserListening
+from worker.statistics.questions.stayed import stayed_discoveries
 from worker.statistics.questions.streaks import streaks
 from worker.statistics.questions.top import Subject, rank
 from worker.statistics.questions.totals import totals
@@ -35,6 +39,8 @@ _ROWS: Final[Mapping[Name, Mapping[str, Any]]] = {
     "compute_days": _WINDOW,
     "user_hours": _WINDOW,
     "user_songs": _WINDOW,
+    "user_listens": _WINDOW,
+    "joined_days": _WINDOW,
     "waiting_plays": {"zone": "Europe/Berlin", **_STRETCH},
     "clear_stale_days": {"user_id": 1, "day": _DAY},
     "mark_days_of_histories": {"user_id": 1, "song_id": None, "mark": _MARK, "since": f"{_DAY} 12:00:00"},
@@ -75,6 +81,11 @@ _QUESTIONS: Final[Mapping[str, _Ask]] = {
     "streaks: the days with a listen in a month": lambda user: streaks(user, _MONTH, today=_MONTH.last),
     "discoveries: the latest ten of a month": lambda user: discoveries(user, _MONTH, most=10),
     "count_discoveries: how many on each day of a month": lambda user: count_discoveries(user, Period.DAY, _MONTH),
+    "stayed_discoveries: the ten heard most of a month": lambda user: stayed_discoveries(user, _MONTH, most=10),
+    "artist_comebacks: the first ten artists of a month": lambda user: artist_comebacks(user, _MONTH, most=10),
+    "song_comebacks: the first ten songs of a month": lambda user: song_comebacks(user, _MONTH, most=10),
+    "named_albums: the listens of a month that name one": lambda user: named_albums(user, _MONTH),
+    "days_of_song: the days of a song in a month": lambda user: days_of_song(user, "Tool", "Parabola", _MONTH),
 }
 
 

@@ -1,18 +1,17 @@
 """Local time: by the offset of each event, else by the user's `timezone` preference, else UTC."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from functools import cache
 from typing import Any, Final, NamedTuple
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
+from worker.contract.timezones import TIMEZONE, names_timezone
 from worker.database.statement import instant
 from worker.models import Preference
 from worker.statistics.periods import ONE_DAY
 
-TIMEZONE: Final = "timezone"
 _MINUTE: Final = timedelta(minutes=1)
 
 UserDay = tuple[int, date]
@@ -36,14 +35,7 @@ class Stretch(NamedTuple):
 
 def timezone_of(preference: Any) -> tzinfo:
     """The timezone that a preference names in the IANA database; UTC for any other value."""
-    # `ZoneInfo` looks names up as files, and some file systems ignore case. The list compares exactly.
-    return ZoneInfo(preference) if isinstance(preference, str) and preference in _names() else UTC
-
-
-@cache
-def _names() -> Collection[str]:
-    # "localtime" is the host's own timezone, and hosts may differ.
-    return available_timezones() - {"localtime"}
+    return ZoneInfo(preference) if names_timezone(preference) else UTC
 
 
 def timezones_of(connection: Connection, user_ids: Iterable[int]) -> Mapping[int, tzinfo]:
@@ -95,7 +87,7 @@ def _offset_minutes(timezone: tzinfo, at: datetime) -> int:
 
 
 def windows(days: Iterable[UserDay], timezones: Mapping[int, tzinfo]) -> Iterator[dict[str, Any]]:
-    """For each run of local days the time in which their plays can lie, one day wider on both sides for any offset.
+    """For each run of local days the time in which their plays can lie, for any offset, and the plays around them.
 
     A window is split where the user's own offset changes. Rows for `compute_days`, `user_hours` and `user_songs`.
     """
@@ -123,8 +115,11 @@ def _runs(days: Iterable[UserDay]) -> Iterator[tuple[int, date, date]]:
 
 
 def bounds_of(first: date, last: date) -> tuple[datetime, datetime]:
-    """The UTC instants between which all plays of these local days lie, for any offset."""
-    return _midnight(first) - ONE_DAY, _midnight(last) + 2 * ONE_DAY
+    """The UTC instants between which all plays of these local days lie, for any offset, two hours wider on both sides.
+
+    Two hours, because what counts depends on the plays around it: an hour, and the longest setting of an hour.
+    """
+    return _midnight(first) - timedelta(hours=16), _midnight(last) + ONE_DAY + timedelta(hours=14)
 
 
 def _midnight(day: date) -> datetime:

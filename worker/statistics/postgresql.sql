@@ -35,12 +35,58 @@ CAST({local_time} AS date)
 -- fragment: local_hour
 CAST(extract(hour FROM {local_time}) AS smallint)
 
+-- fragment: reach_ms
+-- How close to `play` a play of the same song by another source is the same play: under half the song, 30 s where the
+-- duration is unknown, a minute where the source knows only the minute, and never more than `:same_play_s`.
+least(1000 * :same_play_s,
+      CASE WHEN play.source LIKE '%-minutes' THEN 60000 ELSE coalesce({duration} / 2, 30000) END)
+
+-- fragment: heard
+-- A play as the statements below group it.
+{local_day} AS day, {local_hour} AS hour,
+{song_and_track},
+play.ms_played, {is_listen} AS is_listen, play.played_at,
+coalesce(play.utc_offset_minutes, incoming.offset_minutes, 0) AS offset_minutes, coalesce(play.source, '') COLLATE "C" AS source, play.id,
+{reach_ms} AS reach_ms
+
+-- fragment: counted
+-- From `seen` the plays that count. Plays of one user and song that are close together form a run. If several sources
+-- report the same plays, one of them counts: the one with most plays in the run, else with most known lengths, else the
+-- earliest. A run of an hour or more is no such report, so a play counts if its run reaches an hour back or ahead: what
+-- counts depends on two hours and not on a whole history.
+linked AS (
+    SELECT seen.*, CASE WHEN played_at - lag(played_at) OVER heard
+                     < make_interval(secs => greatest(reach_ms, lag(reach_ms) OVER heard) / 1000.0)
+                        THEN 0 ELSE 1 END AS begins
+      FROM seen WINDOW heard AS (PARTITION BY user_id, part, song_id ORDER BY played_at, source, id)
+), runs AS (
+    SELECT linked.*, sum(begins) OVER heard AS run, lead(begins, 1, 1) OVER heard = 1 AND begins = 1 AS is_alone
+      FROM linked WINDOW heard AS (PARTITION BY user_id, part, song_id ORDER BY played_at, source, id)
+), reports AS (
+    SELECT runs.*, count(*) OVER own AS plays, count(ms_played) OVER own AS known, min(played_at) OVER own AS own_first_at
+      FROM runs WHERE NOT is_alone WINDOW own AS (PARTITION BY user_id, part, song_id, run, source)
+), judged AS (
+    SELECT reports.*,
+           first_value(source) OVER (PARTITION BY user_id, part, song_id, run
+                                     ORDER BY plays DESC, known DESC, own_first_at, source) AS counted_source,
+           played_at - min(played_at) OVER whole >= interval '1 hour' OR max(played_at) OVER whole - played_at >= interval '1 hour' AS is_long,
+           min(source) OVER whole <> max(source) OVER whole AS has_several_sources,
+           count(*) FILTER (WHERE is_wanted) OVER whole > 0 AS has_wanted
+      FROM reports WINDOW whole AS (PARTITION BY user_id, part, song_id, run)
+), counted AS (
+    SELECT user_id, day, hour, song_id, track_id, ms_played, is_listen, played_at, offset_minutes
+      FROM runs WHERE is_alone AND is_wanted
+     UNION ALL
+    SELECT user_id, day, hour, song_id, track_id, ms_played, is_listen, played_at, offset_minutes
+      FROM judged WHERE is_wanted AND (source = counted_source OR is_long)
+)
+
 -- fragment: possible_day
--- A day that may be the local day of `play`. Without an offset it is any day from the one before to the one after.
+-- A day that a change of `play` may concern: its local day, or one beside it, which a run of plays may connect with it.
 CAST(play.played_at + make_interval(mins => coalesce(play.utc_offset_minutes, 0)) AS date) + shift
 
 -- fragment: shifts
-(VALUES (-1), (0), (1)) AS shifts (shift) ON shift = 0 OR play.utc_offset_minutes IS NULL
+(VALUES (-1), (0), (1)) AS shifts (shift) ON true
 
 -- fragment: windows
 -- Users and days in a row, with the time in which the plays of these days can lie. From `local_time.windows`.
@@ -58,20 +104,37 @@ CROSS JOIN LATERAL (
 ) AS play
 
 
+-- fragment: of_windows
+WITH seen AS (
+    -- A window is wider than its days: what counts depends on the plays around them.
+    SELECT play.user_id, incoming.first_day AS part, {local_day} BETWEEN first_day AND last_day AS is_wanted,
+           {heard}
+      FROM {windows}
+      {plays_of_windows}
+      JOIN songs AS song ON song.id = play.song_id
+), {counted}
+
+-- fragment: of_user
+-- PostgreSQL estimates a hundred rows for `:rows`, and would read all songs for so many. LIMIT gives it the number.
+WITH seen AS (
+    SELECT play.user_id, incoming.first_day AS part, {local_day} BETWEEN first_day AND last_day AS is_wanted,
+           {heard}
+      FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
+      {plays_of_windows}
+      JOIN songs AS song ON song.id = play.song_id
+), {counted}
+
+-- fragment: joined
+-- Days of users that were not asked for, and that a run of plays of several sources connects with one that was.
+SELECT DISTINCT user_id, day FROM judged WHERE NOT is_wanted AND has_several_sources AND has_wanted
+
+
 -- name: compute_days
--- Replace the rollups of whole days by what the plays say.
+-- Replace the rollups of whole days by what the plays say. Returns the days that have to be computed with them.
 -- Most rows of the current day stay the same, and writing a row costs as much as reading a play. So this writes only
 -- the rows that differ, and fills both tables from one look at the plays. EXCEPT instead of joins: PostgreSQL cannot
 -- estimate the number of rows, and would sooner or later choose nested loops.
-WITH counted AS (
-    -- A window is wider than its days, so check the day too.
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
-           {song_and_track},
-           play.ms_played, {is_listen} AS is_listen
-      FROM {windows}
-      {plays_of_windows}
-      JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
-), listening_hours_now AS (
+{of_windows}, listening_hours_now AS (
     SELECT user_id, day, hour, CAST(count(*) AS integer) AS plays,
            CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
       FROM counted GROUP BY user_id, day, hour
@@ -113,38 +176,35 @@ WITH counted AS (
     ON CONFLICT (user_id, day, song_id, track_id) DO UPDATE
        SET plays = excluded.plays, listens = excluded.listens, ms_played = excluded.ms_played
 )
-SELECT;
+{joined};
 
 
 -- name: user_hours
 -- The rows that `listening_hours` is to have of some days of one user.
--- PostgreSQL estimates a hundred rows for `:rows`, and would read all songs for so many. LIMIT gives it the number.
-WITH counted AS (
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
-           {song_and_track},
-           play.ms_played, {is_listen} AS is_listen
-      FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
-      {plays_of_windows}
-      JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
-)
+{of_user}
 SELECT user_id, day, hour, CAST(count(*) AS integer) AS plays,
        CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
   FROM counted GROUP BY user_id, day, hour;
 
 
 -- name: user_songs
--- The rows that `song_days` is to have of some days of one user. LIMIT as in `user_hours`.
-WITH counted AS (
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
-           {song_and_track},
-           play.ms_played, {is_listen} AS is_listen
-      FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
-      {plays_of_windows}
-      JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
-)
+-- The rows that `song_days` is to have of some days of one user.
+{of_user}
 SELECT user_id, day, song_id, track_id, CAST(count(*) AS integer) AS plays,
        CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
   FROM counted GROUP BY user_id, day, song_id, track_id;
+
+
+-- name: joined_days
+-- The days beside some days of one user that have to be computed with them.
+{of_user}
+{joined};
+
+
+-- name: user_listens
+-- The listens of some days of one user, with their local day and the listener's offset at that time.
+{of_user}
+SELECT day, played_at, offset_minutes, song_id, ms_played FROM counted WHERE is_listen;
 
 
 -- fragment: marked_days
@@ -188,10 +248,9 @@ SELECT preferred.value #>> '{}' AS zone, count(*) AS days, min(day) AS earliest,
 -- The plays of `waiting`, which is `waiting_days` in a WITH. A row for each play, with the columns of both rollups.
 -- The local day comes from the side of the play alone, so that PostgreSQL can hash plays and days by it. The two bounds
 -- are for a few days: an index finds their plays. Rows are not summed here: no question groups by user and hour.
-WITH counted AS (
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
-           {song_and_track},
-           play.ms_played, {is_listen} AS is_listen
+WITH seen AS (
+    SELECT play.user_id, 0 AS part, true AS is_wanted,
+           {heard}
       FROM waiting
       JOIN play_history AS play ON play.user_id = waiting.user_id
        AND play.played_at >= CAST(waiting.day - 1 AS timestamptz)
@@ -202,7 +261,7 @@ WITH counted AS (
         ON incoming.zone = preferred.value #>> '{}'
        AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
       JOIN songs AS song ON song.id = play.song_id AND {local_day} = waiting.day
-)
+), {counted}
 SELECT user_id, day, hour, 1 AS plays, CASE WHEN is_listen THEN 1 ELSE 0 END AS listens,
        coalesce(ms_played, 0) AS ms_played, song_id, track_id
   FROM counted;
@@ -317,10 +376,21 @@ UPDATE tracks SET album_identity = incoming.album_identity
 json_to_recordset(CAST(:rows AS json)) AS incoming (
     user_id bigint, starts_at timestamptz, ends_at timestamptz, offset_minutes integer)
 
+-- fragment: all_counted
+seen AS (
+    SELECT play.user_id, 0 AS part, true AS is_wanted,
+           {heard}
+      FROM {offsets}
+      JOIN play_history AS play ON play.user_id = incoming.user_id
+       AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
+      JOIN songs AS song ON song.id = play.song_id
+), {counted}
+
 -- fragment: not_stale
--- A stale day is no difference yet, nor is one of a stale history: the user's, or a song's that the user has played.
+-- A stale day is no difference yet, nor one beside it, nor is one of a stale history: the user's, or a song's that the user has played.
 NOT EXISTS (SELECT 1 FROM stale_days AS stale
-             WHERE stale.user_id = compared.user_id AND stale.day = compared.day)
+             WHERE stale.user_id = compared.user_id
+               AND stale.day BETWEEN compared.day - 1 AND compared.day + 1)
 AND NOT EXISTS (SELECT 1 FROM stale_histories AS stale WHERE stale.user_id = compared.user_id)
 AND NOT EXISTS (SELECT 1 FROM stale_histories AS stale JOIN play_history AS play USING (song_id)
                  WHERE play.user_id = compared.user_id AND stale.charts_only IS NOT TRUE)
@@ -328,6 +398,7 @@ AND NOT EXISTS (SELECT 1 FROM stale_histories AS stale JOIN play_history AS play
 -- name: compare_hours
 -- The rows of `listening_hours` that differ from the plays of some users.
 -- By the stretches of the users' timezones over all their plays, not by the windows of days that `compute_days` uses.
+WITH {all_counted}
 SELECT * FROM (
     SELECT user_id, day, hour,
            sum(plays) FILTER (WHERE wanted) AS plays, sum(listens) FILTER (WHERE wanted) AS listens,
@@ -336,13 +407,7 @@ SELECT * FROM (
            sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
       FROM (SELECT true AS wanted, user_id, day, hour, count(*) AS plays,
                    count(*) FILTER (WHERE is_listen) AS listens, coalesce(sum(ms_played), 0) AS ms_played
-              FROM (SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
-                           {song_and_track},
-                           play.ms_played, {is_listen} AS is_listen
-                      FROM {offsets}
-                      JOIN play_history AS play ON play.user_id = incoming.user_id
-                       AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
-                      JOIN songs AS song ON song.id = play.song_id) AS plays
+              FROM counted
              GROUP BY user_id, day, hour
              UNION ALL
             SELECT false, user_id, day, hour, plays, listens, ms_played FROM listening_hours
@@ -355,6 +420,7 @@ SELECT * FROM (
 
 -- name: compare_songs
 -- The rows of `song_days` that differ from the plays of some users, as `compare_hours`.
+WITH {all_counted}
 SELECT * FROM (
     SELECT user_id, day, song_id, track_id,
            sum(plays) FILTER (WHERE wanted) AS plays, sum(listens) FILTER (WHERE wanted) AS listens,
@@ -363,13 +429,7 @@ SELECT * FROM (
            sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
       FROM (SELECT true AS wanted, user_id, day, song_id, track_id, count(*) AS plays,
                    count(*) FILTER (WHERE is_listen) AS listens, coalesce(sum(ms_played), 0) AS ms_played
-              FROM (SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
-                           {song_and_track},
-                           play.ms_played, {is_listen} AS is_listen
-                      FROM {offsets}
-                      JOIN play_history AS play ON play.user_id = incoming.user_id
-                       AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
-                      JOIN songs AS song ON song.id = play.song_id) AS plays
+              FROM counted
              GROUP BY user_id, day, song_id, track_id
              UNION ALL
             SELECT false, user_id, day, song_id, track_id, plays, listens, ms_played FROM song_days

@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Cast, ColumnElement, Select, Subquery, and_, cast, func, true, union_all
+from sqlalchemy import BigInteger, Cast, ColumnElement, Select, Subquery, and_, cast, extract, func, true, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from worker.models import Song
+
+_DAY_S: Final = 86_400
 
 # What groups songs by artist. A song that is not filed yet counts as an artist of its own.
 ARTIST: Final = func.coalesce(Song.artist_identity, Song.identity)
@@ -25,6 +27,11 @@ def within(day: ColumnElement[date] | InstrumentedAttribute[date], first: date, 
 def total(column: ColumnElement[int]) -> Cast[int]:
     """A sum as an integer. PostgreSQL's sum of bigints is numeric, and null without rows."""
     return cast(func.coalesce(func.sum(column), 0), BigInteger)
+
+
+def days_between(first: ColumnElement[date], last: ColumnElement[date]) -> ColumnElement[int]:
+    """The days from one day to another; null if one of them is null. Neither database subtracts the other's dates."""
+    return cast((extract("epoch", last) - extract("epoch", first)) / _DAY_S, BigInteger)
 
 
 def grouped(

@@ -31,12 +31,59 @@ date({local_time})
 -- fragment: local_hour
 CAST(strftime('%H', {local_time}) AS integer)
 
+-- fragment: reach_ms
+-- How close to `play` a play of the same song by another source is the same play: under half the song, 30 s where the
+-- duration is unknown, a minute where the source knows only the minute, and never more than `:same_play_s`.
+min(1000 * :same_play_s,
+      CASE WHEN play.source LIKE '%-minutes' THEN 60000 ELSE coalesce({duration} / 2, 30000) END)
+
+-- fragment: heard
+-- A play as the statements below group it. Its instant is a number, because date functions count in milliseconds.
+{local_day} AS day, {local_hour} AS hour,
+{song_and_track},
+play.ms_played, {is_listen} AS is_listen, play.played_at,
+coalesce(play.utc_offset_minutes, incoming.offset_minutes, 0) AS offset_minutes,
+CAST(strftime('%s', substr(play.played_at, 1, 19)) AS integer) * 1000000 + CAST(substr(play.played_at, 21, 6) AS integer) AS at_us, coalesce(play.source, '') AS source, play.id,
+{reach_ms} AS reach_ms
+
+-- fragment: counted
+-- From `seen` the plays that count. Plays of one user and song that are close together form a run. If several sources
+-- report the same plays, one of them counts: the one with most plays in the run, else with most known lengths, else the
+-- earliest. A run of an hour or more is no such report, so a play counts if its run reaches an hour back or ahead: what
+-- counts depends on two hours and not on a whole history.
+linked AS (
+    SELECT seen.*, CASE WHEN at_us - lag(at_us) OVER heard
+                     < 1000 * max(reach_ms, lag(reach_ms) OVER heard)
+                        THEN 0 ELSE 1 END AS begins
+      FROM seen WINDOW heard AS (PARTITION BY user_id, part, song_id ORDER BY at_us, source, id)
+), runs AS (
+    SELECT linked.*, sum(begins) OVER heard AS run, lead(begins, 1, 1) OVER heard = 1 AND begins = 1 AS is_alone
+      FROM linked WINDOW heard AS (PARTITION BY user_id, part, song_id ORDER BY at_us, source, id)
+), reports AS (
+    SELECT runs.*, count(*) OVER own AS plays, count(ms_played) OVER own AS known, min(at_us) OVER own AS own_first_at
+      FROM runs WHERE NOT is_alone WINDOW own AS (PARTITION BY user_id, part, song_id, run, source)
+), judged AS (
+    SELECT reports.*,
+           first_value(source) OVER (PARTITION BY user_id, part, song_id, run
+                                     ORDER BY plays DESC, known DESC, own_first_at, source) AS counted_source,
+           at_us - min(at_us) OVER whole >= 3600000000 OR max(at_us) OVER whole - at_us >= 3600000000 AS is_long,
+           min(source) OVER whole <> max(source) OVER whole AS has_several_sources,
+           count(*) FILTER (WHERE is_wanted) OVER whole > 0 AS has_wanted
+      FROM reports WINDOW whole AS (PARTITION BY user_id, part, song_id, run)
+), counted AS (
+    SELECT user_id, day, hour, song_id, track_id, ms_played, is_listen, played_at, offset_minutes
+      FROM runs WHERE is_alone AND is_wanted
+     UNION ALL
+    SELECT user_id, day, hour, song_id, track_id, ms_played, is_listen, played_at, offset_minutes
+      FROM judged WHERE is_wanted AND (source = counted_source OR is_long)
+)
+
 -- fragment: possible_day
--- A day that may be the local day of `play`. Without an offset it is any day from the one before to the one after.
+-- A day that a change of `play` may concern: its local day, or one beside it, which a run of plays may connect with it.
 date(substr(play.played_at, 1, 19), coalesce(play.utc_offset_minutes, 0) || ' minutes', shift || ' days')
 
 -- fragment: shifts
-(SELECT -1 AS shift UNION SELECT 0 UNION SELECT 1) AS shifts ON shift = 0 OR play.utc_offset_minutes IS NULL
+(SELECT -1 AS shift UNION SELECT 0 UNION SELECT 1) AS shifts ON true
 
 -- fragment: windows
 -- Users and days in a row, with the time in which the plays of these days can lie. From `local_time.windows`.
@@ -52,52 +99,56 @@ JOIN play_history AS play
   ON play.user_id = incoming.user_id AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
 
 
+-- fragment: of_windows
+WITH seen AS (
+    -- A window is wider than its days: what counts depends on the plays around them.
+    SELECT play.user_id, incoming.first_day AS part, {local_day} BETWEEN first_day AND last_day AS is_wanted,
+           {heard}
+      FROM {windows}
+      {plays_of_windows}
+      JOIN songs AS song ON song.id = play.song_id
+), {counted}
+
+-- fragment: of_user
+-- PostgreSQL estimates a hundred rows for `:rows`, and would read all songs for so many. LIMIT gives it the number.
+WITH seen AS (
+    SELECT play.user_id, incoming.first_day AS part, {local_day} BETWEEN first_day AND last_day AS is_wanted,
+           {heard}
+      FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
+      {plays_of_windows}
+      JOIN songs AS song ON song.id = play.song_id
+), {counted}
+
+-- fragment: joined
+-- Days of users that were not asked for, and that a run of plays of several sources connects with one that was.
+SELECT DISTINCT user_id, day FROM judged WHERE NOT is_wanted AND has_several_sources AND has_wanted
+
+
 -- name: compute_days
--- Replace the rollups of whole days by what the plays say.
+-- Replace the rollups of whole days by what the plays say. Returns the days that have to be computed with them.
 -- SQLite cannot write inside a WITH, and finding out which rows differ would take more looks at the plays. So this
 -- deletes all rows of the days, and inserts them again.
 DELETE FROM listening_hours WHERE (user_id, day) IN (
     SELECT user_id, day FROM {windows} JOIN listening_hours USING (user_id) WHERE day BETWEEN first_day AND last_day);
 DELETE FROM song_days WHERE (user_id, day) IN (
     SELECT user_id, day FROM {windows} JOIN song_days USING (user_id) WHERE day BETWEEN first_day AND last_day);
-WITH counted AS (
-    -- A window is wider than its days, so check the day too.
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
-           {song_and_track},
-           play.ms_played, {is_listen} AS is_listen
-      FROM {windows}
-      {plays_of_windows}
-      JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
-)
+{of_windows}
 INSERT INTO listening_hours (user_id, day, hour, plays, listens, ms_played)
 SELECT user_id, day, hour, CAST(count(*) AS integer) AS plays,
        CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
   FROM counted GROUP BY user_id, day, hour;
-WITH counted AS (
-    -- A window is wider than its days, so check the day too.
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
-           {song_and_track},
-           play.ms_played, {is_listen} AS is_listen
-      FROM {windows}
-      {plays_of_windows}
-      JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
-)
+{of_windows}
 INSERT INTO song_days (user_id, day, song_id, track_id, plays, listens, ms_played)
 SELECT user_id, day, song_id, track_id, CAST(count(*) AS integer) AS plays,
        CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
   FROM counted GROUP BY user_id, day, song_id, track_id;
+{of_windows}
+{joined};
 
 
 -- name: user_hours
 -- The rows that `listening_hours` is to have of some days of one user.
-WITH counted AS (
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
-           {song_and_track},
-           play.ms_played, {is_listen} AS is_listen
-      FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
-      {plays_of_windows}
-      JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
-)
+{of_user}
 SELECT user_id, day, hour, CAST(count(*) AS integer) AS plays,
        CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
   FROM counted GROUP BY user_id, day, hour;
@@ -105,17 +156,22 @@ SELECT user_id, day, hour, CAST(count(*) AS integer) AS plays,
 
 -- name: user_songs
 -- The rows that `song_days` is to have of some days of one user.
-WITH counted AS (
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
-           {song_and_track},
-           play.ms_played, {is_listen} AS is_listen
-      FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
-      {plays_of_windows}
-      JOIN songs AS song ON song.id = play.song_id AND {local_day} BETWEEN incoming.first_day AND incoming.last_day
-)
+{of_user}
 SELECT user_id, day, song_id, track_id, CAST(count(*) AS integer) AS plays,
        CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
   FROM counted GROUP BY user_id, day, song_id, track_id;
+
+
+-- name: joined_days
+-- The days beside some days of one user that have to be computed with them.
+{of_user}
+{joined};
+
+
+-- name: user_listens
+-- The listens of some days of one user, with their local day and the listener's offset at that time.
+{of_user}
+SELECT day, played_at, offset_minutes, song_id, ms_played FROM counted WHERE is_listen;
 
 
 -- fragment: marked_days
@@ -155,10 +211,9 @@ SELECT preferred.value ->> '$' AS zone, count(*) AS days, min(day) AS earliest, 
 -- The plays of `waiting`, which is `waiting_days` in a WITH. A row for each play, with the columns of both rollups.
 -- CROSS JOIN as above: SQLite would begin with the songs, and compare each play with each day of its user.
 -- Rows are not summed here: no question groups by user and hour.
-WITH counted AS (
-    SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
-           {song_and_track},
-           play.ms_played, {is_listen} AS is_listen
+WITH seen AS (
+    SELECT play.user_id, 0 AS part, true AS is_wanted,
+           {heard}
       FROM waiting
       CROSS JOIN play_history AS play ON play.user_id = waiting.user_id
        AND play.played_at >= date(waiting.day, '-1 day') AND play.played_at < date(waiting.day, '2 days')
@@ -170,7 +225,7 @@ WITH counted AS (
         ON incoming.zone = preferred.value ->> '$'
        AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
       JOIN songs AS song ON song.id = play.song_id AND {local_day} = waiting.day
-)
+), {counted}
 SELECT user_id, day, hour, 1 AS plays, CASE WHEN is_listen THEN 1 ELSE 0 END AS listens,
        coalesce(ms_played, 0) AS ms_played, song_id, track_id
   FROM counted;
@@ -298,10 +353,21 @@ UPDATE tracks SET album_identity = incoming.album_identity
            value ->> '$.ends_at' AS ends_at, value ->> '$.offset_minutes' AS offset_minutes
       FROM json_each(:rows)) AS incoming
 
+-- fragment: all_counted
+seen AS (
+    SELECT play.user_id, 0 AS part, true AS is_wanted,
+           {heard}
+      FROM {offsets}
+      JOIN play_history AS play ON play.user_id = incoming.user_id
+       AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
+      JOIN songs AS song ON song.id = play.song_id
+), {counted}
+
 -- fragment: not_stale
--- A stale day is no difference yet, nor is one of a stale history: the user's, or a song's that the user has played.
+-- A stale day is no difference yet, nor one beside it, nor is one of a stale history: the user's, or a song's that the user has played.
 NOT EXISTS (SELECT 1 FROM stale_days AS stale
-             WHERE stale.user_id = compared.user_id AND stale.day = compared.day)
+             WHERE stale.user_id = compared.user_id
+               AND stale.day BETWEEN date(compared.day, '-1 day') AND date(compared.day, '1 day'))
 AND NOT EXISTS (SELECT 1 FROM stale_histories AS stale WHERE stale.user_id = compared.user_id)
 AND NOT EXISTS (SELECT 1 FROM stale_histories AS stale JOIN play_history AS play USING (song_id)
                  WHERE play.user_id = compared.user_id AND stale.charts_only IS NOT TRUE)
@@ -309,6 +375,7 @@ AND NOT EXISTS (SELECT 1 FROM stale_histories AS stale JOIN play_history AS play
 -- name: compare_hours
 -- The rows of `listening_hours` that differ from the plays of some users.
 -- By the stretches of the users' timezones over all their plays, not by the windows of days that `compute_days` uses.
+WITH {all_counted}
 SELECT * FROM (
     SELECT user_id, day, hour,
            sum(plays) FILTER (WHERE wanted) AS plays, sum(listens) FILTER (WHERE wanted) AS listens,
@@ -317,13 +384,7 @@ SELECT * FROM (
            sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
       FROM (SELECT true AS wanted, user_id, day, hour, count(*) AS plays,
                    count(*) FILTER (WHERE is_listen) AS listens, coalesce(sum(ms_played), 0) AS ms_played
-              FROM (SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
-                           {song_and_track},
-                           play.ms_played, {is_listen} AS is_listen
-                      FROM {offsets}
-                      JOIN play_history AS play ON play.user_id = incoming.user_id
-                       AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
-                      JOIN songs AS song ON song.id = play.song_id) AS plays
+              FROM counted
              GROUP BY user_id, day, hour
              UNION ALL
             SELECT false, user_id, day, hour, plays, listens, ms_played FROM listening_hours
@@ -336,6 +397,7 @@ SELECT * FROM (
 
 -- name: compare_songs
 -- The rows of `song_days` that differ from the plays of some users, as `compare_hours`.
+WITH {all_counted}
 SELECT * FROM (
     SELECT user_id, day, song_id, track_id,
            sum(plays) FILTER (WHERE wanted) AS plays, sum(listens) FILTER (WHERE wanted) AS listens,
@@ -344,13 +406,7 @@ SELECT * FROM (
            sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
       FROM (SELECT true AS wanted, user_id, day, song_id, track_id, count(*) AS plays,
                    count(*) FILTER (WHERE is_listen) AS listens, coalesce(sum(ms_played), 0) AS ms_played
-              FROM (SELECT play.user_id, {local_day} AS day, {local_hour} AS hour,
-                           {song_and_track},
-                           play.ms_played, {is_listen} AS is_listen
-                      FROM {offsets}
-                      JOIN play_history AS play ON play.user_id = incoming.user_id
-                       AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
-                      JOIN songs AS song ON song.id = play.song_id) AS plays
+              FROM counted
              GROUP BY user_id, day, song_id, track_id
              UNION ALL
             SELECT false, user_id, day, song_id, track_id, plays, listens, ms_played FROM song_days

@@ -16,7 +16,9 @@ from sqlalchemy import Connection, TextClause, text
 Name = Literal[
     "compute_days",
     "user_hours",
+    "joined_days",
     "user_songs",
+    "user_listens",
     "count_waiting_days",
     "waiting_days",
     "waiting_plays",

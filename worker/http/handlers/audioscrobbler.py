@@ -48,7 +48,8 @@ class _AudioScrobbler:
     async def handshake(self, request: Request) -> Answer:
         sent = dict(request.query_params)
         if sent.get("hs") != "true":
-            return _text("This is zik. Players: docs/players.md\n")
+            # A person, with a browser.
+            return Answer(303, b"", headers={"location": "/sign-in"})
         asked = audioscrobbler.handshake_of(sent, now=self._services.now())
         if asked is None:
             return _text(audioscrobbler.BAD_TIME)

@@ -18,7 +18,8 @@ def _account(row: Fields, _: Notes) -> Iterator[Fields]:
     # `endTime` is when listening ended, in UTC, cut to the minute.
     ms_played = whole(row.get("msPlayed"))
     song = song_fields(row.get("trackName"), row.get("artistName"))
-    yield play_event(start_time("endTime", row.get("endTime"), ms_played), song, ms_played=ms_played)
+    end = row.get("endTime")
+    yield play_event(start_time("endTime", end, ms_played), song, ms_played=ms_played, told_time=end)
 
 
 # Kept as context. Country and IP address are in the export too, and are left out on purpose.

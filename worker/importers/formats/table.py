@@ -69,7 +69,7 @@ def _converter(places: _Places, *, is_lastfm: bool, is_loved: bool = False) -> C
         if is_loved:
             yield favorite_event(time, song)
         else:
-            yield play_event(time, song, ms_played=whole(cells.get("ms_played")))
+            yield play_event(time, song, ms_played=whole(cells.get("ms_played")), told_time=cells["time"])
 
     return convert
 

@@ -10,13 +10,16 @@ from sqlalchemy.orm import Session
 from worker.database.engine import snapshot
 from worker.database.schema import current_revision, newest_revision
 from worker.errors import ZikError
+from worker.escaping import printable
 from worker.operations import dead_letters
 from worker.operations.doctor.finding import Finding
 from worker.operations.token_use import count_by_last_use, count_unused
+from worker.statistics import misnamed_timezones
 
 _NAME_OF: Final = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 _VERSION_OF: Final = {"postgresql": "SHOW server_version", "sqlite": "SELECT sqlite_version()"}
 _FULL_ENOUGH: Final = 0.8
+_MOST_USERS: Final = 5
 _UNUSED: Final = timedelta(days=90)
 # Without the indexes that are being built now: they are not valid yet. A build that this role may not see hides its
 # index too.
@@ -48,6 +51,7 @@ def database_findings(engine: Engine) -> Iterator[Finding]:
         if revision:
             yield _letters(engine)
         if revision == newest_revision():
+            yield _timezones(engine)
             yield _tokens(engine)
     except ZikError as error:
         yield Finding("Database", error.found, error.way_out or "start it, or correct DATABASE_URL")
@@ -97,6 +101,17 @@ def _letters(engine: Engine) -> Finding:
     letters = dead_letters.count_by_reason(engine)
     counts = ", ".join(f"{reason} {count:,}" for reason, count in letters.items())
     return Finding("Dead letters", f"{counts} (zik dead list)" if counts else "none")
+
+
+def _timezones(engine: Engine) -> Finding:
+    """A timezone that is none: the contract refuses it, but an earlier release or SQL may have stored it."""
+    with snapshot(engine) as session:
+        names = misnamed_timezones(session.connection())
+    if not names:
+        return Finding("Timezones", "every preference names one")
+    shown = ", ".join(printable(name) for name in names[:_MOST_USERS]) + ", …" * (len(names) > _MOST_USERS)
+    found = f"{len(names):,} name none, and count in UTC: {shown}"
+    return Finding("Timezones", found, "set each: zik user set NAME --timezone Europe/Berlin")
 
 
 def _tokens(engine: Engine) -> Finding:

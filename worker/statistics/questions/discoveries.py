@@ -9,6 +9,7 @@ from sqlalchemy import Subquery, func, select
 
 from worker.models import Song
 from worker.statistics.periods import Period, Span, span
+from worker.statistics.questions.listens import listens_of
 from worker.statistics.questions.sources import UserListening
 from worker.statistics.sql import grouped, within
 
@@ -31,25 +32,31 @@ class DiscoveryCount:
 
 
 def discoveries(listening: UserListening, wanted: Span, *, most: int) -> Sequence[Discovery]:
-    """The latest `most` discoveries of a span, newest first; within a day, the song that zik recorded first.
+    """The latest `most` discoveries of a span, newest first, within a day by the time of the listen.
 
-    Costs a look at each song of each day of the user's whole history: any day may hold the first listen.
+    Costs a look at each song of each day of the user's whole history, because any day may hold the first listen; and at
+    each play of the days of the answer.
     """
     first = _first_listens(listening)
-    # Join names to the latest few songs only: the catalogue is larger than any answer.
-    latest = (
-        select(first)
-        .where(within(first.c.day, wanted.first, wanted.last))
-        .order_by(first.c.day.desc(), first.c.song_id)
-        .limit(most)
+    newest_first = func.rank().over(order_by=first.c.day.desc())
+    ranked = select(first, newest_first.label("rank")).where(within(first.c.day, wanted.first, wanted.last)).subquery()
+    # All of the last day: only the plays say which of its discoveries are the latest.
+    latest = select(ranked.c.day, ranked.c.song_id).where(ranked.c.rank <= most)
+    found = {(day, song_id) for day, song_id in listening.connection.execute(latest)}
+    if not found:
+        return []
+    listen = listens_of(listening, sorted({day for day, _ in found})).c
+    began = (
+        select(listen.day, listen.song_id, func.min(listen.played_at).label("began_at"))
+        .group_by(listen.day, listen.song_id)
         .subquery()
     )
     rows = listening.connection.execute(
-        select(latest.c.day, Song.artist, Song.title)
-        .join(Song, Song.id == latest.c.song_id)
-        .order_by(latest.c.day.desc(), latest.c.song_id)
+        select(began.c.day, began.c.song_id, Song.artist, Song.title)
+        .join(Song, Song.id == began.c.song_id)
+        .order_by(began.c.day.desc(), began.c.began_at.desc(), Song.artist, Song.title)
     )
-    return [Discovery(*row) for row in rows]
+    return [Discovery(day, *names) for day, song_id, *names in rows if (day, song_id) in found][:most]
 
 
 def count_discoveries(listening: UserListening, period: Period, wanted: Span) -> Sequence[DiscoveryCount]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, Subquery, and_, select, union_all
 from worker.models import ListeningHour, SongDay
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.questions.backlog import Backlog
-from worker.statistics.rollups.compute import Rollup, columns_of, computed_rows, names_of
+from worker.statistics.rollups.compute import Rollup, columns_of, computed_rows, joined_days, names_of
 from worker.statistics.rollups.pending import waiting_days
 from worker.statistics.sql import within
 
@@ -93,7 +93,7 @@ class UserListening:
 
     def rollups(self, first: date, last: date) -> RollupRows:
         """The rows from the local day `first` to `last`, both included."""
-        waiting = waiting_days(self.connection, self.user_id, first, last)
+        waiting = self._waiting_days(first, last)
 
         def parts_of(rollup: Rollup) -> Sequence[Subquery]:
             stored = _stored(rollup, first, last).where(rollup.user_id == self.user_id)
@@ -103,6 +103,18 @@ class UserListening:
             return [stored.where(rollup.day.not_in(waiting)).subquery(), computed]
 
         return RollupRows(parts_of)
+
+    def _waiting_days(self, first: date, last: date) -> Sequence[date]:
+        """Days that wait for a sweep, or that are joined to one: a run of plays may go on into the next day."""
+        around = waiting_days(self.connection, self.user_id, _day_after(first, -1), _day_after(last, 1))
+        if not around:
+            return []
+        joined = joined_days(self.connection, self.user_id, around, self.rule)
+        return sorted(day for day in {*around, *joined} if first <= day <= last)
+
+
+def _day_after(day: date, days: int) -> date:
+    return date.fromordinal(min(max(day.toordinal() + days, 1), date.max.toordinal()))
 
 
 def _stored(rollup: Rollup, first: date, last: date) -> Select[*tuple[Any, ...]]:

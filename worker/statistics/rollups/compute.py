@@ -19,10 +19,32 @@ _KEYS: Final[Mapping[Rollup, Sequence[str]]] = {ListeningHour: ("hour",), SongDa
 _OF_ONE_USER: Final[Mapping[Rollup, Name]] = {ListeningHour: "user_hours", SongDay: "user_songs"}
 
 
-def compute_days(connection: Connection, days: Collection[UserDay], rule: ListenRule) -> None:
-    """Replace all rollups of these days. The caller has locked the users, or runs alone."""
-    statements.run(connection, "compute_days", _windows(connection, days), **rule.as_parameters())
+def compute_days(connection: Connection, days: Collection[UserDay], rule: ListenRule) -> Sequence[UserDay]:
+    """Replace all rollups of these days, and of days joined to them. The caller has locked the users, or runs alone.
+
+    Returns the joined days: those on which other plays of a run lie that began to count, or ceased to.
+    """
+    joined = _compute(connection, days, rule)
+    if joined:
+        _compute(connection, joined, rule)
     hit(Point.MID_AGGREGATION)
+    return joined
+
+
+def _compute(connection: Connection, days: Collection[UserDay], rule: ListenRule) -> Sequence[UserDay]:
+    rows = statements.run(connection, "compute_days", _windows(connection, days), **rule.as_parameters())
+    return [(user_id, _as_date(day)) for user_id, day in rows]
+
+
+def joined_days(connection: Connection, user_id: int, days: Collection[date], rule: ListenRule) -> Sequence[date]:
+    """The days that have to be computed together with these days of a user, because a run of plays joins them."""
+    rows = _windows(connection, [(user_id, day) for day in days])
+    found = statements.run(connection, "joined_days", rows, windows=len(rows), **rule.as_parameters())
+    return [_as_date(day) for _, day in found]
+
+
+def _as_date(day: date | str) -> date:
+    return date.fromisoformat(day) if isinstance(day, str) else day
 
 
 def computed_rows(

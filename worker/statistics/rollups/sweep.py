@@ -122,8 +122,8 @@ def _days_between(
             days = stale_days(session.connection(), after=after, until=until, most=days_at_once)
             claimed = claim(session.connection(), days)
             if claimed:
-                compute_days(session.connection(), claimed, rule)
-                mark_charts(session.connection(), (day for _, day in claimed))
+                joined = compute_days(session.connection(), claimed, rule)
+                mark_charts(session.connection(), (day for _, day in (*claimed, *joined)))
         if not days:
             return
         after = days[-1]

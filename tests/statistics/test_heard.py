@@ -1,0 +1,179 @@
+"""What was heard of one song, artist or album, and search, against plain Python over the same plays."""
+
+from collections import Counter
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from tests.statistics.test_questions import ADA, ALL, NAMES, SONGS, History, Scope, histories, of_one, periods, stored
+from tests.support.events import accepted, play
+from tests.support.plain_statistics import Name, Plain, canonical
+from tests.support.strategies import ON_DATABASE
+from worker.contract.identity import album_identity, artist_identity, song_identity
+from worker.database.engine import snapshot, transaction
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
+from worker.statistics import (
+    Found,
+    ListenRule,
+    Span,
+    Subject,
+    UserListening,
+    find_listener,
+    heard,
+    listens_of,
+    rank,
+    search,
+    songs_of,
+)
+
+
+def identities(subject: Subject) -> list[UUID]:
+    """Of every song, artist or album that a history can name, and one of nothing."""
+    if subject is Subject.SONG:
+        found = [song_identity(song["artist"], song["title"]) for song in SONGS]
+    elif subject is Subject.ARTIST:
+        found = [artist_identity(song["artist"]) for song in SONGS]
+    else:
+        found = [album_identity(song["artist"], song.get("album", "none")) for song in SONGS]
+    return [*map(UUID, dict.fromkeys(found)), UUID(int=0)]
+
+
+def of_subject(plain: Plain, subject: Subject, identity: UUID) -> Plain:
+    def has(artist: str, other: str | None) -> bool:
+        if subject is Subject.SONG:
+            return UUID(song_identity(artist, other or "")) == identity
+        if subject is Subject.ARTIST:
+            return UUID(artist_identity(artist)) == identity
+        return other is not None and UUID(album_identity(artist, other)) == identity
+
+    named = ((each, NAMES[subject](each)) for each in plain.plays)
+    return Plain([each for each, name in named if name is not None and has(name.artist, name.title)])
+
+
+@pytest.mark.parametrize("subject", Subject)
+@ON_DATABASE
+@given(histories(), ADA)
+def test_what_was_heard_of_a_subject_equals_a_recount(
+    engine: Engine, subject: Subject, history: History, scope: Scope
+) -> None:
+    with stored(engine, history, scope) as listening:
+        found = {identity: heard(of_one(listening), subject, identity) for identity in identities(subject)}
+    for identity, answer in found.items():
+        plain = of_subject(history.plain.of("ada"), subject, identity)
+        if not plain.plays:
+            assert answer is None
+            continue
+        assert answer is not None
+        assert (answer.plays, answer.listens, answer.ms_played) == plain.sums()
+        days = [each.day for each in plain.plays]
+        assert (answer.first_day, answer.last_day) == (min(days), max(days))
+        assert answer.months == Counter(each.day.replace(day=1) for each in plain.listens)
+        name = NAMES[subject](plain.plays[0])
+        assert name is not None
+        assert (canonical(answer.artist), answer.title and canonical(answer.title)) == name
+
+
+@pytest.mark.parametrize("subject", [Subject.ARTIST, Subject.ALBUM])
+@ON_DATABASE
+@given(histories(), ADA)
+def test_songs_of_an_artist_or_album_are_those_of_the_ranking(
+    engine: Engine, subject: Subject, history: History, scope: Scope
+) -> None:
+    with stored(engine, history, scope) as listening:
+        everything = rank(of_one(listening), Subject.SONG, ALL, most=100)
+        for identity in identities(subject):
+            songs = of_subject(history.plain.of("ada"), subject, identity).ranked(NAMES[Subject.SONG])
+            expected = [
+                (place.artist, place.title, place.plays, place.listens, place.ms_played)
+                for place in everything
+                if (canonical(place.artist), canonical(place.title or "")) in songs
+            ]
+            found = songs_of(of_one(listening), subject, identity, most=100)
+            assert [
+                (place.artist, place.title, place.plays, place.listens, place.ms_played) for place in found
+            ] == expected
+            assert [place.place for place in found] == list(range(1, len(found) + 1))
+
+
+@pytest.mark.parametrize("subject", Subject)
+@ON_DATABASE
+@given(histories(), ADA, periods)
+def test_listens_of_subjects_in_a_span_equal_a_recount(
+    engine: Engine, subject: Subject, history: History, scope: Scope, wanted: Span
+) -> None:
+    with stored(engine, history, scope) as listening:
+        found = listens_of(of_one(listening), subject, wanted, identities(subject))
+    plain = history.plain.of("ada", wanted)
+    expected = {identity: len(of_subject(plain, subject, identity).listens) for identity in identities(subject)}
+    assert found == {identity: listens for identity, listens in expected.items() if listens}
+
+
+@ON_DATABASE
+@given(histories(), ADA, st.sampled_from(["low", "LAT", "tool", "  par ", "l", "a", "ool", "parabola tool", ""]))
+def test_search_finds_names_by_the_beginning_of_a_word(
+    engine: Engine, history: History, scope: Scope, text: str
+) -> None:
+    with stored(engine, history, scope) as listening:
+        found = search(of_one(listening), text, most=100)
+    wanted, plain = canonical(text), history.plain.of("ada")
+    answers = {Subject.SONG: found.songs, Subject.ARTIST: found.artists, Subject.ALBUM: found.albums}
+    for subject, places in answers.items():
+        rows = {
+            (canonical(each.artist), each.title and canonical(each.title)): (each.plays, each.listens, each.ms_played)
+            for each in places
+        }
+        assert rows == {
+            name: sums for name, sums in sums_of(plain, subject).items() if wanted and begins_a_word(wanted, name)
+        }
+        assert [place.listens for place in places] == sorted((place.listens for place in places), reverse=True)
+
+
+def begins_a_word(wanted: str, name: Name) -> bool:
+    words = (name.artist if name.title is None else name.title).split(" ")
+    return any(" ".join(words[at:]).startswith(wanted) for at in range(len(words)))
+
+
+def sums_of(plain: Plain, subject: Subject) -> dict[Name, tuple[int, int, int]]:
+    name_of = NAMES[subject]
+    named = Plain([each for each in plain.plays if name_of(each) is not None])
+    return {name: sums for name, sums in named.grouped(name_of).items() if name is not None}
+
+
+@pytest.mark.parametrize(
+    ("text", "songs"),
+    [
+        ("jóga", ["Jóga"]),
+        ("JÓGA", ["Jóga"]),
+        ("Jo\u0301ga", ["Jóga"]),
+        ("joga", []),
+        ("戦場", ["戦場のメリークリスマス"]),
+        ("\uff21\uff22\uff23", ["ABC  100%"]),
+        ("abc 100%", ["ABC  100%"]),
+        ("100%", ["ABC  100%"]),
+        ("1__", []),
+        ("strasse", ["Straße"]),
+        ("\\", ["\\ slash"]),
+        ("klftm", ["KLF™"]),
+    ],
+)
+def test_search_compares_canonical_names(engine: Engine, text: str, songs: list[str]) -> None:
+    titles = ("Jóga", "戦場のメリークリスマス", "ABC  100%", "Straße", "\\ slash", "KLF™")
+    events = [play(song={"title": title, "artist": "x"}) for title in titles]
+    assert [place.title for place in _found(engine, text, *events).songs] == songs
+
+
+def test_search_finds_nothing_of_another_user(engine: Engine) -> None:
+    found = _found(engine, "par", play(song=SONGS[1]), play(user="bob", song=SONGS[0]))
+    assert found == Found([], [], [], is_cut=False)
+
+
+def _found(engine: Engine, text: str, *events: dict[str, object]) -> Found:
+    with transaction(engine) as session:
+        record_batch(session.connection(), accepted(*events), known=Known())
+    with snapshot(engine) as session:
+        connection = session.connection()
+        return search(UserListening(connection, find_listener(connection, "ada").id, ListenRule()), text, most=10)

@@ -1,0 +1,160 @@
+"""Plays that several sources report count once; two plays by one source stay two."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, delete, select
+
+from tests.support import brute_force
+from tests.support.events import event_id, play, song
+from tests.support.rollup_rows import RULE, emptied, record, rollups_of_everyone, rollups_of_user
+from tests.support.strategies import ON_DATABASE
+from tests.support.two_roads import Report, counting
+from worker.database.engine import snapshot, transaction
+from worker.models import PlayHistory, User
+from worker.statistics import ListenRule
+from worker.statistics.rollups.marks import mark_all
+from worker.statistics.rollups.sweep import refresh
+from worker.statistics.verify import verify
+
+START = datetime(2021, 4, 22, 23, 59, 30, tzinfo=UTC)
+
+
+def heard(seconds: float, source: Any, *, duration_s: float | None = None, **changes: Any) -> dict[str, Any]:
+    time = (START + timedelta(seconds=seconds)).isoformat()
+    of = song(duration_ms=... if duration_s is None else round(1000 * duration_s))
+    return play(**({"time": time, "source": source, "song": of} | changes))
+
+
+def plays_counted(engine: Engine) -> int:
+    refresh(engine, RULE)
+    assert verify(engine, RULE).exact
+    return sum(plays for plays, _, _ in brute_force.stored(engine).hours.values())
+
+
+@pytest.mark.parametrize(
+    ("plays", "counted"),
+    [
+        ([heard(0, "live"), heard(0.437, "import")], 1),
+        ([heard(0, "live"), heard(29.9, "import")], 1),
+        ([heard(0, "live"), heard(30, "import")], 2),
+        ([heard(0, "live"), heard(20, "live")], 2),
+        ([heard(0, "live"), heard(20, ...)], 1),
+        ([heard(0, "live"), heard(10, "import"), heard(20, "phone")], 1),
+        ([heard(0, "live"), heard(99, "import", duration_s=200)], 1),
+        ([heard(0, "live"), heard(100, "import", duration_s=200)], 2),
+        ([heard(0, "live", duration_s=3600), heard(120, "import")], 2),
+        ([heard(0, "live"), heard(20, "live"), heard(21, "import")], 2),
+        ([heard(0, "live"), heard(18, "import"), heard(20, "live"), heard(38, "import")], 2),
+        ([heard(0, "live"), heard(10, "import", user="bob")], 2),
+        ([heard(0, "live"), heard(10, "import", song=song(title="Schism"))], 2),
+        ([heard(0, "lastfm-export-minutes"), heard(59, "lastfm-export")], 1),
+        ([heard(0, "lastfm-export-minutes"), heard(61, "lastfm-export")], 2),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_close_plays_of_different_sources_count_once(
+    engine: Engine, plays: Sequence[dict[str, Any]], counted: int, order: int
+) -> None:
+    for each in plays[::order]:
+        record(engine, each)
+        refresh(engine, RULE)
+    assert plays_counted(engine) == counted
+    with snapshot(engine) as session:
+        assert len(session.scalars(select(PlayHistory.id)).all()) == len(plays)
+
+
+def test_the_play_whose_length_is_known_counts(engine: Engine) -> None:
+    record(engine, heard(0, "a"), heard(5, "b", ms_played=200_000))
+    refresh(engine, RULE)
+    assert list(brute_force.stored(engine).hours.values()) == [(1, 1, 200_000)]
+
+
+def test_0_seconds_count_every_play(engine: Engine) -> None:
+    record(engine, heard(0, "a"), heard(0.5, "b"))
+    refresh(engine, ListenRule(same_play_s=0))
+    assert verify(engine, ListenRule(same_play_s=0)).exact
+    assert sum(plays for plays, _, _ in brute_force.stored(engine).hours.values()) == 2
+
+
+def test_a_deleted_play_leaves_the_other_to_count_on_its_own_day(engine: Engine) -> None:
+    """The offsets put the two on different days, and only the day of the deleted one has a play that changed."""
+    record(engine, heard(0, "a", ms_played=1), heard(20, "b", time="2021-04-23T01:59:50+02:00"))
+    assert plays_counted(engine) == 1
+    with transaction(engine) as session:
+        session.execute(delete(PlayHistory).where(PlayHistory.source == "a"))
+    assert plays_counted(engine) == 1
+    assert {day.isoformat() for _, day, _ in brute_force.stored(engine).hours} == {"2021-04-23"}
+
+
+SOURCES = st.sampled_from(("a", "b", "lastfm-export-minutes"))
+OFFSETS = st.sampled_from(("+00:00", "-00:00", "+02:00", "-11:00"))
+PLAYS = st.builds(
+    lambda number, user, title, second, source, duration, ms, offset: play(
+        id=event_id(number),
+        user=user,
+        time=(START + timedelta(seconds=second)).replace(tzinfo=None).isoformat() + offset,
+        source=source,
+        song=song(title=title, duration_ms=duration or ...),
+        ms_played=ms or ...,
+    ),
+    st.integers(1, 60),
+    st.sampled_from(("ada", "bob")),
+    st.sampled_from("xy"),
+    st.integers(0, 40).map(lambda number: 9 * number) | st.integers(0, 500).map(lambda number: 25 * number),
+    SOURCES,
+    st.sampled_from((None, 40_000, 400_000)),
+    st.sampled_from((None, 20_000)),
+    OFFSETS,
+)
+
+
+def recount(engine: Engine, rule: ListenRule) -> brute_force.Rollups:
+    with snapshot(engine) as session:
+        plays = session.scalars(select(PlayHistory)).all()
+    reports = [
+        Report((each.user_id, each.song_id), each.played_at, each.source or "", each.duration_ms, each.ms_played, each)
+        for each in plays
+    ]
+    wanted = brute_force.Rollups()
+    for _, at, _, duration_ms, ms_played, each in counting(reports, rule.same_play_s):
+        local = at + timedelta(minutes=each.utc_offset_minutes or 0)
+        counts = brute_force.counts(brute_force.LocalPlay(0, 0, local, ms_played, duration_ms))
+        for table, key in ((wanted.hours, local.hour), (wanted.songs, each.song_id)):
+            plays_before, listens, ms = table.get((each.user_id, local.date(), key), (0, 0, 0))
+            table[each.user_id, local.date(), key] = plays_before + 1, listens + counts, ms + (ms_played or 0)
+    return wanted
+
+
+@settings(ON_DATABASE)
+@given(
+    steps=st.lists(
+        st.tuples(st.lists(PLAYS, max_size=6), st.sampled_from(("sweep", "wait", "delete", "rule"))), max_size=6
+    )
+)
+def test_any_order_counts_as_a_recount_does(engine: Engine, steps: Sequence[tuple[list[Any], str]]) -> None:
+    emptied(engine)
+    rule = RULE
+    for plays, then in steps:
+        record(engine, *plays)
+        if then == "delete":
+            with transaction(engine) as session:
+                session.execute(delete(PlayHistory).where(PlayHistory.source == "a", PlayHistory.ms_played.is_(None)))
+        elif then == "rule":
+            rule = ListenRule(same_play_s=20 if rule == RULE else 120)
+            with transaction(engine) as session:
+                mark_all(session.connection())
+        wanted = recount(engine, rule)
+        with snapshot(engine) as session:
+            users = session.scalars(select(User.id)).all()
+        for user_id in users:
+            assert rollups_of_user(engine, user_id, rule).hours == wanted.of(user_id).hours
+        if then == "sweep":
+            refresh(engine, rule)
+            assert brute_force.stored(engine).hours == wanted.hours
+            assert rollups_of_everyone(engine, rule).hours == wanted.hours
+            assert verify(engine, rule).exact

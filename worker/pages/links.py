@@ -1,0 +1,54 @@
+"""The addresses of pages. Those of a listener are relative to `home`, which each of their pages names as its base."""
+
+import re
+from datetime import date
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from worker.contract.identity import album_identity, artist_identity, song_identity
+
+# What a server, a proxy or a browser could read as the end of a part of the path.
+_ENCODED: Final = re.compile(r"[~/\\%]")
+_CODE: Final = re.compile(r"~([0-9A-F]{2})")
+
+
+def home(username: str) -> str:
+    """The address of a listener's profile, and the base of their other pages.
+
+    >>> home("ada"), home("AC/DC")
+    ('/u/ada/', '/u/AC~2FDC/')
+    """
+    # Dots alone mean "here" and "one up", however they are percent-encoded.
+    encoded = re.compile(r"\.") if set(username) == {"."} else _ENCODED
+    return f"/u/{quote(encoded.sub(lambda found: f'~{ord(found[0]):02X}', username), safe='')}/"
+
+
+def user_of(part: str) -> str:
+    """The user that a part of a path names, percent-decoded.
+
+    >>> user_of("AC~2FDC")
+    'AC/DC'
+    """
+    return _CODE.sub(lambda found: chr(int(found[1], 16)), part)
+
+
+def day(at: date) -> str:
+    return f"day/{at.isoformat()}"
+
+
+def song(artist: str, title: str) -> str:
+    return f"song/{song_identity(artist, title)}"
+
+
+def artist(name: str) -> str:
+    return f"artist/{artist_identity(name)}"
+
+
+def album(by: str, title: str) -> str:
+    return f"album/{album_identity(by, title)}"
+
+
+def top(subject: str, period: str, at: date | None = None) -> str:
+    """The favourites of a period: the one with the day `at`, or the current one."""
+    asked = {"period": period} | ({"at": at.isoformat()} if at else {})
+    return f"top/{subject}s?{urlencode(asked)}"

@@ -1,0 +1,61 @@
+"""Single listens in the order in which they happened, which the rollups do not have."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+from sqlalchemy import Date, Integer, Select, Subquery, select
+
+from worker.models import PlayHistory, Song
+from worker.statistics import statements
+from worker.statistics.local_time import timezones_of, windows
+from worker.statistics.periods import Span
+from worker.statistics.questions.sources import UserListening
+from worker.statistics.sql import total
+
+
+@dataclass(frozen=True)
+class Listen:
+    """One listen. `at` is when it began, aware, with the listener's offset at that time."""
+
+    at: datetime
+    artist: str
+    title: str
+
+
+def listens_of(listening: UserListening, days: Sequence[date]) -> Subquery:
+    """The listens of some local days, at least one: `day`, `played_at`, `offset_minutes`, `song_id`, `ms_played`.
+
+    Costs a look at each play of the days.
+    """
+    connection, user_id = listening.connection, listening.user_id
+    rows = list(windows(((user_id, day) for day in days), timezones_of(connection, [user_id])))
+    parameters: dict[str, Any] = {"windows": len(rows), **listening.rule.as_parameters()}
+    statement = statements.bound(connection, "user_listens", rows, **parameters)
+    return statement.columns(
+        PlayHistory.played_at, PlayHistory.song_id, PlayHistory.ms_played, day=Date, offset_minutes=Integer
+    ).subquery()
+
+
+def listens_by_day(listening: UserListening, span: Span) -> Sequence[tuple[date, int]]:
+    """The days of a span with a listen, in order, and how many. Costs a look at each hour with plays."""
+    hour = listening.rollups(span.first, span.last).hours.c
+    listens = total(hour.listens)
+    rows = listening.connection.execute(
+        select(hour.day, listens).group_by(hour.day).having(listens > 0).order_by(hour.day)
+    )
+    return [(day, number) for day, number in rows]
+
+
+def nth_listen(listening: UserListening, day: date, number: int) -> Listen:
+    """The listen of this number, from 0, of a day. Listens of one instant are in the order of their songs' ids."""
+    listens = listens_of(listening, [day])
+    statement = _named(listens).order_by(listens.c.played_at, listens.c.song_id).offset(number).limit(1)
+    at, offset_minutes, artist, title = listening.connection.execute(statement).one()
+    return Listen(at.astimezone(timezone(timedelta(minutes=offset_minutes))), artist, title)
+
+
+def _named(listens: Subquery) -> Select[*tuple[Any, ...]]:
+    columns = (listens.c.played_at, listens.c.offset_minutes, Song.artist, Song.title)
+    return select(*columns).join(Song, Song.id == listens.c.song_id)
