@@ -170,6 +170,8 @@ def fill(servers: Servers, plays: int) -> None:
     rule = ListenRule().as_parameters()
     with servers.postgres() as connection:
         connection.execute(_NAMES, {"users": _USERS, "songs": _SONGS})
+        for statement in _TRACKS:
+            connection.execute(statement)
         for start in range(0, plays, _CHUNK):
             end = min(plays, start + _CHUNK)
             connection.execute(_PLAYS, {"start": start, "end": end, "own": LISTENERS_PLAYS, "days": _DAYS})
@@ -191,23 +193,43 @@ _NAMES: Final = """
         INSERT INTO app_users (username)
         SELECT CASE n WHEN 1 THEN 'listener' ELSE 'other ' || n END FROM generate_series(1, %(users)s) AS n
     )
-    INSERT INTO songs (identity, title, artist, album, duration_ms, artist_identity, album_identity)
+    INSERT INTO songs (identity, title, artist, album, duration_ms, artist_identity, is_filed)
     SELECT md5('song ' || n)::uuid, 'Song ' || n, 'Artist ' || n %% 5000, 'Album ' || n %% 12000,
-           120000 + n * 7919 %% 240000, md5('artist ' || n %% 5000)::uuid, md5('album ' || n %% 12000)::uuid
+           120000 + n * 7919 %% 240000, md5('artist ' || n %% 5000)::uuid, true
       FROM generate_series(1, %(songs)s) AS n
 """
+# Each song is on one album, and one in ten has a guest.
+_TRACKS: Final = (
+    """
+    INSERT INTO tracks (identity, song_id, album, artists, album_identity)
+    SELECT md5('track ' || id)::uuid, id, album,
+           CASE WHEN id % 10 = 0 THEN jsonb_build_array(artist, 'Guest ' || id % 700) END, md5(album)::uuid
+      FROM songs ORDER BY id
+    """,
+    """
+    INSERT INTO track_artists (track_id, position, artist_identity, name)
+    SELECT id, position, md5(lower(name))::uuid, name
+      FROM tracks, jsonb_array_elements_text(artists) WITH ORDINALITY AS named (name, position) ORDER BY id
+    """,
+    "ANALYZE songs, tracks, track_artists",
+)
 # Skewed as listening is: squaring a uniform number makes few users and songs frequent. Days have sixteen hours.
 _PLAYS: Final = """
-    INSERT INTO play_history (id, user_id, song_id, played_at, ms_played, utc_offset_minutes, source)
-    SELECT (lpad(to_hex(1600000000000 + n), 12, '0') || '7' || substr(md5(n::text), 1, 3)
-            || 'a' || substr(md5(n::text), 4, 15))::uuid,
-           CASE WHEN n < %(own)s THEN (SELECT min(id) FROM app_users)
-                ELSE (SELECT min(id) FROM app_users) + 1 + floor(999 * power(random(), 2))::bigint END,
-           (SELECT min(id) FROM songs) + floor(20000 * power(random(), 2))::bigint
-             + CASE WHEN n < %(own)s THEN 0 ELSE 80000 * (n %% 2) END,
-           timestamptz '2021-01-01 06:00' + (n %% %(days)s) * interval '1 day' + random() * interval '16 hours',
-           floor(random() * 300000)::int, 60, 'stored'
-      FROM generate_series(%(start)s::bigint, %(end)s::bigint - 1) AS n
+    INSERT INTO play_history (id, user_id, song_id, track_id, played_at, ms_played, duration_ms, utc_offset_minutes,
+                              source)
+    SELECT plays.id, user_id, song_id, tracks.id, played_at, ms_played, songs.duration_ms, 60, 'stored'
+      FROM (SELECT (lpad(to_hex(1600000000000 + n), 12, '0') || '7' || substr(md5(n::text), 1, 3)
+                    || 'a' || substr(md5(n::text), 4, 15))::uuid AS id,
+                   CASE WHEN n < %(own)s THEN (SELECT min(id) FROM app_users)
+                        ELSE (SELECT min(id) FROM app_users) + 1 + floor(999 * power(random(), 2))::bigint
+                   END AS user_id,
+                   (SELECT min(id) FROM songs) + floor(20000 * power(random(), 2))::bigint
+                     + CASE WHEN n < %(own)s THEN 0 ELSE 80000 * (n %% 2) END AS song_id,
+                   timestamptz '2021-01-01 06:00' + (n %% %(days)s) * interval '1 day' + random() * interval '16 hours'
+                     AS played_at,
+                   floor(random() * 300000)::int AS ms_played
+              FROM generate_series(%(start)s::bigint, %(end)s::bigint - 1) AS n) AS plays
+      JOIN songs ON songs.id = song_id JOIN tracks USING (song_id)
     ON CONFLICT DO NOTHING
 """
 _IS_LISTEN: Final = re.sub(r":(\w+)", r"%(\1)s", sections("postgresql")["is_listen"].sql)
@@ -216,10 +238,10 @@ _ROLLUPS: Final = [
     INSERT INTO {table} (user_id, day, {key}, plays, listens, ms_played)
     SELECT user_id, day, {key}, count(*), count(*) FILTER (WHERE is_listen), coalesce(sum(ms_played), 0)
       FROM (SELECT play.user_id, CAST(local AS date) AS day, extract(hour FROM local)::smallint AS hour, play.song_id,
-                   play.ms_played, {_IS_LISTEN} AS is_listen
+                   play.track_id, play.ms_played, {_IS_LISTEN} AS is_listen
               FROM play_history AS play JOIN songs AS song ON song.id = play.song_id,
                    LATERAL (SELECT play.played_at AT TIME ZONE 'UTC' + interval '1 hour' AS local) AS clock) AS plays
      GROUP BY user_id, day, {key} ORDER BY user_id, day, {key}
     """  # noqa: S608 -- our own words
-    for table, key in (("listening_hours", "hour"), ("song_days", "song_id"))
+    for table, key in (("listening_hours", "hour"), ("song_days", "song_id, track_id"))
 ]

@@ -205,6 +205,16 @@ class MergeRefusedError(RejectedError):
     """Songs or artists cannot be merged or split as asked. Nothing was changed."""
 
 
+class SongNotFoundError(RejectedError):
+    """No song has these names."""
+
+    def __init__(self, artist: str, title: str) -> None:
+        super().__init__(
+            f"unknown song '{printable(title)}' by '{printable(artist)}': the artist comes first, and a song exists "
+            "from its first recorded event on (`zik top songs` has the names)"
+        )
+
+
 class TokenRefusedError(RejectedError):
     """What was asked about a token cannot be done."""
 

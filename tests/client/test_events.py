@@ -30,6 +30,8 @@ def test_a_play_is_sent_as_the_contract_says(client: MemoryClient) -> None:
         album="Lateralus",
         duration_ms=183_000,
         ids={"isrc": "US-1"},
+        artists=("Tool", "Ada"),
+        album_artist="Tool",
         context={"shuffle": True},
     )
     song = {
@@ -38,6 +40,8 @@ def test_a_play_is_sent_as_the_contract_says(client: MemoryClient) -> None:
         "album": "Lateralus",
         "duration_ms": 183_000,
         "ids": {"isrc": "US-1"},
+        "artists": ["Tool", "Ada"],
+        "album_artist": "Tool",
     }
     assert client.events == [
         {

@@ -18,6 +18,7 @@ from worker.errors import InvalidEventError, Reason
 
 GOLDEN: Final = Path(__file__).resolve().parents[1] / "golden"
 Vector = dict[str, Any]
+_OPTIONAL: Final = {"artists", "album_artist"}
 # What is not said of the event alone, but of its entry, its user, the database or its readers.
 NOT_OF_THE_EVENT: Final = {
     Reason.MISSING_EVENT, Reason.UNKNOWN_USER, Reason.ID_CONFLICT, Reason.REFUSED_BY_DATABASE, Reason.KILLS_READER,
@@ -56,7 +57,9 @@ def normalised(event: Event) -> dict[str, Any]:
         fields["reported_at"] = instant(event.time.reported_at)
     if "song" in fields:
         song: SongRef = fields["song"]
-        fields["song"] = {**asdict(song), "same_as": [canonical_title(song.artist), canonical_title(song.title)]}
+        # Younger than the first vectors, which have no word of them.
+        told = {name: value for name, value in asdict(song).items() if value is not None or name not in _OPTIONAL}
+        fields["song"] = {**told, "same_as": [canonical_title(song.artist), canonical_title(song.title)]}
     return fields
 
 

@@ -19,6 +19,7 @@ from tests.support.strategies import CHEAP, json_values
 from worker.contract.codec import _validated as by_the_contract
 from worker.contract.codec import decode
 from worker.contract.events import (
+    MAX_ARTISTS,
     MAX_DURATION_MS,
     MAX_ID_NAME,
     MAX_ID_VALUE,
@@ -95,6 +96,16 @@ IDS_OF_SONGS = (
     *(json.dumps({"x": "1" * size}) for size in (MAX_ID_VALUE, MAX_ID_VALUE + 1)),
     json.dumps({"x": "1" * MAX_ID_VALUE + " "}),
 )  # fmt: skip
+ARTISTS = (
+    *OBJECTS,
+    *(f"[{text}]" for text in TEXTS),
+    '["a",]',
+    '["a", "a"]',
+    '["a" "b"]',
+    '[["a"]]',
+    '[" a ", "b\u00a0"]',
+    *(json.dumps(["a"] * size) for size in (MAX_ARTISTS, MAX_ARTISTS + 1)),
+)
 # Numbers at the edges of 64 bits and of a float, and near the middle of two floats, where rounding is hard.
 FREE_NUMBERS = (
     *NUMBERS, "-9223372036854775808", "-9223372036854775809", "9223372036854775807", "18446744073709551615",
@@ -149,6 +160,7 @@ def members(fields: dict[str, Iterable[str]]) -> st.SearchStrategy[str]:
 FREE: Final = {"context", "value", "unknown"}
 SONG_FIELDS: dict[str, Iterable[str]] = {
     "title": TEXTS, "artist": TEXTS, "album": TEXTS, "duration_ms": NUMBERS, "ids": IDS_OF_SONGS,
+    "artists": ARTISTS, "album_artist": TEXTS,
     "unknown": (*TEXTS, *OBJECTS, *UNKNOWN),
 }  # fmt: skip
 FIELDS: dict[str, Iterable[str]] = {
@@ -284,6 +296,8 @@ def as_sent(draw: st.DrawFn) -> bytes:
     else:
         of_song = {
             "album": st.none() | st.just("") | spaced, "duration_ms": st.none() | st.integers(1, MAX_DURATION_MS),
+            "artists": st.none() | st.lists(spaced, min_size=1, max_size=MAX_ARTISTS),
+            "album_artist": st.none() | st.just("") | spaced,
             "ids": st.none() | st.dictionaries(unquoted, unquoted, max_size=MAX_IDS), "genre": json_values,
         }  # fmt: skip
         of_song = {"title": spaced, "artist": spaced, **of_song}

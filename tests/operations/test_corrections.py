@@ -13,7 +13,7 @@ from worker.books import Outcome
 from worker.contract.identity import song_identity
 from worker.database.engine import snapshot, transaction
 from worker.errors import InvalidEventError, PlayNotFoundError, PlayTakenError
-from worker.models import CorrectedPlay, PlayHistory, Song, User
+from worker.models import CorrectedPlay, PlayHistory, Song, Track, User
 from worker.operations import corrections
 from worker.operations.corrections import Changes, Choice
 from worker.recorders import plays as recorder
@@ -200,6 +200,53 @@ def test_corrections_are_taken_back_one_by_one(listened: Engine) -> None:
     with snapshot(listened) as session:
         assert session.scalar(select(func.count()).select_from(CorrectedPlay)) == 0
     assert_right(listened)
+
+
+def told(engine: Engine) -> tuple[object, ...]:
+    """The first play's title, with what its client said of album, artists and duration."""
+    with snapshot(engine) as session:
+        columns = (Song.title, Track.album, Track.album_artist, Track.artists, PlayHistory.duration_ms)
+        of_play = (Track.id == PlayHistory.track_id) & (Track.song_id == Song.id)
+        rows = select(*columns).select_from(PlayHistory).join(Song).outerjoin(Track, of_play)
+        return tuple(session.execute(rows.where(PlayHistory.id == FIRST)).one())
+
+
+def test_an_edited_play_keeps_album_artists_and_duration_under_its_new_song(engine: Engine) -> None:
+    facts = {"album": "LP3", "album_artist": "Tol", "artists": ["Tol", "Guest"], "duration_ms": 183_000}
+    record(engine, play(id=event_id(1), song=song(artist="Tol", **facts)))
+    corrections.edit(engine, ada(engine), FIRST, Changes(title="Parabol"), now=NOW)
+    assert told(engine) == ("Parabol", "LP3", "Tol", ["Tol", "Guest"], 183_000)
+    # The artist is among the names, too.
+    corrections.edit(engine, ada(engine), FIRST, Changes(artist="Tool"), now=NOW)
+    assert told(engine) == ("Parabol", "LP3", "Tool", ["Tool", "Guest"], 183_000)
+    for title in ("Parabol", "Parabola"):
+        corrections.restore(engine, ada(engine), [FIRST])
+        assert told(engine) == (title, "LP3", "Tol", ["Tol", "Guest"], 183_000)
+
+
+def test_an_edited_play_without_album_and_artists_has_none_of_another(engine: Engine) -> None:
+    record(engine, play(id=event_id(1)), play(id=event_id(2), song=song(title="Schism", album="LP3"), user="bob"))
+    corrections.edit(engine, ada(engine), FIRST, Changes(title="Schism"), now=NOW)
+    assert told(engine) == ("Schism", None, None, None, None)
+    assert [row.track_id for row in corrected(engine)] == [0]
+
+
+def corrected(engine: Engine) -> list[CorrectedPlay]:
+    with snapshot(engine) as session:
+        return list(session.scalars(select(CorrectedPlay)))
+
+
+def test_an_edited_play_of_an_older_release_keeps_what_its_song_knew(engine: Engine) -> None:
+    record(engine, play(id=event_id(1)), play(id=event_id(2), song=song(title="Schism", album="LP4"), user="bob"))
+    with transaction(engine) as session:
+        parabola = session.scalars(select(Song).where(Song.title == "Parabola")).one()
+        legacy = Track(identity=UUID(int=1), song_id=parabola.id, album="LP3").save(session)
+        parabola.legacy_track_id, parabola.legacy_duration_ms = legacy.id, 183_000
+        session.execute(update(PlayHistory).where(PlayHistory.id == FIRST).values(track_id=None))
+    corrections.edit(engine, ada(engine), FIRST, Changes(title="Schism"), now=NOW)
+    assert told(engine) == ("Schism", "LP3", None, None, 183_000)
+    corrections.restore(engine, ada(engine), [FIRST])
+    assert told(engine) == ("Parabola", None, None, None, None)
 
 
 def test_an_edit_may_not_take_the_place_of_another_play(listened: Engine) -> None:

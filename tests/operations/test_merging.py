@@ -16,7 +16,7 @@ from tests.support.events import play, song
 from tests.support.rollup_rows import RULE, emptied, record
 from worker.contract.identity import loose_title
 from worker.database.engine import snapshot, transaction
-from worker.errors import MergeRefusedError
+from worker.errors import MergeRefusedError, SongNotFoundError
 from worker.models import Merge, Song, Track, TrackArtist, User
 from worker.operations.merging import (
     CatalogueSong,
@@ -299,7 +299,7 @@ def test_what_cannot_be_merged_or_split_says_why_and_changes_nothing(engine: Eng
         assert song_by_id(session.connection(), 1).id == 1
         with pytest.raises(MergeRefusedError, match="no song 99"):
             song_by_id(session.connection(), 99)
-        with pytest.raises(MergeRefusedError, match="no song has this artist and title"):
+        with pytest.raises(SongNotFoundError):
             find_song(session.connection(), "Tool", "Nothing")
     with pytest.raises(MergeRefusedError, match="no song 99"):
         merge_songs(engine, 99, 1)

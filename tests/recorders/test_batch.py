@@ -467,7 +467,10 @@ def statements(engine: Engine, work: Callable[[], object]) -> int:
 def test_the_number_of_statements_does_not_grow_with_the_batch(engine: Engine) -> None:
     def batch(size: int, year: int) -> list[Fields]:
         numbers = range(size)
-        plays = [play(user=f"{year} {number}", song=song(title=f"{year} {number}")) for number in numbers]
+        plays = [
+            play(user=f"{year} {number}", song=song(title=f"{year} {number}", album="x", artists=["a", "b"]))
+            for number in numbers
+        ]
         words = [favorite(user=f"{year} {number}") for number in numbers]
         return plays + words + [preference(user=f"{year} {number}") for number in numbers]
 

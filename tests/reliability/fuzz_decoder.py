@@ -28,6 +28,7 @@ TOKENS: Final = (
     '"v":', '"id":', '"type":', '"play"', '"favorite"', '"preference"', '"time":', '"user":', '"source":', '"song":',
     '"title":', '"artist":', '"album":', '"duration_ms":', '"ids":', '"ms_played":', '"context":', '"favorite":',
     '"key":', '"value":', "null", "true", "NaN", "Infinity", "1e400", "-0", "9223372036854775808", "\\u0000", "\\ud800",
+    '"artists":["', '"album_artist":',
     '"sent_at":', "2021-04-22T05:40:53Z", "+23:59", "-00:00", "00000000-0000-0000-0000-000000000000", "[[[[", '{"":',
 )  # fmt: skip
 

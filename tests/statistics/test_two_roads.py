@@ -123,10 +123,10 @@ def recount(engine: Engine, rule: ListenRule) -> brute_force.Rollups:
     wanted = brute_force.Rollups()
     for _, at, _, duration_ms, ms_played, each in counting(reports, rule.same_play_s):
         local = at + timedelta(minutes=each.utc_offset_minutes or 0)
-        counts = brute_force.counts(brute_force.LocalPlay(0, 0, local, ms_played, duration_ms))
-        for table, key in ((wanted.hours, local.hour), (wanted.songs, each.song_id)):
-            plays_before, listens, ms = table.get((each.user_id, local.date(), key), (0, 0, 0))
-            table[each.user_id, local.date(), key] = plays_before + 1, listens + counts, ms + (ms_played or 0)
+        counts = brute_force.counts(brute_force.LocalPlay(0, 0, 0, local, ms_played, duration_ms))
+        key = (each.user_id, local.date(), local.hour)
+        plays_before, listens, ms = wanted.hours.get(key, (0, 0, 0))
+        wanted.hours[key] = plays_before + 1, listens + counts, ms + (ms_played or 0)
     return wanted
 
 

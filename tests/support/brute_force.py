@@ -14,12 +14,18 @@ from worker.database.engine import snapshot
 from worker.models import ListeningHour, PlayHistory, Preference, Song, SongDay, User
 from worker.statistics import Period, Span
 
+DAY_MS = 86_400_000
+
 
 class LocalPlay(NamedTuple):
-    """A play in its listener's local time, with all that its count depends on."""
+    """A play in its listener's local time, with all that its count depends on.
+
+    `song_id` is the song that it counts for, and `track_id` 0 without a track.
+    """
 
     user_id: int
     song_id: int
+    track_id: int
     local: datetime
     ms_played: int | None
     duration_ms: int | None
@@ -30,30 +36,46 @@ Numbers = tuple[int, int, int]
 
 @dataclass
 class Rollups:
-    """Plays, listens and milliseconds, by hour and by song."""
+    """Plays, listens and milliseconds, by hour and by song and track."""
 
     hours: dict[tuple[int, date, int], Numbers] = field(default_factory=dict)
-    songs: dict[tuple[int, date, int], Numbers] = field(default_factory=dict)
+    songs: dict[tuple[int, date, int, int], Numbers] = field(default_factory=dict)
 
     def of(self, user_id: int) -> "Rollups":
-        parts = ({key: row for key, row in rows.items() if key[0] == user_id} for rows in (self.hours, self.songs))
-        return Rollups(*parts)
+        return Rollups(
+            {key: row for key, row in self.hours.items() if key[0] == user_id},
+            {key: row for key, row in self.songs.items() if key[0] == user_id},
+        )
 
 
 def local_plays(engine: Engine) -> list[LocalPlay]:
     with snapshot(engine) as session:
         preferences = session.execute(select(Preference.user_id, Preference.value).where(Preference.key == "timezone"))
         zones = {user_id: _zone(value) for user_id, value in preferences}
-        plays = session.execute(
-            select(
-                PlayHistory.user_id, PlayHistory.song_id, PlayHistory.played_at, PlayHistory.utc_offset_minutes,
-                PlayHistory.ms_played, Song.duration_ms,
-            ).join(Song)
-        ).all()  # fmt: skip
-    return [
-        LocalPlay(user_id, song_id, at.astimezone(_offset(offset) or zones.get(user_id, UTC)), ms_played, duration_ms)
-        for user_id, song_id, at, offset, ms_played, duration_ms in plays
-    ]
+        songs = {song.id: song for song in session.scalars(select(Song))}
+        plays = session.scalars(select(PlayHistory)).all()
+    return [_local_play(play, songs[play.song_id], zones.get(play.user_id, UTC)) for play in plays]
+
+
+def _local_play(play: PlayHistory, song: Song, zone: tzinfo) -> LocalPlay:
+    track_id = song.legacy_track_id if play.track_id is None else play.track_id
+    return LocalPlay(
+        play.user_id,
+        song.id if song.counts_as_id is None else song.counts_as_id,
+        track_id or 0,
+        play.played_at.astimezone(_offset(play.utc_offset_minutes) or zone),
+        play.ms_played,
+        _duration(play, song),
+    )
+
+
+def _duration(play: PlayHistory, song: Song) -> int | None:
+    """The one set by hand, else the play's own, else what a release before 0.3 knew of its song."""
+    if song.duration_set_ms is not None:
+        return song.duration_set_ms
+    if play.duration_ms is not None and 1_000 <= play.duration_ms <= DAY_MS:
+        return play.duration_ms
+    return song.legacy_duration_ms if play.track_id is None else None
 
 
 def _offset(minutes: int | None) -> tzinfo | None:
@@ -84,10 +106,16 @@ def rollups(engine: Engine, **rule: int) -> Rollups:
     wanted = Rollups()
     for play in local_plays(engine):
         day = play.local.date()
-        for table, key in ((wanted.hours, play.local.hour), (wanted.songs, play.song_id)):
-            plays, listens, ms_played = table.get((play.user_id, day, key), (0, 0, 0))
-            table[play.user_id, day, key] = plays + 1, listens + counts(play, **rule), ms_played + (play.ms_played or 0)
+        numbers = (1, int(counts(play, **rule)), play.ms_played or 0)
+        hour, song = (play.user_id, day, play.local.hour), (play.user_id, day, play.song_id, play.track_id)
+        wanted.hours[hour] = _plus(wanted.hours.get(hour), numbers)
+        wanted.songs[song] = _plus(wanted.songs.get(song), numbers)
     return wanted
+
+
+def _plus(one: Numbers | None, other: Numbers) -> Numbers:
+    plays, listens, ms_played = one or (0, 0, 0)
+    return plays + other[0], listens + other[1], ms_played + other[2]
 
 
 def stored(engine: Engine) -> Rollups:
@@ -99,7 +127,7 @@ def stored(engine: Engine) -> Rollups:
                 for row in session.scalars(select(ListeningHour))
             },
             {
-                (row.user_id, row.day, row.song_id): (row.plays, row.listens, row.ms_played)
+                (row.user_id, row.day, row.song_id, row.track_id): (row.plays, row.listens, row.ms_played)
                 for row in session.scalars(select(SongDay))
             },
         )
@@ -111,19 +139,26 @@ def song_chart(engine: Engine, span: Span, **rule: int) -> list[tuple[int, str, 
     listens: Counter[int] = Counter()
     ms_played: Counter[int] = Counter()
     listeners: defaultdict[int, set[int]] = defaultdict(set)
+    latest: defaultdict[int, date] = defaultdict(lambda: date.min)
     for play in local_plays(engine):
         if span.period is Period.ALL or play.local.date() in span:
             plays[play.song_id] += 1
-            listens[play.song_id] += counts(play, **rule)
             ms_played[play.song_id] += play.ms_played or 0
             listeners[play.song_id].add(play.user_id)
+            if counts(play, **rule):
+                listens[play.song_id] += 1
+                latest[play.song_id] = max(latest[play.song_id], play.local.date())
     with snapshot(engine) as session:
-        names = {song.id: (song.artist, song.title) for song in session.scalars(select(Song))}
-    ranked = sorted((song for song in plays if listens[song]), key=lambda song: (-listens[song], -plays[song], song))
+        songs = {song.id: song for song in session.scalars(select(Song))}
+
+    def order(song: int) -> tuple[int, int, int, int, bytes]:
+        return -listens[song], -plays[song], -ms_played[song], -latest[song].toordinal(), songs[song].identity.bytes
+
     return [
-        (place, *names[song], plays[song], listens[song], ms_played[song], len(listeners[song]))
-        for place, song in enumerate(ranked, start=1)
-    ]
+        (place, songs[song].artist, songs[song].title, plays[song], listens[song], ms_played[song],
+         len(listeners[song]))
+        for place, song in enumerate(sorted((song for song in plays if listens[song]), key=order), start=1)
+    ]  # fmt: skip
 
 
 def users(engine: Engine) -> Iterable[int]:

@@ -1,11 +1,11 @@
 """Rows for tests of statistics: written as the recorder writes them, and read back as rollups."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from operator import add
 from typing import Any
 
-from sqlalchemy import Engine, delete, select, union_all, update
+from sqlalchemy import Engine, Subquery, delete, select, union_all, update
 
 from tests.support import brute_force
 from tests.support.events import accepted, play, preference
@@ -64,16 +64,21 @@ def rollups_of_everyone(engine: Engine, rule: ListenRule = RULE) -> brute_force.
 
 def _read(listening: Listening) -> brute_force.Rollups:
     rollups = listening.rollups(date.min, date.max)
-    parts = [rollups.hours], rollups.songs
-    read = brute_force.Rollups()
-    for each, found in zip(parts, (read.hours, read.songs), strict=True):
-        rows = listening.connection.execute(union_all(*(select(*part.c[:6]) for part in each))).all()
-        assert isinstance(listening, GlobalListening) or len({row[:3] for row in rows}) == len(rows)
-        for user_id, day, key, *numbers in rows:
-            before = found.get((user_id, day, key), (0, 0, 0))
-            plays, listens, ms_played = map(add, before, numbers)
-            found[user_id, day, key] = plays, listens, ms_played
-    return read
+    return brute_force.Rollups(
+        {(user_id, day, hour): numbers for (user_id, day, hour), numbers in _summed(listening, [rollups.hours])},
+        {(user_id, day, *song): numbers for (user_id, day, *song), numbers in _summed(listening, rollups.songs)},
+    )
+
+
+def _summed(listening: Listening, parts: Sequence[Subquery]) -> Iterator[tuple[Any, brute_force.Numbers]]:
+    """Keys and their numbers, which are the last three columns."""
+    rows = listening.connection.execute(union_all(*map(select, parts))).all()
+    sums: dict[Any, brute_force.Numbers] = {}
+    for row in rows:
+        plays, listens, ms_played = map(add, sums.get(row[:-3], (0, 0, 0)), row[-3:])
+        sums[row[:-3]] = plays, listens, ms_played
+    assert isinstance(listening, GlobalListening) or len(sums) == len(rows)
+    yield from sums.items()
 
 
 def assert_exact(engine: Engine, rule: ListenRule = RULE) -> None:

@@ -76,6 +76,7 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
         ),
         Entry("user", "users:desk", "A user: show them, or set their timezone."),
         Entry("plays", "plays:desk", "List, delete, restore and edit plays. Each can be taken back."),
+        Entry("song", "song:desk", "What was told about a song, and corrections that hold for all of its plays."),
         Entry(
             "export",
             "export:export",
@@ -97,7 +98,7 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
         Entry("users", "users:users", "List all users with their plays, the first and the last day, and the timezone."),
         Entry("recent", "recent:recent", "List a user's latest plays, newest first."),
         Entry("favorites", "favorites:favorites", "List a user's favorites, newest first."),
-        Entry("top", "top:top", "Rank songs, artists or albums by listens, then plays."),
+        Entry("top", "top:top", "Rank songs, artists or albums by listens, plays or time."),
         Entry(
             "days",
             "days:days",

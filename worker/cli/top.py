@@ -10,7 +10,7 @@ from rich.table import Table
 from worker.cli.question import Answer, AsCsv, At, InPeriod, Limit, MaybeUser, Question, open_question, span_name
 from worker.cli.terminal import AsJson, console, plain
 from worker.report.wording import duration
-from worker.statistics import Period, Place, Subject
+from worker.statistics import By, Period, Place, Subject
 from worker.statistics import top as top_places
 from worker.statistics.drawing import LENGTH
 from worker.statistics.rollups.pending import waiting_for_charts
@@ -19,7 +19,7 @@ _BAR: Final = 12
 # What a table needs besides its cells: a line at the left edge, and a line and two blanks for each column.
 _EDGE: Final = 1
 _GAP: Final = 3
-# The columns that a narrow window drops, in this order, to leave space for names.
+# The columns that a narrow window drops, in this order, to leave space for names, unless places are by them.
 _DROPPED_FIRST: Final = ("", "time", "listeners", "plays")
 # The space that most names need.
 _NAME: Final = 15
@@ -44,6 +44,9 @@ class Kind(StrEnum):
 
 WhatFor = Annotated[Kind, typer.Argument(metavar="songs|artists|albums", help="What to rank.")]
 Everyone = Annotated[bool, typer.Option("--everyone", help="The chart for all users, up to an hour old.")]
+RankedBy = Annotated[
+    By, typer.Option("--by", help="What comes first. With --everyone, only charts by listens are kept ready.")
+]
 
 
 def top(
@@ -53,34 +56,35 @@ def top(
     everyone: Everyone = False,
     period: InPeriod = Period.ALL,
     at: At = None,
+    by: RankedBy = By.LISTENS,
     limit: Limit = 10,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Rank songs, artists or albums by listens, then plays."""
+    """Rank songs, artists or albums by listens, plays or time."""
     if (user is None) is not everyone:
         raise typer.BadParameter("choose whose listening: --user NAME, or --everyone")
-    if everyone and limit > LENGTH:
+    if everyone and by is By.LISTENS and limit > LENGTH:
         raise typer.BadParameter(f"charts for everyone are kept to place {LENGTH}: --limit {LENGTH} at most")
     with open_question(user, period, at) as question:
-        places = top_places(question.listening, kind.subject, question.span, most=limit)
+        places = top_places(question.listening, kind.subject, question.span, most=limit, by=by)
         Answer(
             facts=question.facts(),
             name=kind.value,
             columns=("place", "title", "artist", "listens", "plays", "ms_played", "listeners"),
             rows=places,
-            picture=lambda: _table(question, kind, places),
-            why_empty=lambda: _why_empty(question),
+            picture=lambda: _table(question, kind, places, by),
+            why_empty=lambda: _why_empty(question, by),
         ).show(as_json=as_json, as_csv=as_csv)
 
 
-def _why_empty(question: Question) -> str:
-    if question.user is None and waiting_for_charts(question.listening.connection):
+def _why_empty(question: Question, by: By) -> str:
+    if question.user is None and by is By.LISTENS and waiting_for_charts(question.listening.connection):
         return "the charts for everyone have not been drawn yet: run `zik aggregate`"
-    return question.why_empty("listens")
+    return question.why_empty(by)
 
 
-def _table(question: Question, kind: Kind, places: Sequence[Place]) -> Table:
+def _table(question: Question, kind: Kind, places: Sequence[Place], by: By) -> Table:
     table = Table(title=plain(f"Top {kind} of {question.who}, {span_name(question.span)}"), title_justify="left")
     table.add_column("", justify="right", style="dim")
     names = _names(kind, places)
@@ -88,7 +92,8 @@ def _table(question: Question, kind: Kind, places: Sequence[Place]) -> Table:
         table.add_column(heading, overflow="fold", min_width=_LEAST_NAME)
     number = [str(place.place) for place in places]
     figures = _fitting(
-        _figures(places, of_everyone=question.user is None),
+        _figures(places, by, of_everyone=question.user is None),
+        by,
         console.width - _EDGE - _width("", number) - sum(min(_width(*name), _NAME + _GAP) for name in names.items()),
     )
     for heading in figures:
@@ -105,7 +110,7 @@ def _names(kind: Kind, places: Sequence[Place]) -> _Columns:
     return artists if kind is Kind.ARTISTS else {kind.subject: titles, **artists}
 
 
-def _figures(places: Sequence[Place], *, of_everyone: bool) -> _Columns:
+def _figures(places: Sequence[Place], by: By, *, of_everyone: bool) -> _Columns:
     figures: dict[str, Sequence[RenderableType]] = {
         "listens": [f"{place.listens:,}" for place in places],
         "plays": [f"{place.plays:,}" for place in places],
@@ -113,17 +118,21 @@ def _figures(places: Sequence[Place], *, of_everyone: bool) -> _Columns:
     }
     if of_everyone:
         figures["listeners"] = [f"{place.listeners:,}" for place in places]
-    figures[""] = [Bar(places[0].listens, 0, place.listens, width=_BAR, color="green") for place in places]
+    ranked = [
+        place.ms_played if by is By.TIME else place.plays if by is By.PLAYS else place.listens for place in places
+    ]
+    figures[""] = [Bar(ranked[0], 0, number, width=_BAR, color="green") for number in ranked]
     return figures
 
 
-def _fitting(figures: _Columns, room: int) -> _Columns:
+def _fitting(figures: _Columns, by: By, room: int) -> _Columns:
     """The figures that fit into `room` columns of the terminal."""
     widths = {heading: _width(heading, cells) for heading, cells in figures.items()}
     for heading in _DROPPED_FIRST:
         if sum(widths.values()) <= room:
             break
-        widths.pop(heading, None)
+        if heading != by:
+            widths.pop(heading, None)
     return {heading: figures[heading] for heading in widths}
 
 

@@ -1,7 +1,7 @@
 """Turn each call of a player into one valid event of the contract, with an id that every retry keeps."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
@@ -47,6 +47,8 @@ class EventMethods(ABC, Generic[EventId]):
         album: str | None = None,
         duration_ms: int | None = None,
         ids: Mapping[str, str] | None = None,
+        artists: Sequence[str] | None = None,
+        album_artist: str | None = None,
         context: Mapping[str, Any] | None = None,
         event_id: str | None = None,
     ) -> EventId:
@@ -54,8 +56,11 @@ class EventMethods(ABC, Generic[EventId]):
 
         `time` is when listening began. With `ended` it began `ms_played` before that, and without either of them
         `ms_played` before the call. Without `ms_played` the call is the beginning.
+
+        `artist` is the text as it is displayed; `artists` are the names in it, in order, each of which counts.
         """
-        song = {"title": title, "artist": artist, **_without_none(album=album, duration_ms=duration_ms, ids=ids)}
+        known = _without_none(album=album, duration_ms=duration_ms, ids=ids, artists=artists, album_artist=album_artist)
+        song = {"title": title, "artist": artist, **known}
         event = self._event("play", user, began(time, ended, ms_played), event_id)
         return self.publish({**event, "song": song, **_without_none(ms_played=ms_played, context=context)})
 

@@ -16,6 +16,7 @@ EARLIEST_TIME: Final = datetime(2002, 1, 1, tzinfo=UTC)
 MAX_AHEAD: Final = timedelta(days=1)
 MAX_DURATION_MS: Final = 24 * 24 * 3600 * 1000  # 24 days fit a signed 32-bit integer
 MAX_IDS: Final = 16
+MAX_ARTISTS: Final = 20
 # In characters.
 MAX_USER: Final = 64
 MAX_SONG_TEXT: Final = 500
@@ -64,13 +65,18 @@ def _offset_at_end(end: str) -> tuple[timedelta, int | None]:
 
 
 class SongRef(Struct, frozen=True, gc=False):
-    """A song as the client names it. Artist and title are its identity; the other fields fill gaps."""
+    """A song as the client names it. Artist and title are its identity; the other fields are facts of one event.
+
+    `artist` is the text as it is displayed, `artists` are the names in it, in order.
+    """
 
     title: str
     artist: str
     album: str | None = None
     duration_ms: int | None = None
     ids: dict[str, str] | None = None
+    artists: tuple[str, ...] | None = None
+    album_artist: str | None = None
 
     @property
     def name(self) -> SongName:

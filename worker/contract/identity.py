@@ -1,7 +1,7 @@
 """Canonical forms: they decide when two texts name the same song, user or event."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -112,6 +112,11 @@ def artist_identity(artist: str) -> str:
 def album_identity(artist: str, album: str) -> str:
     """Return the album's key: 32 hex digits over artist and album, because many bands have a `Greatest Hits`."""
     return _digest(f"{loose_title(artist)}\0{loose_title(album)}")
+
+
+def track_identity(song: str, album: str | None, album_artist: str | None, artists: Sequence[str]) -> str:
+    """Return the track's key: 32 hex digits over the song's identity and what a client says of album and artists."""
+    return _digest("\0".join((song, *map(canonical_title, (album or "", album_artist or "", *artists)))))
 
 
 def _digest(text: str) -> str:

@@ -13,6 +13,7 @@ from pydantic_core import from_json
 
 from worker.contract import events
 from worker.contract.events import (
+    MAX_ARTISTS,
     MAX_DURATION_MS,
     MAX_ID_NAME,
     MAX_ID_VALUE,
@@ -36,6 +37,7 @@ _is_id: Final = re.compile(UUID).fullmatch
 _is_key: Final = re.compile(KEY).fullmatch
 
 _Name = Annotated[str, Meta(min_length=1, max_length=MAX_SONG_TEXT)]
+_OptionalText = Annotated[str, Meta(max_length=MAX_SONG_TEXT)]
 _IdName = Annotated[str, Meta(min_length=1, max_length=MAX_ID_NAME)]
 _IdValue = Annotated[str, Meta(min_length=1, max_length=MAX_ID_VALUE)]
 
@@ -60,9 +62,11 @@ class _LeftToTheContract(ValueError):  # noqa: N818 -- no error, but a way out
 class _Song(Struct, frozen=True, gc=False):
     title: _Name
     artist: _Name
-    album: Annotated[str, Meta(max_length=MAX_SONG_TEXT)] | None = None
+    album: _OptionalText | None = None
     duration_ms: Annotated[int, Meta(ge=1, le=MAX_DURATION_MS)] | None = None
     ids: Raw = _NO_IDS
+    artists: Annotated[tuple[_Name, ...], Meta(min_length=1, max_length=MAX_ARTISTS)] | None = None
+    album_artist: _OptionalText | None = None
 
     def read(self) -> SongRef:
         return SongRef(
@@ -71,6 +75,8 @@ class _Song(Struct, frozen=True, gc=False):
             None if self.album is None else self.album.strip(WHITE_SPACE),
             self.duration_ms,
             None if self.ids is _NO_IDS else _ids(self.ids),
+            None if self.artists is None else tuple(map(_name, self.artists)),
+            None if self.album_artist is None else self.album_artist.strip(WHITE_SPACE),
         )
 
 

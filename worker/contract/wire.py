@@ -25,6 +25,7 @@ from pydantic_core.core_schema import no_info_after_validator_function, str_sche
 
 from worker.contract import events
 from worker.contract.events import (
+    MAX_ARTISTS,
     MAX_DURATION_MS,
     MAX_ID_NAME,
     MAX_ID_VALUE,
@@ -99,6 +100,8 @@ EventTime = Annotated[
 DurationMs = Annotated[int, Field(ge=1, le=MAX_DURATION_MS)]
 # Python's split(), which makes the song's identity, treats U+001C to U+001F as white space; the trimming does not.
 Text = Annotated[str, _text(MAX_SONG_TEXT), StringConstraints(pattern=r"[^\s\x1c-\x1f]")]
+OptionalText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_SONG_TEXT)]
+Artists = Annotated[list[Text], Field(min_length=1, max_length=MAX_ARTISTS), AfterValidator(tuple)]
 Ids = Annotated[
     dict[Annotated[str, _text(MAX_ID_NAME)], Annotated[str, _text(MAX_ID_VALUE)]], Field(max_length=MAX_IDS)
 ]
@@ -118,13 +121,15 @@ class _Wire(BaseModel):
 
 
 class WireSongRef(_Wire):
-    """A song as the client names it. Artist and title are its identity; the other fields fill gaps."""
+    """A song as the client names it. Artist and title are its identity; the other fields are facts of one event."""
 
     title: Text
     artist: Text
-    album: Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_SONG_TEXT)] | None = None
+    album: OptionalText | None = None
     duration_ms: DurationMs | None = None
     ids: Ids | None = None
+    artists: Artists | None = None
+    album_artist: OptionalText | None = None
 
 
 class _WireEvent(_Wire):

@@ -71,7 +71,7 @@ class Song(TimestampMixin, Base):
     album: Mapped[str | None] = mapped_column(String(500))
     # Top artists group by this. Null until `worker.statistics.rollups.filing` files a song that a person, or a release
     # before 0.3, inserted.
-    artist_identity: Mapped[UUID | None] = mapped_column(default=_artist)
+    artist_identity: Mapped[UUID | None] = mapped_column(default=_artist, index=True)
     # Only releases before 0.3 read it.
     album_identity: Mapped[UUID | None] = mapped_column(default=_album)
     attributes: Mapped[dict[str, Any] | None]

@@ -1,4 +1,4 @@
-"""Record one batch: users, songs, plays, favorites, preferences, stale days, dead letters, always in this order.
+"""Record one batch: users, songs, tracks, plays, favorites, preferences, stale days, dead letters, in this order.
 
 Every transaction locks rows in the same order, so two that record the same things wait for each other and never
 deadlock.
@@ -21,6 +21,7 @@ from worker.recorders.plays import record_plays
 from worker.recorders.preferences import PreferenceToRecord, record_preferences
 from worker.recorders.songs import KnownSong, resolve_songs
 from worker.recorders.stale_days import mark_stale_days
+from worker.recorders.tracks import NO_TRACK, TrackKey, resolve_tracks, track_key
 from worker.recorders.users import resolve_users
 
 
@@ -35,14 +36,16 @@ class Recorded(Resolved):
 def resolve_new(
     connection: Connection, accepted: Sequence[Accepted], *, known: Known, create_users: bool = True
 ) -> Resolved:
-    """Create new users and songs, and fill gaps of known songs, in the caller's transaction.
+    """Create new users, songs and tracks, and fill gaps of known songs, in the caller's transaction.
 
     `record_batch` does this too. But another transaction that needs the same song waits until this one has committed,
     so with several drains a short transaction before the long one is faster (docs/decisions/0012).
     """
     users, new_users = _resolve_users(connection, accepted, known, create=create_users)
-    _, new_songs = _resolve_songs(connection, [entry for entry in accepted if entry.event.user in users], known)
-    return Resolved(users=new_users, songs=new_songs)
+    recordable = [entry for entry in accepted if entry.event.user in users]
+    song_ids, new_songs = _resolve_songs(connection, recordable, known)
+    _, new_tracks = _resolve_tracks(connection, recordable, song_ids, known)
+    return Resolved(users=new_users, songs=new_songs, tracks=new_tracks)
 
 
 def record_batch(
@@ -57,7 +60,8 @@ def record_batch(
     users, new_users = _resolve_users(connection, accepted, known, create=create_users)
     recordable = [entry for entry in accepted if entry.event.user in users]
     song_ids, new_songs = _resolve_songs(connection, recordable, known)
-    plays, favorites, preferences = _by_type(recordable, users, song_ids)
+    track_ids, new_tracks = _resolve_tracks(connection, recordable, song_ids, known)
+    plays, favorites, preferences = _by_type(recordable, users, song_ids, track_ids)
 
     recorded_plays = record_plays(connection, plays, known.plays)
     outcomes = recorded_plays.outcomes
@@ -73,7 +77,7 @@ def record_batch(
     ]
     bury(connection, dead)
     outcomes |= {letter.entry_id: Outcome.DEAD for letter in dead}
-    return Recorded(outcomes=outcomes, dead=dead, users=new_users, songs=new_songs)
+    return Recorded(outcomes=outcomes, dead=dead, users=new_users, songs=new_songs, tracks=new_tracks)
 
 
 def _resolve_users(
@@ -105,16 +109,37 @@ def _resolve_songs(
     return song_ids, resolved
 
 
+def _resolve_tracks(
+    connection: Connection, accepted: Sequence[Accepted], song_ids: Sequence[int], known: Known
+) -> tuple[list[int], dict[TrackKey, int]]:
+    """Return the track id of each entry, and the tracks that were not cached."""
+    track_ids: list[int] = []
+    to_resolve: dict[int, TrackKey] = {}
+    songs: dict[TrackKey, SongRef] = {}
+    for position, ((_, _, event), song_id) in enumerate(zip(accepted, song_ids, strict=True)):
+        track_id = NO_TRACK
+        if isinstance(event, PlayEvent) and (key := track_key(song_id, event.song)) is not None:
+            track_id = known.tracks.get(key, NO_TRACK)
+            if not track_id:
+                to_resolve[position] = key
+                songs[key] = event.song
+        track_ids.append(track_id)
+    resolved = resolve_tracks(connection, songs)
+    for position, key in to_resolve.items():
+        track_ids[position] = resolved[key]
+    return track_ids, resolved
+
+
 def _by_type(
-    accepted: Sequence[Accepted], users: dict[str, int], song_ids: Sequence[int]
+    accepted: Sequence[Accepted], users: dict[str, int], song_ids: Sequence[int], track_ids: Sequence[int]
 ) -> tuple[list[PlayToRecord], list[FavoriteToRecord], list[PreferenceToRecord]]:
     plays: list[PlayToRecord] = []
     favorites: list[FavoriteToRecord] = []
     preferences: list[PreferenceToRecord] = []
-    for (entry_id, _, event), song_id in zip(accepted, song_ids, strict=True):
+    for (entry_id, _, event), song_id, track_id in zip(accepted, song_ids, track_ids, strict=True):
         user_id = users[event.user]
         if isinstance(event, PlayEvent):
-            plays.append(PlayToRecord.of(entry_id, event, user_id, song_id, 0))
+            plays.append(PlayToRecord.of(entry_id, event, user_id, song_id, track_id))
         elif isinstance(event, PreferenceEvent):
             preferences.append(PreferenceToRecord(entry_id, event, user_id))
         else:

@@ -1,12 +1,13 @@
-"""Cache what committed transactions have established, so that known users and songs are not looked up again."""
+"""Cache what committed transactions have established, so that known users, songs and tracks are not looked up again."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from worker.contract.events import Accepted, PreferenceEvent, SongName, SongRef
+from worker.contract.events import Accepted, PlayEvent, PreferenceEvent, SongName, SongRef
 from worker.recorders.plays import CopyPolicy
 from worker.recorders.songs import KnownSong
+from worker.recorders.tracks import TrackKey, track_key
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -40,18 +41,20 @@ class BoundedCache(dict[Key, Value]):
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """The users and songs that a transaction has looked up or created; remember them once it has committed."""
+    """The users, songs and tracks that a transaction has looked up or created; remember them once it has committed."""
 
     users: dict[str, int]
     songs: dict[SongName, KnownSong]
+    tracks: dict[TrackKey, int]
 
 
 @dataclass(frozen=True)
 class Known:
-    """The cache of one process: users, songs, and whether the next plays are likely to be new."""
+    """The cache of one process: users, songs, tracks, and whether the next plays are likely to be new."""
 
     users: BoundedCache[str, int] = field(default_factory=BoundedCache)
     songs: BoundedCache[SongName, KnownSong] = field(default_factory=BoundedCache)
+    tracks: BoundedCache[TrackKey, int] = field(default_factory=BoundedCache)
     plays: CopyPolicy = field(default_factory=CopyPolicy)
 
     def song(self, song: SongRef) -> KnownSong | None:
@@ -60,17 +63,27 @@ class Known:
         return None if known is None or known.learns_from(song) else known
 
     def unknown(self, accepted: Sequence[Accepted]) -> Sequence[Accepted]:
-        """The events whose user or song has to be looked up, created or completed."""
+        """The events whose user, song or track has to be looked up, created or completed."""
         return [entry for entry in accepted if not self._covers(entry)]
 
     def _covers(self, entry: Accepted) -> bool:
         event = entry.event
-        return event.user in self.users and (isinstance(event, PreferenceEvent) or self.song(event.song) is not None)
+        if event.user not in self.users:
+            return False
+        if isinstance(event, PreferenceEvent):
+            return True
+        song = self.song(event.song)
+        if song is None or not isinstance(event, PlayEvent):
+            return song is not None
+        key = track_key(song.id, event.song)
+        return key is None or key in self.tracks
 
     def remember(self, resolved: Resolved) -> None:
         self.users.remember(resolved.users)
         self.songs.remember(resolved.songs)
+        self.tracks.remember(resolved.tracks)
 
     def forget(self) -> None:
         self.users.forget()
         self.songs.forget()
+        self.tracks.forget()

@@ -15,7 +15,7 @@ from worker.models import ChartPlace, StaleChart
 from worker.statistics.drawing import draw
 from worker.statistics.periods import ONE_DAY, Period, Span, spans_of
 from worker.statistics.questions.sources import Listening
-from worker.statistics.questions.top import Place, Subject, rank
+from worker.statistics.questions.top import By, Place, Subject, rank
 from worker.statistics.rollups.marks import new_mark
 
 logger = logging.getLogger(__name__)
@@ -26,15 +26,16 @@ _MARKS_AT_ONCE: Final = 1_000
 _Mark = tuple[date, UUID]
 
 
-def top(listening: Listening, subject: Subject, span: Span, *, most: int) -> Sequence[Place]:
-    """The first `most` places of a span, by listens, then plays.
+def top(listening: Listening, subject: Subject, span: Span, *, most: int, by: By = By.LISTENS) -> Sequence[Place]:
+    """The first `most` places of a span, by listens, then plays, or as `by` says.
 
-    A user's places are up to date, and cost a look at each song of each day of the span. A chart for everyone is up to
-    an hour old, ends at place `LENGTH`, and costs a look at its places.
+    A user's places are up to date, and cost a look at each track of each day of the span. A chart for everyone is up to
+    an hour old, ends at place `LENGTH`, and costs a look at its places. Charts are drawn by listens only: for everyone
+    by plays or time, each track of each user and day is looked at, which takes as long as drawing a chart.
     """
-    if listening.covers_everyone:
+    if listening.covers_everyone and by is By.LISTENS:
         return chart(listening.connection, subject, span, most=most)
-    return rank(listening, subject, span, most=most)
+    return rank(listening, subject, span, most=most, by=by)
 
 
 def chart(connection: Connection, subject: Subject, wanted: Span, *, most: int) -> Sequence[Place]:

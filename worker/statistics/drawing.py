@@ -24,34 +24,65 @@ _FORGET: Final = Statement(
 _DRAW: Final = """
     INSERT INTO charts (subject, period, starts_on, place, identity, artist, title, plays, listens, ms_played,
                         listeners)
-    SELECT CAST(:subject AS text), CAST(:period AS text), starts_on, place, {identity}, artist, {title}, plays,
-           listens, ms_played, listeners
+    SELECT CAST(:subject AS text), CAST(:period AS text), starts_on, place, filed_under, {name}, {title}, ranked.plays,
+           ranked.listens, ranked.ms_played, listeners
       FROM (SELECT sums.*, row_number() OVER (
-                       PARTITION BY starts_on ORDER BY listens DESC, plays DESC, song_id) AS place
-              FROM (SELECT starts_on, min(song_id) AS song_id, CAST(sum(plays) AS bigint) AS plays,
-                           CAST(sum(listens) AS bigint) AS listens, CAST(sum(ms_played) AS bigint) AS ms_played,
+                       PARTITION BY starts_on
+                       ORDER BY listens DESC, plays DESC, ms_played DESC, latest DESC, filed_under) AS place
+              FROM (SELECT starts_on, {key} AS filed_under, {oldest},
+                           CAST(sum(plays) AS bigint) AS plays, CAST(sum(listens) AS bigint) AS listens,
+                           CAST(sum(ms_played) AS bigint) AS ms_played, max(latest) AS latest,
                            CAST(count(DISTINCT user_id) AS integer) AS listeners
-                      FROM (SELECT starts_on, song_id, user_id, sum(plays) AS plays, sum(listens) AS listens,
-                                   sum(ms_played) AS ms_played
+                      FROM (SELECT starts_on, song_id, track_id, user_id, sum(plays) AS plays, sum(listens) AS listens,
+                                   sum(ms_played) AS ms_played, max(CASE WHEN listens > 0 THEN day END) AS latest
                               FROM {{rows}} JOIN song_days USING (day)
-                             GROUP BY starts_on, song_id, user_id) AS heard
-                      JOIN songs ON songs.id = heard.song_id
+                             GROUP BY starts_on, song_id, track_id, user_id) AS heard
+                      {joined}
                      GROUP BY starts_on, {key} HAVING count({key}) > 0 AND sum(listens) > 0) AS sums) AS ranked
-      JOIN songs ON songs.id = ranked.song_id
+      {named}
      WHERE place <= :length
 """
-_KEY_AND_TITLE: Final[Mapping[Subject, tuple[str, str, str]]] = {
-    Subject.SONG: ("songs.id", "songs.identity", "title"),
-    Subject.ARTIST: (
-        "coalesce(songs.artist_identity, songs.identity)",
-        "coalesce(songs.artist_identity, songs.identity)",
-        "NULL",
-    ),
-    Subject.ALBUM: ("songs.album_identity", "songs.album_identity", "album"),
+_PARTS: Final[Mapping[Subject, Mapping[str, str]]] = {
+    Subject.SONG: {
+        "key": "songs.identity",
+        "oldest": "min(song_id) AS song_id",
+        "joined": "JOIN songs ON songs.id = song_id",
+        "named": "JOIN songs ON songs.id = song_id",
+        "name": "artist",
+        "title": "title",
+    },
+    Subject.ARTIST: {
+        "key": "coalesce(listed.artist_identity, songs.artist_identity, songs.identity)",
+        "oldest": "min(CASE WHEN listed.track_id IS NULL THEN song_id END) AS song_id, "
+        "min(listed.track_id) AS track_id",
+        "joined": """
+            JOIN songs ON songs.id = song_id
+            LEFT JOIN track_artists AS listed ON listed.track_id = heard.track_id
+            LEFT JOIN track_artists AS earlier
+              ON earlier.track_id = listed.track_id AND earlier.artist_identity = listed.artist_identity
+             AND earlier.position < listed.position
+            WHERE earlier.track_id IS NULL
+        """,
+        "named": "LEFT JOIN songs ON songs.id = song_id",
+        "name": """
+            coalesce(artist, (SELECT name FROM track_artists
+                               WHERE track_id = ranked.track_id AND artist_identity = filed_under
+                               ORDER BY position LIMIT 1))
+        """,
+        "title": "NULL",
+    },
+    Subject.ALBUM: {
+        "key": "tracks.album_identity",
+        "oldest": "min(track_id) AS track_id",
+        "joined": "JOIN tracks ON tracks.id = track_id",
+        "named": "JOIN tracks ON tracks.id = track_id JOIN songs ON songs.id = tracks.song_id",
+        "name": "coalesce(tracks.album_artist, tracks.artists ->> 0, songs.artist)",
+        "title": "tracks.album",
+    },
 }
 _DRAWINGS: Final = {
-    subject: Statement(_DRAW.format(key=key, identity=identity, title=title), {"day": "date", "starts_on": "date"})
-    for subject, (key, identity, title) in _KEY_AND_TITLE.items()
+    subject: Statement(_DRAW.format_map(parts), {"day": "date", "starts_on": "date"})
+    for subject, parts in _PARTS.items()
 }
 
 

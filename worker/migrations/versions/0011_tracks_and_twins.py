@@ -292,6 +292,7 @@ def upgrade() -> None:
         for column in _of_plays():
             op.add_column(table, column)
     op.create_index("ix_songs_twin_identity", "songs", ["twin_identity"])
+    op.create_index("ix_songs_artist_identity", "songs", ["artist_identity"])
     op.drop_index("ix_songs_unfiled", table_name="songs")
     op.create_index("ix_songs_unfiled", "songs", ["id"], **_where("NOT is_filed"))
     _create_tracks()
@@ -322,6 +323,7 @@ def downgrade() -> None:
     op.drop_table("track_artists")
     op.drop_table("tracks")
     op.drop_index("ix_songs_twin_identity", table_name="songs")
+    op.drop_index("ix_songs_artist_identity", table_name="songs")
     for name in _POINTERS:
         op.drop_index(f"ix_songs_{name}", table_name="songs")
         op.drop_column("songs", name)

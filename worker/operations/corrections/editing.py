@@ -1,19 +1,22 @@
-"""Edit a play: it keeps its id, and what it was before is kept, so that the edit can be taken back."""
+"""Edit a play: it keeps its id and its track, and what it was before is kept, so that the edit can be taken back."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, select, update
 
 from worker.contract.codec import decode, encode
-from worker.contract.events import PlayEvent
+from worker.contract.events import PlayEvent, SongRef
+from worker.contract.identity import canonical_title
 from worker.database.engine import transaction
 from worker.errors import PlayNotFoundError, PlayTakenError
-from worker.models import CorrectedPlay, PlayHistory, Song
+from worker.models import CorrectedPlay, PlayHistory, Song, Track
 from worker.operations.corrections.versions import STORED, Version, keep_before_edit, lock, values_of
 from worker.recorders.songs import resolve_songs
+from worker.recorders.tracks import NO_TRACK, resolve_tracks, track_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,7 @@ def edit(engine: Engine, user_id: int, play_id: UUID, changes: Changes, *, now: 
     with transaction(engine) as session:
         connection = session.connection()
         own = (PlayHistory.user_id == user_id, PlayHistory.id == play_id)
-        names = (Song.artist, Song.title, Song.album)
+        names = (Song.artist, Song.title, Song.legacy_track_id, Song.legacy_duration_ms)
         found = select(*STORED, *names).join(Song, Song.id == PlayHistory.song_id).where(*own)
         play = connection.execute(found).mappings().one_or_none() if lock(connection, user_id) else None
         if play is None:
@@ -70,10 +73,39 @@ def _edited(connection: Connection, play: Version, event: PlayEvent, changes: Ch
         moment = event.time
         values |= {"played_at": moment.at, "utc_offset_minutes": moment.offset_minutes, "reported_at": None}
     if changes.artist is not None or changes.title is not None:
-        values["song_id"] = resolve_songs(connection, [event.song])[event.song.name].id
+        values |= _moved(connection, play, event.song)
     if changes.ms_played is not None:
         values["ms_played"] = event.ms_played
     return values
+
+
+def _moved(connection: Connection, play: Version, song: SongRef) -> dict[str, Any]:
+    """The play as one of another song: with the album, artists and duration that it has."""
+    track_id, duration_ms = play["track_id"], play["duration_ms"]
+    if track_id is None:
+        track_id, duration_ms = play["legacy_track_id"], play["legacy_duration_ms"]
+    told = connection.execute(
+        select(Track.album, Track.album_artist, Track.artists).where(Track.id == track_id)
+    ).first()
+    album, album_artist, artists = told or (None, None, None)
+    song = replace(
+        song,
+        album=album,
+        duration_ms=duration_ms,
+        artists=artists and tuple(_renamed(name, play["artist"], song.artist) for name in artists),
+        album_artist=album_artist and _renamed(album_artist, play["artist"], song.artist),
+    )
+    song_id = resolve_songs(connection, [song])[song.name].id
+    if song_id == play["song_id"]:
+        return {}
+    key = track_key(song_id, song)
+    moved_to = NO_TRACK if key is None else resolve_tracks(connection, {key: song})[key]
+    return {"song_id": song_id, "track_id": moved_to, "duration_ms": duration_ms}
+
+
+def _renamed(name: str, old: str, new: str) -> str:
+    """The name of an artist of the play, corrected if it is the one that was."""
+    return new if canonical_title(name) == canonical_title(old) else name
 
 
 def _check_free(connection: Connection, user_id: int, play_id: UUID, values: Version) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, exists, select, update
 
 from worker.contract.identity import apart_identity, song_identity, twin_identity
 from worker.database.engine import transaction
-from worker.errors import MergeRefusedError
+from worker.errors import MergeRefusedError, SongNotFoundError
 from worker.models import Song
 from worker.operations.merging.recording import lock_catalogue, record_merge, take_merge_back
 from worker.statistics.rollups.filing import file, link_twins
@@ -42,12 +42,16 @@ def song_by_id(connection: Connection, song_id: int) -> CatalogueSong:
 
 
 def find_song(connection: Connection, artist: str, title: str) -> CatalogueSong:
-    """The song of these names, else the oldest of those that differ from them in typography alone."""
+    """The song of these names, else the oldest of those that differ from them in typography alone.
+
+    Raises:
+        SongNotFoundError: no song has such names.
+    """
     song = _first(connection, Song.identity == UUID(song_identity(artist, title))) or _first(
         connection, Song.twin_identity == UUID(twin_identity(artist, title))
     )
     if song is None:
-        raise MergeRefusedError("no song has this artist and title", way_out="name the artist first, then the title")
+        raise SongNotFoundError(artist, title)
     return song
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Date, Select, Subquery, func, literal, null, select
 from worker.models import Song
 from worker.statistics.periods import ONE_DAY, Span
 from worker.statistics.questions.sources import UserListening
-from worker.statistics.sql import ARTIST, days_between, grouped, total
+from worker.statistics.sql import ARTIST, credited, days_between, grouped, total
 
 AWAY_DAYS: Final = 180
 OFTEN: Final = 10
@@ -53,7 +53,7 @@ _Rows = Select[*tuple[Any, ...]]
 
 def _by_artist(rows: Subquery) -> _Rows:
     columns = (ARTIST.label("subject"), rows.c.song_id, rows.c.day, rows.c.listens)
-    return select(*columns).join(Song, Song.id == rows.c.song_id).where(rows.c.listens > 0)
+    return credited(rows, *columns).where(rows.c.listens > 0)
 
 
 def _by_song(rows: Subquery) -> _Rows:

@@ -4,22 +4,17 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, or_, select
+from sqlalchemy import Select, Subquery, or_, select
 
-from worker.models import Song
+from worker.models import Song, Track, TrackArtist
 from worker.statistics.periods import Period, Span, span
 from worker.statistics.questions.sources import UserListening
+from worker.statistics.questions.subjects import ALBUM_ARTIST, by_identity, by_track, rows_of, sums_of
 from worker.statistics.questions.top import Place, Subject
-from worker.statistics.sql import ARTIST, grouped, total
-
-_KEY: Final[Mapping[Subject, ColumnElement[Any]]] = {
-    Subject.SONG: Song.__table__.c.identity,
-    Subject.ARTIST: ARTIST,
-    Subject.ALBUM: Song.__table__.c.album_identity,
-}
+from worker.statistics.sql import grouped
 
 
 @dataclass(frozen=True)
@@ -44,10 +39,9 @@ class Heard:
 def heard(listening: UserListening, subject: Subject, identity: UUID) -> Heard | None:
     """What the user heard of the subject with this identity; None without a play.
 
-    Costs a look at each song in the catalogue, unless the subject is a song, and at each of its days.
+    Costs a look at each song and track of the subject in the catalogue, and at each of their days.
     """
-    filed = select(Song.id).where(_is_filed_under(subject, [identity]))
-    days = [_of_songs(rows, filed) for rows in listening.rollups(date.min, date.max).songs]
+    days = [rows_of(rows, subject, [identity]) for rows in listening.rollups(date.min, date.max).songs]
     found = listening.connection.execute(grouped(days, _by_day).order_by("day")).all()
     if not found:
         return None
@@ -55,12 +49,11 @@ def heard(listening: UserListening, subject: Subject, identity: UUID) -> Heard |
     for day, _, listens, _ in found:
         months[span(Period.MONTH, day).first] += listens
     plays, listens, ms_played = (sum(column) for column in list(zip(*found, strict=True))[1:])
-    name = select(Song.artist, Song.title, Song.album).where(_is_filed_under(subject, [identity])).order_by(Song.id)
-    artist, title, album = listening.connection.execute(name.limit(1)).one()
+    artist, title, album = _names(listening, subject, identity)
     return Heard(
         artist=artist,
-        title={Subject.SONG: title, Subject.ALBUM: album, Subject.ARTIST: None}[subject],
-        album=album if subject is Subject.SONG else None,
+        title=title,
+        album=album,
         plays=plays,
         listens=listens,
         ms_played=ms_played,
@@ -71,15 +64,14 @@ def heard(listening: UserListening, subject: Subject, identity: UUID) -> Heard |
 
 
 def songs_of(listening: UserListening, subject: Subject, identity: UUID, *, most: int) -> Sequence[Place]:
-    """The user's first `most` songs of an artist or album, by listens, then plays. Costs as much as `heard`."""
-    filed = select(Song.id).where(_is_filed_under(subject, [identity]))
-    parts = [_of_songs(rows, filed) for rows in listening.rollups(date.min, date.max).songs]
+    """The user's first `most` songs of an artist or album, by listens, plays and time. Costs as much as `heard`."""
+    parts = [rows_of(rows, subject, [identity]) for rows in listening.rollups(date.min, date.max).songs]
     sums = grouped(parts, _by_song).subquery().c
     rows = listening.connection.execute(
         select(Song.artist, Song.title, sums.plays, sums.listens, sums.ms_played, Song.identity)
         .join(Song, Song.id == sums.song_id)
         .where(sums.listens > 0)
-        .order_by(sums.listens.desc(), sums.plays.desc(), sums.song_id)
+        .order_by(sums.listens.desc(), sums.plays.desc(), sums.ms_played.desc(), Song.identity)
         .limit(most)
     )
     return [
@@ -93,37 +85,34 @@ def listens_of(
 ) -> Mapping[UUID, int]:
     """The listens of songs, artists or albums in a span, by identity; an absent one has none.
 
-    Costs a look at each song in the catalogue, unless the subject is a song, and at each of their days in the span.
+    Costs a look at each of their songs and tracks in the catalogue, and at each of these days in the span.
     """
-    filed = select(Song.id).where(_is_filed_under(subject, identities))
-    parts = [_of_songs(rows, filed) for rows in listening.rollups(wanted.first, wanted.last).songs]
-    sums = grouped(parts, _by_song).subquery().c
-    rows = listening.connection.execute(
-        select(_KEY[subject], total(sums.listens)).join(Song, Song.id == sums.song_id).group_by(_KEY[subject])
-    )
+    parts = [rows_of(rows, subject, identities) for rows in listening.rollups(wanted.first, wanted.last).songs]
+    sums = by_identity(grouped(parts, by_track).subquery(), subject).subquery().c
+    rows = listening.connection.execute(select(sums.identity, sums.listens).where(sums.identity.in_(identities)))
     return {identity: listens for identity, listens in rows if listens}
 
 
-def _is_filed_under(subject: Subject, identities: Collection[UUID]) -> ColumnElement[bool]:
-    if subject is not Subject.ARTIST:
-        return _KEY[subject].in_(identities)
-    # As `ARTIST` says it, in a form that an index could serve.
-    return or_(
-        Song.artist_identity.in_(identities), and_(Song.artist_identity.is_(None), Song.identity.in_(identities))
-    )
-
-
-def _of_songs(rows: Subquery, songs: Select[int]) -> Subquery:
-    return select(rows).where(rows.c.song_id.in_(songs)).subquery()
+def _names(listening: UserListening, subject: Subject, identity: UUID) -> tuple[str, str | None, str | None]:
+    """Artist, title and a song's album. Of several spellings, the one that zik recorded first."""
+    connection = listening.connection
+    song = select(Song.artist, Song.title, Song.album).order_by(Song.id).limit(1)
+    if subject is Subject.SONG:
+        artist, title, album = connection.execute(song.where(Song.identity == identity)).one()
+        return artist, title, album
+    if subject is Subject.ALBUM:
+        named = select(ALBUM_ARTIST, Track.album).join(Song, Song.id == Track.song_id)
+        row = connection.execute(named.where(Track.album_identity == identity).order_by(Track.id).limit(1)).one()
+        return row[0], row[1], None
+    own = connection.execute(song.where(or_(Song.artist_identity == identity, Song.identity == identity))).first()
+    listed = select(TrackArtist.name).where(TrackArtist.artist_identity == identity)
+    name = own[0] if own else connection.scalars(listed.order_by(TrackArtist.track_id).limit(1)).one()
+    return name, None, None
 
 
 def _by_day(rows: Subquery) -> Select[*tuple[Any, ...]]:
-    return select(rows.c.day, *_sums(rows)).group_by(rows.c.day)
+    return select(rows.c.day, *sums_of(rows)).group_by(rows.c.day)
 
 
 def _by_song(rows: Subquery) -> Select[*tuple[Any, ...]]:
-    return select(rows.c.song_id, *_sums(rows)).group_by(rows.c.song_id)
-
-
-def _sums(rows: Subquery) -> Sequence[ColumnElement[int]]:
-    return [total(rows.c[name]).label(name) for name in ("plays", "listens", "ms_played")]
+    return select(rows.c.song_id, *sums_of(rows)).group_by(rows.c.song_id)

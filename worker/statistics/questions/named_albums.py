@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import case, select, union_all
 
-from worker.models import Song
+from worker.models import Track
 from worker.statistics.periods import Span
 from worker.statistics.questions.sources import Listening
 from worker.statistics.sql import total
@@ -12,21 +12,21 @@ from worker.statistics.sql import total
 
 @dataclass(frozen=True)
 class NamedAlbums:
-    """The listens of a span, and those of songs with a known album."""
+    """The listens of a span, and those whose player named an album."""
 
     listens: int
     named: int
 
 
 def named_albums(listening: Listening, span: Span) -> NamedAlbums:
-    """How many listens of a span are of songs with a known album. Costs a look at each song of each day."""
-    songs = [
-        select(rows.c.song_id, total(rows.c.listens).label("listens")).group_by(rows.c.song_id)
+    """How many listens of a span name an album. Costs a look at each track of each day."""
+    tracks = [
+        select(rows.c.track_id, total(rows.c.listens).label("listens")).group_by(rows.c.track_id)
         for rows in listening.rollups(span.first, span.last).songs
     ]
-    song = union_all(*songs).subquery().c
-    named = case((Song.album_identity.is_not(None), song.listens), else_=0)
+    track = union_all(*tracks).subquery().c
+    named = case((Track.album_identity.is_not(None), track.listens), else_=0)
     row = listening.connection.execute(
-        select(total(song.listens), total(named)).join(Song, Song.id == song.song_id)
+        select(total(track.listens), total(named)).outerjoin(Track, Track.id == track.track_id)
     ).one()
     return NamedAlbums(*row)

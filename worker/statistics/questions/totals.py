@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date
-from uuid import UUID
 
 from sqlalchemy import Select, Subquery, func, select, true, union
 
-from worker.models import Song
 from worker.statistics.periods import Span
 from worker.statistics.questions.sources import Listening, RollupRows
-from worker.statistics.sql import ARTIST, total
+from worker.statistics.sql import ARTIST, credited, total
 
 
 @dataclass(frozen=True)
@@ -68,13 +66,14 @@ def _listeners(rollups: RollupRows) -> Subquery:
 
 def _songs(rollups: RollupRows) -> Subquery:
     """The number of songs and of artists with a listen."""
-    # UNION, not UNION ALL: a song may be in both parts.
-    song = union(*map(_with_listens, rollups.songs)).subquery()
-    artist = select(func.count().label("songs")).select_from(song).group_by(song.c.artist).subquery()
-    counts = (total(artist.c.songs).label("songs"), func.count().label("artists"))
-    return select(*counts).select_from(artist).subquery()
+    # UNION, not UNION ALL: a track may be in both parts.
+    track = union(*map(_with_listens, rollups.songs)).cte("tracks_with_listens")
+    song = select(track.c.song_id).group_by(track.c.song_id).subquery()
+    artist = credited(track, ARTIST.label("artist")).group_by(ARTIST).subquery()
+    songs = select(func.count().label("songs")).select_from(song).subquery()
+    artists = select(func.count().label("artists")).select_from(artist).subquery()
+    return select(*songs.c, *artists.c).join_from(songs, artists, true()).subquery()
 
 
-def _with_listens(rows: Subquery) -> Select[int, UUID]:
-    songs = select(rows.c.song_id).where(rows.c.listens > 0).group_by(rows.c.song_id).subquery()
-    return select(songs.c.song_id, ARTIST.label("artist")).join(Song, Song.id == songs.c.song_id)
+def _with_listens(rows: Subquery) -> Select[int, int]:
+    return select(rows.c.song_id, rows.c.track_id).where(rows.c.listens > 0).group_by(rows.c.song_id, rows.c.track_id)
