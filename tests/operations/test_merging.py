@@ -22,8 +22,10 @@ from worker.operations.merging import (
     CatalogueSong,
     Split,
     find_song,
+    merge_artists,
     merge_songs,
     song_by_id,
+    split_artist,
     split_song,
     suggest,
 )
@@ -268,7 +270,7 @@ def test_recorders_and_merges_at_once_leave_no_song_apart(postgres: Engine) -> N
     for each in recorders:
         each.start()
     for count in range(10):
-        with suppress(MergeRefusedError):
+        with suppress(MergeRefusedError, SongNotFoundError):
             merge(postgres, f"Don't {count}", "Other")
         refresh(postgres, RULE)
     for each in recorders:
@@ -285,7 +287,7 @@ def test_recorders_and_merges_at_once_leave_no_song_apart(postgres: Engine) -> N
 def test_what_cannot_be_merged_or_split_says_why_and_changes_nothing(engine: Engine) -> None:
     heard(engine, PLAIN, CURLY, "Other", "Third")
     merge(engine, PLAIN, "Other")
-    before = state(engine)
+    before, known = state(engine), id_of(engine, PLAIN)
     for one, other, why in (
         (CURLY, "Other", "count as one"),
         ("Other", CURLY, "count as one"),
@@ -296,13 +298,13 @@ def test_what_cannot_be_merged_or_split_says_why_and_changes_nothing(engine: Eng
     with pytest.raises(MergeRefusedError, match="counts for itself"):
         split(engine, "Other")
     with snapshot(engine) as session:
-        assert song_by_id(session.connection(), 1).id == 1
-        with pytest.raises(MergeRefusedError, match="no song 99"):
-            song_by_id(session.connection(), 99)
+        assert song_by_id(session.connection(), known) == CatalogueSong(known, "Tool", PLAIN)
+        with pytest.raises(MergeRefusedError, match="no song 9999"):
+            song_by_id(session.connection(), 9999)
         with pytest.raises(SongNotFoundError):
             find_song(session.connection(), "Tool", "Nothing")
-    with pytest.raises(MergeRefusedError, match="no song 99"):
-        merge_songs(engine, 99, 1)
+    with pytest.raises(MergeRefusedError, match="no song 9999"):
+        merge_songs(engine, 9999, known)
     assert state(engine) == before
 
 
@@ -356,4 +358,77 @@ def test_merged_songs_are_suggested_no_more(engine: Engine) -> None:
     merge(engine, "Schism!", "Schism")
     with snapshot(engine) as session:
         assert suggest(session.connection(), most=5) == []
-        assert find_song(session.connection(), "tool", "schism!") == CatalogueSong(2, "Tool", "Schism!")
+        assert find_song(session.connection(), "tool", "schism!").title == "Schism!"
+
+
+# --- Artists --------------------------------------------------------------------------------------
+
+
+def track(minute: int, artist: str, **facts: Any) -> dict[str, Any]:
+    return play(time=f"2021-04-22T00:{minute:02}:00Z", song=song(artist=artist, **facts))
+
+
+ARTISTS_HEARD = (
+    track(0, "Yusuf", title="a", album="Tea"),
+    track(1, "Cat Stevens", title="b", album="tea"),
+    track(2, "A & B", title="c", album="Tea", artists=["Cat Stevens", "yusuf"]),
+    track(3, "C", title="d", album="Tea", album_artist="Yusuf"),
+    track(4, "C", title="e"),
+)
+
+
+def places(engine: Engine, subject: Subject) -> dict[tuple[str, str | None], int]:
+    with snapshot(engine) as session:
+        user_id = session.scalars(select(User.id)).one()
+        found = rank(UserListening(session.connection(), user_id, RULE), subject, ALL, most=50)
+    return {(place.artist, place.title): place.plays for place in found}
+
+
+def test_a_merged_artist_counts_as_the_other_with_albums_and_in_all_that_comes(engine: Engine) -> None:
+    record(engine, *ARTISTS_HEARD)
+    refresh(engine, RULE)
+    before = state(engine), places(engine, Subject.ARTIST), places(engine, Subject.ALBUM)
+    assert before[1] == {("Yusuf", None): 2, ("Cat Stevens", None): 2, ("C", None): 2}
+    assert merge_artists(engine, "yusuf", "Cat Stevens") == 3
+    assert places(engine, Subject.ARTIST) == {("Cat Stevens", None): 3, ("C", None): 2}
+    assert sorted(places(engine, Subject.ALBUM).values()) == [4]
+    merged = state(engine)
+    record(engine, track(9, "Yu\u200bsuf", title="f", album="Tea"), track(10, "C", title="e", artists=["Yusuf"]))
+    refresh(engine, RULE)
+    assert places(engine, Subject.ARTIST) == {("Cat Stevens", None): 5, ("C", None): 2}
+    assert sorted(places(engine, Subject.ALBUM).values()) == [5]
+    refresh_charts(engine, today=date(2021, 4, 22), closed=True)
+    assert verify(engine, RULE).differences == []
+    split_artist(engine, "Yusuf")
+    refresh(engine, RULE)
+    assert places(engine, Subject.ARTIST) == {("Yusuf", None): 4, ("Cat Stevens", None): 2, ("C", None): 2}
+    refresh_charts(engine, today=date(2021, 4, 22), closed=True)
+    assert verify(engine, RULE).differences == []
+    assert merged != before[0]
+
+
+def test_splitting_merged_artists_gives_the_state_before(engine: Engine) -> None:
+    record(engine, *ARTISTS_HEARD)
+    refresh(engine, RULE)
+    states = [state(engine)]
+    for artist, into in (("Yusuf", "Cat Stevens"), ("Cat Stevens", "C")):
+        merge_artists(engine, artist, into)
+        states.append(state(engine))
+    assert places(engine, Subject.ARTIST) == {("C", None): 5}
+    for artist in ("Cat Stevens", "Yusuf"):
+        assert state(engine) == states.pop()
+        split_artist(engine, artist)
+    assert state(engine) == states.pop()
+
+
+def test_what_cannot_be_merged_of_artists_says_why(engine: Engine) -> None:
+    record(engine, *ARTISTS_HEARD)
+    with pytest.raises(MergeRefusedError, match="no song has an artist of that name"):
+        merge_artists(engine, "Yusuf", "Nobody")
+    with pytest.raises(MergeRefusedError, match="is not merged"):
+        split_artist(engine, "Yusuf")
+    merge_artists(engine, "Yusuf", "C")
+    with pytest.raises(MergeRefusedError, match="merged into another"):
+        merge_artists(engine, "Yusuf", "Cat Stevens")
+    with pytest.raises(MergeRefusedError, match="count as one"):
+        merge_artists(engine, "C", "YUSUF")

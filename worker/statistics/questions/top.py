@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
-from worker.models import Song, Track, TrackArtist
+from worker.models import Merge, Song, Track, TrackArtist
 from worker.statistics.periods import Span
 from worker.statistics.questions.sources import Listening, RollupsOnly
 from worker.statistics.sql import ARTIST, LISTED_BY, credited, grouped
@@ -185,7 +185,10 @@ def _songs_named(first: Subquery) -> _Sums:
 
 
 def _artists_named(first: Subquery) -> _Sums:
-    """Of several spellings, the one that zik recorded first, if it was a song's own artist."""
+    """The name that others were merged into, else of several spellings the one that was recorded first.
+
+    The first that was a song's own artist, if there is one.
+    """
     listed = (
         select(TrackArtist.name)
         .where(TrackArtist.track_id == first.c.track_id, TrackArtist.artist_identity == first.c.filed_under)
@@ -193,7 +196,12 @@ def _artists_named(first: Subquery) -> _Sums:
         .limit(1)
         .scalar_subquery()
     )
-    name = func.coalesce(Song.artist, listed).label("artist")
+    merged = (
+        select(func.min(Merge.into_artist))
+        .where(Merge.subject == Subject.ARTIST.value, Merge.into_identity == first.c.filed_under)
+        .scalar_subquery()
+    )
+    name = func.coalesce(merged, Song.artist, listed).label("artist")
     return select(name, null().label("title"), first.c.filed_under.label("identity")).outerjoin_from(
         first, Song, Song.id == first.c.song_id
     )
