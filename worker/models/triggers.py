@@ -29,8 +29,7 @@ _SONG_LEAVES: Final = """
          WHERE merged_into_id = OLD.id OR counts_as_id = OLD.id;
         DELETE FROM merges
          WHERE subject = 'song' AND (identity = OLD.twin_identity OR into_identity = OLD.twin_identity)
-           AND NOT EXISTS (SELECT 1 FROM songs WHERE twin_identity = OLD.twin_identity);
-"""
+           AND NOT EXISTS (SELECT 1 FROM songs WHERE twin_identity = OLD.twin_identity);"""
 
 _POSTGRESQL: Final = (
     *play_triggers.POSTGRESQL,
@@ -57,7 +56,7 @@ _POSTGRESQL: Final = (
     """,
     f"""
     CREATE OR REPLACE FUNCTION zik_song_leaves() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN {_SONG_LEAVES}
+    BEGIN{_SONG_LEAVES}
         RETURN OLD;
     END $$
     """,
@@ -177,7 +176,8 @@ _SQLITE: Final = (
     """,
     f"""
     CREATE TRIGGER IF NOT EXISTS zik_song_leaves AFTER DELETE ON songs
-    BEGIN {_SONG_LEAVES} END
+    BEGIN{_SONG_LEAVES}
+    END
     """,
     f"""
     CREATE TRIGGER IF NOT EXISTS zik_track_corrected AFTER UPDATE ON tracks

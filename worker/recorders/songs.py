@@ -36,39 +36,43 @@ _FIND: Final = Statement(
 )
 # The update has no condition, so RETURNING covers every song, even one created meanwhile by another
 # transaction.
-# `id + 0`, because PostgreSQL would look for the least id in the order of all songs.
+# What songs of one twin identity count as, and the oldest of them. Subqueries and no joins, because PostgreSQL would
+# sooner read all songs than look a few up; and `+ 0`, because it would look for the least id in the order of all songs.
+_TWIN: Final = """
+           (SELECT min(id + 0) FROM songs WHERE twin_identity = incoming.twin_identity) AS twin_id,
+           (SELECT min(coalesce(counts_as_id, id)) FROM songs WHERE twin_identity = incoming.twin_identity) AS counts_id
+"""
+# ORDER BY within, because PostgreSQL would otherwise merge the two levels, and look each twin up three times.
 _UPSERT: Final = Statement(
-    """
+    f"""
     INSERT INTO songs (identity, artist, title, album, artist_identity, twin_identity, merged_into_id, counts_as_id,
                        duration_ms, attributes, is_filed)
-    SELECT incoming.identity, incoming.artist, incoming.title, incoming.album,
-           coalesce(merges.counts_as_identity, incoming.artist_identity), incoming.twin_identity, twin.id,
-           coalesce(twin.counts_as_id, twin.id), incoming.duration_ms, incoming.attributes,
-           incoming.is_plain AND twin.id IS NULL
-      FROM {rows}
-      LEFT JOIN merges ON merges.subject = 'artist' AND merges.identity = incoming.artist_identity
-      LEFT JOIN songs AS twin
-        ON twin.id = (SELECT min(id + 0) FROM songs AS alike WHERE alike.twin_identity = incoming.twin_identity)
-     WHERE true ORDER BY incoming.identity
+    SELECT identity, artist, title, album, coalesce(merged_identity, artist_identity), twin_identity, twin_id,
+           counts_id, duration_ms, attributes, is_plain AND twin_id IS NULL
+      FROM (
+        SELECT incoming.*, {_TWIN},
+               (SELECT counts_as_identity FROM merges
+                 WHERE subject = 'artist' AND identity = incoming.artist_identity) AS merged_identity
+          FROM {{rows}} ORDER BY incoming.identity
+      ) AS found
+     WHERE true
     ON CONFLICT (identity) DO UPDATE
        SET album = coalesce(songs.album, excluded.album),
            duration_ms = coalesce(songs.duration_ms, excluded.duration_ms),
-           attributes = coalesce({merged}, songs.attributes, excluded.attributes),
+           attributes = coalesce({{merged}}, songs.attributes, excluded.attributes),
            updated_at = CURRENT_TIMESTAMP
     RETURNING replace(CAST(identity AS text), '-', ''), id, album, duration_ms, CAST(attributes AS text)
-    """,
+    """,  # noqa: S608 -- SQL made of SQL
     _COLUMNS,
 )
 # Twins that are new in one statement do not see each other.
 _LINK: Final = Statement(
-    """
-    UPDATE songs SET merged_into_id = twin.id, counts_as_id = coalesce(twin.counts_as_id, twin.id)
-      FROM {rows}
-      JOIN songs AS twin
-        ON twin.id = (SELECT min(id + 0) FROM songs AS alike WHERE alike.twin_identity = incoming.twin_identity)
-     WHERE songs.identity = incoming.identity AND songs.twin_identity = incoming.twin_identity
-       AND songs.id <> twin.id AND songs.merged_into_id IS NULL
-    """,
+    f"""
+    UPDATE songs SET merged_into_id = found.twin_id, counts_as_id = found.counts_id
+      FROM (SELECT incoming.*, {_TWIN} FROM {{rows}}) AS found
+     WHERE songs.identity = found.identity AND songs.twin_identity = found.twin_identity
+       AND songs.id <> found.twin_id AND songs.merged_into_id IS NULL
+    """,  # noqa: S608 -- SQL made of SQL
     {"identity": "uuid", "twin_identity": "uuid"},
 )
 

@@ -17,36 +17,69 @@ depends_on = None
 INSTANT = sa.DateTime(timezone=True)
 
 # Copies of `worker.models.triggers` as it was when this migration was written, and before. Do not change them.
-_FREE = """
+_POSTGRESQL = (
+    """
+    CREATE OR REPLACE FUNCTION zik_song_leaves() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
         UPDATE songs SET merged_into_id = nullif(merged_into_id, OLD.id), counts_as_id = nullif(counts_as_id, OLD.id),
                          is_filed = false
          WHERE merged_into_id = OLD.id OR counts_as_id = OLD.id;
-"""
-_FORGET = """
         DELETE FROM merges
          WHERE subject = 'song' AND (identity = OLD.twin_identity OR into_identity = OLD.twin_identity)
            AND NOT EXISTS (SELECT 1 FROM songs WHERE twin_identity = OLD.twin_identity);
-"""
-
-
-def _create(moment: str, work: str) -> tuple[str, ...]:
-    if op.get_context().dialect.name == "postgresql":
-        return (
-            f"""
-    CREATE OR REPLACE FUNCTION zik_song_leaves() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN {work}
         RETURN OLD;
     END $$
     """,
-            f"""
-    CREATE OR REPLACE TRIGGER zik_song_leaves {moment} DELETE ON songs
+    """
+    CREATE OR REPLACE TRIGGER zik_song_leaves AFTER DELETE ON songs
        FOR EACH ROW EXECUTE FUNCTION zik_song_leaves()
     """,
-        )
-    return (
-        "DROP TRIGGER zik_song_leaves",
-        f"CREATE TRIGGER zik_song_leaves {moment} DELETE ON songs BEGIN {work} END",
-    )
+)
+_POSTGRESQL_BEFORE = (
+    """
+    CREATE OR REPLACE FUNCTION zik_song_leaves() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        UPDATE songs SET merged_into_id = nullif(merged_into_id, OLD.id), counts_as_id = nullif(counts_as_id, OLD.id),
+                         is_filed = false
+         WHERE merged_into_id = OLD.id OR counts_as_id = OLD.id;
+        RETURN OLD;
+    END $$
+    """,
+    """
+    CREATE OR REPLACE TRIGGER zik_song_leaves BEFORE DELETE ON songs
+       FOR EACH ROW EXECUTE FUNCTION zik_song_leaves()
+    """,
+)
+_SQLITE = (
+    "DROP TRIGGER zik_song_leaves",
+    """
+    CREATE TRIGGER IF NOT EXISTS zik_song_leaves AFTER DELETE ON songs
+    BEGIN
+        UPDATE songs SET merged_into_id = nullif(merged_into_id, OLD.id), counts_as_id = nullif(counts_as_id, OLD.id),
+                         is_filed = false
+         WHERE merged_into_id = OLD.id OR counts_as_id = OLD.id;
+        DELETE FROM merges
+         WHERE subject = 'song' AND (identity = OLD.twin_identity OR into_identity = OLD.twin_identity)
+           AND NOT EXISTS (SELECT 1 FROM songs WHERE twin_identity = OLD.twin_identity);
+    END
+    """,
+)
+_SQLITE_BEFORE = (
+    "DROP TRIGGER zik_song_leaves",
+    """
+    CREATE TRIGGER IF NOT EXISTS zik_song_leaves BEFORE DELETE ON songs
+    BEGIN
+        UPDATE songs SET merged_into_id = nullif(merged_into_id, OLD.id), counts_as_id = nullif(counts_as_id, OLD.id),
+                         is_filed = false
+         WHERE merged_into_id = OLD.id OR counts_as_id = OLD.id;
+    END
+    """,
+)
+
+
+def _replace_trigger(postgresql: tuple[str, ...], sqlite: tuple[str, ...]) -> None:
+    for statement in postgresql if op.get_context().dialect.name == "postgresql" else sqlite:
+        op.execute(statement)
 
 
 def upgrade() -> None:
@@ -61,12 +94,10 @@ def upgrade() -> None:
         sa.Column("updated_at", INSTANT, server_default=sa.func.now(), nullable=False),
         sa.PrimaryKeyConstraint("subject", "identity", name="pk_merges"),
     )
-    for statement in _create("AFTER", _FREE + _FORGET):
-        op.execute(statement)
+    _replace_trigger(_POSTGRESQL, _SQLITE)
 
 
 def downgrade() -> None:
     """Merges by hand are forgotten. Twins stay."""
-    for statement in _create("BEFORE", _FREE):
-        op.execute(statement)
+    _replace_trigger(_POSTGRESQL_BEFORE, _SQLITE_BEFORE)
     op.drop_table("merges")
