@@ -102,7 +102,7 @@ def _of_one(user: UserListening) -> Questions:
     return {
         **_of_all_time(user),
         **{name: (ask, goals.QUESTION) for name, ask in asked.items()},
-        "zik report, nine questions and the page": (whole, None),
+        "zik report, all its questions and the page": (whole, None),
     }
 
 

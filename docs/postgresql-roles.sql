@@ -26,7 +26,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE zik_owner IN SCHEMA public
     GRANT USAGE ON SEQUENCES TO zik_worker;
 
 -- The HTTP server may read every table but the dead letters, note when a token was last used, keep feedback on a song that
--- is not there yet, and delete a listen, which the triggers keep. It makes no token and writes no play. `zik init` grants
+-- is not there yet, and delete a listen, which the triggers keep, and bring it back. It makes no token. `zik init` grants
 -- this (worker/database/grants.py): rights that differ by table can only be given when the tables are there.
 
 -- If zik's tables exist already, created by another role:

@@ -1,5 +1,6 @@
-"""Escape the characters that could control a terminal, or split or forge a line."""
+"""Escape what could control a terminal, split or forge a line, or be computed by a spreadsheet."""
 
+import re
 from typing import Final
 from unicodedata import category
 
@@ -8,6 +9,9 @@ JOINERS: Final = "\u200c\u200d"
 # Controls, lone surrogates, separators of lines and paragraphs, and format characters, which act on their neighbours.
 _STEERING: Final = {"Cc", "Cs", "Zl", "Zp", "Cf"}
 _PLANE: Final = 0x10000
+# The characters that begin a formula in a spreadsheet (https://owasp.org/www-community/attacks/CSV_Injection), in both
+# widths, after blanks that it may drop.
+_FORMULA: Final = re.compile(rf"[\s{JOINERS}]*[-=+@\uff0d\uff1d\uff0b\uff20]")
 
 
 def steers(char: str) -> bool:
@@ -29,6 +33,25 @@ def printable(text: str) -> str:
     'Audrey\xa0Hannah\\u001b[2J\\U000e0041'
     """
     return "".join(_escape(char) if steers(char) else char for char in text)
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Text on one line that no spreadsheet computes and no terminal obeys: after an apostrophe it is text.
+
+    >>> spreadsheet_cell("+44"), spreadsheet_cell("'74")
+    ("'+44", "'74")
+    """
+    text = printable(text)
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def from_spreadsheet_cell(text: str) -> str:
+    """Without the apostrophe of `spreadsheet_cell`.
+
+    >>> from_spreadsheet_cell("'+44"), from_spreadsheet_cell("'74")
+    ('+44', "'74")
+    """
+    return text[1:] if text.startswith("'") and _FORMULA.match(text, 1) else text
 
 
 def _escape(char: str) -> str:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import re
 import subprocess
 import sys
@@ -145,6 +146,22 @@ def test_user_set_refuses_what_would_not_count(
     assert answer.code > 0
     assert said in " ".join(answer.err.replace("│", " ").split())
     assert stream.books().waiting == 0
+
+
+def test_latest_plays_as_csv_are_imported_as_they_were(
+    zik: Zik, stream: EventStream, engine: Engine, tmp_path: Path
+) -> None:
+    names = ("+44", "=(Equals)", "'74 -'75", "@@@", 'Ólafur; "Arnalds", live')
+    stream.append([GOOD.replace(b"Parabola", json.dumps(name)[1:-1].encode()) for name in names])
+    Drain(stream, engine, "a").run()
+    file = tmp_path / "recent.csv"
+    file.write_text("\ufeff" + zik("recent", "--user", "ada", "--csv").out, encoding="utf-8")
+
+    zik("import", "--user", "ada", str(file))
+    Drain(stream, engine, "a").run()
+
+    assert stream.books().duplicate == len(names)
+    assert {play["title"] for play in zik("recent", "--user", "ada", "--json").json["plays"]} == set(names)
 
 
 def test_publish_refuses_a_timezone_that_is_none(zik: Zik, tmp_path: Path, stream: EventStream) -> None:

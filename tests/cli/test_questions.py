@@ -1,11 +1,9 @@
 """The commands that answer questions, as their users call them."""
 
-import base64
-import hashlib
 import json
 import re
+import sys
 from datetime import UTC, date, datetime, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,7 +16,6 @@ from tests.support.commands import Zik, zik_at
 from tests.support.events import NOW, accepted, favorite, play, preference, song
 from tests.support.rollup_rows import store_timezone
 from worker.database.engine import STATEMENT_TIMEOUT_MS, transaction
-from worker.escaping import printable
 from worker.models import Song
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
@@ -143,6 +140,10 @@ def test_top_of_a_week_holds_the_weeks_local_days(zik: Zik) -> None:
         (("top", "songs", "--user", "ada", "--at", "2021-04-23"), "add --period"),
         (("top", "songs", "--user", "ada", "--period", "day", "--at", "yesterday"), "must be a day"),
         (("stats", "--json", "--csv"), "not both"),
+        (("stats", "--period", "year", "--from", "2021-04-23"), "in one way"),
+        (("clock", "--user", "ada", "--at", "2021-04-23", "--to", "2021-04-23"), "add --period"),
+        (("discoveries", "--user", "ada", "--from", "2021-04-24", "--to", "2021-04-23"), "is after --to 2021-04-23"),
+        (("days", "--user", "ada", "--from", "2021-04-24", "--to", "2021-04-23"), "is after --to 2021-04-23"),
         (("top", "songs", "--user", "ada", "--limit", "9" * 20), "--limit"),
         (("discoveries", "--user", "ada", "--limit", "9" * 20), "--limit"),
     ],
@@ -197,7 +198,7 @@ def test_a_users_answers_include_stale_days(zik: Zik, engine: Engine, asked: tup
 
 @pytest.mark.parametrize("swept", [True, False])
 def test_a_missing_chart_is_reported_with_the_command_to_run(zik: Zik, engine: Engine, *, swept: bool) -> None:
-    record(engine, play())
+    record(engine, play(), play(user="bob"))
     if swept:
         refresh(engine, ListenRule())
 
@@ -205,6 +206,49 @@ def test_a_missing_chart_is_reported_with_the_command_to_run(zik: Zik, engine: E
 
     assert answer.out == ""
     assert "zik aggregate" in answer.err
+
+
+@pytest.mark.parametrize("kind", ["songs", "artists", "albums"])
+def test_of_a_single_listener_the_charts_for_everyone_are_theirs(zik: Zik, engine: Engine, kind: str) -> None:
+    record(engine, play(song=song(album="Lateralus")), play(song=song(title="Schism", album="Lateralus")))
+    refresh(engine, ListenRule())
+    record(engine, play(time="2021-05-01T10:00:00Z", song=song(album="Lateralus")))
+
+    everyone, ada = zik("top", kind, "--everyone", "--json"), zik("top", kind, "-u", "ada", "--json")
+
+    assert everyone.json[kind] == ada.json[kind]
+    assert everyone.json[kind][0]["plays"] == (2 if kind == "songs" else 3)
+    assert "no listens of everyone in 2020" in zik("top", kind, "--everyone", "-p", "year", "--at", "2020-01-01").err
+
+
+def test_aggregate_draws_no_chart_for_a_single_listener(zik: Zik, engine: Engine) -> None:
+    record(engine, play())
+    assert zik("aggregate").out == "computed 2 days; the charts for everyone are those of the only listener\n"
+    record(engine, play(user="bob"))
+    assert zik("aggregate", "--json").json["charts"] == 6
+
+
+def test_verify_says_what_waits_and_was_not_compared(zik: Zik, engine: Engine) -> None:
+    record(engine, play(time="2021-04-22T10:00:00+02:00"), play(user="bob", time="2021-04-23T10:00:00+02:00"))
+    computed = "0 differences in the statistics of 2 users and in"
+
+    waiting = zik("verify")
+    refresh(engine, ListenRule())
+    undrawn = zik("verify")
+    zik("aggregate")
+    exact = zik("verify")
+
+    assert "not compared: 2 days that wait to be computed; run `zik aggregate`" in waiting.out
+    assert f"{computed} 0 charts\nnot compared: 6 charts" in undrawn.out
+    assert exact.code == 0
+    assert re.fullmatch(rf"{computed} [1-9]\d* charts\n", exact.out)
+    assert {"waiting": 0, "charts_waiting": 0}.items() <= zik("verify", "--json").json.items()
+
+
+def test_verify_misses_no_chart_of_a_single_listener(zik: Zik, engine: Engine) -> None:
+    record(engine, play())
+    zik("aggregate")
+    assert zik("verify").out == "0 differences in the statistics of 1 user and in 0 charts\n"
 
 
 @pytest.mark.usefixtures("listened")
@@ -368,6 +412,83 @@ def test_discoveries_come_newest_first(zik: Zik) -> None:
     assert [(row["day"], row["title"]) for row in rows] == [("2021-04-24", "Schism"), ("2021-04-23", "Parabola")]
 
 
+# --- From one day to another, and a year before ---------------------------------------------------
+
+
+@pytest.mark.usefixtures("listened")
+@pytest.mark.parametrize(
+    ("days", "plays", "ends", "named"),
+    [
+        (("--from", "2021-04-24"), 2, ["2021-04-24", None], "since 2021-04-24"),
+        (("--to", "2021-04-23"), 1, [None, "2021-04-23"], "until 2021-04-23"),
+        (("--from", "2021-04-23", "--to", "2021-04-24"), 3, ["2021-04-23", "2021-04-24"], "2021-04-23 to 2021-04-24"),
+        (("--from", "2021-04-24", "--to", "2021-04-24"), 2, ["2021-04-24"] * 2, "2021-04-24 to 2021-04-24"),
+    ],
+)
+def test_the_first_and_the_last_day_are_both_included(
+    zik: Zik, days: tuple[str, ...], plays: int, ends: list[str | None], named: str
+) -> None:
+    answer = zik("stats", "-u", "ada", *days, "--json").json
+
+    assert answer["totals"][0]["plays"] == plays
+    assert [answer["first"], answer["last"]] == ends
+    for asked in (("top", "songs"), ("clock",), ("stats",)):
+        rows = zik(*asked, "-u", "ada", *days, "--csv").rows
+        assert sum(int(row["plays"]) for row in rows) == plays
+        assert f"ada, {named}" in zik(*asked, "-u", "ada", *days).out.replace(" listens", "")
+    heard = zik("discoveries", "-u", "ada", *days, "--csv").rows
+    assert [row["title"] for row in heard] == ["Schism"] * (plays > 1) + ["Parabola"] * (plays % 2)
+
+
+@pytest.mark.usefixtures("listened")
+def test_any_days_of_everyone_are_ranked_without_a_chart(zik: Zik) -> None:
+    rows = zik("top", "artists", "--everyone", "--from", "2021-04-24", "--to", "2021-04-25", "--csv").rows
+    assert [(row["plays"], row["listens"], row["listeners"]) for row in rows] == [("3", "2", "2")]
+
+
+@pytest.mark.usefixtures("listened")
+def test_no_plays_between_two_days_are_reported_as_such(zik: Zik) -> None:
+    assert "no plays of ada since 2021-05-01; there" in zik("stats", "-u", "ada", "--from", "2021-05-01").err
+    assert "no plays of ada in 2020-01-01 to 2020-01-02; there" in zik(
+        "stats", "-u", "ada", "--from", "2020-01-01", "--to", "2020-01-02"
+    ).err  # fmt: skip
+
+
+@pytest.mark.usefixtures("listened")
+def test_stats_have_the_year_before_beside_each_figure(zik: Zik, engine: Engine) -> None:
+    record(engine, play(time="2020-04-03T10:00:00Z", ms_played=1_000, song=song(duration_ms=183_000)))
+    record(engine, play(time="2020-04-03T11:00:00Z", ms_played=183_000, song=song(duration_ms=183_000)))
+    asked = ("stats", "-u", "ada", "--period", "month", "--at", "2021-04-30")
+
+    answer, (row,) = zik(*asked, "--json").json, zik(*asked, "--csv").rows
+    drawn = [[cell.strip() for cell in line.strip("│").split("│")] for line in zik(*asked).out.splitlines()]
+
+    assert answer["year_before"] == {"first": "2020-04-01", "last": "2020-04-30"}
+    figures = {"plays": (3, 2), "listens": (2, 1), "skips": (1, 1), "songs": (2, 1), "artists": (1, 1), "days": (2, 1)}
+    for name, (now, before) in figures.items():
+        assert (answer["totals"][0][name], answer["totals"][0][f"{name}_year_before"]) == (now, before)
+        assert (row[name], row[f"{name}_year_before"]) == (str(now), str(before))
+        assert [name, str(now), str(before)] in [cells[:3] for cells in drawn]
+    assert ["time", "9 min", "3 min"] in [cells[:3] for cells in drawn]
+    assert "Apr 2020" in zik(*asked).out
+
+
+@pytest.mark.usefixtures("listened")
+def test_all_time_has_no_year_before(zik: Zik) -> None:
+    answer = zik("stats", "-u", "ada", "--json").json
+    assert answer["year_before"] is None
+    assert not [name for name in answer["totals"][0] if name.endswith("_year_before")]
+
+
+@pytest.mark.usefixtures("listened")
+def test_days_are_drawn_from_one_day_to_another(zik: Zik) -> None:
+    drawn = zik("days", "-u", "ada", "--from", "2021-04-23", "--to", "2021-05-02").out
+
+    assert "ada, 2021-04-23 to 2021-05-02" in drawn
+    # And the two of the legend.
+    assert sum(drawn.count(square) for square in "·░▒▓█") == 10 + 2
+
+
 # --- Users, latest plays and favorites ------------------------------------------------------------
 
 
@@ -411,6 +532,8 @@ def test_recent_lists_the_latest_plays_in_local_time(zik: Zik, engine: Engine) -
         "2021-04-25 08:00", "2021-04-24 12:10", "2021-04-24 12:00",
     ]  # fmt: skip
     assert "60:01" in shown.out
+    record(engine, play(user="joe", ms_played=None))
+    assert "│      \u2013 │" in zik("recent", "-u", "joe").out
     assert zik("recent", "-u", "ada", "--json").json["plays"][3]["album"] == "Lateralus"
 
 
@@ -546,149 +669,22 @@ def test_no_title_is_a_formula_in_a_spreadsheet(zik: Zik, engine: Engine, title:
     assert sum(cell.startswith("'") for cell in cells) == 2
 
 
-# --- The report ---------------------------------------------------------------------------------
-
-
-class Page(HTMLParser):
-    """What a browser sees: tags, attributes and text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def policy_of(page: Page) -> str:
-    return next(value for name, value in page.attributes if name == "content" and value and "default-src" in value)
-
-
-def report(zik: Zik, tmp_path: Path, user: str = "ada", year: str = "2021") -> str:
-    answer = zik("report", "--user", user, "--year", year, "--output", str(tmp_path / "page.html"))
-    assert answer.code == 0, answer.err
-    return (tmp_path / "page.html").read_text(encoding="utf-8")
-
-
-@pytest.mark.usefixtures("listened")
-def test_a_report_shows_the_year(zik: Zik, tmp_path: Path) -> None:
-    page = Page(report(zik, tmp_path))
-
-    assert page.tags.count("svg") >= 5
-    assert "2 listens in 3 plays on 2 days" in " ".join(page.text.split())
-    assert "23 Apr: 1 listen" in page.text
-    assert all(name in page.text for name in ("Schism", "Parabola", "Lateralus", "Tool"))
-
-
-@pytest.fixture
-def skipped(engine: Engine) -> None:
-    """Three days on which Ada let nothing play for long enough."""
-    record(engine, *(play(time=f"2021-03-0{day}T10:00:00Z", ms_played=1_000) for day in (1, 2, 3)))
-
-
-@pytest.mark.usefixtures("skipped")
-def test_a_report_names_the_days_it_counts(zik: Zik, tmp_path: Path) -> None:
-    told = " ".join(Page(report(zik, tmp_path)).text.split())
-
-    assert "0 listens in 3 plays on 3 days, from 1 Mar 2021 to 3 Mar 2021." in told
-
-
-@pytest.mark.usefixtures("skipped")
-def test_an_empty_top_list_has_no_first_place(zik: Zik, tmp_path: Path) -> None:
-    html = report(zik, tmp_path)
-
-    assert html.count("None are known.") == 3
-    assert '<ol class="top">' not in html
-
-
-def test_a_report_shows_no_unreported_listening_time(zik: Zik, engine: Engine, tmp_path: Path) -> None:
-    record(engine, play(ms_played=None))
-
-    html = report(zik, tmp_path)
-
-    assert 'title="1 listen, \u2013"' in html
-    assert "0 min" not in html
-
-
-@pytest.mark.usefixtures("listened")
-def test_the_day_of_a_discovery_is_never_on_two_lines(zik: Zik, tmp_path: Path) -> None:
-    assert re.search(r"ul\.latest time \{[^}]*white-space: nowrap", report(zik, tmp_path))
-
-
-@pytest.mark.usefixtures("listened")
-def test_a_report_of_a_leap_year_has_a_square_for_each_day(zik: Zik, engine: Engine, tmp_path: Path) -> None:
-    record(engine, play(time="2024-02-29T10:00:00+01:00"))
-    refresh(engine, ListenRule())
-
-    page = Page(report(zik, tmp_path, year="2024"))
-
-    assert "29 Feb: 1 listen" in page.text
-    assert sum(": " in line and "listen" in line and ":00" not in line for line in page.text.splitlines()) >= 366
-
-
-@pytest.mark.usefixtures("attacked")
-def test_names_in_a_report_are_never_markup(zik: Zik, tmp_path: Path) -> None:
-    html = report(zik, tmp_path, user=ATTACKER)
-    page = Page(html)
-
-    assert "script" not in page.tags
-    assert "b" not in page.tags
-    assert page.tags.count("style") == 1
-    assert html.count("</style>") == 1
-    assert printable(HOSTILE) in page.text
-    assert printable(HOSTILE) not in html
-    assert all(char.isprintable() or char == "\n" for char in html)
-
-
-@pytest.mark.usefixtures("listened")
-def test_a_report_has_no_scripts_and_no_external_resources(zik: Zik, tmp_path: Path) -> None:
-    page = Page(report(zik, tmp_path))
-
-    names = {name for name, _ in page.attributes}
-    policy = policy_of(page)
-    assert not names & {"src", "href", "xlink:href", "style", "action", "srcset"}
-    assert not [name for name in names if name.startswith("on")]
-    assert "link" not in page.tags
-    assert policy.startswith("default-src 'none'; style-src 'sha256-")
-    assert "unsafe" not in policy
-    assert "url(" not in page.text
-
-
-@pytest.mark.usefixtures("listened")
-def test_the_policy_of_a_report_allows_its_own_style(zik: Zik, tmp_path: Path) -> None:
-    html = report(zik, tmp_path)
-    style = html.partition("<style>")[2].partition("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"style-src 'sha256-{digest}'" in policy_of(Page(html))
-
-
-@pytest.mark.usefixtures("listened")
-def test_a_report_without_plays_or_a_writable_path_fails(zik: Zik, tmp_path: Path) -> None:
-    empty = zik("report", "-u", "ada", "-y", "2019", "-o", str(tmp_path / "page.html"))
-    nowhere = zik("report", "-u", "ada", "-y", "2021", "-o", str(tmp_path / "absent" / "page.html"))
-
-    assert (empty.code, nowhere.code) == (1, 1)
-    assert "no plays of ada in 2019" in empty.err
-    assert "--output" in nowhere.err
-    assert list(tmp_path.glob("*.html")) == []
-
-
-@pytest.mark.usefixtures("attacked")
-def test_a_report_of_any_username_stays_in_the_working_directory(
-    zik: Zik, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_csv_in_a_file_is_read_as_utf_8_by_excel(
+    zik: Zik, engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    record(engine, play(user="../../x"))
-    refresh(engine, ListenRule())
+    record(engine, play(song=song(title="Öüé", artist="Ólafur")))
+    path = tmp_path / "top.csv"
+    with path.open("w", encoding="utf-8") as file:
+        monkeypatch.setattr(sys, "stdout", file)
+        zik("top", "songs", "-u", "ada", "--csv")
 
-    answer = zik("report", "-u", "../../x", "-y", "2021", "--json")
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfplace,title,artist")
+    assert "1,Öüé,Ólafur,1,1," in path.read_text(encoding="utf-8-sig")
 
-    assert [path.name for path in tmp_path.glob("*.html")] == ["zik-______x-2021.html"]
-    assert answer.json["file"] == str(tmp_path / "zik-______x-2021.html")
+
+@pytest.mark.usefixtures("listened")
+def test_csv_in_a_pipe_has_no_byte_order_mark(zik: Zik) -> None:
+    assert zik("top", "songs", "-u", "ada", "--csv").out.startswith("place,")
+
+
+# --- The report ---------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The drain's loop alone: an in-memory stream, and a clock that only the test moves."""
 
-from typing import cast
+from typing import NoReturn, cast
 
 import pytest
 from sqlalchemy import Engine
@@ -197,3 +197,30 @@ def test_an_empty_drain_logs_nothing(drain: Drain, caplog: pytest.LogCaptureFixt
     with caplog.at_level("INFO"):
         drain.run(dry_s=1.2)
     assert caplog.messages == []
+
+
+def test_a_batch_announces_the_users_whose_data_it_has_changed(drain: Drain, memory: StreamInMemory) -> None:
+    for user in ("bob", "ada"):
+        memory.append(play_payloads(1, user=user))
+    drain.run()
+    assert memory.announced == [["ada", "bob"]]
+
+
+def test_duplicates_and_dead_letters_are_not_announced(drain: Drain, memory: StreamInMemory) -> None:
+    memory.append(play_payloads(1))
+    drain.run()
+    memory.append([*play_payloads(1), b"no event"])
+    tally = drain.run()
+    assert tally.outcomes == {Outcome.DUPLICATE: 1, Outcome.DEAD: 1}
+    assert len(memory.announced) == 1
+
+
+def test_an_announcement_that_fails_costs_no_event(
+    drain: Drain, memory: StreamInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: object) -> NoReturn:
+        raise StreamUnavailableError("this user may not publish on the channel")
+
+    monkeypatch.setattr(memory, "announce_changed", refused)
+    memory.append(play_payloads(3))
+    assert drain.run().outcomes == {Outcome.RECORDED: 3}

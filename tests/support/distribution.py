@@ -15,7 +15,7 @@ TOGETHER: Final = {
     "live": ("test_worker.py",),
     "up": ("test_supervisor.py",),
     "node_modules": ("test_other_languages.py",),
-    "recorded_once": ("test_real_statistics.py",),
+    "recorded_once": ("test_page.py", "test_real_statistics.py"),
     "fleet": ("test_old_and_new.py", "test_rolling_upgrade.py"),
 }
 _GROUPS: Final = {module: group for group, modules in TOGETHER.items() for module in modules}

@@ -1,8 +1,9 @@
 """The HTTP server for tests: in this process, with what its events become in the database."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import redis
@@ -10,6 +11,7 @@ from sqlalchemy import Engine, select, text
 from starlette.testclient import TestClient
 
 from tests.support.processes import url_of
+from worker.contract.clock_skew import utc_now
 from worker.database.engine import snapshot, transaction
 from worker.database.grants import HTTP_ROLE, grant_to_http_role
 from worker.drain.opening import opened_drain
@@ -123,10 +125,12 @@ class HttpServer:
 
 
 @contextmanager
-def serving(settings: Settings, engine: Engine, *, its_url: str | None = None) -> Iterator[HttpServer]:
+def serving(
+    settings: Settings, engine: Engine, *, its_url: str | None = None, now: Callable[[], datetime] = utc_now
+) -> Iterator[HttpServer]:
     """`its_url` is the database as the server sees it, where it logs in as another role than workers do."""
     of_server = settings.model_copy(update={"database_url": its_url or settings.database_url})
-    with TestClient(Application(of_server), raise_server_exceptions=True) as client:
+    with TestClient(Application(of_server, now=now), raise_server_exceptions=True) as client:
         yield HttpServer(client, settings, engine)
 
 

@@ -35,6 +35,7 @@ class StreamInMemory:
     vanished: list[str] = field(default_factory=list)
     recorded_attempts: Counter[str] = field(default_factory=Counter)
     reported: list[Mapping[str, int]] = field(default_factory=list)
+    announced: list[list[str]] = field(default_factory=list)
     away: bool = False
     read_takes_s: float = 0.0
     on_acknowledge: Callable[[], None] = lambda: None
@@ -136,6 +137,11 @@ class StreamInMemory:
 
     def retire(self, consumer: str) -> bool:
         return all(owner != consumer for owner, _ in self._pending.values())
+
+    def announce_changed(self, users: Iterable[str]) -> None:
+        if self.away:
+            raise StreamUnavailableError("away")
+        self.announced.append(sorted(users))
 
     def report(self, consumer: str, measured: Mapping[str, int]) -> None:
         assert consumer

@@ -113,6 +113,7 @@ def test_hourly_charts_are_of_open_periods_and_daily_ones_of_all(
 ) -> None:
     # The clock of the task is frozen: around midnight it would show another day than the play's.
     monkeypatch.setattr("worker.tasks.charts.datetime", Mock(now=NOON.astimezone))
+    record(recorded, play(user="bob", time=NOON.isoformat()))
     refresh(recorded, RULE)
     refresh_charts()
     hourly = periods(recorded)
@@ -123,6 +124,17 @@ def test_hourly_charts_are_of_open_periods_and_daily_ones_of_all(
     assert {("day", date(2021, 4, 22)), ("week", date(2021, 4, 19)), ("year", date(2021, 1, 1))} <= periods(recorded)
     assert verify(recorded, RULE).exact
     assert refresh_charts(closed=True) == 0
+
+
+def test_no_chart_is_drawn_until_there_is_a_second_listener(recorded: Engine) -> None:
+    refresh(recorded, RULE)
+    assert refresh_charts(closed=True) is None
+    assert periods(recorded) == set()
+    record(recorded, play(user="bob", time=NOON.isoformat()))
+    refresh(recorded, RULE)
+    assert refresh_charts(closed=True) == 10
+    assert {("day", date(2021, 4, 22)), ("day", NOON.date()), ("all", date.min)} <= periods(recorded)
+    assert verify(recorded, RULE).exact
 
 
 def test_beat_schedules_sweeps_that_a_worker_runs(redis_url: str, sqlite: Engine, tmp_path: Path) -> None:

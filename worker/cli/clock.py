@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from rich.console import Group
 
 from worker.cli.heat_map import fits_wide, heat_map, legend
-from worker.cli.question import Answer, AsCsv, At, InPeriod, OneUser, open_question, span_name
+from worker.cli.question import Answer, AsCsv, At, From, InPeriod, OneUser, To, When, open_question, span_name
 from worker.cli.terminal import AsJson, plain
 from worker.report.shades import Shades
 from worker.statistics import Period, WeekHour, week_hours
@@ -14,11 +14,13 @@ def clock(
     user: OneUser,
     period: InPeriod = Period.ALL,
     at: At = None,
+    from_: From = None,
+    to: To = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Draw when in the week a user listens, a square for each local hour."""
-    with open_question(user, period, at) as question:
+    with open_question(user, When(period, at, from_, to)) as question:
         found = week_hours(question.listening, question.span)
         title = f"When {question.who} listens, {span_name(question.span)}"
         Answer(

@@ -123,7 +123,7 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
         Entry(
             "report",
             "report:report",
-            "Write a year of listening as one HTML file, to look at and to share.",
+            "Write a year or a month of listening as one HTML file, to look at and to share.",
         ),
         Entry(
             "aggregate",

@@ -3,6 +3,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -19,16 +20,18 @@ from worker.database.engine import opened_engine, snapshot
 from worker.database.schema import bring_up_schema
 from worker.errors import OperatorError, StreamUnavailableError
 from worker.importers.json_lines import lines_of, publish_lines
-from worker.local.http_server import is_http_installed, start_http_server
+from worker.local.http_server import DEFAULT_PORT, is_http_installed, start_http_server
 from worker.local.services import exclusive_folder, start_worker_and_beat
 from worker.local.simulator import simulate
 from worker.local.supervisor import Supervisor
 from worker.local.valkey import free_port, start_valkey, stop_leftover
+from worker.pages.links import home
 from worker.settings import load_settings
 from worker.statistics.charts import chart, refresh_charts
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import Period, span
 from worker.statistics.questions.top import Subject
+from worker.statistics.questions.visibility import PUBLIC_PROFILE
 from worker.statistics.rollups.sweep import refresh
 from worker.stream.consumer import EventStream
 
@@ -36,6 +39,11 @@ Result = TypeVar("Result")
 
 _STALL_TIMEOUT_S = 30.0
 _TOP_SONGS = 10
+# The one who plays most. Their pages are public, so that a browser opens them without a token.
+_LISTENER = "listener-000"
+_PUBLIC = {"type": "preference", "user": _LISTENER, "key": PUBLIC_PROFILE, "value": True}
+# So that a report has last year beside this one, and comebacks.
+_DAYS = 400
 # An event without a time, so that `zik dead` has a dead letter to show.
 _INVALID_LINES = [b'{"type":"play","user":"listener-001","song":{"title":"When was it?","artist":"Nobody Knows"}}']
 
@@ -71,7 +79,8 @@ def _run(folder: Path, events: int, history: Path | None) -> Books:
         console.print("[green]✓[/] celery -A worker worker, and beat")
         if is_http_installed():
             http = start_http_server(supervisor, folder, env=settings.as_environment())
-            console.print(f"[green]✓[/] zik serve on {http}", highlight=False)
+            page = "" if history else f", a page at {http}{home(_LISTENER)}"
+            console.print(f"[green]✓[/] zik serve on {http}{page}", highlight=False)
         console.print()
         started = time.monotonic()
         with EventStream.opened(url) as stream:
@@ -123,7 +132,9 @@ def _empty(folder: Path) -> None:
 def _lines(events: int, history: Path | None) -> Iterator[bytes]:
     if history is not None:
         return lines_of(history.open("rb"))
-    return map(encode, simulate(events - len(_INVALID_LINES), until=datetime.now(UTC)))
+    now = datetime.now(UTC)
+    simulated = simulate(max(0, events - len(_INVALID_LINES) - 1), until=now, days=_DAYS)
+    return map(encode, chain([{**_PUBLIC, "time": now.isoformat()}], simulated))
 
 
 def _publish(stream: _DemoStream, lines: Iterator[bytes], total: int | None) -> Books:
@@ -181,8 +192,9 @@ def _report(engine: Engine, books: Books, seconds: float, folder: Path) -> None:
         f"  {zik} status --watch     how many events are where\n\n"
         "or, with what the demo has recorded:\n\n"
         f"  export DATABASE_URL=sqlite:///{folder / 'demo.db'}\n"
-        f"  {zik} clock --user listener-000                      when a user listens\n"
-        f"  {zik} report --user listener-000 --year {datetime.now(UTC).year}         a user's year as a page\n"
+        f"  {zik} serve                                          pages: http://127.0.0.1:{DEFAULT_PORT}{home(_LISTENER)}\n"
+        f"  {zik} clock --user {_LISTENER}                      when a user listens\n"
+        f"  {zik} report --user {_LISTENER} --year {datetime.now(UTC).year}         a user's year as a page\n"
         f"  {zik} dead list                                      why an event was not recorded"
     )
 

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from worker.cli.question import Answer, AsCsv, At, InPeriod, Limit, OneUser, open_question, span_name
+from worker.cli.question import Answer, AsCsv, At, From, InPeriod, Limit, OneUser, To, When, open_question, span_name
 from worker.cli.terminal import AsJson, plain
 from worker.statistics import Discovery, Period
 from worker.statistics import discoveries as latest_discoveries
@@ -13,12 +13,14 @@ def discoveries(
     user: OneUser,
     period: InPeriod = Period.ALL,
     at: At = None,
+    from_: From = None,
+    to: To = None,
     limit: Limit = 20,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """List the songs that a user listened to for the first time, newest first."""
-    with open_question(user, period, at) as question:
+    with open_question(user, When(period, at, from_, to)) as question:
         listening, _ = question.of_user()
         found = latest_discoveries(listening, question.span, most=limit)
         title = f"Discoveries of {question.who}, {span_name(question.span)}"

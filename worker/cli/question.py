@@ -1,23 +1,21 @@
 """What all question commands share: the user, the period, and an answer as table, JSON or CSV."""
 
-import csv
 import json
-import re
 import shlex
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from rich.console import RenderableType
 from sqlalchemy import Connection
 
+from worker.cli.spreadsheet import write_csv
 from worker.cli.terminal import MOST_ROWS, console, errors, print_json
 from worker.database.engine import opened_engine, snapshot, without_statement_timeout
-from worker.escaping import JOINERS, printable
+from worker.escaping import printable
 from worker.report.wording import MONTHS
 from worker.settings import Settings, load_settings
 from worker.statistics import (
@@ -35,10 +33,9 @@ from worker.statistics import (
 
 # Of a value that may be any JSON.
 _MOST_SHOWN: Final = 60
+# What begins the name of days without a first or a last one.
+_OPEN: Final = ("since ", "until ")
 ALL_TIME: Final = span(Period.ALL, date.min)
-# The characters that begin a formula in a spreadsheet (https://owasp.org/www-community/attacks/CSV_Injection), in both
-# widths, after blanks that it may drop. `printable` has escaped control characters before this is matched.
-_FORMULA: Final = re.compile(rf"[\s{JOINERS}]*[-=+@\uff0d\uff1d\uff0b\uff20]")
 
 
 def as_day(text: str) -> date:
@@ -59,6 +56,12 @@ At = Annotated[
     date | None,
     typer.Option("--at", parser=as_day, metavar="DATE", help="A day in the period. Default: the user's today."),
 ]
+From = Annotated[
+    date | None, typer.Option("--from", parser=as_day, metavar="DATE", help="The first day, instead of --period.")
+]
+To = Annotated[
+    date | None, typer.Option("--to", parser=as_day, metavar="DATE", help="The last day, instead of --period.")
+]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST_ROWS, help="The maximum number of rows.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV for a spreadsheet. No cell is a formula.")]
 
@@ -71,6 +74,30 @@ def open_snapshot(settings: Settings, *, timeout: bool = True) -> Iterator[Conne
         snapshot(engine if timeout else without_statement_timeout(engine)) as session,
     ):
         yield session.connection()
+
+
+class When(NamedTuple):
+    """The days of a question as its options say: a period and a day in it, or the first and the last day."""
+
+    period: Period = Period.ALL
+    at: date | None = None
+    first: date | None = None
+    last: date | None = None
+
+    def check(self) -> None:
+        if self.at is not None and self.period is Period.ALL:
+            raise typer.BadParameter("--at chooses one day, week, month or year: add --period")
+        if self.first is None and self.last is None:
+            return
+        if self.period is not Period.ALL:
+            raise typer.BadParameter("choose the days in one way: by --period, or by --from and --to")
+        if self.first is not None and self.last is not None and self.first > self.last:
+            raise typer.BadParameter(f"--from {self.first} is after --to {self.last}")
+
+    def days(self, today: date) -> Span:
+        if self.period is Period.ALL:
+            return Span(Period.ALL, self.first or date.min, self.last or date.max)
+        return span(self.period, self.at or today)
 
 
 @dataclass(frozen=True)
@@ -100,12 +127,11 @@ class Question:
 
     def facts(self) -> dict[str, Any]:
         """What `whose` has, and the period."""
-        unbounded = self.span.period is Period.ALL
         return {
             **self.whose(),
             "period": self.span.period,
-            "first": None if unbounded else self.span.first,
-            "last": None if unbounded else self.span.last,
+            "first": self.span.first if self.span.first > date.min else None,
+            "last": self.span.last if self.span.last < date.max else None,
         }
 
     def why_empty(self, what: str, when: str = "") -> str:
@@ -114,20 +140,23 @@ class Question:
         if not ever.plays:
             return f"no plays of {self.who} have been recorded yet"
         there_are = f"there are plays from {ever.first_day} to {ever.last_day}"
-        return f"no {what} of {self.who} in {when or span_name(self.span)}; {there_are}"
+        when = when or span_name(self.span)
+        return f"no {what} of {self.who} {'' if when.startswith(_OPEN) else 'in '}{when}; {there_are}"
+
+
+_EVER: Final = When()
 
 
 @contextmanager
-def open_question(username: str | None, period: Period = Period.ALL, at: date | None = None) -> Iterator[Question]:
-    """Find the user, and the period that contains `at` or the user's today."""
-    if at is not None and period is Period.ALL:
-        raise typer.BadParameter("--at chooses one day, week, month or year: add --period")
+def open_question(username: str | None, when: When = _EVER) -> Iterator[Question]:
+    """Find the user and the days that the question is about; without a day they contain the user's today."""
+    when.check()
     now, settings = datetime.now(UTC), load_settings()
     # Adding up everyone's listening may take longer than the statement timeout.
     with open_snapshot(settings, timeout=username is not None) as connection:
         user = None if username is None else find_user(connection, username)
         today = user.today(now) if user else now.date()
-        yield Question(_listening(connection, user, settings), user, span(period, at or today), today)
+        yield Question(_listening(connection, user, settings), user, when.days(today), today)
 
 
 def find_user(connection: Connection, username: str, *, warn: bool = True) -> Listener:
@@ -148,20 +177,29 @@ def _listening(connection: Connection, user: Listener | None, settings: Settings
     return UserListening(connection, user.id, rule) if user else GlobalListening(connection, rule)
 
 
-def span_name(span: Span) -> str:
-    """The period for a heading: `all time`, `2021`, `May 2021`, `week 2020-W53`, `2021-05-10`."""
-    match span.period:
+def span_name(days: Span) -> str:
+    """The days for a heading: `all time`, `2021`, `May 2021`, `week 2020-W53`, `2021-05-10`, or from when to when."""
+    if days != span(days.period, days.first):
+        return _days_name(days.first, days.last)
+    match days.period:
         case Period.ALL:
             return "all time"
         case Period.YEAR:
-            return str(span.first.year)
+            return str(days.first.year)
         case Period.MONTH:
-            return f"{MONTHS[span.first.month - 1]} {span.first.year}"
+            return f"{MONTHS[days.first.month - 1]} {days.first.year}"
         case Period.WEEK:
-            year, week, _ = span.first.isocalendar()
+            year, week, _ = days.first.isocalendar()
             return f"week {year}-W{week:02}"
         case Period.DAY:
-            return span.first.isoformat()
+            return days.first.isoformat()
+
+
+def _days_name(first: date, last: date) -> str:
+    since, until = _OPEN
+    if last == date.max:
+        return f"{since}{first}"
+    return f"{until}{last}" if first == date.min else f"{first} to {last}"
 
 
 @dataclass(frozen=True)
@@ -184,22 +222,9 @@ class Answer:
         if as_json:
             print_json({**self.facts, self.name: [self._named(row) for row in self.rows]})
         elif as_csv:
-            self._write_csv()
+            write_csv(self.columns, (self._named(row).values() for row in self.rows))
         elif self.rows:
             console.print(self.picture())
 
-    def _write_csv(self) -> None:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([_cell(value) for value in self._named(row).values()] for row in self.rows)
-
     def _named(self, row: Any) -> dict[str, Any]:
         return {column: getattr(row, column) for column in self.columns}
-
-
-def _cell(value: Any) -> Any:
-    """Text on one line that no spreadsheet computes and no terminal obeys."""
-    if not isinstance(value, str):
-        return value
-    text = printable(value)
-    return f"'{text}" if _FORMULA.match(text) else text

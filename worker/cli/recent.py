@@ -6,7 +6,7 @@ from rich.table import Table
 
 from worker.cli.question import Answer, AsCsv, Limit, OneUser, open_question
 from worker.cli.terminal import AsJson, plain
-from worker.report.wording import minutes
+from worker.report.wording import length
 from worker.statistics import Listener, RecentPlay, recent_plays
 
 
@@ -53,5 +53,5 @@ def _table(rows: Sequence[_Row], title: str) -> Table:
     table.add_column("artist", overflow="fold")
     table.add_column("played", justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(f"{row.at:%Y-%m-%d %H:%M}", plain(row.title), plain(row.artist), minutes(row.ms_played))
+        table.add_row(f"{row.at:%Y-%m-%d %H:%M}", plain(row.title), plain(row.artist), length(row.ms_played))
     return table

@@ -7,13 +7,26 @@ from rich.bar import Bar
 from rich.console import RenderableType
 from rich.table import Table
 
-from worker.cli.question import Answer, AsCsv, At, InPeriod, Limit, MaybeUser, Question, open_question, span_name
+from worker.cli.question import (
+    Answer,
+    AsCsv,
+    At,
+    From,
+    InPeriod,
+    Limit,
+    MaybeUser,
+    Question,
+    To,
+    When,
+    open_question,
+    span_name,
+)
 from worker.cli.terminal import AsJson, console, plain
 from worker.report.wording import duration
-from worker.statistics import By, Period, Place, Subject
+from worker.statistics import By, Period, Place, Subject, rank
 from worker.statistics import top as top_places
 from worker.statistics.drawing import LENGTH
-from worker.statistics.rollups.pending import waiting_for_charts
+from worker.statistics.rollups.pending import has_one_listener, waiting_for_charts
 
 _BAR: Final = 12
 # What a table needs besides its cells: a line at the left edge, and a line and two blanks for each column.
@@ -57,6 +70,8 @@ def top(
     period: InPeriod = Period.ALL,
     at: At = None,
     by: RankedBy = By.LISTENS,
+    from_: From = None,
+    to: To = None,
     limit: Limit = 10,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -66,20 +81,24 @@ def top(
         raise typer.BadParameter("choose whose listening: --user NAME, or --everyone")
     if everyone and by is By.LISTENS and limit > LENGTH:
         raise typer.BadParameter(f"charts for everyone are kept to place {LENGTH}: --limit {LENGTH} at most")
-    with open_question(user, period, at) as question:
-        places = top_places(question.listening, kind.subject, question.span, most=limit, by=by)
+    with open_question(user, When(period, at, from_, to)) as question:
+        # Charts for everyone are kept by period.
+        ranked = rank if from_ or to else top_places
+        places = ranked(question.listening, kind.subject, question.span, most=limit, by=by)
         Answer(
             facts=question.facts(),
             name=kind.value,
             columns=("place", "title", "artist", "listens", "plays", "ms_played", "listeners"),
             rows=places,
             picture=lambda: _table(question, kind, places, by),
-            why_empty=lambda: _why_empty(question, by),
+            why_empty=lambda: _why_empty(question, by, drawn=ranked is top_places),
         ).show(as_json=as_json, as_csv=as_csv)
 
 
-def _why_empty(question: Question, by: By) -> str:
-    if question.user is None and by is By.LISTENS and waiting_for_charts(question.listening.connection):
+def _why_empty(question: Question, by: By, *, drawn: bool) -> str:
+    connection = question.listening.connection
+    is_drawn = drawn and question.user is None and by is By.LISTENS and not has_one_listener(connection)
+    if is_drawn and waiting_for_charts(connection):
         return "the charts for everyone have not been drawn yet: run `zik aggregate`"
     return question.why_empty(by)
 

@@ -19,6 +19,7 @@ from worker.local.http_server import is_http_installed, start_http_server
 from worker.local.services import exclusive_folder, start_worker_and_beat
 from worker.local.supervisor import Supervisor
 from worker.local.valkey import is_reachable, start_valkey
+from worker.pages.links import home
 from worker.settings import Settings, load_settings, without_password
 from worker.stream.consumer import EventStream
 
@@ -66,6 +67,7 @@ def _serve_players(settings: Settings, engine: Engine, folder: Path, supervisor:
     token = local_token(engine, folder)
     say(f"http      listening on {url}, log in {folder / 'http'}.log")
     say(f"token     {token.text} of the user {token.username}; players: docs/players.md")
+    say(f"page      {url}{home(token.username)} for a browser; the token signs in")
 
 
 def _redis(settings: Settings, folder: Path, supervisor: Supervisor) -> str:

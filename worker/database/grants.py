@@ -15,9 +15,9 @@ _WRITTEN: Final = {
     User.__tablename__: "UPDATE (updated_at)",
     PendingFeedback.__tablename__: "INSERT, UPDATE",
     AccessToken.__tablename__: "UPDATE (last_used_at, updated_at)",
-    # A listen that its user deletes; the triggers keep it, and mark its day.
-    PlayHistory.__tablename__: "DELETE",
-    CorrectedPlay.__tablename__: "INSERT",
+    # A listen that its user deletes, and brings back; the triggers keep it, and mark its day.
+    PlayHistory.__tablename__: "INSERT, DELETE",
+    CorrectedPlay.__tablename__: "INSERT, DELETE",
     StaleDay.__tablename__: "INSERT",
 }
 _MAY_GRANT: Final = text(

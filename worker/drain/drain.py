@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from worker.books import Outcome
 from worker.contract.clock_skew import utc_now
+from worker.contract.events import Accepted
 from worker.database.engine import transaction
 from worker.drain.log import log_batch, log_events
 from worker.drain.neighbours import Neighbours
@@ -173,6 +174,7 @@ class Drain:
             tally.outcomes += Counter(settled.values())
         self.stream.forget_vanished(item.batch.vanished)
         steps.done(Phase.ACKNOWLEDGE, Point.AFTER_ACKNOWLEDGE)
+        self._announce(triaged.accepted, outcomes)
         log_events(triaged.accepted, triaged.letters, outcomes)
         return outcomes, steps.seconds
 
@@ -191,6 +193,18 @@ class Drain:
             self.stream.acknowledge({outcome: ids[::2] for outcome, ids in by_outcome.items()})
             hit(Point.MID_ACKNOWLEDGE)
         self.stream.acknowledge(by_outcome)
+
+    def _announce(self, accepted: list[Accepted], outcomes: Mapping[str, Outcome]) -> None:
+        """Let open pages know whose data has changed."""
+        recorded = Outcome.RECORDED
+        changed = {event.user for entry_id, _, event in accepted if outcomes[entry_id] is recorded}
+        if not changed:
+            return
+        try:
+            self.stream.announce_changed(changed)
+        except ZikError as error:
+            # The batch is recorded and acknowledged, and pages look again by themselves.
+            logger.debug("could not announce a change: %s", error)
 
     def _report(self, *, at_once: bool = False) -> None:
         """Send a sign of life and the latest measurements: once a second, because batches may be small and many."""

@@ -1,9 +1,13 @@
 """Bring each request to its handler: as players spell the paths, from any origin."""
 
+import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Final
 
 from starlette.applications import Starlette
@@ -13,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from worker.contract.clock_skew import utc_now
 from worker.http.routes import direct_routes, routes
 from worker.http.services import opened_services
 from worker.logs import set_up_logs
@@ -38,8 +43,9 @@ def canonical_path(path: str) -> str:
 class Application:
     """The ASGI application. The routes that take most requests skip the router."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, now: Callable[[], datetime] = utc_now) -> None:
         self._settings = settings
+        self._now = now
         self._direct: Mapping[tuple[str, str], ASGIApp] = {}
         self._router = Starlette(lifespan=self._lifespan, exception_handlers={404: _not_found, 405: _wrong_method})
         self._with_cors = CORSMiddleware(
@@ -72,10 +78,27 @@ class Application:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        async with opened_services(self._settings) as services:
+        async with opened_services(self._settings, now=self._now) as services:
+            _at_stop(services.live.close)
             self._direct = direct_routes(services)
             self._router.router.routes.extend(routes(services))
             yield
+
+
+def _at_stop(call: Callable[[], None]) -> None:
+    """Call it when the process is told to stop: granian waits for open streams first, and ends the lifespan then."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop = asyncio.get_running_loop()
+
+    def note(signal_number: int, frame: object) -> None:
+        del signal_number, frame
+        loop.call_soon_threadsafe(call)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Beside granian's own handler, which asyncio calls: the loop hears of signals by a descriptor.
+        signal.signal(number, note)
+        signal.siginterrupt(number, False)  # noqa: FBT003 -- it has no keyword
 
 
 def create_application() -> Application:

@@ -1,13 +1,15 @@
 """Serve one route: within the limit of requests at once, in the protocol's own format whatever goes wrong."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
@@ -27,11 +29,20 @@ _SERVERS_FAULT: Final = 500
 _MOST_AT_ONCE: Final = 1_000
 
 
+class Stream(Protocol):
+    """A body that goes on. `close` is called once, also where no message was read."""
+
+    def messages(self) -> AsyncIterator[bytes]: ...
+
+    def close(self) -> None: ...
+
+
 class Answer(NamedTuple):
     status: int
     body: bytes
     content_type: str = _JSON
     headers: Mapping[str, str] = {}
+    stream: Stream | None = None
 
 
 Handler = Callable[[Request], Awaitable[Answer]]
@@ -82,7 +93,16 @@ class Endpoint:
         finally:
             held_bodies.give_back(request)
         self._gate.meter.add(of_http_request(self._route, answer.status, perf_counter() - began_s))
-        await respond(send, answer, with_body=scope["method"] != "HEAD")
+        with_body = scope["method"] != "HEAD"
+        if answer.stream is None:
+            await respond(send, answer, with_body=with_body)
+            return
+        try:
+            await (
+                _respond_for_long(answer, answer.stream, scope, receive, send) if with_body else respond(send, answer)
+            )
+        finally:
+            answer.stream.close()
 
     async def _answer(self, request: Request) -> Answer:
         try:
@@ -122,6 +142,12 @@ async def respond(send: Send, answer: Answer, *, with_body: bool = True) -> None
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body if with_body else b""})
+
+
+async def _respond_for_long(answer: Answer, stream: Stream, scope: Scope, receive: Receive, send: Send) -> None:
+    response = StreamingResponse(stream.messages(), answer.status, answer.headers, answer.content_type)
+    with suppress(ClientDisconnect):
+        await response(scope, receive, send)
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> Iterable[tuple[bytes, bytes]]:

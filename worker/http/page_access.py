@@ -1,29 +1,32 @@
 """Read for a page: the listener of its address, if the visitor may see their pages."""
 
-from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from typing import Final, TypeVar
+from uuid import UUID
 
 from sqlalchemy import Engine
 from starlette.requests import Request
 
+from worker.contract.events import EARLIEST_TIME
 from worker.contract.identity import typed_user
 from worker.database.engine import snapshot
 from worker.errors import UnknownUserError
-from worker.http.page_answers import here
+from worker.http.page_answers import here, no_such_page
 from worker.http.services import Services
-from worker.http.sessions import Sessions, Visit
+from worker.http.sessions import Sessions
 from worker.pages import links
 from worker.pages.rendering import Frame
 from worker.statistics import Listener, ListenRule, UserListening, find_listener, is_public
 
+# Before the first event that the contract takes, and so far from the calendar's end that periods have a next one.
+_FIRST_DAY: Final = EARLIEST_TIME.date() - timedelta(days=1)
+_LAST_DAY: Final = date(9000, 1, 1)
+_HEX: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
+
 Result = TypeVar("Result")
-
-
-class Shown(NamedTuple, Generic[Result]):
-    """What a page shows, and what surrounds it."""
-
-    content: Result
-    frame: Frame
+Question = Callable[[UserListening, Listener], Result]
 
 
 class Pages:
@@ -32,46 +35,73 @@ class Pages:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._rule = ListenRule.configured(services.settings)
-        self.sessions = Sessions(services)
+        self._sessions = Sessions(services)
 
-    async def show(self, request: Request, question: Callable[[UserListening, Listener], Result]) -> Shown[Result]:
-        """Answer a question about the listener of the path, in a thread, from one snapshot.
+    async def frame(self, request: Request) -> Frame:
+        """Who looks at whose page. Raises `StreamUnavailableError` where a session cannot be looked up."""
+        user = _user(request)
+        visit = await self._sessions.visit(request)
+        return Frame(
+            here=here(request),
+            user=user,
+            viewer=visit.token and visit.token.username,
+            form=visit.form if visit.token else "",
+            may_look=visit.may_look(user),
+            may_change=visit.may_change(user),
+        )
+
+    async def ask(self, frame: Frame, question: Question[Result]) -> Result:
+        """Answer a question about the listener of a page, in a thread, from one snapshot.
 
         Raises:
             UnknownUserError: there is no such listener, or the visitor may not see their pages.
         """
-        user = typed_user(links.user_of(request.path_params["user"]))
-        visit = await self.sessions.visit(request)
-        call = _asked if visit.may_look(user) else _asked_in_public
-        content = await self._services.in_database(call, user, self._rule, question)
-        return Shown(content, frame_of(request, visit, user))
+        call = _answered if frame.may_look else _answered_in_public
+        return await self._services.in_database(call, frame.user or "", self._rule, question)
+
+    async def user_to_change(self, request: Request, sent: Mapping[str, str]) -> str:
+        """The listener of a form that was sent. Raises 403 for a form of another site, 404 for another's plays."""
+        user = _user(request)
+        visit = await self._sessions.visit(request)
+        visit.check(sent)
+        if not visit.may_change(user):
+            raise no_such_page()
+        return user
 
 
-def frame_of(request: Request, visit: Visit, user: str) -> Frame:
-    return Frame(
-        here=here(request),
-        user=user,
-        viewer=visit.token and visit.token.username,
-        form=visit.form if visit.token else "",
-        may_change=visit.may_change(user),
-    )
+def _user(request: Request) -> str:
+    return typed_user(links.user_of(request.path_params["user"]))
 
 
-def _asked(
-    engine: Engine, user: str, rule: ListenRule, question: Callable[[UserListening, Listener], Result]
-) -> Result:
+def _answered(engine: Engine, user: str, rule: ListenRule, question: Question[Result]) -> Result:
     with snapshot(engine) as session:
         connection = session.connection()
         listener = find_listener(connection, user)
         return question(UserListening(connection, listener.id, rule), listener)
 
 
-def _asked_in_public(
-    engine: Engine, user: str, rule: ListenRule, question: Callable[[UserListening, Listener], Result]
-) -> Result:
+def _answered_in_public(engine: Engine, user: str, rule: ListenRule, question: Question[Result]) -> Result:
     def if_public(of: UserListening, listener: Listener) -> Result:
         if not is_public(of.connection, of.user_id):
             raise UnknownUserError(user)
         return question(of, listener)
 
-    return _asked(engine, user, rule, if_public)
+    return _answered(engine, user, rule, if_public)
+
+
+def day_named(text: str) -> date:
+    """The day that a path or query names. Raises 404 for another text, and for days before anyone listened."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise no_such_page() from None
+    if not _FIRST_DAY <= day <= _LAST_DAY:
+        raise no_such_page()
+    return day
+
+
+def identity_named(text: str) -> UUID:
+    """The id of a play, or the identity of a song, artist or album. Raises 404 for another text."""
+    if not _HEX.fullmatch(text):
+        raise no_such_page()
+    return UUID(text)

@@ -15,7 +15,10 @@ from worker.http.handlers import (
     maloja,
     native,
     pages,
+    pages_days,
+    pages_import,
     pages_listening,
+    pages_live,
     webhooks,
 )
 from worker.http.services import Services
@@ -38,6 +41,10 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         maloja,
         webhooks,
         pages,
+        pages_days,
+        pages_live,
+        pages_import,
+        # Last: it answers for every other path of a listener.
         pages_listening,
     )
     return [route for handler in handlers for route in handler.routes(services)]

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import ipaddress
 import re
 import secrets
 import time
@@ -12,6 +11,7 @@ from typing import Final, NamedTuple
 
 from starlette.requests import Request
 
+from worker.http.origin import client_address, is_behind_tls
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.operations.tokens import Scope, Token, digest_of
@@ -93,28 +93,6 @@ def cookie(request: Request, visit: Visit) -> dict[str, str]:
     """The header that lets the browser keep the visit's secret, from scripts and other sites."""
     secure = "; Secure" if is_behind_tls(request) else ""
     return {"set-cookie": f"{COOKIE}={visit.secret}; Path=/; Max-Age={_KEEP_S}; HttpOnly; SameSite=Strict{secure}"}
-
-
-def is_behind_tls(request: Request) -> bool:
-    """Whether the browser speaks TLS, to this server or to the proxy in front of it."""
-    said = request.headers.get("x-forwarded-proto", request.url.scheme)
-    return said.rpartition(",")[2].strip().lower() == "https"
-
-
-def client_address(request: Request) -> str:
-    """Where a request comes from: behind a proxy, as that says. IPv6 by the network that one household has.
-
-    Only a proxy on this machine or in its own network is believed: anyone may write the header.
-    """
-    peer = request.client.host if request.client else ""
-    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    try:
-        address = ipaddress.ip_address(peer)
-        if forwarded and address.is_private:
-            address = ipaddress.ip_address(forwarded)
-    except ValueError:
-        return peer
-    return str(address) if address.version == 4 else str(ipaddress.ip_network((address, 64), strict=False))  # noqa: PLR2004
 
 
 class Attempts:

@@ -27,10 +27,13 @@ class DayCell:
 class MonthOfDays:
     """A month as on a wall: rows of seven days from Monday, None outside of the month and of the time asked about."""
 
-    name: str
-    year: int
+    first: date
     listens: int
     weeks: Sequence[Sequence[DayCell | None]]
+
+    @property
+    def name(self) -> str:
+        return f"{MONTHS[self.first.month - 1]} {self.first.year}"
 
 
 def months_of_days(days: Sequence[Day], first: date, last: date) -> Sequence[MonthOfDays]:
@@ -44,7 +47,7 @@ def months_of_days(days: Sequence[Day], first: date, last: date) -> Sequence[Mon
         padded = [*[None] * first.weekday(), *cells]
         weeks = [padded[at : at + _WEEK] for at in range(0, len(padded), _WEEK)]
         listens = sum(cell.listens for cell in cells if cell)
-        months.append(MonthOfDays(MONTHS[first.month - 1], first.year, listens, weeks))
+        months.append(MonthOfDays(month.first, listens, weeks))
         first = month.last + ONE_DAY
     return months
 

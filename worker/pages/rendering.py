@@ -11,11 +11,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from worker.pages import links, text
 from worker.pages.plays import by_day
+from worker.pages.tops import span_name
 from worker.report import wording
 
-# No script, no style but the sheet, no request to elsewhere; forms and the base stay within the server.
+# No script and no style but files of ours, no request to elsewhere; forms and the base stay within the server.
 POLICY: Final = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
+    "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+_ASSETS: Final = (
+    ("pages.css", "text/css; charset=utf-8"),
+    ("live.js", "text/javascript; charset=utf-8"),
+    ("icon.svg", "image/svg+xml"),
 )
 
 
@@ -24,18 +33,16 @@ class Frame:
     """What surrounds a page.
 
     `here` is the page's own path and query. `user` is the listener that it is about, None if it is about none. `viewer`
-    is who is signed in. `form` goes with each form that changes something; it is empty where there is none.
+    is who is signed in, and may look at closed pages and change plays or not. `form` goes with each form that changes
+    something; it is empty where there is none.
     """
 
     here: str
     user: str | None = None
     viewer: str | None = None
     form: str = ""
+    may_look: bool = False
     may_change: bool = False
-
-    @property
-    def is_own(self) -> bool:
-        return self.user is not None and self.user == self.viewer
 
 
 def render(template: str, frame: Frame, **content: Any) -> bytes:
@@ -51,7 +58,7 @@ def assets() -> Mapping[str, tuple[str, bytes]]:
     A path names its content by a digest, so a browser may keep the file for ever.
     """
     found = {}
-    for name, content_type in (("pages.css", "text/css; charset=utf-8"), ("icon.svg", "image/svg+xml")):
+    for name, content_type in _ASSETS:
         content = (files("worker.pages") / name).read_bytes()
         found[asset_path(name, content)] = (content_type, content)
     return found
@@ -75,6 +82,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(links=links, words=wording, asset=_path_of, plays_by_day=by_day)
+    environment.globals.update(links=links, words=wording, asset=_path_of, plays_by_day=by_day, span_name=span_name)
     environment.filters.update(shown=text.shown, short=text.short)
     return environment

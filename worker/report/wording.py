@@ -6,10 +6,17 @@ from typing import Final
 _MINUTE_MS: Final = 60_000
 _HOUR_MIN: Final = 60
 _MANY_HOURS: Final = 100
+_DAY_H: Final = 24
 _UNKNOWN: Final = "\N{EN DASH}"
 
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+WEEKDAY_NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTH_NAMES: Final = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 
 
 def day_name(day: date) -> str:
@@ -33,10 +40,10 @@ def duration(milliseconds: int) -> str:
     return f"{hours:,} h {minutes:02} min" if hours else f"{minutes} min"
 
 
-def minutes(milliseconds: int | None) -> str:
+def length(milliseconds: int | None) -> str:
     """Write the length of a play as a player shows it. A dash if no player has reported it.
 
-    >>> minutes(181_200), minutes(7_500_000)
+    >>> length(181_200), length(7_500_000)
     ('3:01', '125:00')
     """
     if milliseconds is None:
@@ -53,6 +60,27 @@ def roughly(milliseconds: int) -> str:
     """
     hours = milliseconds // (_HOUR_MIN * _MINUTE_MS)
     return f"{hours:,} h" if hours >= _MANY_HOURS else duration(milliseconds)
+
+
+def minutes(milliseconds: int) -> str:
+    """Write whole minutes.
+
+    >>> minutes(7_500_000), minutes(60_000)
+    ('125 minutes', '1 minute')
+    """
+    return amount(milliseconds // _MINUTE_MS, "minute")
+
+
+def days_and_hours(milliseconds: int) -> str:
+    """Write a long time as days and nights, and a short one as hours or minutes.
+
+    >>> days_and_hours(3_995_517_368), days_and_hours(90_000_000), days_and_hours(5_000_000), days_and_hours(60_000)
+    ('46 days and nights', '25 hours', '83 minutes', '1 minute')
+    """
+    hours = milliseconds // (_HOUR_MIN * _MINUTE_MS)
+    if hours >= 2 * _DAY_H:
+        return f"{hours // _DAY_H:,} days and nights"
+    return amount(hours, "hour") if hours > 1 else minutes(milliseconds)
 
 
 def amount(number: int, noun: str) -> str:

@@ -1,76 +1,143 @@
-"""Ask all questions of the report about one year of one listener."""
+"""Ask all questions of the report about one year or month, of one listener or of everyone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from worker.errors import ZikError
 from worker.escaping import printable
+from worker.report.before import Before, before_of
+from worker.report.personal import Personal, personal_of
+from worker.report.spans import title_of
 from worker.statistics import (
     Day,
-    Discovery,
-    DiscoveryCount,
     Listener,
+    Listening,
+    NamedAlbums,
     Period,
     Place,
     Span,
-    Streak,
     Subject,
     Totals,
     UserListening,
     WeekHour,
-    count_discoveries,
     days,
-    discoveries,
+    days_of_song,
+    named_albums,
     span,
-    streaks,
     top,
     totals,
     week_hours,
 )
 
-_PLACES = 10
-_LATEST = 8
+_PLACES: Final = 10
+# Top albums of fewer listens would be a chart of how players tag.
+_MOST_NAME_ONE: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Part:
+    """A month of a year, or a day of a month, with its first artist: None without a listen."""
+
+    span: Span
+    artist: Place | None
+
+
+@dataclass(frozen=True)
+class BiggestDay:
+    """The day with the most listens, of equal ones the first, and its first song."""
+
+    day: Day
+    song: Place
 
 
 @dataclass(frozen=True)
 class Year:
-    """`discovered` counts the discoveries of each month that has any. `latest` are the newest discoveries."""
+    """The answers about a year, or a month. `listener` and `personal` are None for everyone.
 
-    listener: Listener
+    `today` ends a span that is not over. `parts` have the artist of each month, in a month of each day. `song_days` are
+    those of the first song.
+    """
+
+    listener: Listener | None
     span: Span
+    today: date
     totals: Totals
-    longest: Streak | None
     days: Sequence[Day]
     hours: Sequence[WeekHour]
     tops: Mapping[Subject, Sequence[Place]]
-    discovered: Sequence[DiscoveryCount]
-    latest: Sequence[Discovery]
+    albums: NamedAlbums
+    parts: Sequence[Part]
+    biggest: BiggestDay | None
+    song_days: Sequence[Day]
+    before: Before | None
+    personal: Personal | None
 
     @property
     def number(self) -> int:
         return self.span.first.year
 
+    @property
+    def runs(self) -> bool:
+        """Whether the span is not over."""
+        return self.today < self.span.last
+
+    @property
+    def names_albums(self) -> bool:
+        return self.albums.named >= _MOST_NAME_ONE * self.albums.listens
+
 
 def year_of(listening: UserListening, listener: Listener, year: int, *, today: date) -> Year:
-    """The answers for one calendar year of one user. Costs nine questions.
+    """The answers for one calendar year of one user, see `report_of`."""
+    return report_of(listening, listener, span(Period.YEAR, date(year, 1, 1)), today=today)
+
+
+def report_of(listening: Listening, listener: Listener | None, wanted: Span, *, today: date) -> Year:
+    """The answers about a year or a month. Costs some forty questions for a year, sixty for a month.
+
+    For everyone, places are those of the charts: up to an hour old, and none where no chart is drawn yet.
 
     Raises:
-        ZikError: the user has no plays in that year.
+        ZikError: there are no plays in that span.
     """
-    wanted = span(Period.YEAR, date(year, 1, 1))
     found = totals(listening, wanted)
     if not found.plays:
-        name = printable(listener.username)
-        raise ZikError(f"no plays of {name} in {year}; `zik stats --user {name}` shows the days that have plays")
+        raise _no_plays(listener, wanted)
+    by_day = days(listening, wanted.first, wanted.last)
+    tops = {subject: top(listening, subject, wanted, most=_PLACES) for subject in Subject}
+    first = next(iter(tops[Subject.SONG]), None)
     return Year(
         listener=listener,
         span=wanted,
+        today=today,
         totals=found,
-        longest=streaks(listening, wanted, today=today).longest,
-        days=days(listening, wanted.first, wanted.last),
+        days=by_day,
         hours=week_hours(listening, wanted),
-        tops={subject: top(listening, subject, wanted, most=_PLACES) for subject in Subject},
-        discovered=count_discoveries(listening, Period.MONTH, wanted),
-        latest=discoveries(listening, wanted, most=_LATEST),
+        tops=tops,
+        albums=named_albums(listening, wanted),
+        parts=list(_parts(listening, wanted)),
+        biggest=_biggest(listening, by_day),
+        song_days=days_of_song(listening, first.artist, first.title or "", wanted) if first else [],
+        before=before_of(listening, wanted, today=today),
+        personal=None if listening.covers_everyone else personal_of(listening, wanted, today=today),
     )
+
+
+def _no_plays(listener: Listener | None, wanted: Span) -> ZikError:
+    if listener is None:
+        return ZikError(f"no plays in {title_of(wanted)}; `zik stats` shows the days that have plays")
+    name, when = printable(listener.username), title_of(wanted)
+    return ZikError(f"no plays of {name} in {when}; `zik stats --user {name}` shows the days that have plays")
+
+
+def _parts(listening: Listening, wanted: Span) -> Iterator[Part]:
+    period = Period.MONTH if wanted.period is Period.YEAR else Period.DAY
+    for part in sorted({span(period, day) for day in wanted.days()}, key=lambda part: part.first):
+        yield Part(part, next(iter(top(listening, Subject.ARTIST, part, most=1)), None))
+
+
+def _biggest(listening: Listening, by_day: Sequence[Day]) -> BiggestDay | None:
+    day = max(by_day, key=lambda each: each.listens)
+    songs = top(listening, Subject.SONG, span(Period.DAY, day.day), most=1)
+    return BiggestDay(day, songs[0]) if songs else None

@@ -4,9 +4,9 @@
 """
 
 from worker.errors import UnknownUserError
-from worker.statistics.charts import chart, refresh_charts, top
+from worker.statistics.charts import chart, refresh_charts, refresh_read_charts, top
 from worker.statistics.listen_rule import ListenRule
-from worker.statistics.periods import ONE_DAY, Period, Span, span
+from worker.statistics.periods import ONE_DAY, Period, Span, a_year_before, span, year_before
 from worker.statistics.questions.accounts import Account, accounts
 from worker.statistics.questions.comebacks import AWAY_DAYS, Comeback, artist_comebacks, song_comebacks
 from worker.statistics.questions.days import Day, days
@@ -68,6 +68,7 @@ __all__ = [
     "UnknownUserError",
     "UserListening",
     "WeekHour",
+    "a_year_before",
     "accounts",
     "artist_comebacks",
     "chart",
@@ -89,6 +90,7 @@ __all__ = [
     "rank",
     "recent_plays",
     "refresh_charts",
+    "refresh_read_charts",
     "search",
     "song_comebacks",
     "songs_of",
@@ -98,4 +100,5 @@ __all__ = [
     "top",
     "totals",
     "week_hours",
+    "year_before",
 ]

@@ -17,6 +17,7 @@ from worker.statistics.periods import ONE_DAY, Period, Span, spans_of
 from worker.statistics.questions.sources import Listening
 from worker.statistics.questions.top import By, Place, Subject, rank
 from worker.statistics.rollups.marks import new_mark
+from worker.statistics.rollups.pending import has_one_listener
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +31,11 @@ def top(listening: Listening, subject: Subject, span: Span, *, most: int, by: By
     """The first `most` places of a span, by listens, then plays, or as `by` says.
 
     A user's places are up to date, and cost a look at each track of each day of the span. A chart for everyone is up to
-    an hour old, ends at place `LENGTH`, and costs a look at its places. Charts are drawn by listens only: for everyone
-    by plays or time, each track of each user and day is looked at, which takes as long as drawing a chart.
+    an hour old, ends at place `LENGTH`, and costs a look at its places. Charts are drawn by listens only, and while
+    there is one listener none is drawn: then each track of each user and day is looked at, which takes as long as
+    drawing a chart.
     """
-    if listening.covers_everyone and by is By.LISTENS:
+    if listening.covers_everyone and by is By.LISTENS and not has_one_listener(listening.connection):
         return chart(listening.connection, subject, span, most=most)
     return rank(listening, subject, span, most=most, by=by)
 
@@ -83,6 +85,17 @@ def refresh_charts(engine: Engine, *, today: date, closed: bool) -> int:
             marks = _without_drawn(engine, marks, drawn)
     _without_drawn(engine, marks, drawn)
     return len(drawn)
+
+
+def refresh_read_charts(engine: Engine, *, today: date, closed: bool) -> int | None:
+    """Draw the charts as `refresh_charts` does. None, and no chart, while there is one listener: nobody reads them.
+
+    The marks stay, so that all charts are drawn once there is a second listener.
+    """
+    with transaction(without_statement_timeout(engine)) as session:
+        if alone := has_one_listener(session.connection()):
+            _merge_marks(session.connection())
+    return None if alone else refresh_charts(engine, today=today, closed=closed)
 
 
 def _newest_first(span: Span) -> tuple[bool, int, int]:

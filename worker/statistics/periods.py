@@ -6,6 +6,7 @@ from enum import StrEnum, unique
 from typing import Final, NamedTuple
 
 ONE_DAY: Final = timedelta(days=1)
+_52_WEEKS: Final = timedelta(weeks=52)
 
 
 @unique
@@ -18,7 +19,7 @@ class Period(StrEnum):
 
 
 class Span(NamedTuple):
-    """One period: its days from `first` to `last`, both included."""
+    """The days from `first` to `last`, both included: one period, or any days, which are a part of all time."""
 
     period: Period
     first: date
@@ -46,6 +47,29 @@ def span(period: Period, at: date) -> Span:
             return Span(period, date(at.year, 1, 1), date(at.year, 12, 31))
         case Period.ALL:
             return Span(period, date.min, date.max)
+
+
+def year_before(wanted: Span, *, today: date) -> Span | None:
+    """The same period a year before, or as much of it as has passed of one that is running. None without a beginning.
+
+    Of a week it is the week 52 weeks before, which has the same number mostly. Days of a year are the same dates.
+    """
+    if wanted.first == date.min:
+        return None
+    if wanted.first <= today < wanted.last:
+        wanted = wanted._replace(last=today)
+    elif wanted.period is Period.MONTH:
+        # A February may be a day longer.
+        return span(wanted.period, a_year_before(wanted.first))
+    if wanted.period is Period.WEEK:
+        return wanted._replace(first=wanted.first - _52_WEEKS, last=wanted.last - _52_WEEKS)
+    return wanted._replace(first=a_year_before(wanted.first), last=a_year_before(wanted.last))
+
+
+def a_year_before(day: date) -> date:
+    """The same date, of a leap day the day before it."""
+    is_leap_day = (day.month, day.day) == (2, 29)
+    return day.replace(year=day.year - 1, day=28 if is_leap_day else day.day)
 
 
 def spans_of(day: date) -> list[Span]:

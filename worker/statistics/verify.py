@@ -15,14 +15,14 @@ from worker.statistics.drawing import LENGTH
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import stretches, timezones_of
 from worker.statistics.periods import ONE_DAY, Span, spans_of
+from worker.statistics.questions.backlog import count_waiting_days
 from worker.statistics.questions.sources import RollupsOnly
 from worker.statistics.questions.top import Subject, rank
+from worker.statistics.rollups.pending import has_one_listener
 from worker.statistics.statements import Name
 
 _USERS_AT_ONCE: Final = 200
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MARKS: Final = (StaleHistory, StaleDay, StaleChart)
-
 _STATEMENTS: Final[Mapping[str, Name]] = {"listening_hours": "compare_hours", "song_days": "compare_songs"}
 
 
@@ -37,11 +37,15 @@ class Difference:
 
 @dataclass
 class Comparison:
-    """What was compared. `waiting` counts the marks: what is marked as stale is not compared."""
+    """What was compared, and what was not because it is stale: `waiting` days of users, and charts of such days.
+
+    Charts for everyone that nobody reads, because there is one listener, are not counted as waiting.
+    """
 
     users: int = 0
     charts: int = 0
     waiting: int = 0
+    charts_waiting: int = 0
     differences: list[Difference] = field(default_factory=list)
 
     @property
@@ -56,17 +60,22 @@ def verify(engine: Engine, rule: ListenRule, *, users_at_once: int = _USERS_AT_O
     """
     engine = without_statement_timeout(engine)
     comparison = Comparison()
+    with snapshot(engine) as session:
+        # Counted before comparing: a day that is computed meanwhile may or may not be compared.
+        comparison.waiting = count_waiting_days(session.connection())
     for connection, users in _parts(engine, most=users_at_once):
         comparison.users += len(users)
         comparison.differences += _of_users(connection, users, rule)
     with snapshot(engine) as session:
-        comparison.waiting = sum(session.scalar(select(func.count()).select_from(table)) or 0 for table in _MARKS)
         spans = _spans(session.connection())
+        are_read = not has_one_listener(session.connection())
     for span in spans:
         with snapshot(engine) as session:
             if _up_to_date(session.connection(), span):
                 comparison.charts += 1
                 comparison.differences += _of_chart(session.connection(), span)
+            else:
+                comparison.charts_waiting += are_read
     return comparison
 
 

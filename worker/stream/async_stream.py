@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from importlib.resources import files
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from worker.stream.backpressure import check_waiting
-from worker.stream.keys import DOOR, MEASURES, NOW_PLAYING, STREAM, now_playing_key
+from worker.stream.changes import announcement
+from worker.stream.keys import DOOR, MEASURES, NOW_PLAYING, REVOKED, STREAM, now_playing_key
 from worker.stream.multiplexer import Multiplexer
 from worker.stream.packing import Command, packed, packed_events
 
@@ -99,7 +100,7 @@ class AsyncStream:
 
     async def set_now_playing(self, user: str, value: bytes, *, ttl_s: int) -> None:
         """Store what the user plays now, for `ttl_s` seconds."""
-        await self._run("set_now_playing", [now_playing_key(user), NOW_PLAYING], [user, value, ttl_s])
+        await self._run("set_now_playing", [now_playing_key(user), NOW_PLAYING], [user, value, ttl_s], announce=user)
 
     async def now_playing(self, user: str) -> bytes | None:
         (value,) = await self._redis.call(("GET", now_playing_key(user)))
@@ -108,7 +109,15 @@ class AsyncStream:
     async def clear_now_playing(self, user: str, *, only: bytes | None = None) -> None:
         """Forget what the user plays now; with `only`, unless something else has been stored since."""
         value = [] if only is None else [only]
-        await self._run("clear_now_playing", [now_playing_key(user), NOW_PLAYING], [user, *value])
+        await self._run("clear_now_playing", [now_playing_key(user), NOW_PLAYING], [user, *value], announce=user)
+
+    async def announce_changed(self, users: Sequence[str]) -> None:
+        """Let open pages know whose data has changed."""
+        await self._redis.call(announcement(users))
+
+    async def announce_revoked(self, digests: Sequence[str]) -> None:
+        """Tell each process of the HTTP server that tokens are revoked. Call it after COMMIT."""
+        await self._redis.call(*(("PUBLISH", REVOKED, digest) for digest in digests))
 
     # --- Counters and short-lived values -------------------------------------------------------
 
@@ -139,9 +148,12 @@ class AsyncStream:
         # The script's first key is for a drain's progress, and the door has none and no right to it.
         await self._run("report", [MEASURES, MEASURES], ["", *pairs])
 
-    async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
+    async def _run(
+        self, script: str, keys: Sequence[str], arguments: Sequence[str | bytes | int], *, announce: str | None = None
+    ) -> None:
         # With its text, which is shorter than most events: Redis may have forgotten a script that is called by digest.
-        return await self._redis.call(("EVAL", self._scripts[script], len(keys), *keys, *arguments))
+        run: Command = ("EVAL", self._scripts[script], len(keys), *keys, *arguments)
+        await self._redis.call(run, *([] if announce is None else [announcement([announce])]))
 
 
 def _checked(traceparent: str | None) -> str | None:

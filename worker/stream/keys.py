@@ -22,6 +22,8 @@ NOW_PLAYING: Final = "zik:{events}:now"
 DOOR: Final = "zik:{events}:door"
 # A channel on which the digests of revoked tokens are announced.
 REVOKED: Final = "zik:{events}:revoked"
+# A channel on which the names of users are announced whose data has changed.
+CHANGED: Final = "zik:{events}:changed"
 
 
 def now_playing_key(user: str) -> str:

@@ -15,4 +15,4 @@ def refresh_charts(*, closed: bool = False) -> int | None:
     """Draw the stale charts of running periods, and if `closed`, of past ones. Returns how many."""
     today = datetime.now(UTC).date()
     with opened_engine(app.settings.database_url) as engine:
-        return _outage.attempt(lambda: charts.refresh_charts(engine, today=today, closed=bool(closed)), within_s=0)
+        return _outage.attempt(lambda: charts.refresh_read_charts(engine, today=today, closed=bool(closed)), within_s=0)

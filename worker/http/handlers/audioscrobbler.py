@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 from worker.http.body import read_body
 from worker.http.endpoint import Answer, endpoints
 from worker.http.forms import parameters
+from worker.http.origin import origin
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.operations import tokens
@@ -56,7 +57,7 @@ class _AudioScrobbler:
         for token in await self._services.in_database(tokens.of_user_with_audioscrobbler, asked.user):
             stored = token.audioscrobbler or ""
             if proofs.proves_audioscrobbler(asked.proof, stored=stored, time=asked.time):
-                base = _base(request)
+                base = origin(request)
                 answer = audioscrobbler.handshake_answer(
                     asked,
                     key=proofs.session_key(token.id, stored),
@@ -82,12 +83,6 @@ class _AudioScrobbler:
         await self._services.ingest.submit(token, items, protocol=_PROTOCOL, now=now)
         # Its clients send a refused batch again for ever, so a bad play is on the desk alone.
         return _text(audioscrobbler.OK)
-
-
-def _base(request: Request) -> str:
-    """Where the client reached this server, for the URLs that it is to use next. A proxy tells whether it spoke TLS."""
-    scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
-    return f"{'https' if scheme == 'https' else 'http'}://{request.headers.get('host', request.url.netloc)}"
 
 
 def _text(text: str) -> Answer:

@@ -8,9 +8,11 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from worker.contract.events import SongRef
+from worker.http.origin import origin
 from worker.http.reading import MOST_ROWS, Reader, instant
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
+from worker.pages import links
 from worker.protocols import lastfm_reading as shapes
 from worker.protocols.lastfm_reading import Chart, Counted, Page, Totals
 from worker.statistics import (
@@ -68,7 +70,7 @@ class Reading:
             return Totals(found.listens, found.artists, albums, found.songs), whole.first_at
 
         found, first_at = await self._reader.ask(user, question)
-        url = f"{request.base_url}u/{user}"
+        url = f"{origin(request)}{links.home(user)}"
         return shapes.user_info(user, url=url, totals=found, registered=first_at or self._services.now())
 
     async def _recent_tracks(self, request: Request, user: str, sent: Parameters) -> Body:

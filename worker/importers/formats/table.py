@@ -1,10 +1,11 @@
 """Read tables with one play per row: Last.fm's CSV exporters, and any CSV or flat JSON with known column names."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from worker.errors import NoSongError
+from worker.escaping import from_spreadsheet_cell
 from worker.importers.csv_rows import Header, csv_reader, first_rows
 from worker.importers.format import Head, Recognised
 from worker.importers.json_rows import document_reader, lines_reader
@@ -47,7 +48,10 @@ def _places(names: list[str]) -> _Places | None:
     return {meaning: columns for meaning, columns in found.items() if columns}
 
 
-def _converter(places: _Places, *, is_lastfm: bool, is_loved: bool = False) -> Converter:
+def _converter(
+    places: _Places, *, is_lastfm: bool, is_loved: bool = False, name: Callable[[Any], Any] = lambda cell: cell
+) -> Converter:
+    """`name` reads the cell of a title, an artist or an album."""
     single = [(meaning, columns[0]) for meaning, columns in places.items() if len(columns) == 1]
     several = [(meaning, columns) for meaning, columns in places.items() if len(columns) > 1]
     has_ids = not places.keys().isdisjoint(("mbid", "isrc"))
@@ -59,9 +63,9 @@ def _converter(places: _Places, *, is_lastfm: bool, is_loved: bool = False) -> C
         if is_lastfm and not cells["time"]:
             raise NoSongError("now-playing track")
         song = song_fields(
-            cells["title"],
-            cells["artist"],
-            album=cells.get("album"),
+            name(cells["title"]),
+            name(cells["artist"]),
+            album=name(cells.get("album")),
             duration_ms=whole(cells.get("duration_ms")),
             ids={"mbid": cells.get("mbid"), "isrc": cells.get("isrc")} if has_ids else None,
         )
@@ -79,6 +83,11 @@ def _first(row: Fields, columns: list[str]) -> Any:
         if (cell := row.get(column)) not in (None, ""):
             return cell
     return None
+
+
+def _name(cell: Any) -> Any:
+    """As a spreadsheet shows it: `zik recent --csv` writes `+44` as `'+44`."""
+    return from_spreadsheet_cell(cell) if isinstance(cell, str) else cell
 
 
 class CsvTable:
@@ -99,7 +108,8 @@ class CsvTable:
 def _table(header: Header, places: _Places) -> Recognised:
     is_lastfm = not header.line or header.user is not None or "utc_time" in header.names
     # An exporter of loved tracks has no album column.
-    convert = _converter(places, is_lastfm=is_lastfm, is_loved="utc_time" in header.names and "album" not in places)
+    is_loved = "utc_time" in header.names and "album" not in places
+    convert = _converter(places, is_lastfm=is_lastfm, is_loved=is_loved, name=_name)
     required = 1 + max(header.names.index(places[meaning][0]) for meaning in _REQUIRED)
     name, source = ("Last.fm CSV", "lastfm-export") if is_lastfm else ("table of plays", "table")
     return Recognised(name, source, csv_reader(header, convert, required=required), header.user)

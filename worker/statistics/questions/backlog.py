@@ -1,5 +1,6 @@
 """Which days of all users wait for a sweep, and the plays of these days."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -28,10 +29,7 @@ class Backlog:
         columns of both rollups as if it were the only play. Costs a look at each mark and at the plays of stale
         histories.
         """
-        stale = select(func.count()).select_from(StaleHistory).where(StaleHistory.charts_only.is_not(True))
-        values: dict[str, Any] = {"first": first, "last": last, "histories": connection.scalar(stale)}
-        count = statements.bound(connection, "count_waiting_days", **values)
-        counts = connection.execute(count.columns(zone=Text, days=Integer, earliest=Date, latest=Date)).all()
+        values, counts = _counted(connection, first, last)
         if not counts:
             return None
         waiting = statements.bound(connection, "waiting_days", **values, days=sum(each.days for each in counts))
@@ -44,3 +42,17 @@ class Backlog:
         # SQLite inlines a CTE that is used once, and would look for the plays again for each song: half a minute
         # instead of a second.
         return cls(days, plays.prefix_with("MATERIALIZED"))
+
+
+def count_waiting_days(connection: Connection) -> int:
+    """How many days of users wait for a sweep, each possible day of a play without an offset. Costs as the backlog."""
+    _, counts = _counted(connection, date.min, date.max)
+    return sum(each.days for each in counts)
+
+
+def _counted(connection: Connection, first: date, last: date) -> tuple[dict[str, Any], Sequence[Any]]:
+    """The parameters of the statements about waiting days, and how many days wait by the users' preferred timezone."""
+    stale = select(func.count()).select_from(StaleHistory).where(StaleHistory.charts_only.is_not(True))
+    values: dict[str, Any] = {"first": first, "last": last, "histories": connection.scalar(stale)}
+    count = statements.bound(connection, "count_waiting_days", **values)
+    return values, connection.execute(count.columns(zone=Text, days=Integer, earliest=Date, latest=Date)).all()

@@ -6,7 +6,7 @@ from datetime import date
 from sqlalchemy import ColumnElement, Connection, and_, func, null, or_, select, union
 
 from worker.contract.events import local_days
-from worker.models import ListeningHour, PlayHistory, StaleChart, StaleDay, StaleHistory
+from worker.models import ListeningHour, PlayHistory, SongDay, StaleChart, StaleDay, StaleHistory
 from worker.statistics.periods import ONE_DAY
 from worker.statistics.sql import within
 
@@ -53,6 +53,14 @@ def _days_of_histories(connection: Connection, user_id: int) -> Iterator[date]:
         theirs = played.where(PlayHistory.user_id == user_id, PlayHistory.song_id.in_(songs))
         for at, offset_minutes in connection.execute(theirs):
             yield from local_days(at, offset_minutes)
+
+
+def has_one_listener(connection: Connection) -> bool:
+    """Whether all rollups are of one user: then the charts for everyone are that user's. Costs two look-ups by key."""
+    first, last = select(func.min(SongDay.user_id)), select(func.max(SongDay.user_id))
+    # Two statements in one: SQLite looks only a single min or max up by key.
+    ends = connection.execute(select(first.scalar_subquery(), last.scalar_subquery())).one()
+    return ends[0] is not None and ends[0] == ends[1]
 
 
 def waiting_for_charts(connection: Connection) -> bool:

@@ -1,4 +1,4 @@
-"""Hear at once which tokens are revoked, on a connection of its own that comes back after every outage."""
+"""Hear at once what is announced on a channel, on a connection of its own that comes back after every outage."""
 
 import asyncio
 import logging
@@ -9,7 +9,6 @@ import redis
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential, wait_random
 
 from worker.stream.connection import SOCKET_TIMEOUT_S, connect_async, meaning_of
-from worker.stream.keys import REVOKED
 
 logger = logging.getLogger(__name__)
 
@@ -19,13 +18,13 @@ _QUIET_S: Final = 15.0
 _PAUSE_S: Final = 0.2
 
 
-async def revocations(url: str, *, quiet_s: float = _QUIET_S) -> AsyncGenerator[str | None, None]:
-    """Yield the digest of each token that is revoked from now on, and never end.
+async def announcements(url: str, channel: str, *, quiet_s: float = _QUIET_S) -> AsyncGenerator[str | None, None]:
+    """Yield each message of the channel from now on, and never end.
 
-    Yields None after each connection: what was announced before has not been heard, so look every token up again.
+    Yields None after each connection: what was announced before has not been heard, so look everything up again.
     """
     client = connect_async(url)
-    outage = _Outage()
+    outage = _Outage(channel)
     subscribing = AsyncRetrying(
         retry=retry_if_exception_type((redis.RedisError, OSError)),
         wait=wait_exponential(multiplier=0.1, max=5.0) + wait_random(0, 0.5),
@@ -35,10 +34,10 @@ async def revocations(url: str, *, quiet_s: float = _QUIET_S) -> AsyncGenerator[
         while True:
             pubsub: Any = client.pubsub()
             try:
-                await subscribing(pubsub.subscribe, REVOKED)
-                async for digest in _messages(pubsub, quiet_s):
+                await subscribing(pubsub.subscribe, channel)
+                async for message in _messages(pubsub, quiet_s):
                     outage.end()
-                    yield digest
+                    yield message
             except (redis.RedisError, OSError) as error:
                 outage.begin(error)
                 await asyncio.sleep(_PAUSE_S)
@@ -49,7 +48,7 @@ async def revocations(url: str, *, quiet_s: float = _QUIET_S) -> AsyncGenerator[
 
 
 async def _messages(pubsub: Any, quiet_s: float) -> AsyncGenerator[str | None, None]:
-    """Yield digests, and None for each confirmation of a subscription, until the connection is lost."""
+    """Yield messages, and None for each confirmation of a subscription, until the connection is lost."""
     was_asked = True
     while True:
         message = await pubsub.get_message(timeout=SOCKET_TIMEOUT_S if was_asked else quiet_s)
@@ -61,15 +60,16 @@ async def _messages(pubsub: Any, quiet_s: float) -> AsyncGenerator[str | None, N
             continue
         was_asked = False
         if message["type"] == "message":
-            yield message["data"].decode()
+            yield message["data"].decode(errors="replace")
         elif message["type"] == "subscribe":
             yield None
 
 
 class _Outage:
-    """One line in the log when revocations are no longer heard, and one when they are again."""
+    """One line in the log when a channel is no longer heard, and one when it is again."""
 
-    def __init__(self) -> None:
+    def __init__(self, channel: str) -> None:
+        self._channel = channel
         self._is_on = False
 
     def note(self, state: RetryCallState) -> None:
@@ -80,9 +80,9 @@ class _Outage:
     def begin(self, error: redis.RedisError | OSError) -> None:
         if not self._is_on:
             self._is_on = True
-            logger.warning("cannot hear which tokens are revoked, and goes on trying: %s", meaning_of(error))
+            logger.warning("cannot hear the channel %s, and goes on trying: %s", self._channel, meaning_of(error))
 
     def end(self) -> None:
         if self._is_on:
             self._is_on = False
-            logger.info("hears again which tokens are revoked")
+            logger.info("hears the channel %s again", self._channel)

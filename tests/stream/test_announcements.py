@@ -13,10 +13,10 @@ import redis
 from tests.support.processes import eventually
 from tests.support.proxy import Proxy
 from tests.support.servers import own_valkey
-from worker.stream import revocations as module
+from worker.stream import announcements as module
+from worker.stream.announcements import announcements
 from worker.stream.consumer import EventStream
 from worker.stream.keys import REVOKED
-from worker.stream.revocations import revocations
 
 DIGESTS: Final = [f"{number:064x}" for number in range(3)]
 
@@ -39,7 +39,7 @@ def listeners(valkey: "redis.Redis", count: int) -> bool:
 
 def test_digests_are_heard_in_order_after_the_marker_of_the_connection(redis_url: str, stream: EventStream) -> None:
     async def scenario() -> None:
-        async with aclosing(revocations(redis_url)) as listening:
+        async with aclosing(announcements(redis_url, REVOKED)) as listening:
             assert await anext(listening) is None
             stream.announce_revoked(DIGESTS)
             assert await heard(listening, 3) == DIGESTS
@@ -49,7 +49,7 @@ def test_digests_are_heard_in_order_after_the_marker_of_the_connection(redis_url
 
 def test_the_connection_ends_with_the_listener(redis_url: str, valkey: "redis.Redis") -> None:
     async def scenario() -> None:
-        async with aclosing(revocations(redis_url)) as listening:
+        async with aclosing(announcements(redis_url, REVOKED)) as listening:
             assert await anext(listening) is None
             assert valkey.pubsub_numsub(REVOKED) == [(REVOKED.encode(), 1)]
 
@@ -59,7 +59,7 @@ def test_the_connection_ends_with_the_listener(redis_url: str, valkey: "redis.Re
 
 def test_a_lost_connection_is_marked_again(proxy: Proxy, stream: EventStream, valkey: "redis.Redis") -> None:
     async def scenario() -> None:
-        async with aclosing(revocations(f"redis://127.0.0.1:{proxy.port}/0")) as listening:
+        async with aclosing(announcements(f"redis://127.0.0.1:{proxy.port}/0", REVOKED)) as listening:
             assert await anext(listening) is None
             valkey.client_kill_filter(_type="pubsub")
             assert await anext(listening) is None
@@ -75,7 +75,7 @@ def test_a_silent_network_is_noticed_and_left(
     monkeypatch.setattr(module, "SOCKET_TIMEOUT_S", 0.5)
 
     async def scenario() -> None:
-        async with aclosing(revocations(f"redis://127.0.0.1:{proxy.port}/0", quiet_s=0.1)) as listening:
+        async with aclosing(announcements(f"redis://127.0.0.1:{proxy.port}/0", REVOKED, quiet_s=0.1)) as listening:
             assert await anext(listening) is None
             again = asyncio.ensure_future(anext(listening))
             # As long as the server answers, no marker comes.
@@ -95,11 +95,11 @@ def test_a_silent_network_is_noticed_and_left(
 def test_a_server_that_is_away_is_tried_for_ever_and_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, logger="worker.stream.revocations")
+    caplog.set_level(logging.INFO, logger="worker.stream.announcements")
 
     async def scenario() -> None:
         with own_valkey(tmp_path) as valkey:
-            async with aclosing(revocations(valkey.url)) as listening:
+            async with aclosing(announcements(valkey.url, REVOKED)) as listening:
                 assert await anext(listening) is None
                 for outage in range(1, 3):
                     valkey.kill()
@@ -111,4 +111,4 @@ def test_a_server_that_is_away_is_tried_for_ever_and_logged_once(
                     assert levels == ["WARNING", "INFO"] * outage
 
     run(scenario())
-    assert "cannot hear which tokens are revoked" in caplog.text
+    assert "cannot hear the channel zik:{events}:revoked" in caplog.text

@@ -1,0 +1,219 @@
+"""Pages: each figure on one is what its question answers."""
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+import pytest
+
+from tests.support.door import announce_song
+from tests.support.http_server import HttpServer
+from tests.support.pages import ask, opened, sign_in, text_of
+from worker.contract.identity import album_identity, artist_identity, song_identity
+from worker.operations.corrections import Choice, FoundPlay, find
+from worker.report.wording import MONTHS, amount, day_name, duration, roughly
+from worker.statistics import (
+    ONE_DAY,
+    Period,
+    Place,
+    Span,
+    Subject,
+    UserListening,
+    days,
+    heard,
+    search,
+    songs_of,
+    span,
+    streaks,
+    top,
+    totals,
+    week_hours,
+)
+
+# Tokyo, by the preference: the next day has begun.
+TODAY: Final = date(2026, 11, 24)
+
+
+def rows_of(page: str, subject: Subject) -> list[list[str]]:
+    """The rows of the table of places under a heading of this subject, as texts of their cells."""
+    heading = f'<th scope="col">{subject.value.capitalize()}</th>'
+    assert heading in page
+    body = page.partition(heading)[2].partition("</tbody>")[0]
+    rows = re.findall(r"<tr><td>(.*?)</tr>", body, re.DOTALL)
+    return [[text_of(cell) for cell in row.split("<td>")] for row in rows]
+
+
+def expected_rows(places: Sequence[Place], subject: Subject, *, before: list[int] | None = None) -> list[list[str]]:
+    def name(place: Place) -> str:
+        return place.artist if subject is Subject.ARTIST else f"{place.title} {place.artist}"
+
+    rows = [[str(place.place), name(place), f"{place.listens:,}"] for place in places]
+    if before is not None:
+        rows = [[*row, f"{count:,}" if count else "\N{EN DASH}"] for row, count in zip(rows, before, strict=True)]
+    return rows
+
+
+def test_the_profile_shows_what_the_questions_answer(listened: HttpServer) -> None:
+    page = opened(listened, "/u/ada")
+    text = text_of(page)
+    ever = span(Period.ALL, TODAY)
+    found, run = ask(listened, lambda of: (totals(of, ever), streaks(of, ever, today=TODAY)))
+    assert found.first_day
+    assert run.current
+    assert run.longest
+    assert (
+        f"{found.listens:,} listens to {found.songs:,} songs by {found.artists:,} artists since "
+        f"{day_name(found.first_day)} : {roughly(found.ms_played)} , as far as players report lengths. "
+        f"{amount(run.current.days, 'day')} in a row until now; the longest was {amount(run.longest.days, 'day')} , "
+        f"until {day_name(run.longest.last)} . "
+        f"This week {ask(listened, lambda of: totals(of, span(Period.WEEK, TODAY))).listens:,} ."
+    ) in text
+    artists = ask(listened, lambda of: top(of, Subject.ARTIST, span(Period.MONTH, TODAY), most=5))
+    assert " ".join(f"{place.artist} {place.listens:,}" for place in artists) in text
+    for year in (2025, 2026):
+        assert f'<a href="{year}">' in page
+
+
+def test_the_calendar_and_the_clock_show_what_the_questions_answer(listened: HttpServer) -> None:
+    page = opened(listened, "/u/ada")
+    year = Span(Period.ALL, date(2025, 12, 1), TODAY)
+    found = ask(listened, lambda of: days(of, year.first, year.last))
+    cells = re.findall(r'<a href="day/([\d-]+)">(\d+)<i>: (\d+)</i>', page)
+    assert [(day, int(number), int(listens)) for day, number, listens in cells] == [
+        (str(day.day), day.day.day, day.listens) for day in found
+    ]
+    months = re.findall(r'at=([\d-]+)">([^<]+)</a> <span class="count">([\d,]+)</span></caption>', page)
+    assert [(first, name) for first, name, _ in months] == [
+        (str(month), f"{MONTHS[month.month - 1]} {month.year}")
+        for month in [date(2025, 12, 1), *(date(2026, number, 1) for number in range(1, 12))]
+    ]
+    assert [int(count) for _, _, count in months] == [
+        sum(day.listens for day in found if str(day.day)[:7] == first[:7]) for first, _, _ in months
+    ]
+    clock = re.search(r'<table class="clock">.*?</table>', page, re.DOTALL)
+    assert clock
+    listens = [int(count) for count in re.findall(r'<td class="l\d"><i>(\d+)</i>', clock[0])]
+    hours = {(each.weekday, each.hour): each.listens for each in ask(listened, lambda of: week_hours(of, year))}
+    assert listens == [hours.get((weekday, hour), 0) for weekday in range(1, 8) for hour in range(24)]
+
+
+def test_last_plays_are_in_local_time_newest_first(listened: HttpServer) -> None:
+    page = opened(listened, "/u/ada/live")
+    plays = ask(listened, lambda of: find(of.connection, of.user_id, Choice()))[::-1][:50]
+    times = re.findall(r'<td><time datetime="([^"]+)">(\d\d:\d\d)</time>', page)
+    assert times == [(play.time.isoformat(timespec="seconds"), f"{play.time:%H:%M}") for play in plays]
+    assert re.findall(r"<bdi>(Song \d+)</bdi></a> <small>", page) == [play.title for play in plays]
+    assert page.split("<section")[2] in opened(listened, "/u/ada")
+
+
+def test_what_plays_now_comes_first(listened: HttpServer) -> None:
+    assert "Playing now" not in opened(listened, "/u/ada")
+    announce_song(listened.settings.redis_url, "ada", title="Jóga", artist="Björk")
+    for path in ("/u/ada", "/u/ada/live"):
+        assert "Playing now Jóga Björk" in text_of(opened(listened, path))
+
+
+def test_the_profile_of_a_user_without_plays(server_at_now: HttpServer) -> None:
+    sign_in(server_at_now)
+    assert "Nothing has been played yet" in opened(server_at_now, "/u/ada")
+
+
+@pytest.mark.parametrize("subject", Subject)
+def test_tops_show_what_the_questions_answer(listened: HttpServer, subject: Subject) -> None:
+    for period in (Period.WEEK, Period.MONTH, Period.YEAR, Period.ALL):
+        for at in (None, date(2026, 3, 3), date(2020, 1, 1)):
+            page = opened(listened, f"/u/ada/top/{subject}s?period={period}" + (f"&at={at}" if at else ""))
+            wanted = span(period, at or TODAY)
+            places = ask(listened, partial(top, subject=subject, span=wanted, most=50))
+            if not places:
+                assert "Nothing was heard" in page
+                continue
+            before = None
+            if period is not Period.ALL:
+                earlier = span(period, wanted.first - ONE_DAY)
+                ranked = ask(listened, partial(top, subject=subject, span=earlier, most=1_000))
+                listens = {(place.artist, place.title): place.listens for place in ranked}
+                before = [listens.get((place.artist, place.title), 0) for place in places]
+            assert rows_of(page, subject) == expected_rows(places, subject, before=before)
+            found = ask(listened, partial(totals, span=wanted))
+            assert (
+                f"{amount(found.listens, 'listen')} to {amount(found.songs, 'song')} by "
+                f"{amount(found.artists, 'artist')}, {duration(found.ms_played)}."
+            ) in text_of(page)
+
+
+def test_tops_lead_to_the_periods_around(listened: HttpServer) -> None:
+    page = opened(listened, "/u/ada/top/songs?period=month&at=2026-10-09")
+    assert 'rel="prev" href="top/songs?period=month&amp;at=2026-09-01"' in page
+    assert 'rel="next" href="top/songs?period=month&amp;at=2026-11-01"' in page
+    assert 'rel="next"' not in opened(listened, "/u/ada/top/songs?period=month")
+    assert 'rel="prev"' not in opened(listened, "/u/ada/top/songs?period=all")
+
+
+@pytest.mark.parametrize("subject", Subject)
+def test_pages_of_songs_artists_and_albums_show_what_the_question_answers(
+    listened: HttpServer, subject: Subject
+) -> None:
+    for place in ask(listened, lambda of: top(of, subject, span(Period.ALL, TODAY), most=100)):
+        identity = {
+            Subject.SONG: song_identity(place.artist, place.title or ""),
+            Subject.ARTIST: artist_identity(place.artist),
+            Subject.ALBUM: album_identity(place.artist, place.title or ""),
+        }[subject]
+        page = opened(listened, f"/u/ada/{subject}/{identity}")
+        text = text_of(page)
+        found = ask(listened, partial(heard, subject=subject, identity=UUID(identity)))
+        assert found
+        in_plays = f" in {amount(found.plays, 'play')}" if found.plays > found.listens else ""
+        assert (
+            f"Heard {found.listens:,} {'time' if found.listens == 1 else 'times'}{in_plays}, "
+            f"{roughly(found.ms_played)} . First on {day_name(found.first_day)} , last on {day_name(found.last_day)} ."
+        ) in text
+        cells = re.findall(r'<td class="l\d">([\d,]*)', page)
+        years = range(found.last_day.year, found.first_day.year - 1, -1)
+        months = [date(year, month, 1) for year in years for month in range(1, 13)]
+        assert [int(cell or 0) for cell in cells] == [found.months.get(month, 0) for month in months]
+        if subject is not Subject.SONG:
+            songs = ask(listened, partial(songs_of, subject=subject, identity=UUID(identity), most=50))
+            rows = [[str(song.place), song.title, f"{song.listens:,}"] for song in songs]
+            assert rows_of(page, Subject.SONG) == rows
+
+
+@pytest.mark.parametrize("text", ["song 1", "ART", "album", "nothing"])
+def test_search_shows_what_the_question_answers(listened: HttpServer, text: str) -> None:
+    page = opened(listened, f"/u/ada/search?q={text}")
+    found = ask(listened, lambda of: search(of, text, most=20))
+    shown = {Subject.ARTIST: found.artists, Subject.SONG: found.songs, Subject.ALBUM: found.albums}
+    for subject, places in shown.items():
+        if places:
+            assert rows_of(page, subject) == expected_rows(places, subject)
+        else:
+            assert f'id="{subject}s"' not in page
+    assert ("Nothing you played" in page) == (not any(shown.values()))
+    assert f'value="{text}"' in page
+
+
+def plays_of_day(of: UserListening, day: date) -> Sequence[FoundPlay]:
+    return find(of.connection, of.user_id, Choice(day=day))
+
+
+def test_a_day_shows_its_plays_and_sums(listened: HttpServer) -> None:
+    for day in ask(listened, lambda of: days(of, date(2026, 11, 1), TODAY)):
+        page = opened(listened, f"/u/ada/day/{day.day}")
+        assert f"{amount(day.listens, 'listen')} in {amount(day.plays, 'play')}, {duration(day.ms_played)}." in text_of(
+            page
+        )
+        plays = ask(listened, partial(plays_of_day, day=day.day))
+        assert re.findall(r'name="play" value="([^"]+)"', page) == [str(play.id) for play in plays]
+        assert re.findall(r'<td><time datetime="([^"]+)"', page) == [play.time.isoformat() for play in plays]
+
+
+def test_a_year_shows_its_report(listened: HttpServer) -> None:
+    answer = listened.client.get("/u/ada/2026")
+    assert answer.status_code == 200
+    assert 'href="/u/ada/"' in answer.text
+    assert answer.headers["content-security-policy"] == "frame-ancestors 'none'"
+    assert 'http-equiv="Content-Security-Policy"' in answer.text

@@ -1,0 +1,56 @@
+"""One local day: its plays in order, and those of it that were deleted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final, NamedTuple
+
+from worker.operations.corrections import Choice, FoundPlay, find
+from worker.statistics import ONE_DAY, Day, Listener, UserListening, days
+
+# As many on one page. A day may have thousands, from a player that repeats itself.
+MOST: Final = 100
+
+
+@dataclass(frozen=True)
+class DayOfListening:
+    """`plays` are those of the page with this number, from 1; `deleted` is empty for those who may not bring them back.
+
+    `sums` is None for a day without plays.
+    """
+
+    day: date
+    sums: Day | None
+    plays: Sequence[FoundPlay]
+    deleted: Sequence[FoundPlay]
+    number: int
+    pages: int
+    earlier: date
+    later: date | None
+
+
+class AskedDay(NamedTuple):
+    """A day, which page of its plays, and whether to show what was deleted."""
+
+    day: date
+    number: int
+    with_deleted: bool
+
+
+def day_of_listening(of: UserListening, listener: Listener, *, asked: AskedDay, now: datetime) -> DayOfListening:
+    """Costs a look at each play of the day."""
+    day, number, with_deleted = asked
+    choice = Choice(day=day)
+    plays = find(of.connection, of.user_id, choice)
+    deleted = find(of.connection, of.user_id, choice, deleted=True, most=MOST) if with_deleted else ()
+    sums = days(of, day, day)
+    return DayOfListening(
+        day=day,
+        sums=sums[0] if sums else None,
+        plays=plays[(number - 1) * MOST : number * MOST],
+        deleted=deleted,
+        number=number,
+        pages=max(1, -(-len(plays) // MOST)),
+        earlier=day - ONE_DAY,
+        later=day + ONE_DAY if day < listener.today(now) else None,
+    )

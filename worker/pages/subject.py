@@ -1,0 +1,49 @@
+"""The page of one song, artist or album: how much a listener heard of it, when first and last, and in which months."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+from uuid import UUID
+
+from worker.report.shades import Shades
+from worker.statistics import Heard, Place, Subject, UserListening, heard, songs_of
+
+_MOST_SONGS: Final = 50
+_MONTHS: Final = range(1, 13)
+
+
+@dataclass(frozen=True)
+class MonthCell:
+    month: date
+    level: int
+    listens: int
+
+
+@dataclass(frozen=True)
+class SubjectPage:
+    """`years` has a row of twelve months for each year, latest first. `songs` is empty for a song."""
+
+    subject: Subject
+    heard: Heard
+    years: Sequence[tuple[int, Sequence[MonthCell]]]
+    songs: Sequence[Place]
+
+
+def subject_page(of: UserListening, subject: Subject, identity: UUID) -> SubjectPage | None:
+    """None if the listener has not played it."""
+    found = heard(of, subject, identity)
+    if found is None:
+        return None
+    songs = () if subject is Subject.SONG else songs_of(of, subject, identity, most=_MOST_SONGS)
+    return SubjectPage(subject, found, _years(found.months, found.first_day.year, found.last_day.year), songs)
+
+
+def _years(months: Mapping[date, int], first: int, last: int) -> Sequence[tuple[int, Sequence[MonthCell]]]:
+    shades = Shades.of(months.values())
+
+    def cell(month: date) -> MonthCell:
+        listens = months.get(month, 0)
+        return MonthCell(month, shades.level(listens), listens)
+
+    return [(year, [cell(date(year, month, 1)) for month in _MONTHS]) for year in range(last, first - 1, -1)]

@@ -1,0 +1,91 @@
+"""The favourites of a period: the first places, each beside its listens in the period before."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from worker.contract.identity import album_identity, artist_identity, song_identity
+from worker.report.wording import MONTHS, day_name
+from worker.statistics import (
+    ONE_DAY,
+    Listener,
+    Period,
+    Place,
+    Span,
+    Subject,
+    Totals,
+    UserListening,
+    listens_of,
+    span,
+    top,
+    totals,
+)
+
+_MOST: Final = 50
+
+IDENTITY: Final[Mapping[Subject, Callable[[Place], UUID]]] = {
+    Subject.SONG: lambda place: UUID(song_identity(place.artist, place.title or "")),
+    Subject.ARTIST: lambda place: UUID(artist_identity(place.artist)),
+    Subject.ALBUM: lambda place: UUID(album_identity(place.artist, place.title or "")),
+}
+
+
+@dataclass(frozen=True)
+class Top:
+    """`before` are the listens of each place in the span `earlier`; both are None for all time.
+
+    `later` is the span after, None if it is still to come.
+    """
+
+    subject: Subject
+    span: Span
+    totals: Totals
+    places: Sequence[Place]
+    earlier: Span | None
+    before: Sequence[int] | None
+    later: Span | None
+
+
+class AskedTop(NamedTuple):
+    """Whose places, and the period that contains the day `at`, by default today."""
+
+    subject: Subject
+    period: Period
+    at: date | None
+
+
+def tops(of: UserListening, listener: Listener, *, asked: AskedTop, now: datetime) -> Top:
+    """The first fifty places, and what there was of each in the period before."""
+    subject, period, at = asked
+    today = listener.today(now)
+    wanted = span(period, at or today)
+    places = top(of, subject, wanted, most=_MOST)
+    earlier = later = before = None
+    if period is not Period.ALL:
+        earlier, following = span(period, wanted.first - ONE_DAY), span(period, wanted.last + ONE_DAY)
+        later = following if following.first <= today else None
+        identities = [IDENTITY[subject](place) for place in places]
+        listens = listens_of(of, subject, earlier, identities)
+        before = [listens.get(identity, 0) for identity in identities]
+    return Top(subject, wanted, totals(of, wanted), places, earlier, before, later)
+
+
+def span_name(wanted: Span) -> str:
+    """A span as in a heading.
+
+    >>> span_name(span(Period.MONTH, date(2026, 11, 3))), span_name(span(Period.WEEK, date(2026, 11, 3)))
+    ('Nov 2026', '2 Nov to 8 Nov 2026')
+    """
+    match wanted.period:
+        case Period.DAY:
+            return day_name(wanted.first)
+        case Period.WEEK:
+            return f"{wanted.first.day} {MONTHS[wanted.first.month - 1]} to {day_name(wanted.last)}"
+        case Period.MONTH:
+            return f"{MONTHS[wanted.first.month - 1]} {wanted.first.year}"
+        case Period.YEAR:
+            return str(wanted.first.year)
+        case Period.ALL:
+            return "all time"

@@ -1,0 +1,24 @@
+"""Announce whose data has changed: names, and nothing of what has changed.
+
+On a channel, not in a stream: it takes no memory, costs little where no page is open, and a full Redis takes it too.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from worker.stream.keys import CHANGED
+from worker.stream.packing import Command
+
+
+def announcement(users: Iterable[str]) -> Command:
+    """The command that announces users. They are named in NFC, as in the database."""
+    return ("PUBLISH", CHANGED, json.dumps(list(users), ensure_ascii=False))
+
+
+def users_of(text: str) -> Sequence[str]:
+    """The users of an announcement; none if it is not one of zik's."""
+    try:
+        users = json.loads(text)
+    except ValueError:
+        return []
+    return [user for user in users if isinstance(user, str)] if isinstance(users, list) else []
