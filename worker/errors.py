@@ -201,6 +201,10 @@ class PlayTakenError(RejectedError):
         self.play_id = play_id
 
 
+class MergeRefusedError(RejectedError):
+    """Songs or artists cannot be merged or split as asked. Nothing was changed."""
+
+
 class SongNotFoundError(RejectedError):
     """No song has these names."""
 

@@ -13,10 +13,15 @@ from worker.contract.codec import encode
 from worker.contract.identity import (
     EVENT_NAMESPACE,
     WHITE_SPACE,
+    album_identity,
+    apart_identity,
+    artist_identity,
     canonical_title,
     canonical_user,
     derived_event_id,
+    loose_title,
     song_identity,
+    twin_identity,
     typed_user,
 )
 from worker.contract.wire import validate
@@ -132,3 +137,52 @@ def test_a_typed_username_is_read_as_the_contract_records_it(around: str, name: 
     typed = f"{around}{name}{around[::-1]}"
 
     assert typed_user(typed) == validate(encode(play(user=typed)).decode()).user
+
+
+@pytest.mark.parametrize(
+    ("spelling", "plain"),
+    [
+        pytest.param("Don\u2019t \u2018Cry\u02bc", "don't 'cry'", id="apostrophes"),
+        pytest.param("7\u2032 Don\xb4t Don`t", "7' don't don't", id="primes-and-accents"),
+        pytest.param("\u201cHeroes\u201d \u201eHelden\u201f \xabLe\xbb", '"heroes" "helden" "le"', id="quotes"),
+        pytest.param("blink\u2010182 a\u2011b c\u2013d\u2014e \u22121\uff0d", "blink-182 a-b c-d-e -1-", id="hyphens"),
+        pytest.param("DJ Shad\u200bow\u200e\ufeff\xad \u202aS\u202c\ufe0f\U000e0100", "dj shadow s", id="invisible"),
+        pytest.param("e\u200b\u0301 \u200b  b", "\xe9 b", id="what-the-invisible-kept-apart"),
+        pytest.param("\uff34\uff4f\uff4f\uff4c\u2026", "tool...", id="full-width"),
+        pytest.param("\u200b\u2060", "\u200b\u2060", id="nothing-but-invisible"),
+    ],
+)
+def test_typography_makes_no_difference_to_the_loose_form(spelling: str, plain: str) -> None:
+    assert loose_title(spelling) == plain
+    assert twin_identity(spelling, "x") == twin_identity(plain, "X")
+    assert artist_identity(spelling) == artist_identity(plain)
+    assert album_identity("x", spelling) == album_identity("X", plain)
+
+
+TYPOGRAPHY = st.text(
+    st.sampled_from("aA'\"-`\xb4\u2019\u201c\u2010\u2212\u200b\u3164\ufe58\ufe0f\u0149 \t\xa0\u0301"), max_size=6
+)
+
+
+@CHEAP
+@given(TYPOGRAPHY)
+def test_the_loose_form_is_a_rougher_one_of_the_canonical_form(text: str) -> None:
+    assert loose_title(loose_title(text)) == loose_title(text)
+    assert loose_title(text) == " ".join(loose_title(text).split())
+
+
+@CHEAP
+@given(text=st.text(st.characters(max_codepoint=0x7E, exclude_characters="`"), min_size=1))
+def test_plain_names_have_the_same_identities_as_without_the_loose_form(text: str) -> None:
+    assert loose_title(text) == canonical_title(text)
+    assert twin_identity("Tool", text) == song_identity("Tool", text)
+
+
+def test_identities_of_artists_and_albums_are_the_same_in_every_release() -> None:
+    assert artist_identity("Tool") == "9af0f53d4977e1ba5d9857818035eb66"
+    assert album_identity("Bj\xf6rk", "Post") == "4e0b671b7b25c6c3f7d1cdb671a05f2a"
+
+
+def test_a_song_apart_is_the_twin_of_no_other() -> None:
+    identity = song_identity("Tool", "Parabola")
+    assert apart_identity(identity) not in {identity, apart_identity(twin_identity("Tool", "Schism"))}

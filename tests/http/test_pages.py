@@ -105,7 +105,7 @@ def test_last_plays_are_in_local_time_newest_first(listened: HttpServer) -> None
     plays = ask(listened, lambda of: find(of.connection, of.user_id, Choice()))[::-1][:50]
     times = re.findall(r'<td><time datetime="([^"]+)">(\d\d:\d\d)</time>', page)
     assert times == [(play.time.isoformat(timespec="seconds"), f"{play.time:%H:%M}") for play in plays]
-    assert re.findall(r"<bdi>(Song \d+)</bdi></a> <small>", page) == [play.title for play in plays]
+    assert re.findall(r"<bdi>(Song \d+)</bdi></a> <small>", page) == [play.song.title for play in plays]
     assert page.split("<section")[2] in opened(listened, "/u/ada")
 
 

@@ -77,6 +77,7 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
         Entry("user", "users:desk", "A user: show them, or set their timezone."),
         Entry("plays", "plays:desk", "List, delete, restore and edit plays. Each can be taken back."),
         Entry("song", "song:desk", "What was told about a song, and corrections that hold for all of its plays."),
+        Entry("artist", "merging:artist_desk", "Let an artist count as another one, and take it back."),
         Entry(
             "export",
             "export:export",

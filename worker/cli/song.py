@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
+from worker.cli.merging import merge_song, split_song, twins
 from worker.cli.question import open_snapshot
 from worker.cli.terminal import AsJson, console, plain, print_json
 from worker.database.engine import opened_engine
@@ -18,6 +19,9 @@ desk = typer.Typer(
     no_args_is_help=True,
     help="What was told about a song, and corrections that hold for all of its plays.",
 )
+desk.command("merge")(merge_song)
+desk.command("split")(split_song)
+desk.command()(twins)
 
 _NONE: Final = "none"
 _CLOCK: Final = re.compile(r"(?:(\d{1,2}):(?=\d\d:))?(\d{1,4}):([0-5]\d)")

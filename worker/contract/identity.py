@@ -1,7 +1,7 @@
 """Canonical forms: they decide when two texts name the same song, user or event."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -18,6 +18,28 @@ WHITE_SPACE: Final = (
     "\t\n\x0b\x0c\r \x85\xa0\u1680"
     "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
+
+# What keyboards and catalogues write for one another.
+_APOSTROPHES: Final = "`\xb4\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02cb\u2018\u2019\u201a\u201b\u2032\u2035\u2039\u203a"
+_QUOTES: Final = "\xab\xbb\u02ba\u201c\u201d\u201e\u201f\u2033\u2036\u301d\u301e\u301f"
+_HYPHENS: Final = "\u02d7\u058a\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\u2e3a\u2e3b\ufe58\ufe63\uff0d"
+# Soft hyphen, zero width, marks of direction, joiners, fillers, variation selectors. Not the tags in flags of regions.
+_INVISIBLE: Final = (
+    *map(ord, "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u3164\ufeff\uffa0"),
+    *range(0x180B, 0x1810),
+    *range(0x200B, 0x2010),
+    *range(0x202A, 0x202F),
+    *range(0x2060, 0x2070),
+    *range(0xFE00, 0xFE10),
+    *range(0xFFF9, 0xFFFC),
+    *range(0xE0100, 0xE01F0),
+)
+_TYPOGRAPHY: Final[Mapping[int, str | None]] = {
+    **dict.fromkeys(map(ord, _APOSTROPHES), "'"),
+    **dict.fromkeys(map(ord, _QUOTES), '"'),
+    **dict.fromkeys(map(ord, _HYPHENS), "-"),
+    **dict.fromkeys(_INVISIBLE),
+}
 
 
 def canonical_user(username: str) -> str:
@@ -44,6 +66,21 @@ def canonical_title(text: str) -> str:
     return " ".join(normalize("NFKC", text).casefold().split())
 
 
+@lru_cache(maxsize=16_384)
+def loose_title(text: str) -> str:
+    r"""Return the form by which statistics compare: as `canonical_title`, but typography makes no difference.
+
+    Quotes are straight, hyphens and dashes are `-`, and characters that nobody sees are left out. A text of nothing
+    else keeps its canonical form.
+
+    >>> loose_title("Guns N\u2019 Roses\u200b")
+    "guns n' roses"
+    """
+    # Before the canonical form, which makes a space of an acute accent; and after it, which makes dashes of others.
+    loose = canonical_title(text.translate(_TYPOGRAPHY)).translate(_TYPOGRAPHY)
+    return " ".join(loose.split()) or canonical_title(text)
+
+
 def song_identity(artist: str, title: str) -> str:
     """Return the song's key: 32 hex digits over the canonical artist and title, and nothing else.
 
@@ -53,14 +90,28 @@ def song_identity(artist: str, title: str) -> str:
     return _digest(f"{canonical_title(artist)}\0{canonical_title(title)}")
 
 
+def twin_identity(artist: str, title: str) -> str:
+    """Return the key that songs share which differ only in typography: 32 hex digits over the loose forms.
+
+    Equal to the song's own key where the names have no typography that is folded.
+    """
+    return _digest(f"{loose_title(artist)}\0{loose_title(title)}")
+
+
+def apart_identity(identity: str) -> str:
+    """Return the twin key of a song that is split from its twins: no other song has it."""
+    # No artist begins with U+0000.
+    return _digest(f"\0{identity}")
+
+
 def artist_identity(artist: str) -> str:
-    """Return the artist's key: 32 hex digits over the canonical name."""
-    return _digest(canonical_title(artist))
+    """Return the artist's key: 32 hex digits over the loose form of the name."""
+    return _digest(loose_title(artist))
 
 
 def album_identity(artist: str, album: str) -> str:
     """Return the album's key: 32 hex digits over artist and album, because many bands have a `Greatest Hits`."""
-    return _digest(f"{canonical_title(artist)}\0{canonical_title(album)}")
+    return _digest(f"{loose_title(artist)}\0{loose_title(album)}")
 
 
 def track_identity(song: str, album: str | None, album_artist: str | None, artists: Sequence[str]) -> str:

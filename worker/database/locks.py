@@ -24,6 +24,29 @@ def take(connection: Connection, lock: AdvisoryLock) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int(lock)})
 
 
+def lock_writers(connection: Connection, *tables: str, wait_ms: int | None = None) -> None:
+    """Wait for the transactions that write these tables, and let no other write them until this one ends.
+
+    Take it before any row lock. Readers go on, and so do writers of rows that only refer to these tables.
+
+    Raises:
+        DatabaseUnavailableError: `is_locked`; other transactions hold a table for longer than `wait_ms`, or than the
+            lock timeout of the connection.
+    """
+    if connection.dialect.name == "postgresql":
+        # Writers queue behind this one while it waits.
+        limit = "" if wait_ms is None else f"SET LOCAL lock_timeout = {wait_ms}; "
+        before = connection.scalar(text("SELECT current_setting('lock_timeout')"))
+        connection.exec_driver_sql(f"{limit}LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE")
+        connection.execute(text("SELECT set_config('lock_timeout', :before, true)"), {"before": before})
+
+
+def lock_to_write(connection: Connection, table: str) -> None:
+    """Take the lock that writing the table takes, before locking rows of it to be written later."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
+
+
 def is_locked(error: BaseException) -> bool:
     """Whether the database is up, and only another transaction was in the way."""
     return isinstance(error, DatabaseUnavailableError) and error.is_locked

@@ -5,6 +5,7 @@ from worker.models.base import Base, TimestampMixin
 from worker.models.corrected_play import CorrectedPlay
 from worker.models.dead_letter import DeadLetter
 from worker.models.favorite import Favorite
+from worker.models.merge import Merge
 from worker.models.pending_feedback import PendingFeedback
 from worker.models.play import PlayHistory
 from worker.models.preference import Preference
@@ -23,6 +24,7 @@ __all__ = [
     "DeadLetter",
     "Favorite",
     "ListeningHour",
+    "Merge",
     "PendingFeedback",
     "PlayHistory",
     "Preference",

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, ColumnElement, Index, String, Text, and_, fal
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column
 
-from worker.contract.identity import album_identity, artist_identity, song_identity
+from worker.contract.identity import album_identity, artist_identity, song_identity, twin_identity
 from worker.models.base import Base, Id, TimestampMixin, owned_by
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def _identity(identity: Callable[..., str], *names: str) -> Callable[[DefaultExe
 
 
 _song: Final = _identity(song_identity, "artist", "title")
+_twin: Final = _identity(twin_identity, "artist", "title")
 _artist: Final = _identity(artist_identity, "artist")
 _album: Final = _identity(album_identity, "artist", "album")
 
@@ -75,7 +76,7 @@ class Song(TimestampMixin, Base):
     album_identity: Mapped[UUID | None] = mapped_column(default=_album)
     attributes: Mapped[dict[str, Any] | None]
     duration_set_ms: Mapped[int | None]
-    twin_identity: Mapped[UUID | None] = mapped_column(index=True)
+    twin_identity: Mapped[UUID | None] = mapped_column(default=_twin, index=True)
     merged_into_id: Mapped[int | None] = mapped_column(BigInteger)
     counts_as_id: Mapped[int | None] = mapped_column(BigInteger)
     # If false, a sweep still has to look for twins of this song, and to fill in what a release before 0.3 left out.
@@ -93,6 +94,7 @@ class Song(TimestampMixin, Base):
         album = known.get("album")
         return cls(
             identity=UUID(song_identity(artist, title)),
+            twin_identity=UUID(twin_identity(artist, title)),
             artist_identity=UUID(artist_identity(artist)),
             album_identity=UUID(album_identity(artist, album)) if album else None,
             artist=artist,

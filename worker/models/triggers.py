@@ -21,6 +21,16 @@ from worker.models import play_triggers
 from worker.models.base import Base
 from worker.models.play_triggers import NEW_MARK
 
+# After the DELETE, which may take both of two twins: PostgreSQL refuses to delete a row that the same statement has
+# changed.
+_SONG_LEAVES: Final = """
+        UPDATE songs SET merged_into_id = nullif(merged_into_id, OLD.id), counts_as_id = nullif(counts_as_id, OLD.id),
+                         is_filed = false
+         WHERE merged_into_id = OLD.id OR counts_as_id = OLD.id;
+        DELETE FROM merges
+         WHERE subject = 'song' AND (identity = OLD.twin_identity OR into_identity = OLD.twin_identity)
+           AND NOT EXISTS (SELECT 1 FROM songs WHERE twin_identity = OLD.twin_identity);"""
+
 _POSTGRESQL: Final = (
     *play_triggers.POSTGRESQL,
     """
@@ -44,12 +54,9 @@ _POSTGRESQL: Final = (
         RETURN NEW;
     END $$
     """,
-    """
+    f"""
     CREATE OR REPLACE FUNCTION zik_song_leaves() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        UPDATE songs SET merged_into_id = nullif(merged_into_id, OLD.id), counts_as_id = nullif(counts_as_id, OLD.id),
-                         is_filed = false
-         WHERE merged_into_id = OLD.id OR counts_as_id = OLD.id;
+    BEGIN{_SONG_LEAVES}
         RETURN OLD;
     END $$
     """,
@@ -98,7 +105,7 @@ _POSTGRESQL: Final = (
     EXECUTE FUNCTION zik_song_renamed()
     """,
     """
-    CREATE OR REPLACE TRIGGER zik_song_leaves BEFORE DELETE ON songs
+    CREATE OR REPLACE TRIGGER zik_song_leaves AFTER DELETE ON songs
        FOR EACH ROW EXECUTE FUNCTION zik_song_leaves()
     """,
     """
@@ -167,12 +174,9 @@ _SQLITE: Final = (
          WHERE id = NEW.id;
     END
     """,
-    """
-    CREATE TRIGGER IF NOT EXISTS zik_song_leaves BEFORE DELETE ON songs
-    BEGIN
-        UPDATE songs SET merged_into_id = nullif(merged_into_id, OLD.id), counts_as_id = nullif(counts_as_id, OLD.id),
-                         is_filed = false
-         WHERE merged_into_id = OLD.id OR counts_as_id = OLD.id;
+    f"""
+    CREATE TRIGGER IF NOT EXISTS zik_song_leaves AFTER DELETE ON songs
+    BEGIN{_SONG_LEAVES}
     END
     """,
     f"""

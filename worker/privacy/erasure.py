@@ -10,7 +10,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 
 from worker.contract.identity import typed_user
 from worker.database.engine import LONG_LOCK_TIMEOUT_MS, transaction, without_statement_timeout
-from worker.database.locks import AdvisoryLock, is_locked, take
+from worker.database.locks import AdvisoryLock, is_locked, lock_to_write, take
 from worker.database.statement import Statement
 from worker.drain.drain import ABANDONED_MS, Drain
 from worker.errors import RetryableError, UnknownUserError
@@ -122,6 +122,8 @@ def _delete(engine: Engine, name: str) -> tuple[dict[str, int], list[str]]:
         # Locked before the user, in the order of `zik dead retry`. A user who was refused may have nothing else.
         letters = [letter.id for letter in with_payload(connection, lambda payload: may_be_about(payload, name))]
         delete_letters(connection, letters)
+        # Before the rows, so that nobody who waits for the writers of this table (`lock_writers`) holds one of them.
+        lock_to_write(connection, "songs")
         # From here on no other transaction adds to what is counted.
         user_id = connection.scalar(select(User.id).where(User.username == name).with_for_update())
         erased = {"account": int(user_id is not None), "dead letters": len(letters)}

@@ -1,13 +1,18 @@
-"""Resolve songs as clients name them to song ids. New metadata fills gaps and never overwrites."""
+"""Resolve songs as clients name them to song ids. New metadata fills gaps and never overwrites.
+
+A new song counts as the song that differs from it in typography alone. Two transactions do not see each other's songs;
+so where that can go wrong the song is left to be filed (`worker.statistics.rollups.filing`).
+"""
 
 import json
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
 from worker.contract.events import SongName, SongRef
-from worker.contract.identity import artist_identity
+from worker.contract.identity import artist_identity, twin_identity
 from worker.database.statement import Statement
 
 _COLUMNS: Final = {
@@ -16,6 +21,8 @@ _COLUMNS: Final = {
     "title": "text",
     "album": "text",
     "artist_identity": "uuid",
+    "twin_identity": "uuid",
+    "is_plain": "boolean",
     "duration_ms": "integer",
     "attributes": "jsonb",
 }
@@ -29,19 +36,44 @@ _FIND: Final = Statement(
 )
 # The update has no condition, so RETURNING covers every song, even one created meanwhile by another
 # transaction.
+# What songs of one twin identity count as, and the oldest of them. Subqueries and no joins, because PostgreSQL would
+# sooner read all songs than look a few up; and `+ 0`, because it would look for the least id in the order of all songs.
+_TWIN: Final = """
+           (SELECT min(id + 0) FROM songs WHERE twin_identity = incoming.twin_identity) AS twin_id,
+           (SELECT min(coalesce(counts_as_id, id)) FROM songs WHERE twin_identity = incoming.twin_identity) AS counts_id
+"""
+# ORDER BY within, because PostgreSQL would otherwise merge the two levels, and look each twin up three times.
 _UPSERT: Final = Statement(
-    """
-    INSERT INTO songs (identity, artist, title, album, artist_identity, duration_ms, attributes, is_filed)
-    SELECT identity, artist, title, album, artist_identity, duration_ms, attributes, true
-      FROM {rows} WHERE true ORDER BY identity
+    f"""
+    INSERT INTO songs (identity, artist, title, album, artist_identity, twin_identity, merged_into_id, counts_as_id,
+                       duration_ms, attributes, is_filed)
+    SELECT identity, artist, title, album, coalesce(merged_identity, artist_identity), twin_identity, twin_id,
+           counts_id, duration_ms, attributes, is_plain AND twin_id IS NULL
+      FROM (
+        SELECT incoming.*, {_TWIN},
+               (SELECT counts_as_identity FROM merges
+                 WHERE subject = 'artist' AND identity = incoming.artist_identity) AS merged_identity
+          FROM {{rows}} ORDER BY incoming.identity
+      ) AS found
+     WHERE true
     ON CONFLICT (identity) DO UPDATE
        SET album = coalesce(songs.album, excluded.album),
            duration_ms = coalesce(songs.duration_ms, excluded.duration_ms),
-           attributes = coalesce({merged}, songs.attributes, excluded.attributes),
+           attributes = coalesce({{merged}}, songs.attributes, excluded.attributes),
            updated_at = CURRENT_TIMESTAMP
     RETURNING replace(CAST(identity AS text), '-', ''), id, album, duration_ms, CAST(attributes AS text)
-    """,
+    """,  # noqa: S608 -- SQL made of SQL
     _COLUMNS,
+)
+# Twins that are new in one statement do not see each other.
+_LINK: Final = Statement(
+    f"""
+    UPDATE songs SET merged_into_id = found.twin_id, counts_as_id = found.counts_id
+      FROM (SELECT incoming.*, {_TWIN} FROM {{rows}}) AS found
+     WHERE songs.identity = found.identity AND songs.twin_identity = found.twin_identity
+       AND songs.id <> found.twin_id AND songs.merged_into_id IS NULL
+    """,  # noqa: S608 -- SQL made of SQL
+    {"identity": "uuid", "twin_identity": "uuid"},
 )
 
 
@@ -76,6 +108,7 @@ def resolve_songs(connection: Connection, songs: Collection[SongRef]) -> dict[So
     ]
     if to_write:
         resolved |= _known(_UPSERT.run(connection, to_write))
+        _link_twins(connection, to_write)
     return {name: resolved[identity] for name, identity in identities.items()}
 
 
@@ -95,6 +128,12 @@ def _merged(songs: Iterable[tuple[str, SongRef]]) -> dict[str, SongRef]:
     return merged
 
 
+def _link_twins(connection: Connection, written: Sequence[Mapping[str, Any]]) -> None:
+    twins = Counter(row["twin_identity"] for row in written)
+    if len(twins) < len(written):
+        _LINK.run(connection, [row for row in written if twins[row["twin_identity"]] > 1])
+
+
 def _row(identity: str, song: SongRef) -> dict[str, Any]:
     return {
         "identity": identity,
@@ -102,6 +141,8 @@ def _row(identity: str, song: SongRef) -> dict[str, Any]:
         "title": song.title,
         "album": song.album or None,
         "artist_identity": artist_identity(song.artist),
+        "twin_identity": (twin := twin_identity(song.artist, song.title)),
+        "is_plain": twin == identity,
         "duration_ms": song.duration_ms,
         "attributes": song.ids or None,
     }

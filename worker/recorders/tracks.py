@@ -41,6 +41,17 @@ _INSERT_ARTISTS: Final = Statement(
     """,
     {"track_id": "bigint", "position": "smallint", "artist_identity": "uuid", "name": "text"},
 )
+# After the tracks are inserted: a merge of artists either waits for this transaction, or can be read now.
+_FIND_MERGED: Final = Statement(
+    """
+    SELECT DISTINCT song_id FROM {rows}
+      JOIN merges ON merges.subject = 'artist' AND merges.identity = incoming.artist_identity
+    """,
+    {"song_id": "bigint", "artist_identity": "uuid"},
+)
+_LEAVE_TO_FILING: Final = Statement(
+    "UPDATE songs SET is_filed = false WHERE id IN (SELECT song_id FROM {rows})", {"song_id": "bigint"}
+)
 
 
 def track_key(song_id: int, song: SongRef) -> TrackKey | None:
@@ -89,7 +100,20 @@ def _create(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[str,
     ]
     if artists:
         _INSERT_ARTISTS.run(connection, artists)
+    _file_merged(connection, [row for row in rows if row["identity"] in created])
     return created
+
+
+def _file_merged(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Leave tracks of artists that count as others to `worker.statistics.rollups.filing`."""
+    names = [
+        {"song_id": row["song_id"], "artist_identity": artist_identity(name)}
+        for row in rows
+        for name in {row["whose"], *(row["artists"] or ())}
+    ]
+    merged = _FIND_MERGED.run(connection, names) if names else ()
+    if merged:
+        _LEAVE_TO_FILING.run(connection, [{"song_id": song_id} for (song_id,) in merged])
 
 
 def _row(identity: str, key: TrackKey, song: SongRef) -> dict[str, Any]:
@@ -101,6 +125,7 @@ def _row(identity: str, key: TrackKey, song: SongRef) -> dict[str, Any]:
         "album": album,
         "album_artist": album_artist,
         "artists": artists,
+        "whose": whose,
         "album_identity": album_identity(whose, album) if album else None,
     }
 

@@ -62,7 +62,8 @@ _PARTS: Final[Mapping[Subject, Mapping[str, str]]] = {
         """,
         "named": "LEFT JOIN songs ON songs.id = song_id",
         "name": """
-            coalesce(artist, (SELECT name FROM track_artists
+            coalesce((SELECT min(into_artist) FROM merges WHERE subject = 'artist' AND into_identity = filed_under),
+                     artist, (SELECT name FROM track_artists
                                WHERE track_id = ranked.track_id AND artist_identity = filed_under
                                ORDER BY position LIMIT 1))
         """,

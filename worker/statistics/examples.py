@@ -47,7 +47,9 @@ _ROWS: Final[Mapping[Name, Mapping[str, Any]]] = {
     "mark_days_of_histories": {"user_id": 1, "song_id": None, "mark": _MARK, "since": f"{_DAY} 12:00:00"},
     "mark_charts_of_songs": {"song_id": 1},
     "mark_charts": {"day": _DAY, "mark": _MARK},
-    "file_songs": {"id": 1, "artist_identity": _MARK, "album_identity": None},
+    "file_songs": {"id": 1, "artist_identity": _MARK, "twin_identity": _MARK},
+    "link_twins": {"twin_identity": _MARK, "into_identity": None, "end_identity": _MARK},
+    "file_tracks": {"id": 1, "album_identity": _MARK},
     "compare_hours": {"user_id": 1, **_STRETCH},
     "compare_songs": {"user_id": 1, **_STRETCH},
 }

@@ -28,6 +28,8 @@ Name = Literal[
     "mark_charts_of_songs",
     "mark_charts",
     "file_songs",
+    "link_twins",
+    "file_tracks",
     "compare_hours",
     "compare_songs",
 ]

@@ -82,7 +82,8 @@ class Reading:
 
         def question(of: UserListening) -> tuple[Sequence[RecentPlay], History, set[str]]:
             plays = recent_plays(of.connection, of.user_id, most=size, between=between, offset=(number - 1) * size)
-            loved = {each.song.identity for each in opinions(of.connection, of.user_id) if each.score > 0}
+            said = opinions(of.connection, of.user_id)
+            loved = {identity for each in said if each.score > 0 for identity in each.identities}
             return plays, history(of.connection, of.user_id, between), loved
 
         plays, whole, loved = await self._reader.ask(user, question)

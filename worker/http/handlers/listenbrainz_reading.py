@@ -86,10 +86,13 @@ class _Reading:
     async def feedback_for_recordings(self, request: Request) -> Answer:
         user = await self._reader.user(request)
         found = await self._opinions(user)
-        by_msid = {shapes.msid(each.song.identity): each for each in found}
+        by_msid = {shapes.msid(identity): each for each in found for identity in each.identities}
         by_mbid = {mbid.lower(): each for each in found if (mbid := (each.song.ids or {}).get("mbid"))}
         rows = [
-            _opinion(user, said) if (said := by_msid.get(wanted)) else shapes.no_feedback(user, msid=wanted)
+            # By the id that was asked for: the song may count as another one.
+            _opinion(user, said) | {"recording_msid": wanted}
+            if (said := by_msid.get(wanted))
+            else shapes.no_feedback(user, msid=wanted)
             for wanted in _ids(request, "recording_msids")
         ]
         rows += [

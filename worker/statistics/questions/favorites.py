@@ -1,12 +1,13 @@
 """List a user's favorites, newest first."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
-from sqlalchemy import Connection, or_, select, true
+from sqlalchemy import Connection, func, select
+from sqlalchemy.orm import aliased
 
 from worker.contract.events import SongRef
 from worker.models import Favorite, Preference, Song
@@ -17,40 +18,52 @@ HATED: Final = "hated."
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a user says of a song: `score` 1 loves it, -1 hates it."""
+    """What a user says of a song: `score` 1 loves it, -1 hates it.
+
+    `song` is the one that counts, and `identities` are those of all songs that count as it, as 32 hex digits.
+    """
 
     said_at: datetime
     score: int
     song: SongRef
+    identities: frozenset[str]
 
 
 def opinions(connection: Connection, user_id: int) -> Sequence[Opinion]:
-    """All of a user's loves and hates, newest first. Costs a look at each."""
+    """All of a user's loves and hates, newest first. Costs a look at each favorite, also at those taken back.
+
+    Songs that count as one have one opinion: the newest.
+    """
     hated = _hated_at(connection, user_id)
-    song = Song
+    counting = aliased(Song)
     rows = connection.execute(
         select(
-            Favorite.said_at,
-            Favorite.is_favorite,
-            song.identity,
-            song.title,
-            song.artist,
-            song.album,
-            song.duration_ms,
-            song.attributes,
+            Favorite.said_at, Favorite.is_favorite, Song.identity, counting.id,
+            counting.title, counting.artist, counting.album, counting.duration_ms, counting.attributes,
         )
-        .join(song, song.id == Favorite.song_id)
-        .where(
-            Favorite.user_id == user_id,
-            or_(Favorite.is_favorite.is_(true()), song.identity.in_([UUID(identity) for identity in hated])),
-        )
-        .order_by(Favorite.said_at.desc(), song.id)
-    )
-    return [
-        Opinion(said_at, 1 if loved else -1, SongRef(*facts))
-        for said_at, loved, identity, *facts in rows
-        if loved or hated[identity.hex] == said_at
-    ]
+        .join(Song, Song.id == Favorite.song_id)
+        .join(counting, counting.id == func.coalesce(Song.counts_as_id, Song.id))
+        .where(Favorite.user_id == user_id)
+        .order_by(Favorite.said_at.desc(), Favorite.event_id.desc())
+    )  # fmt: skip
+    newest: dict[int, tuple[datetime, int, SongRef]] = {}
+    for said_at, loved, identity, song_id, *facts in rows:
+        score = 1 if loved else -1 if hated.get(identity.hex) == said_at else 0
+        newest.setdefault(song_id, (said_at, score, SongRef(*facts)))
+    identities = _identities(connection, user_id)
+    return [Opinion(*opinion, frozenset(identities[song_id])) for song_id, opinion in newest.items() if opinion[1] != 0]
+
+
+def _identities(connection: Connection, user_id: int) -> Mapping[int, set[str]]:
+    """The identities of the user's favorites by the song that counts: its own, and those of all that count as it."""
+    favorite, spelled = aliased(Song), aliased(Song)
+    counting = func.coalesce(favorite.counts_as_id, favorite.id)
+    favorites = select(counting).join(Favorite, Favorite.song_id == favorite.id).where(Favorite.user_id == user_id)
+    found = defaultdict[int, set[str]](set)
+    for key in (spelled.id, spelled.counts_as_id):
+        for song_id, identity in connection.execute(select(key, spelled.identity).where(key.in_(favorites))):
+            found[song_id or 0].add(identity.hex)
+    return found
 
 
 def _hated_at(connection: Connection, user_id: int) -> dict[str, datetime]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, FromClause, Select, Subquery, case, func, null, or_, select
 from sqlalchemy.orm import aliased
 
-from worker.models import Song, Track, TrackArtist
+from worker.models import Merge, Song, Track, TrackArtist
 
 _Rows = Select[*tuple[Any, ...]]
 _LISTED: Final = aliased(TrackArtist)
@@ -93,13 +93,19 @@ def _songs_named(first: Subquery) -> _Rows:
 
 
 def _artists_named(first: Subquery) -> _Rows:
+    """The name that others were merged into comes first."""
     listed = (
         select(TrackArtist.name)
         .where(TrackArtist.track_id == first.c.named_track_id, TrackArtist.artist_identity == first.c.filed_under)
         .limit(1)
         .scalar_subquery()
     )
-    artist = func.coalesce(Song.artist, listed).label("artist")
+    merged = (
+        select(func.min(Merge.into_artist))
+        .where(Merge.subject == Subject.ARTIST.value, Merge.into_identity == first.c.filed_under)
+        .scalar_subquery()
+    )
+    artist = func.coalesce(merged, Song.artist, listed).label("artist")
     identity = first.c.filed_under.label("identity")
     return select(artist, null().label("title"), identity).outerjoin_from(first, Song, Song.id == first.c.named_song_id)
 

@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine
 
 from worker.database.engine import transaction, without_statement_timeout
+from worker.errors import DatabaseUnavailableError
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import UserDay
 from worker.statistics.periods import ONE_DAY
@@ -77,7 +78,7 @@ def refresh(
 
 def _steps(engine: Engine, rule: ListenRule, done: Refreshed, days_at_once: int) -> Iterator[None]:
     """Run one transaction after another, in the order in which each creates work for the next."""
-    while _commit(engine, lambda connection: file_songs(connection, most=_SONGS_AT_ONCE)):
+    while _file(engine):
         yield
     while _commit(engine, lambda connection: spread_to_charts(connection, most=_SONGS_AT_ONCE)):
         yield
@@ -88,6 +89,17 @@ def _steps(engine: Engine, rule: ListenRule, done: Refreshed, days_at_once: int)
     oldest = _oldest(engine)
     for bounds in ((oldest, _AFTER_ALL), (_BEFORE_ALL, oldest)):
         yield from _days_between(bounds, engine, rule, done, days_at_once)
+
+
+def _file(engine: Engine) -> int:
+    """File some songs; none while other transactions write songs for long."""
+    try:
+        return _commit(engine, lambda connection: file_songs(connection, most=_SONGS_AT_ONCE))
+    except DatabaseUnavailableError as error:
+        if not error.is_locked:
+            raise
+        logger.info("other transactions write songs: the next sweep files what is new")
+        return 0
 
 
 def _spread(connection: Connection) -> int:
