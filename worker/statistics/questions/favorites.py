@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
-from sqlalchemy import Connection, or_, select, true
+from sqlalchemy import Connection, func, select
+from sqlalchemy.orm import aliased
 
 from worker.contract.events import SongRef
 from worker.models import Favorite, Preference, Song
@@ -25,32 +25,24 @@ class Opinion:
 
 
 def opinions(connection: Connection, user_id: int) -> Sequence[Opinion]:
-    """All of a user's loves and hates, newest first. Costs a look at each."""
+    """All of a user's loves and hates, newest first. Of merged songs the latest opinion holds. Costs a look at each."""
     hated = _hated_at(connection, user_id)
-    song = Song
+    said = aliased(Song)
     rows = connection.execute(
         select(
-            Favorite.said_at,
-            Favorite.is_favorite,
-            song.identity,
-            song.title,
-            song.artist,
-            song.album,
-            song.duration_ms,
-            song.attributes,
+            Favorite.said_at, Favorite.is_favorite, said.identity,
+            Song.id, Song.title, Song.artist, Song.album, Song.duration_ms, Song.attributes,
         )
-        .join(song, song.id == Favorite.song_id)
-        .where(
-            Favorite.user_id == user_id,
-            or_(Favorite.is_favorite.is_(true()), song.identity.in_([UUID(identity) for identity in hated])),
-        )
-        .order_by(Favorite.said_at.desc(), song.id)
-    )
-    return [
-        Opinion(said_at, 1 if loved else -1, SongRef(*facts))
-        for said_at, loved, identity, *facts in rows
-        if loved or hated[identity.hex] == said_at
-    ]
+        .join(said, said.id == Favorite.song_id)
+        .join(Song, Song.id == func.coalesce(said.counts_as_id, said.id))
+        .where(Favorite.user_id == user_id)
+        .order_by(Favorite.said_at.desc(), said.identity)
+    )  # fmt: skip
+    latest: dict[int, Opinion] = {}
+    for said_at, loved, identity, song_id, *facts in rows:
+        score = 1 if loved else -1 if hated.get(identity.hex) == said_at else 0
+        latest.setdefault(song_id, Opinion(said_at, score, SongRef(*facts)))
+    return [opinion for opinion in latest.values() if opinion.score]
 
 
 def _hated_at(connection: Connection, user_id: int) -> dict[str, datetime]:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from worker.contract.events import SongRef
-from worker.models import PlayHistory, Song
+from worker.models import PlayHistory, Song, Track
 
 
 class Between(NamedTuple):
@@ -23,7 +23,7 @@ ALWAYS: Final = Between()
 
 @dataclass(frozen=True)
 class RecentPlay:
-    """One play, with its song as the catalogue has it."""
+    """One play, with its song as the client named it; the catalogue fills the gaps."""
 
     played_at: datetime
     recorded_at: datetime
@@ -53,9 +53,11 @@ def recent_plays(
     rows = connection.execute(
         select(
             play.played_at, play.created_at, play.utc_offset_minutes, play.ms_played, play.source, play.context,
-            song.title, song.artist, song.album, song.duration_ms, song.attributes,
+            song.title, song.artist, func.coalesce(Track.album, song.album),
+            func.coalesce(play.duration_ms, song.duration_ms), song.attributes,
         )
         .join(song, song.id == play.song_id)
+        .outerjoin(Track, Track.id == play.track_id)
         .where(*_conditions(user_id, between))
         .order_by(*order)
         .offset(offset)
