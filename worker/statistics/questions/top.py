@@ -60,6 +60,8 @@ class Place:
 _Sums = Select[*tuple[Any, ...]]
 _Column = ColumnElement[Any] | InstrumentedAttribute[Any]
 
+_NO_LIMIT: Final = 2**31 - 1
+
 # The sums that a ranking is ordered by. Only what has the first of them gets a place.
 _ORDER: Final[Mapping[By, Sequence[str]]] = {
     By.LISTENS: ("listens", "plays", "ms_played"),
@@ -136,10 +138,10 @@ def sums_of(parts: Sequence[Subquery], subject: Subject, *, everyone: bool = Fal
     """
     if subject is Subject.SONG:
         return _songs(parts, everyone=everyone)
-    # Joins each part by itself: PostgreSQL cannot know that a union holds each track once or twice. OFFSET 0 hides the
+    # Joins each part by itself: PostgreSQL cannot know that a union holds each track once or twice. LIMIT hides the
     # key, else it would expect a group for each track, and sort them.
     heard = (_heard(rows, rows.c.song_id, rows.c.track_id, everyone=everyone) for rows in parts)
-    each = union_all(*(select(filed(rows, subject).offset(0).subquery()) for rows in heard)).subquery()
+    each = union_all(*(select(filed(rows, subject).limit(_NO_LIMIT).subquery()) for rows in heard)).subquery()
     listeners = func.count(each.c.user_id.distinct()) if everyone else literal(1)
     names = (func.min(each.c[name]).label(name) for name in ("named_song_id", "named_track_id"))
     # Filters the sums, not the tracks: testing each track takes a tenth of the time.
