@@ -7,9 +7,9 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Subquery, or_, select
+from sqlalchemy import Select, Subquery, func, or_, select
 
-from worker.models import Song, Track, TrackArtist
+from worker.models import Merge, Song, Track, TrackArtist
 from worker.statistics.periods import Period, Span, span
 from worker.statistics.questions.sources import UserListening
 from worker.statistics.questions.subjects import ALBUM_ARTIST, by_identity, by_track, rows_of, sums_of
@@ -94,16 +94,20 @@ def listens_of(
 
 
 def _names(listening: UserListening, subject: Subject, identity: UUID) -> tuple[str, str | None, str | None]:
-    """Artist, title and a song's album. Of several spellings, the one that zik recorded first."""
+    """Artist, title and a song's album. Of several spellings, the one that others count as, else the oldest."""
     connection = listening.connection
     song = select(Song.artist, Song.title, Song.album).order_by(Song.id).limit(1)
     if subject is Subject.SONG:
-        artist, title, album = connection.execute(song.where(Song.identity == identity)).one()
+        counting = select(func.coalesce(Song.counts_as_id, Song.id)).where(Song.identity == identity)
+        artist, title, album = connection.execute(song.where(Song.id == counting.scalar_subquery())).one()
         return artist, title, album
     if subject is Subject.ALBUM:
         named = select(ALBUM_ARTIST, Track.album).join(Song, Song.id == Track.song_id)
         row = connection.execute(named.where(Track.album_identity == identity).order_by(Track.id).limit(1)).one()
         return row[0], row[1], None
+    merged = select(Merge.into_artist).where(Merge.subject == subject.value, Merge.into_identity == identity)
+    if into := connection.scalars(merged.order_by(Merge.into_artist).limit(1)).first():
+        return into, None, None
     own = connection.execute(song.where(or_(Song.artist_identity == identity, Song.identity == identity))).first()
     listed = select(TrackArtist.name).where(TrackArtist.artist_identity == identity)
     name = own[0] if own else connection.scalars(listed.order_by(TrackArtist.track_id).limit(1)).one()

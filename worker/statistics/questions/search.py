@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from worker.contract.identity import canonical_title
+from worker.contract.identity import loose_title
 from worker.models import Song, Track, TrackArtist
 from worker.statistics.questions.sources import UserListening
 from worker.statistics.questions.subjects import ALBUM_ARTIST, by_identity, by_track, rows_of
@@ -57,10 +57,10 @@ class Found:
 def search(listening: UserListening, text: str, *, most: int) -> Found:
     """At most `most` artists, albums and songs that the user played, in whose name a word begins with the text.
 
-    Upper and lower case, widths and spaces make no difference, as in `canonical_title`. An empty text finds nothing.
+    Upper and lower case, widths and spaces make no difference, as in `loose_title`. An empty text finds nothing.
     Costs a look at each name in the catalogue, and at each day of those that match.
     """
-    wanted = canonical_title(text)
+    wanted = loose_title(text)
     names = {subject: _matching(listening, subject, wanted) for subject in Subject}
     return Found(
         artists=_ranked(listening, Subject.ARTIST, names[Subject.ARTIST], most),
@@ -88,7 +88,7 @@ def _beginning(wanted: str) -> Callable[[str], bool]:
     """Whether a word of a name begins with the wanted text."""
 
     def begins(name: str) -> bool:
-        return f" {wanted}" in f" {canonical_title(name)}"
+        return f" {wanted}" in f" {loose_title(name)}"
 
     return begins
 

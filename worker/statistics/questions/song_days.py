@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Subquery, select
+from sqlalchemy import Select, Subquery, func, select
 
 from worker.contract.identity import song_identity
 from worker.models import Song
@@ -17,9 +17,11 @@ from worker.statistics.sql import grouped, total
 def days_of_song(listening: Listening, artist: str, title: str, span: Span) -> Sequence[Day]:
     """The days of a span on which a song was played, in order. Names are compared as the event contract says.
 
-    Costs a look at each day of the song, and for everyone at each song of each day of the span.
+    Includes the plays of all songs that count as one with it. Costs a look at each day of the song, and for everyone at
+    each song of each day of the span.
     """
-    song = select(Song.id).where(Song.identity == UUID(song_identity(artist, title))).scalar_subquery()
+    counting = select(func.coalesce(Song.counts_as_id, Song.id))
+    song = counting.where(Song.identity == UUID(song_identity(artist, title))).scalar_subquery()
     parts = [select(rows).where(rows.c.song_id == song).subquery() for rows in listening.rollups(*span[1:]).songs]
     names = ("plays", "listens", "ms_played")
 
