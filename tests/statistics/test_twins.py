@@ -14,6 +14,9 @@ from worker.contract.identity import album_identity, artist_identity, song_ident
 from worker.database.engine import open_engine, snapshot, transaction
 from worker.models import Song, StaleHistory, Track, TrackArtist, User
 from worker.statistics import Period, Place, Span, Subject, UserListening, opinions, rank, span
+from worker.statistics.questions.heard import heard as about
+from worker.statistics.questions.search import search
+from worker.statistics.questions.song_days import days_of_song
 from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
 
@@ -184,3 +187,17 @@ def test_favorites_of_twins_are_one_by_the_newest_word(engine: Engine) -> None:
     hated = preference(time="2021-04-05T00:00:00Z", key=f"hated.{song_identity('Tool', CURLY)}", value=True)
     record(engine, hated)
     assert [each[:3] for each in say(5, CURLY, love=False)] == [(5, PLAIN, -1), (2, "Other", 1)]
+
+
+def test_questions_about_a_twin_are_about_the_song_that_it_counts_as(engine: Engine) -> None:
+    record(engine, *heard(("Tool", PLAIN)))
+    record(engine, play(time="2021-04-23T00:00:00Z", song=song(title=CURLY)))
+    with snapshot(engine) as session:
+        listening = UserListening(session.connection(), session.scalars(select(User.id)).one(), RULE)
+        for name in (PLAIN, CURLY):
+            found = about(listening, Subject.SONG, UUID(song_identity("Tool", name)))
+            assert found is not None
+            assert (found.title, found.plays) == (PLAIN, 2)
+            assert [day.plays for day in days_of_song(listening, "Tool", name, ALL)] == [1, 1]
+            (place,) = search(listening, name[:5], most=5).songs
+            assert (place.title, place.plays) == (PLAIN, 2)

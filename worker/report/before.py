@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from worker.contract.identity import canonical_title
+from worker.contract.identity import loose_title
 from worker.statistics import ONE_DAY, Day, Listening, Place, Span, Subject, Totals, days, span, top, totals
 
 # Deeper than the report's own places: a favourite may have been the 80th a year ago.
@@ -56,4 +56,4 @@ def _until(whole: Span, today: date, wanted: Span) -> Span:
 
 
 def _key(place: Place) -> tuple[str, str]:
-    return canonical_title(place.artist), canonical_title(place.title or "")
+    return loose_title(place.artist), loose_title(place.title or "")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from worker.contract.identity import canonical_title
+from worker.contract.identity import loose_title
 from worker.errors import ZikError
 from worker.escaping import printable
 from worker.report import colours, drawing
@@ -80,7 +80,7 @@ def _ring(year: Year, measure: Measure, palette: Mapping[str, int]) -> Sequence[
 
 
 def _song(title: str, artist: str, palette: Mapping[str, int]) -> CardSong:
-    colour = palette.get(canonical_title(artist), colours.colour_of(artist))
+    colour = palette.get(loose_title(artist), colours.colour_of(artist))
     return CardSong(
         title=_fitted(title, _SONG_WIDTH, (32,), most=1).lines[0],
         artist=_fitted(artist, _SONG_WIDTH, (26,), most=1).lines[0],

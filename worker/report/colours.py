@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from worker.contract.identity import canonical_title
+from worker.contract.identity import loose_title
 
 # Twelve hues of equal lightness. On white the light ones, on black the dark ones have a contrast of at least 4.5 to 1.
 LIGHT: Final = (
@@ -33,7 +33,7 @@ def colour_of(name: str) -> int:
 def colours_of(artists: Iterable[str]) -> Mapping[str, int]:
     """A colour for each artist, by canonical name. The most frequent ones get their own, as long as there are any."""
     taken: dict[str, int] = {}
-    for artist, _ in Counter(map(canonical_title, artists)).most_common():
+    for artist, _ in Counter(map(loose_title, artists)).most_common():
         wanted = colour_of(artist)
         free = [(wanted + step) % _COLOURS for step in range(_COLOURS)]
         taken[artist] = next((colour for colour in free if colour not in taken.values()), wanted)
@@ -60,4 +60,4 @@ def _shape(kind: int, x: int, y: int) -> str:
 
 
 def _digest(name: str) -> bytes:
-    return hashlib.blake2b(canonical_title(name).encode(errors="replace"), digest_size=8).digest()
+    return hashlib.blake2b(loose_title(name).encode(errors="replace"), digest_size=8).digest()

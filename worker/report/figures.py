@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from worker.contract.identity import canonical_title
+from worker.contract.identity import loose_title
 from worker.report.colours import colour_of
 from worker.report.measure import Measure
 from worker.report.wording import MONTHS, WEEKDAYS, amount, minutes, share
@@ -85,7 +85,7 @@ def rows(year: Year, measure: Measure, colours: Mapping[str, int]) -> Sequence[R
         Row(
             name=_part_name(part),
             artist=part.artist.artist if part.artist else None,
-            colour=colours[canonical_title(part.artist.artist)] if part.artist else 0,
+            colour=colours[loose_title(part.artist.artist)] if part.artist else 0,
             text=measure.text(days),
             percent=round(100 * measure.count(days) / most, 1),
             before=_part_before(year, part, measure),
@@ -124,7 +124,7 @@ def places(year: Year, subject: Subject, measure: Measure, colours: Mapping[str,
         Ranked(
             artist=place.artist,
             title=place.title,
-            colour=colours.get(canonical_title(place.artist), colour_of(place.artist)),
+            colour=colours.get(loose_title(place.artist), colour_of(place.artist)),
             text=f"{place.listens:,}",
             time=measure.text([place]) if in_time else "",
             percent=round(100 * place.listens / most, 1),

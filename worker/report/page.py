@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from worker.contract.identity import canonical_title
+from worker.contract.identity import loose_title
 from worker.escaping import printable
 from worker.report import colours, drawing, figures, moments, wording
 from worker.report.measure import Measure
@@ -59,7 +59,7 @@ def page(year: Year, *, made_on: date, name: str | None = None) -> str:
         comebacks=_comebacks(year),
         tile_path=colours.tile_path,
         part_of_before=_part_of_before(year),
-        colour_of=lambda artist: palette.get(canonical_title(artist), colours.colour_of(artist)),
+        colour_of=lambda artist: palette.get(loose_title(artist), colours.colour_of(artist)),
         away_days=AWAY_DAYS,
         stay_days=STAY_DAYS,
         **_charts(year, measure, palette),
@@ -101,8 +101,8 @@ def _comebacks(year: Year) -> Sequence[Comeback]:
     if year.personal is None:
         return []
     artists, songs = year.personal.artists_back, year.personal.songs_back
-    back = {canonical_title(comeback.artist) for comeback in artists}
-    others = [comeback for comeback in songs if canonical_title(comeback.artist) not in back]
+    back = {loose_title(comeback.artist) for comeback in artists}
+    others = [comeback for comeback in songs if loose_title(comeback.artist) not in back]
     return sorted([*artists, *others], key=lambda comeback: -comeback.listens)[:_COMEBACKS]
 
 
@@ -121,17 +121,14 @@ def palette_of(year: Year) -> Mapping[str, int]:
 def day_colours(year: Year, palette: Mapping[str, int]) -> Mapping[date, int]:
     """Each day has the colour of the artist of its month, or in a month of the day."""
     return {
-        day: palette[canonical_title(part.artist.artist)]
-        for part in year.parts
-        if part.artist
-        for day in part.span.days()
+        day: palette[loose_title(part.artist.artist)] for part in year.parts if part.artist for day in part.span.days()
     }
 
 
 def accent_of(year: Year, palette: Mapping[str, int]) -> int:
     """The colour of the first artist, 0 without one."""
     first = next(iter(year.tops[Subject.ARTIST]), None)
-    return palette.get(canonical_title(first.artist), colours.colour_of(first.artist)) if first else 0
+    return palette.get(loose_title(first.artist), colours.colour_of(first.artist)) if first else 0
 
 
 def _size(name: str) -> str:

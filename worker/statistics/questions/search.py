@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, or_, select
 
-from worker.contract.identity import canonical_title
+from worker.contract.identity import loose_title
 from worker.models import Song, Track, TrackArtist
 from worker.statistics.questions.heard import places_of
 from worker.statistics.questions.sources import UserListening
@@ -47,10 +47,10 @@ class Found:
 def search(listening: UserListening, text: str, *, most: int) -> Found:
     """At most `most` artists, albums and songs that the user played, in whose name a word begins with the text.
 
-    Upper and lower case, widths and spaces make no difference, as in `canonical_title`. An empty text finds nothing.
+    Upper and lower case, widths and spaces make no difference, as in `loose_title`. An empty text finds nothing.
     Costs a look at each name in the catalogue, and at each day of those that match.
     """
-    identities = {subject: _matching(listening, subject, canonical_title(text)) for subject in Subject}
+    identities = {subject: _matching(listening, subject, loose_title(text)) for subject in Subject}
     places = {
         subject: places_of(listening, subject, found[:_MOST_NAMES], most=most) if found else []
         for subject, found in identities.items()
@@ -67,7 +67,7 @@ def _beginning(wanted: str) -> _Begins:
     """Whether a word of a name begins with the wanted text."""
 
     def begins(name: str) -> bool:
-        return f" {wanted}" in f" {canonical_title(name)}"
+        return f" {wanted}" in f" {loose_title(name)}"
 
     return begins
 

@@ -17,7 +17,8 @@ from worker.statistics.sql import grouped, total
 def days_of_song(listening: Listening, artist: str, title: str, span: Span) -> Sequence[Day]:
     """The days of a span on which a song was played, in order. Names are compared as the event contract says.
 
-    Costs a look at each day of the song, and for everyone at each song of each day of the span.
+    Includes the plays of all songs that count as one with it. Costs a look at each day of the song, and for everyone at
+    each song of each day of the span.
     """
     songs = may_count_for(Subject.SONG, [UUID(song_identity(artist, title))])
     parts = [select(rows).where(rows.c.song_id.in_(songs)).subquery() for rows in listening.rollups(*span[1:]).songs]
