@@ -347,3 +347,12 @@ SELECT * FROM (
  WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
    AND {not_stale}
  ORDER BY user_id, day, song_id;
+
+
+-- name: songs_like
+-- The songs of which a name may match a pattern: in lower case, or because only its canonical form can be compared.
+SELECT id, artist, title, album FROM songs
+ WHERE lower(artist COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(artist) <> length(artist)
+    OR lower(title COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(title) <> length(title)
+    OR lower(album COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(album) <> length(album)
+ ORDER BY id;

@@ -324,3 +324,12 @@ SELECT * FROM (
  WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
    AND {not_stale}
  ORDER BY user_id, day, song_id;
+
+
+-- name: songs_like
+-- The songs of which a name may match a pattern: in lower case, or because only its canonical form can be compared.
+SELECT id, artist, title, album FROM songs
+ WHERE artist LIKE :pattern ESCAPE '!' OR length(CAST(artist AS BLOB)) <> length(artist)
+    OR title LIKE :pattern ESCAPE '!' OR length(CAST(title AS BLOB)) <> length(title)
+    OR album LIKE :pattern ESCAPE '!' OR length(CAST(album AS BLOB)) <> length(album)
+ ORDER BY id;

@@ -30,6 +30,7 @@ Name = Literal[
     "file_songs",
     "compare_hours",
     "compare_songs",
+    "songs_like",
 ]
 NAMES: Final[Sequence[Name]] = get_args(Name)
 

@@ -46,17 +46,17 @@ def heard(listening: UserListening, subject: Subject, identity: UUID) -> Heard |
 
     Costs a look at each song in the catalogue, unless the subject is a song, and at each of its days.
     """
-    filed = select(Song.id).where(_is_filed_under(subject, [identity]))
-    days = [_of_songs(rows, filed) for rows in listening.rollups(date.min, date.max).songs]
-    found = listening.connection.execute(grouped(days, _by_day).order_by("day")).all()
+    known = select(Song.id, Song.artist, Song.title, Song.album).where(_is_filed_under(subject, [identity]))
+    songs = listening.connection.execute(known.order_by(Song.id)).all()
+    days = [_of_songs(rows, [song.id for song in songs]) for rows in listening.rollups(date.min, date.max).songs]
+    found = listening.connection.execute(grouped(days, _by_day).order_by("day")).all() if songs else ()
     if not found:
         return None
     months = Counter[date]()
     for day, _, listens, _ in found:
         months[span(Period.MONTH, day).first] += listens
     plays, listens, ms_played = (sum(column) for column in list(zip(*found, strict=True))[1:])
-    name = select(Song.artist, Song.title, Song.album).where(_is_filed_under(subject, [identity])).order_by(Song.id)
-    artist, title, album = listening.connection.execute(name.limit(1)).one()
+    _, artist, title, album = songs[0]
     return Heard(
         artist=artist,
         title={Subject.SONG: title, Subject.ALBUM: album, Subject.ARTIST: None}[subject],
@@ -113,7 +113,7 @@ def _is_filed_under(subject: Subject, identities: Collection[UUID]) -> ColumnEle
     )
 
 
-def _of_songs(rows: Subquery, songs: Select[int]) -> Subquery:
+def _of_songs(rows: Subquery, songs: Select[int] | Sequence[int]) -> Subquery:
     return select(rows).where(rows.c.song_id.in_(songs)).subquery()
 
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, or_, select
+from sqlalchemy import Row, select
 
 from worker.contract.identity import album_identity, artist_identity, canonical_title
-from worker.models import Song
+from worker.statistics import statements
 from worker.statistics.questions.sources import UserListening
 from worker.statistics.questions.top import Place
 from worker.statistics.sql import grouped, total
@@ -18,12 +18,8 @@ from worker.statistics.sql import grouped, total
 # So many songs are counted at most: a word that begins more names finds nothing that anyone looks through.
 _MOST_SONGS: Final = 5_000
 _AT_ONCE: Final = 1_000
-_LIKE: Final = re.compile(r"[\\%_]")
-# Only their canonical form can be compared, which no database computes.
-_NOT_ASCII: Final = "[^\\x01-\\x7f]"
-_NAMES: Final = (Song.artist, Song.title, Song.album)
-
-_SongRow = Row[int, str, str, str | None]
+_LIKE: Final = re.compile(r"[!%_]")
+_SongRow = Row[Any]
 _Begins = Callable[[str], bool]
 _Sums = Mapping[int, tuple[int, int, int]]
 
@@ -68,19 +64,12 @@ def _beginning(wanted: str) -> _Begins:
 def _matching(listening: UserListening, wanted: str, begins: _Begins) -> Iterable[_SongRow]:
     if not wanted:
         return
-    songs = select(Song.id, Song.artist, Song.title, Song.album).where(or_(*_may_begin(wanted))).order_by(Song.id)
-    for song in listening.connection.execute(songs.execution_options(yield_per=_AT_ONCE)):
+    # Spaces within a name may be several.
+    pattern = "%".join(["", *(_LIKE.sub(r"!\g<0>", word) for word in wanted.split()), ""])
+    songs = statements.bound(listening.connection, "songs_like", pattern=pattern)
+    for song in listening.connection.execute(songs, execution_options={"yield_per": _AT_ONCE}):
         if any(begins(name) for name in (song.artist, song.title, song.album) if name):
             yield song
-
-
-def _may_begin(wanted: str) -> Iterable[ColumnElement[bool]]:
-    """Conditions that a matching song satisfies; some others do, too."""
-    # Spaces within a name may be several.
-    pattern = "%".join(["", *(_LIKE.sub(r"\\\g<0>", word) for word in wanted.split()), ""])
-    for name in _NAMES:
-        yield name.ilike(pattern, escape="\\")
-        yield name.regexp_match(_NOT_ASCII)
 
 
 def _sums(listening: UserListening, song_ids: Sequence[int]) -> _Sums:
