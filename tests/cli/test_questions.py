@@ -532,6 +532,8 @@ def test_recent_lists_the_latest_plays_in_local_time(zik: Zik, engine: Engine) -
         "2021-04-25 08:00", "2021-04-24 12:10", "2021-04-24 12:00",
     ]  # fmt: skip
     assert "60:01" in shown.out
+    record(engine, play(user="joe", ms_played=None))
+    assert "│      \u2013 │" in zik("recent", "-u", "joe").out
     assert zik("recent", "-u", "ada", "--json").json["plays"][3]["album"] == "Lateralus"
 
 

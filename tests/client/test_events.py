@@ -208,3 +208,27 @@ def test_the_error_does_not_quote_the_event(client: MemoryClient) -> None:
         client.play(user="ada", artist="a secret band", title="x" * 501)
     assert "secret" not in str(caught.value)
     assert "title" in str(caught.value)
+
+
+@pytest.mark.parametrize("zone", ["PST", "utc", "Europe/Berlin ", 1, ["Europe/Berlin"]])
+def test_a_timezone_that_is_none_is_refused(client: MemoryClient, zone: object) -> None:
+    with pytest.raises(InvalidEventError, match="must name a timezone of the IANA database") as caught:
+        client.preference(user="ada", key="timezone", value=zone)
+    assert caught.value.reason is Reason.INVALID_VALUE
+    assert client.events == []
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Argentina/Ushuaia", "UTC", None])
+def test_a_timezone_is_accepted_and_so_is_none_at_all(client: MemoryClient, zone: str | None) -> None:
+    client.preference(user="ada", key="timezone", value=zone)
+    assert [event["value"] for event in client.events] == [zone]
+
+
+def test_any_name_may_be_a_timezone_on_a_device_without_the_database(
+    client: MemoryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.contract.timezones.timezone_names", frozenset)
+    client.preference(user="ada", key="timezone", value="Europe/Berlin")
+    with pytest.raises(InvalidEventError):
+        client.preference(user="ada", key="timezone", value=1)
+    assert len(client.events) == 1

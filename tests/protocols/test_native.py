@@ -46,6 +46,19 @@ def test_each_event_has_its_answer_with_the_id_it_has() -> None:
     assert (broken["id"], broken["reason"]) == (None, "invalid_json")
 
 
+def test_a_timezone_that_is_none_is_named_and_goes_to_the_desk() -> None:
+    sent = [preference(key="timezone", value="PST"), preference(key="timezone", value="Europe/Berlin")]
+    judged = judge(b"\n".join(map(payload, sent)))
+    assert reasons(judged) == [Reason.INVALID_VALUE, None]
+    assert (
+        judged[0].answer["detail"]
+        == "value: must name a timezone of the IANA database, such as Europe/Berlin (got a string)"
+    )
+    # A worker refuses it too, and keeps it as a dead letter.
+    assert judged[0].item is not None
+    assert judged[0].item.event is None
+
+
 @pytest.mark.parametrize("user", ["bob", "ADA", "ada2"])
 def test_an_event_of_another_user_reaches_neither_stream_nor_desk(user: str) -> None:
     (judged,) = judge(payload(play(user=user, id=event_id(1))))

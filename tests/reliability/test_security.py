@@ -20,6 +20,7 @@ from tests.support.events import play_payload
 from tests.support.processes import ROOT, count, eventually, running, running_worker, url_of
 from tests.support.rig import LISTENING, ROLES, SECRETS, Rig
 from tests.support.servers import Valkey, own_valkey
+from worker.books import Outcome
 from worker.celery.names import MAINTENANCE_QUEUE
 from worker.client import Client
 from worker.database.engine import open_engine
@@ -28,10 +29,12 @@ from worker.drain.drain import Drain
 from worker.errors import DatabaseMisusedError
 from worker.operations.tokens import announce_revoked
 from worker.stream.announcements import announcements
+from worker.stream.async_inspection import AsyncInspector
 from worker.stream.async_stream import AsyncStream
 from worker.stream.consumer import EventStream
 from worker.stream.inspection import StreamInspector
-from worker.stream.keys import BOOKS, CHANGED, FIELD, REVOKED, STREAM
+from worker.stream.keys import BOOKS, CHANGED, DRAINS, FIELD, REVOKED, STREAM
+from worker.stream.multiplexer import Multiplexer
 
 ACL: Final = ROOT / "docs" / "redis.acl"
 SPLITTING: Final = "a\r\n[2026-11-23 12:00:00] FORGED line\x1b[31m\u2028\u0085\x0b"
@@ -172,7 +175,14 @@ def test_the_http_door_may_do_all_of_its_work(guarded: Valkey) -> None:
         await stream.put("state", b"1", ttl_s=60)
         assert await stream.get("state") == await stream.take("state") == b"1"
         await stream.report({"a/b/sum": 1, "a/b/at": 0})
+        await stream.announce_revoked(["other"])
         stream.close()
+        redis = Multiplexer(url)
+        inspector = AsyncInspector(redis)
+        assert (await inspector.books()).waiting == 1
+        assert await inspector.last_progress_s() == {}
+        await inspector.amend(1, source=Outcome.DEAD, target=Outcome.DUPLICATE)
+        redis.close()
         async with aclosing(announcements(url, REVOKED)) as listening:
             assert await anext(listening) is None
             with as_user(guarded, "worker") as worker:
@@ -202,13 +212,13 @@ FORBIDDEN: Final[dict[str, list[tuple[Any, ...]]]] = {
         ("CONFIG", "GET", "*"), ("EVAL", "return 1", 0), ("SUBSCRIBE", "x"), ("ACL", "LIST"), ("INFO",),
     ],
     "door": [
-        ("XRANGE", STREAM, "-", "+"), ("XINFO", "STREAM", STREAM), ("XLEN", BOOKS), ("XDEL", STREAM, "1-1"),
+        ("XRANGE", STREAM, "-", "+"), ("XLEN", BOOKS), ("XDEL", STREAM, "1-1"), ("XTRIM", STREAM, "MAXLEN", 0),
         ("XREADGROUP", "GROUP", "recorders", "me", "STREAMS", STREAM, ">"), ("DEL", STREAM), ("GET", STREAM),
         ("XADD", BOOKS, "*", "a", 1), ("HSET", BOOKS, "recorded", 0), ("LPUSH", MAINTENANCE_QUEUE, "{}"),
         ("EVAL", "return redis.call('DEL', KEYS[1])", 1, STREAM), ("EVAL", "return redis.call('FLUSHALL')", 0),
         ("EVAL", "return redis.call('HSET', KEYS[1], 'a', 1)", 1, BOOKS),
         ("KEYS", "*"), ("SCAN", 0), ("FLUSHALL",), ("CONFIG", "GET", "*"), ("ACL", "LIST"), ("INFO",),
-        ("PUBLISH", REVOKED, "x"), ("SUBSCRIBE", "other"),
+        ("PUBLISH", "other", "x"), ("SUBSCRIBE", "other"), ("DEL", BOOKS), ("HSET", DRAINS, "a", 1),
     ],
     "worker": [
         ("FLUSHALL",), ("FLUSHDB",), ("CONFIG", "SET", "maxmemory", 1), ("KEYS", "*"), ("SET", "other", 1),

@@ -265,6 +265,18 @@ def test_the_discoveries_of_a_day_are_in_the_order_heard(engine: Engine) -> None
     assert [[each.title for each in some] for some in found] == [["Evening"], ["Evening", "Noon", "Morning"]]
 
 
+@pytest.mark.parametrize("most", [1, 3, 119, 120, 500])
+def test_of_a_day_with_many_discoveries_the_latest_are_listed(engine: Engine, most: int) -> None:
+    last_first = [
+        (f"song {minute}", f"2024-01-01T{8 + minute // 60:02}:{minute % 60:02}:00Z") for minute in range(119, -1, -1)
+    ]
+    earlier = play(time="2023-12-31T12:00:00Z", song=song(title="earlier"))
+    _record(engine, *(play(time=at, song=song(title=title)) for title, at in sorted(last_first)), earlier)
+    with snapshot(engine) as session:
+        found = discoveries(of_ada(session.connection()), ALL, most=most)
+    assert [each.title for each in found] == [*(title for title, _ in last_first), "earlier"][:most]
+
+
 @ON_DATABASE
 @given(histories(), periods, ADA, st.sampled_from(list(Period)))
 def test_discoveries_are_counted_by_period(

@@ -16,6 +16,7 @@ from worker.http.handlers import (
     native,
     pages,
     pages_days,
+    pages_import,
     pages_listening,
     pages_live,
     webhooks,
@@ -42,6 +43,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         pages,
         pages_days,
         pages_live,
+        pages_import,
         # Last: it answers for every other path of a listener.
         pages_listening,
     )

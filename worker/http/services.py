@@ -17,6 +17,7 @@ from worker.contract.clock_skew import utc_now
 from worker.database.engine import opened_engine
 from worker.errors import ZikError
 from worker.http.endpoint import Gate
+from worker.http.imports import Imports
 from worker.http.ingest import Ingest
 from worker.http.live import Live
 from worker.http.tokens import Found, TokenCache
@@ -24,9 +25,11 @@ from worker.operations import tokens
 from worker.protocols import proofs
 from worker.settings import Settings
 from worker.stream.announcements import announcements
+from worker.stream.async_inspection import AsyncInspector
 from worker.stream.async_stream import AsyncStream
 from worker.stream.keys import CHANGED, REVOKED
 from worker.stream.measurements import of_http_report
+from worker.stream.multiplexer import Multiplexer
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +50,12 @@ class Services:
 
     settings: Settings
     stream: AsyncStream
+    inspector: AsyncInspector
     ingest: Ingest
     tokens: TokenCache
     gate: Gate
     live: Live
+    imports: Imports
     now: Callable[[], datetime]
     _engine: Engine
     _threads: ThreadPoolExecutor
@@ -66,7 +71,8 @@ class Services:
 @asynccontextmanager
 async def opened_services(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> AsyncIterator[Services]:
     """Open connections when they are first used, and close them at the end."""
-    stream = AsyncStream(settings.redis_url, max_waiting=settings.max_waiting)
+    redis = Multiplexer(settings.redis_url)
+    stream = AsyncStream(redis, max_waiting=settings.max_waiting)
     gate = Gate()
     with opened_engine(settings.database_url) as engine, ThreadPoolExecutor(_DATABASE_THREADS) as threads:
 
@@ -74,8 +80,12 @@ async def opened_services(settings: Settings, *, now: Callable[[], datetime] = u
             return await asyncio.get_running_loop().run_in_executor(threads, _found, engine, key)
 
         live = Live()
+        inspector = AsyncInspector(redis)
+        imports = Imports(settings, stream, inspector, engine)
         cache = TokenCache(find, monotonic=time.monotonic, rate=settings.http_rate)
-        services = Services(settings, stream, Ingest(stream, gate.meter), cache, gate, live, now, engine, threads)
+        services = Services(
+            settings, stream, inspector, Ingest(stream, gate.meter), cache, gate, live, imports, now, engine, threads
+        )
         background = [
             asyncio.create_task(_for_ever(call, every_s))
             for call, every_s in (
@@ -90,6 +100,7 @@ async def opened_services(settings: Settings, *, now: Callable[[], datetime] = u
             yield services
         finally:
             live.close()
+            await imports.close()
             await _ended(background)
             with suppress(ZikError):
                 await _report(services)

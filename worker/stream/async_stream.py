@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from worker.stream.backpressure import check_waiting
 from worker.stream.changes import announcement
-from worker.stream.keys import DOOR, MEASURES, NOW_PLAYING, STREAM, now_playing_key
+from worker.stream.keys import DOOR, MEASURES, NOW_PLAYING, REVOKED, STREAM, now_playing_key
 from worker.stream.multiplexer import Multiplexer
 from worker.stream.packing import Command, packed, packed_events
 
@@ -114,6 +114,10 @@ class AsyncStream:
     async def announce_changed(self, users: Sequence[str]) -> None:
         """Let open pages know whose data has changed."""
         await self._redis.call(announcement(users))
+
+    async def announce_revoked(self, digests: Sequence[str]) -> None:
+        """Tell each process of the HTTP server that tokens are revoked. Call it after COMMIT."""
+        await self._redis.call(*(("PUBLISH", REVOKED, digest) for digest in digests))
 
     # --- Counters and short-lived values -------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Look at the stream without consuming it: the books, the consumers, the measurements, and the server itself."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -66,11 +66,7 @@ class StreamInspector:
 
     def books(self) -> Books:
         with translated():
-            added, waiting, pending, oldest, clock_s, *settled = self._books(keys=[STREAM, BOOKS], args=[GROUP])
-        recorded, duplicate, dead = settled
-        added_ms = _milliseconds(oldest) if oldest else int(clock_s) * 1000
-        age_s = max(0.0, int(clock_s) - added_ms / 1000)
-        return Books(added, recorded, duplicate, dead, waiting, pending, age_s)
+            return books_of(self._books(keys=[STREAM, BOOKS], args=[GROUP]))
 
     def amend(self, count: int, *, source: Outcome, target: Outcome) -> None:
         """Move `count` events from one outcome to another in the books, as after the retry of a dead letter."""
@@ -110,7 +106,7 @@ class StreamInspector:
         with translated():
             now_s, _ = self._redis.time()
             drains = self._redis.hgetall(DRAINS)
-        return {name.decode(): max(0.0, now_s - int(at)) for name, at in sorted(drains.items())}
+        return progress_of(drains, now_s)
 
     def report(self, consumer: str, measured: Mapping[str, int]) -> None:
         """Add up measurements, and note that this drain makes progress ("" is no drain). Works on a full Redis."""
@@ -162,6 +158,19 @@ class StreamInspector:
         """Whether Redis is full: it still reads and acknowledges, and refuses every other write."""
         info = self.server()
         return 0 < info.get("maxmemory", 0) <= info["used_memory"] and info.get("maxmemory_policy") == "noeviction"
+
+
+def books_of(reply: Sequence[Any]) -> Books:
+    """Read what books.lua returns."""
+    added, waiting, pending, oldest, clock_s, recorded, duplicate, dead = reply
+    added_ms = _milliseconds(oldest) if oldest else int(clock_s) * 1000
+    age_s = max(0.0, int(clock_s) - added_ms / 1000)
+    return Books(added, recorded, duplicate, dead, waiting, pending, age_s)
+
+
+def progress_of(drains: Mapping[bytes, bytes], now_s: int) -> dict[str, float]:
+    """How many seconds ago each drain reported, by consumer, of the hash of reports and the time by Redis."""
+    return {name.decode(): max(0.0, now_s - int(at)) for name, at in sorted(drains.items())}
 
 
 def _milliseconds(entry_id: bytes) -> int:

@@ -1,9 +1,10 @@
 """Discoveries: songs that a user listened to for the first time."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from sqlalchemy import Subquery, func, select
 
@@ -12,6 +13,9 @@ from worker.statistics.periods import Period, Span, span
 from worker.statistics.questions.sources import UserListening
 from worker.statistics.rollups.compute import first_listens
 from worker.statistics.sql import grouped, within
+
+# More than most people discover in a day.
+_MORE: Final = 50
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,7 @@ def discoveries(listening: UserListening, wanted: Span, *, most: int) -> Sequenc
     Costs a look at each song of each day of the user's whole history, because any day may hold the first listen; and at
     each play of the days of the answer.
     """
-    first = _first_listens(listening)
-    newest_first = func.rank().over(order_by=first.c.day.desc())
-    ranked = select(first, newest_first.label("rank")).where(within(first.c.day, wanted.first, wanted.last)).subquery()
-    # All of the last day: only the plays say which of its discoveries are the latest.
-    latest = select(ranked.c.day, ranked.c.song_id).where(ranked.c.rank <= most)
-    found = {(day, song_id) for day, song_id in listening.connection.execute(latest)}
+    found = _latest(listening, wanted, most)
     if not found:
         return []
     began = first_listens(listening.connection, listening.user_id, {day for day, _ in found}, listening.rule)
@@ -52,6 +51,23 @@ def discoveries(listening: UserListening, wanted: Span, *, most: int) -> Sequenc
         .order_by(began.c.day.desc(), began.c.began_at.desc(), Song.artist, Song.title)
     )
     return [Discovery(day, *names) for day, song_id, *names in rows if (day, song_id) in found][:most]
+
+
+def _latest(listening: UserListening, wanted: Span, most: int) -> Collection[tuple[date, int]]:
+    """Days and songs of the latest `most` discoveries, and of all others of the last of these days.
+
+    Only the plays say which of that day are the latest.
+    """
+    first = _first_listens(listening)
+    newest_first = select(first).where(within(first.c.day, wanted.first, wanted.last)).order_by(first.c.day.desc())
+    limit = most
+    while True:
+        limit += _MORE
+        rows = listening.connection.execute(newest_first.limit(limit)).all()
+        last_day = rows[most - 1].day if len(rows) > most else date.min
+        if len(rows) < limit or rows[-1].day < last_day:
+            return {(each.day, each.song_id) for each in rows if each.day >= last_day}
+        limit *= 2
 
 
 def count_discoveries(listening: UserListening, period: Period, wanted: Span) -> Sequence[DiscoveryCount]:

@@ -1,0 +1,169 @@
+"""Serve the import of a history in the browser: upload, look, publish, take back. Each user imports their own."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import PurePath
+from uuid import uuid4
+
+from sqlalchemy import Engine
+from starlette.requests import Request
+from starlette.routing import BaseRoute
+
+from worker.contract.timezones import RULE, names_timezone
+from worker.database.engine import snapshot
+from worker.http.body import read_body
+from worker.http.endpoint import Answer, endpoints
+from worker.http.forms import parameters
+from worker.http.imports import Imports, Job, path_of, sweep
+from worker.http.page_answers import here, no_such_page, page_answer, redirect, refuse
+from worker.http.refusals import RequestRefusedError
+from worker.http.services import Services
+from worker.http.sessions import Sessions, Visit
+from worker.http.uploads import MAX_UPLOAD_BYTES, Upload, Uploads, save
+from worker.importers.run import new_import_id
+from worker.operations.corrections import Imported, imports
+from worker.pages.rendering import Frame
+from worker.pages.text import short
+from worker.statistics import find_listener
+
+_GONE = "the file is no longer on this server: it is kept for a day, so upload it again"
+
+
+def routes(services: Services) -> Sequence[BaseRoute]:
+    """`/import` and `/import/…`."""
+    pages = _Imports(services)
+    found = {
+        ("GET", "/import"): pages.ask,
+        ("POST", "/import"): pages.upload,
+        ("GET", "/import/{id}"): pages.show,
+        ("POST", "/import/{id}/read"): pages.read,
+        ("POST", "/import/{id}/publish"): pages.publish,
+        ("POST", "/import/{id}/discard"): pages.discard,
+        ("POST", "/import/{id}/undo"): pages.undo,
+    }
+    return endpoints(found, refuse=refuse, gate=services.gate)
+
+
+class _Imports:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._sessions = Sessions(services)
+        self._uploads = Uploads()
+
+    @property
+    def _imports(self) -> Imports:
+        return self._services.imports
+
+    async def ask(self, request: Request) -> Answer:
+        visit, user = await self._visit(request)
+        found = await self._services.in_database(_imports_of, user)
+        most = f"{MAX_UPLOAD_BYTES // 2**20} MB"
+        return page_answer("import", _frame(request, visit, user), imports=found, most=most)
+
+    async def upload(self, request: Request) -> Answer:
+        visit, user = await self._visit(request)
+        upload = await self._uploads.receive(request)
+        try:
+            visit.check(upload.fields)
+            job = _job_of(upload, user)
+            await asyncio.to_thread(_keep, upload, job)
+        finally:
+            await upload.file.close()
+        await self._imports.read(job)
+        return redirect(f"/import/{job.id}")
+
+    async def show(self, request: Request) -> Answer:
+        visit, user = await self._visit(request)
+        return page_answer("import_job", _frame(request, visit, user), job=await self._job(request, user))
+
+    async def read(self, request: Request) -> Answer:
+        """Once more, in another timezone."""
+        sent, user = await self._sent(request)
+        job = await self._job(request, user)
+        if not job.is_busy:
+            job.zone = _zone(sent.get("timezone", ""))
+            _check_there(job)
+            await self._imports.read(job)
+        return redirect(f"/import/{job.id}")
+
+    async def publish(self, request: Request) -> Answer:
+        _, user = await self._sent(request)
+        job = await self._job(request, user)
+        if not job.is_busy:
+            _check_there(job)
+            await self._imports.publish(job)
+        return redirect(f"/import/{job.id}")
+
+    async def discard(self, request: Request) -> Answer:
+        _, user = await self._sent(request)
+        job = await self._job(request, user)
+        if not job.is_busy:
+            await self._imports.discard(job)
+        return redirect("/import")
+
+    async def undo(self, request: Request) -> Answer:
+        """Also of an import that was made with the command."""
+        _, user = await self._sent(request)
+        job_id = request.path_params["id"]
+        job = await self._imports.find(user, job_id)
+        if job is None:
+            known = await self._services.in_database(_imports_of, user)
+            if job_id not in {each.import_id for each in known}:
+                raise no_such_page()
+            job = Job(job_id, user, phase="imported")
+        if not job.is_busy:
+            await self._imports.undo(job)
+        return redirect(f"/import/{job.id}")
+
+    async def _visit(self, request: Request) -> tuple[Visit, str]:
+        visit = await self._sessions.visit(request)
+        if visit.token is None:
+            raise no_such_page()
+        if not visit.may_change(visit.token.username):
+            raise RequestRefusedError(403, "this token may only read: sign in with one that has the scope submit")
+        return visit, visit.token.username
+
+    async def _sent(self, request: Request) -> tuple[dict[str, str], str]:
+        """The fields of a form that this browser has sent, and its user."""
+        visit, user = await self._visit(request)
+        sent = parameters(request, await read_body(request))
+        visit.check(sent)
+        return sent, user
+
+    async def _job(self, request: Request, user: str) -> Job:
+        job = await self._imports.find(user, request.path_params["id"])
+        if job is None:
+            raise no_such_page()
+        return job
+
+
+def _frame(request: Request, visit: Visit, user: str) -> Frame:
+    return Frame(here=here(request), user=user, viewer=user, form=visit.form, may_look=True, may_change=True)
+
+
+def _job_of(upload: Upload, user: str) -> Job:
+    name = short(PurePath(upload.name.replace("\\", "/")).name)
+    return Job(new_import_id(uuid4()), user, name, _zone(upload.fields.get("timezone", "")))
+
+
+def _zone(text: str) -> str:
+    name = text.strip()
+    if name and not names_timezone(name):
+        raise RequestRefusedError(400, f"the timezone {RULE}")
+    return name
+
+
+def _keep(upload: Upload, job: Job) -> None:
+    sweep(job)
+    save(upload.file, path_of(job))
+
+
+def _check_there(job: Job) -> None:
+    if not path_of(job).exists():
+        raise RequestRefusedError(410, _GONE)
+
+
+def _imports_of(engine: Engine, user: str) -> Sequence[Imported]:
+    """Latest first."""
+    with snapshot(engine) as session:
+        return imports(session.connection(), find_listener(session.connection(), user).id)[::-1]
