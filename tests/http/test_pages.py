@@ -213,6 +213,6 @@ def test_a_day_shows_its_plays_and_sums(listened: HttpServer) -> None:
 def test_a_year_shows_its_report(listened: HttpServer) -> None:
     answer = listened.client.get("/u/ada/2026")
     assert answer.status_code == 200
-    assert 'href="/u/ada/"' in answer.text
+    assert '<a href="/u/ada/">More of ada</a></nav></footer>' in answer.text
     assert answer.headers["content-security-policy"] == "frame-ancestors 'none'"
     assert 'http-equiv="Content-Security-Policy"' in answer.text
