@@ -1,15 +1,15 @@
 """Find songs, artists and albums of a user by the beginning of a word, as names are compared."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import Text, Uuid
 
 from worker.contract.identity import loose_title
-from worker.models import Song, Track, TrackArtist
+from worker.statistics import statements
 from worker.statistics.questions.heard import places_of
 from worker.statistics.questions.sources import UserListening
 from worker.statistics.questions.subjects import Subject
@@ -18,18 +18,7 @@ from worker.statistics.questions.top import Place
 # So many names are looked for at most: a word that begins more finds nothing that anyone looks through.
 _MOST_NAMES: Final = 5_000
 _AT_ONCE: Final = 1_000
-_LIKE: Final = re.compile(r"[\\%_]")
-# Only their canonical form can be compared, which no database computes.
-_NOT_ASCII: Final = "[^\\x01-\\x7f]"
-# Where the names of each subject stand, each with the identity that it is filed under.
-_NAMES: Final[Mapping[Subject, Sequence[tuple[Any, Any]]]] = {
-    Subject.ARTIST: (
-        (Song.artist, func.coalesce(Song.artist_identity, Song.identity)),
-        (TrackArtist.name, TrackArtist.artist_identity),
-    ),
-    Subject.ALBUM: ((Track.album, Track.album_identity),),
-    Subject.SONG: ((Song.title, Song.identity),),
-}
+_LIKE: Final = re.compile(r"[!%_]")
 
 _Begins = Callable[[str], bool]
 
@@ -50,7 +39,7 @@ def search(listening: UserListening, text: str, *, most: int) -> Found:
     Upper and lower case, widths and spaces make no difference, as in `loose_title`. An empty text finds nothing.
     Costs a look at each name in the catalogue, and at each day of those that match.
     """
-    identities = {subject: _matching(listening, subject, loose_title(text)) for subject in Subject}
+    identities = _matching(listening, loose_title(text))
     places = {
         subject: places_of(listening, subject, found[:_MOST_NAMES], most=most) if found else []
         for subject, found in identities.items()
@@ -72,22 +61,18 @@ def _beginning(wanted: str) -> _Begins:
     return begins
 
 
-def _matching(listening: UserListening, subject: Subject, wanted: str) -> Sequence[UUID]:
-    """The identities of the names, one more than `_MOST_NAMES` at most."""
-    if not wanted:
-        return []
-    begins, found = _beginning(wanted), dict[UUID, None]()
-    for name, identity in _NAMES[subject]:
-        names = select(name, identity).where(identity.is_not(None), or_(*_may_begin(name, wanted)))
-        for each, filed_under in listening.connection.execute(names.execution_options(yield_per=_AT_ONCE)):
-            if len(found) <= _MOST_NAMES and begins(each):
-                found[filed_under] = None
-    return list(found)
-
-
-def _may_begin(name: Any, wanted: str) -> Iterable[ColumnElement[bool]]:
-    """Conditions that a matching name satisfies; some others do, too."""
-    # Spaces within a name may be several.
-    pattern = "%".join(["", *(_LIKE.sub(r"\\\g<0>", word) for word in wanted.split()), ""])
-    yield name.ilike(pattern, escape="\\")
-    yield name.regexp_match(_NOT_ASCII)
+def _matching(listening: UserListening, wanted: str) -> Mapping[Subject, Sequence[UUID]]:
+    """The identities of the names of each subject, one more than `_MOST_NAMES` at most."""
+    found: dict[Subject, dict[UUID, None]] = {subject: {} for subject in Subject}
+    if wanted:
+        begins = _beginning(wanted)
+        # Spaces within a name may be several.
+        pattern = "%".join(["", *(_LIKE.sub(r"!\g<0>", word) for word in wanted.split()), ""])
+        names = statements.bound(listening.connection, "names_like", pattern=pattern)
+        rows = listening.connection.execute(
+            names.columns(subject=Text, identity=Uuid, name=Text), execution_options={"yield_per": _AT_ONCE}
+        )
+        for subject, identity, name in rows:
+            if len(found[Subject(subject)]) <= _MOST_NAMES and begins(name):
+                found[Subject(subject)][identity] = None
+    return {subject: list(identities) for subject, identities in found.items()}
