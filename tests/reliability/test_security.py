@@ -335,7 +335,8 @@ def test_the_workers_database_role_may_do_all_of_its_work(rig: Rig) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "SELECT payload FROM dead_letters",
+        "DELETE FROM dead_letters",
+        "UPDATE dead_letters SET attempts = 0",
         "INSERT INTO app_users (username) VALUES ('eve')",
         "UPDATE app_users SET username = 'eve'",
         "DELETE FROM app_users",
