@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,9 +94,30 @@ def test_a_report_calls_the_listener_by_the_given_name(zik: Zik) -> None:
     assert "ada" not in page.text
 
 
+@pytest.mark.usefixtures("listened")
+def test_a_card_is_written_instead_of_the_page(zik: Zik, tmp_path: Path) -> None:
+    answer = zik("report", "-u", "ada", "-y", "2021", "--card", "card.svg", "--json")
+
+    assert answer.json["file"] == str(tmp_path / "card.svg")
+    assert not list(tmp_path.glob("*.html"))
+    assert "Tool" in Path("card.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("listened")
+def test_a_png_without_its_library_names_the_package(zik: Zik, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+
+    answer = zik("report", "-u", "ada", "-y", "2021", "--card", "card.png")
+
+    assert answer.code == 1
+    assert "zik[card]" in answer.err
+    assert not Path("card.png").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("--user", "ada", "--card", "card.jpg"), "--card must end in .svg or .png"),
         ((), "--user NAME, or --everyone"),
         (("--user", "ada", "--everyone"), "--user NAME, or --everyone"),
         (("--user", "ada", "--year", "2021", "--month", "2021-04"), "--year or --month"),

@@ -8,7 +8,7 @@ from uuid import UUID
 from tests.support.events import Fields, favorite, payload, play, preference, song
 
 _BEGIN: Final = datetime(2021, 1, 1, tzinfo=UTC)
-_ZONES: Final = ("Asia/Tokyo", "America/New_York", "Pacific/Kiritimati", "Etc/GMT+12", "no timezone", None)
+_ZONES: Final = ("Asia/Tokyo", "America/New_York", "Pacific/Kiritimati", "Etc/GMT+12", "Africa/Abidjan", None)
 _OFFSETS: Final = ("Z", "+00:00", "+09:00", "-05:00", "+05:45")
 
 

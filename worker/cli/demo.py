@@ -42,6 +42,8 @@ _TOP_SONGS = 10
 # The one who plays most. Their pages are public, so that a browser opens them without a token.
 _LISTENER = "listener-000"
 _PUBLIC = {"type": "preference", "user": _LISTENER, "key": PUBLIC_PROFILE, "value": True}
+# So that a report has last year beside this one, and comebacks.
+_DAYS = 400
 # An event without a time, so that `zik dead` has a dead letter to show.
 _INVALID_LINES = [b'{"type":"play","user":"listener-001","song":{"title":"When was it?","artist":"Nobody Knows"}}']
 
@@ -131,7 +133,7 @@ def _lines(events: int, history: Path | None) -> Iterator[bytes]:
     if history is not None:
         return lines_of(history.open("rb"))
     now = datetime.now(UTC)
-    simulated = simulate(max(0, events - len(_INVALID_LINES) - 1), until=now)
+    simulated = simulate(max(0, events - len(_INVALID_LINES) - 1), until=now, days=_DAYS)
     return map(encode, chain([{**_PUBLIC, "time": now.isoformat()}], simulated))
 
 

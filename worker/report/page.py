@@ -34,7 +34,7 @@ def page(year: Year, *, made_on: date, name: str | None = None) -> str:
     """
     style = _style()
     measure = Measure.of(year.days)
-    palette = colours.colours_of(part.artist.artist for part in year.parts if part.artist)
+    palette = palette_of(year)
     html = template("page.html.j2").render(
         style=style,
         policy=_policy(style),
@@ -75,7 +75,7 @@ def _charts(year: Year, measure: Measure, palette: Mapping[str, int]) -> Mapping
     by_day, by_hour = Shades.of(counts.values()), Shades.of(hours.values())
     of_day = day_colours(year, palette)
     first, last = figures.drawn_days(year)
-    accent = colours_of_first(year, palette)
+    accent = accent_of(year, palette)
     is_year = year.span.period is Period.YEAR
     return {
         "accent": accent,
@@ -113,6 +113,11 @@ def _part_of_before(year: Year) -> date | None:
     return year.personal.since if year.personal.since > year.before.span.first else None
 
 
+def palette_of(year: Year) -> Mapping[str, int]:
+    """The colours of the artists of each part, by canonical name."""
+    return colours.colours_of(part.artist.artist for part in year.parts if part.artist)
+
+
 def day_colours(year: Year, palette: Mapping[str, int]) -> Mapping[date, int]:
     """Each day has the colour of the artist of its month, or in a month of the day."""
     return {
@@ -123,7 +128,7 @@ def day_colours(year: Year, palette: Mapping[str, int]) -> Mapping[date, int]:
     }
 
 
-def colours_of_first(year: Year, palette: Mapping[str, int]) -> int:
+def accent_of(year: Year, palette: Mapping[str, int]) -> int:
     """The colour of the first artist, 0 without one."""
     first = next(iter(year.tops[Subject.ARTIST]), None)
     return palette.get(canonical_title(first.artist), colours.colour_of(first.artist)) if first else 0
