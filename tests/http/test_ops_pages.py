@@ -70,7 +70,7 @@ def test_letters_are_counted_by_reason_and_client(desk: HttpServer) -> None:
     seen = text_of(desk.client.get("/ops").text)
     assert "out_of_range 3" in seen
     assert "invalid_json 1" in seen
-    assert "mpd/0.23 2, cmus/1 1, unknown 1 are the clients of the latest 4." in seen
+    assert "mpd/0.23 2, unknown 1, cmus/1 1 are the clients of the latest 4." in seen
 
 
 def test_a_letter_is_shown_tried_again_and_the_books_follow(desk: HttpServer) -> None:

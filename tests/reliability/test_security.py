@@ -179,7 +179,7 @@ def test_the_http_door_may_do_all_of_its_work(guarded: Valkey) -> None:
         stream.close()
         redis = Multiplexer(url)
         inspector = AsyncInspector(redis)
-        assert (await inspector.books()).waiting == 1
+        assert (await inspector.books()).waiting == admin.books().waiting > 0
         assert await inspector.last_progress_s() == {}
         await inspector.amend(1, source=Outcome.DEAD, target=Outcome.DUPLICATE)
         redis.close()
