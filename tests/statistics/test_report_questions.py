@@ -239,3 +239,23 @@ def test_everything_stays_the_same_when_the_days_are_swept(
             ]
 
     assert answers(scope) == answers(Scope("ada"))
+
+
+@pytest.mark.parametrize(("away", "has_stayed"), [(29, False), (30, True)])
+def test_a_discovery_stays_from_the_thirtieth_day_on(engine: Engine, away: int, *, has_stayed: bool) -> None:
+    first = datetime(2022, 1, 5, 12, tzinfo=UTC)
+    history = History([play(time=(first + timedelta(days=days)).isoformat()) for days in (0, away)], Plain([]))
+    with stored(engine, history, Scope("ada")) as listening:
+        found = stayed_discoveries(of_one(listening), SPANS[1], most=1)
+    assert bool(found.number) is has_stayed
+
+
+def test_the_hundredth_listen_is_a_milestone_of_its_year_alone(engine: Engine) -> None:
+    skips = [play(time=f"2022-03-01T09:{minute:02}:00Z", ms_played=1_000) for minute in range(9)]
+    first = datetime(2022, 12, 31, 20, tzinfo=UTC)
+    times = [first + timedelta(minutes=minute) for minute in range(150)] + [first + timedelta(days=1)]
+    history = History([*skips, *(play(time=time.isoformat()) for time in times)], Plain([]))
+    with stored(engine, history, Scope("ada")) as listening:
+        year, after = (milestones(of_one(listening), SPANS[number]) for number in (1, 2))
+    assert [(milestone.number, milestone.listen.at) for milestone in year] == [(100, times[99])]
+    assert after == []

@@ -1,4 +1,4 @@
-"""The report's figures and rows in words, each with the period before beside it."""
+"""The report's figures and rows in words, each with that of a year before beside it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from worker.statistics import Period, Place, Subject, Totals
 
 @dataclass(frozen=True)
 class Figure:
-    """A number with its name. `before` is the same of the period before, empty if that has no plays."""
+    """A number with its name. `before` is the same a year before, empty without plays."""
 
     value: str
     name: str
@@ -35,7 +35,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Ranked:
-    """A place with its tile's colour, its time or listens, and its listens in the period before."""
+    """A place with its tile's colour, its time or listens, and its listens a year before."""
 
     artist: str
     title: str | None

@@ -54,7 +54,7 @@ class Measure:
         return amount(self.count(heard), self.unit.removesuffix("s"))
 
     def before(self, heard: Sequence[Heard]) -> str:
-        """As `text`, of the period before; empty if there is nothing to compare."""
+        """As `text`, of a year before; empty if there is nothing to compare."""
         return self.text(heard) if self.count(heard) else ""
 
 

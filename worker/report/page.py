@@ -107,7 +107,7 @@ def _comebacks(year: Year) -> Sequence[Comeback]:
 
 
 def _part_of_before(year: Year) -> date | None:
-    """The first day of a history that begins after the period before does."""
+    """The first day of a history that begins after that of the year before does."""
     if year.before is None or year.personal is None:
         return None
     return year.personal.since if year.personal.since > year.before.span.first else None
