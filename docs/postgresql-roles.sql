@@ -25,7 +25,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE zik_owner IN SCHEMA public
 ALTER DEFAULT PRIVILEGES FOR ROLE zik_owner IN SCHEMA public
     GRANT USAGE ON SEQUENCES TO zik_worker;
 
--- The HTTP server may read every table but the dead letters, note when a token was last used, keep feedback on a song that
+-- The HTTP server may read every table, note when a token was last used, keep feedback on a song that
 -- is not there yet, and delete a listen, which the triggers keep, and bring it back. It makes no token. `zik init` grants
 -- this (worker/database/grants.py): rights that differ by table can only be given when the tables are there.
 

@@ -11,8 +11,16 @@ from tests.support.commands import Zik, zik_at
 from tests.support.events import event_id, play, song
 from tests.support.rollup_rows import record
 
+SONG = {"album": "LP3", "album_artist": "Various", "artists": ["Tool", "Guest"], "duration_ms": 183_000}
 EVENTS = [
-    play(id=event_id(1), time="2021-04-22T20:00:00+02:00", source="a", context={"import": "one"}, ms_played=9),
+    play(
+        id=event_id(1),
+        time="2021-04-22T20:00:00+02:00",
+        source="a",
+        context={"import": "one"},
+        ms_played=9,
+        song=song(**SONG),
+    ),
     play(id=event_id(2), time="2021-04-22T21:00:00+02:00", source="b", song=song(title="[red]Schism")),
     play(id=event_id(3), time="2021-04-23T10:00:00+02:00", source="a", context={"import": "one"}),
 ]
@@ -38,10 +46,11 @@ def test_list_shows_a_play_with_all_that_is_known(zik: Zik) -> None:
     (first, *_) = zik("plays", "list", "-u", "ada", "--json").json
     assert first == {
         "id": event_id(1), "time": "2021-04-22T20:00:00+02:00", "artist": "Tool", "title": "Parabola", "ms_played": 9,
-        "source": "a", "import": "one", "deleted": False, "edited": False,
+        **SONG, "source": "a", "import": "one", "deleted": False, "edited": False,
     }  # fmt: skip
     table = zik("plays", "list", "--user", "ada", "--title", "[red]schism").out
     assert "[red]Schism" in table
+    assert "LP3" in zik("plays", "list", "--user", "ada").out
     assert event_id(2) in table
     assert event_id(1) not in table
 

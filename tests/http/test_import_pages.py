@@ -12,9 +12,8 @@ import pytest
 from tests.support.http_server import HttpServer
 from tests.support.pages import form_of, sign_in, text_of
 from tests.support.processes import eventually
-from worker.http import imports as module
 from worker.http import uploads
-from worker.http.imports import path_of
+from worker.http.import_job import Job, path_of
 from worker.operations.tokens import Scope
 
 ROWS: Final = ["title,artist,time"] + [f"Song {n},Tool,2023-05-0{n}T10:00:00Z" for n in (1, 2, 3)]
@@ -199,7 +198,7 @@ def test_what_is_no_history_is_named_and_cannot_be_imported(server: HttpServer, 
     path, page = read(server, content)
     assert "Nothing to import." in text_of(page)
     assert "plays.csv" in page
-    assert str(path_of(module.Job(path.rpartition("/")[2], "ada"))) not in page
+    assert str(path_of(Job(path.rpartition("/")[2], "ada"))) not in page
     assert 'publish"' not in page
 
 

@@ -161,6 +161,7 @@ def test_charts_and_counts(server: HttpServer, sk: str) -> None:
     assert call(server, "user.getTopTracks", sk=sk, period="7day").json()["toptracks"]["track"] == []
     user = call(server, "user.getInfo", sk=sk).json()["user"]
     assert (user["playcount"], user["track_count"], user["artist_count"]) == ("3", "2", "1")
+    assert user["url"] == "http://testserver/u/ada/"
     (loved,) = call(server, "user.getLovedTracks", sk=sk).json()["lovedtracks"]["track"]
     assert loved["name"] == "Parabola"
 

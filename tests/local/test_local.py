@@ -1,9 +1,11 @@
 """`zik demo` and `zik up`, as real processes, work and leave no process running."""
 
+import re
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -37,6 +39,7 @@ def test_the_demo_balances_its_books_and_leaves_nothing_running(home: Path) -> N
         assert "the books balance" in out
         assert "3,000" in out
         assert "Top songs of everyone" in out
+        assert re.search(r"a page at http://127\.0\.0\.1:\d+/u/listener-000/\n", out)
         assert processes_of(home) == []
 
 
@@ -106,6 +109,10 @@ def test_a_second_up_in_the_same_home_is_refused(home: Path) -> None:
 def test_up_uses_a_reachable_redis_and_leaves_it_running(home: Path, redis_url: str) -> None:
     with running(home, "up", REDIS_URL=redis_url) as up:
         output = read_until(up, "Ctrl-C stops everything")
+        address = re.search(r"^page +(http://127\.0\.0\.1:\d+)(/u/[^/]+/) for a browser", output, re.MULTILINE)
+        assert address
+        with urlopen(address[1]) as page:  # noqa: S310 -- our own address, which asks for the token that stands above.
+            assert b"Paste a token" in page.read()
         up.send_signal(signal.SIGTERM)
 
         assert f"using the server at {redis_url}" in output

@@ -347,7 +347,7 @@ def test_plays_are_listed_in_order_and_no_more_than_asked(listened: Engine) -> N
         *_, last = corrections.find(session.connection(), ada(listened), Choice())
     assert (first.id, second.id, last.id) == (SECOND, FIRST, FOURTH)
     assert (first.time.isoformat(), first.is_edited) == ("2021-04-22T21:00:00+02:00", False)
-    assert (last.ms_played, last.is_edited, last.artist, last.import_id) == (5, True, "The xx", None)
+    assert (last.ms_played, last.is_edited, last.song.artist, last.import_id) == (5, True, "The xx", None)
 
 
 def test_imports_are_listed_with_what_is_left_of_them(listened: Engine) -> None:

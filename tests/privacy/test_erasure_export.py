@@ -28,7 +28,18 @@ from worker.database.engine import snapshot, transaction
 from worker.drain.drain import Drain
 from worker.errors import StreamUnavailableError, UnknownUserError, ZikError
 from worker.importers.json_lines import Published, publish_lines
-from worker.models import Base, ChartPlace, CorrectedPlay, DeadLetter, PlayHistory, Preference, Song, StaleChart, User
+from worker.models import (
+    Base,
+    ChartPlace,
+    CorrectedPlay,
+    DeadLetter,
+    PlayHistory,
+    Preference,
+    Song,
+    StaleChart,
+    Track,
+    User,
+)
 from worker.operations import corrections, feedback, tokens
 from worker.operations.corrections import Changes
 from worker.privacy.erasure import _WHILE_LOCKED, _delete, _lock_songs, erase
@@ -46,7 +57,13 @@ FULL = play(
     id=event_id(1),
     user="Zoë",
     time="2021-04-22T23:30:00.000001+05:30",
-    song=song(album="Lateralus", duration_ms=183_000, ids={"isrc": "US1", "mbid": "m"}),
+    song=song(
+        album="Lateralus",
+        duration_ms=183_000,
+        ids={"isrc": "US1", "mbid": "m"},
+        artists=["Tool", "Guest"],
+        album_artist="Various",
+    ),
     ms_played=181_200,
     source="mpd/0.23.14",
     context={"shuffle": True, "mood": "\u2028"},
@@ -60,6 +77,7 @@ HERS = [
     preference(id=event_id(6), user="Zoë", key="mood", value=None),
     preference(id=event_id(7), user="Zoë", key="free", value={"now": ["calm", 1.5]}),
 ]
+LIVE = play(id=event_id(8), user="Zoë", time="2021-06-01T00:00:00Z", song=song(album="Live", duration_ms=200_000))
 OTHERS = [play(id=event_id(20), user="ada"), favorite(id=event_id(21), user="ada", favorite=False)]
 
 
@@ -102,6 +120,8 @@ def test_republishing_an_export_changes_nothing(drain: Drain) -> None:
 
 
 def test_an_export_brings_everything_back(drain: Drain) -> None:
+    drain.stream.append([payload(LIVE)])
+    drain.run()
     exported = lines(drain.engine, "Zoë")
     before = all_plays(drain.engine), oracle.actual(drain.engine)
     erase(drain, "Zoë")
@@ -111,13 +131,40 @@ def test_an_export_brings_everything_back(drain: Drain) -> None:
     assert lines(drain.engine, "Zoë")[1:] == exported[1:]
 
 
+def test_each_exported_play_has_its_own_album_artists_and_duration(drain: Drain) -> None:
+    drain.stream.append([payload(LIVE)])
+    drain.run()
+    plays = [json.loads(line) for line in lines(drain.engine, "Zoë") if b'"play"' in line]
+    songs = {each["id"]: each["song"] for each in plays}
+    assert songs[event_id(1)] == FULL["song"]
+    assert songs[event_id(8)].items() >= {"album": "Live", "duration_ms": 200_000}.items()
+    for number, absent in ((8, {"artists", "album_artist"}), (2, {"album", "duration_ms", "artists", "album_artist"})):
+        assert absent.isdisjoint(songs[event_id(number)])
+
+
+def test_a_play_of_an_older_release_is_exported_with_what_its_song_knew(drain: Drain) -> None:
+    drain.stream.append([payload(LIVE)])
+    drain.run()
+    with transaction(drain.engine) as session:
+        legacy = session.scalars(select(Track).where(Track.album == "Live")).one()
+        knew = {"legacy_track_id": legacy.id, "legacy_duration_ms": 190_000}
+        session.execute(update(Song).where(Song.id == legacy.song_id).values(knew))
+        session.execute(
+            update(PlayHistory).where(PlayHistory.id == UUID(event_id(1))).values(track_id=None, duration_ms=None)
+        )
+    (line,) = (line for line in lines(drain.engine, "Zoë") if event_id(1).encode() in line)
+    exported = json.loads(line)["song"]
+    assert (exported["album"], exported["duration_ms"], exported.get("artists")) == ("Live", 190_000, None)
+
+
 def all_plays(engine: Engine) -> list[tuple[object, ...]]:
     columns = (
         User.username, PlayHistory.id, Song.identity, PlayHistory.played_at, PlayHistory.utc_offset_minutes,
-        PlayHistory.ms_played, PlayHistory.source, PlayHistory.context,
+        PlayHistory.ms_played, PlayHistory.source, PlayHistory.context, PlayHistory.duration_ms, Track.identity,
     )  # fmt: skip
     with snapshot(engine) as session:
-        rows = session.execute(select(*columns).join(User, User.id == PlayHistory.user_id).join(Song))
+        plays = select(*columns).join(User, User.id == PlayHistory.user_id).join(Song)
+        rows = session.execute(plays.outerjoin(Track, Track.id == PlayHistory.track_id))
         return sorted((tuple(row) for row in rows), key=str)
 
 

@@ -44,8 +44,9 @@ def test_a_listen_of_navidrome_becomes_a_play_with_all_of_its_facts() -> None:
         "Never Gonna Give You Up", "Rick Astley", "Whenever", 222_000,
         {"mbid": RECORDING, "artist_mbid": ARTIST, "release_mbid": RELEASE,
          "release_group_mbid": "5b11f4ce-a62d-471e-81fc-a69a8278c7da"},
+        artists=("Rick Astley",),
     )  # fmt: skip
-    assert play.context == {"tracknumber": 1, "artist_names": ["Rick Astley"]}
+    assert play.context == {"tracknumber": 1}
 
 
 def test_the_documented_sample_keeps_what_was_played_and_every_id() -> None:
@@ -63,8 +64,55 @@ def test_a_listen_of_web_scrobbler_has_its_duration_in_seconds_and_its_service_a
     assert play.source == "Web Scrobbler/3.15.0"
     assert play.context == {
         "music_service_name": "YouTube", "origin_url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
-        "release_artist_name": "Rick Astley",
     }  # fmt: skip
+    assert play.song.album_artist == "Rick Astley"
+
+
+MAPPED: Final = [
+    {"artist_credit_name": "Salt", "join_phrase": "-N-"},
+    {"artist_credit_name": "Pepa", "join_phrase": ""},
+]
+
+
+@pytest.mark.parametrize(
+    ("info", "mapping", "artists"),
+    [
+        ({"artist_names": ["Salt", " Pepa\u00a0"]}, None, ("Salt", "Pepa")),
+        ({}, {"artists": MAPPED}, ("Salt", "Pepa")),
+        ({"artist_names": ["Salt"]}, {"artists": MAPPED}, ("Salt",)),
+        ({"artist_names": [5]}, {"artists": MAPPED}, ("Salt", "Pepa")),
+        ({"artist_names": ["Salt", "", "\0"]}, {"artists": 5}, ("Salt",)),
+        # Nothing of wrong form is guessed, and nothing costs the play.
+        ({"artist_names": "Salt"}, None, None),
+        ({"artist_names": ["Salt", None]}, {"artists": [{"artist_credit_name": 5}, 5]}, None),
+        ({"artist_names": []}, {"artists": []}, None),
+        ({"artist_names": [" "]}, None, None),
+        ({"artist_names": ["a"] * 21}, None, None),
+        ({"artist_names": ["a" * 501]}, None, None),
+        ({"artist_names": ["a" * 400] * 4}, None, None),
+        ({"artist_names": ["\ud800"]}, None, None),
+    ],
+)
+def test_artists_are_those_that_the_client_or_else_the_mapping_names(
+    info: Fields, mapping: Fields | None, artists: tuple[str, ...] | None
+) -> None:
+    play = play_of(listen(info, mbid_mapping=mapping))
+    assert play.song.artists == artists
+    assert play.song.artist == "Rick Astley"
+
+
+@pytest.mark.parametrize(
+    ("info", "album_artist"),
+    [
+        ({"release_artist_name": " Various ", "albumartist": "other"}, "Various"),
+        ({"release_artist_name": " ", "albumartist": "other"}, "other"),
+        ({"release_artist_name": ["x"], "albumartist": "other"}, "other"),
+        ({"albumartist": 5}, None),
+        ({"albumartist": "x" * 501}, "x" * 500),
+    ],
+)
+def test_the_albums_artist_is_the_first_text_that_names_one(info: Fields, album_artist: str | None) -> None:
+    assert play_of(listen(info)).song.album_artist == album_artist
 
 
 def test_a_retry_and_the_same_listen_of_another_client_have_one_id() -> None:

@@ -16,6 +16,7 @@ SONG: Final = SongRef(
     "Parabola", "Tool", "Lateralus", 183_000,
     {"mbid": RECORDING, "artist_mbid": ARTIST, "isrc": "USVR20100398",
      "spotify": "spotify:track:1rrgWMXGCGHru5bIRxGFV0"},
+    ("Tool", "Ada"), "Various Artists",
 )  # fmt: skip
 MSID: Final = listenbrainz.recording_msid("Tool", "Parabola")
 ALL: Final = reading.Range("all_time", AT, NOW, NOW)
@@ -42,6 +43,8 @@ def test_a_listen_is_returned_as_the_real_server_returns_it() -> None:
                 "duration_played": 181,
                 "submission_client": "mpd",
                 "submission_client_version": "0.24",
+                "artist_names": ["Tool", "Ada"],
+                "release_artist_name": "Various Artists",
                 "recording_mbid": RECORDING,
                 "artist_mbids": [ARTIST],
                 "isrc": "USVR20100398",

@@ -40,13 +40,13 @@ def play_of(params: Fields) -> PlayEvent:
 def test_a_scrobble_of_web_scrobbler_is_a_play() -> None:
     play = play_of(WEB_SCROBBLER)
     assert (play.user, play.time.at, play.source) == ("ada", AT, "Web Scrobbler")
-    assert play.song == SongRef("Never Gonna Give You Up", "Rick Astley", "Whenever")
-    assert play.context == {"albumartists": ["Rick Astley"]}
+    assert play.song == SongRef("Never Gonna Give You Up", "Rick Astley", "Whenever", album_artist="Rick Astley")
+    assert play.context is None
 
 
 def test_a_form_may_repeat_the_artist_and_tells_what_was_heard() -> None:
     play = play_of(FORM)
-    assert play.song == SongRef("Push It", "Salt, Pepa", None, 270_000)
+    assert play.song == SongRef("Push It", "Salt, Pepa", None, 270_000, artists=("Salt", "Pepa"))
     assert play.ms_played == 200_000
     assert play.context is None
 
@@ -85,6 +85,19 @@ def test_a_bad_scrobble_names_its_fault_and_shows_no_key(change: Fields, detail:
 def test_a_good_scrobble_is_a_success() -> None:
     status, body = maloja.answer(scrobble(WEB_SCROBBLER))
     assert (status, body["status"], body["track"]["title"]) == (200, "success", "Never Gonna Give You Up")
+
+
+def test_all_artists_are_in_the_answer() -> None:
+    _, body = maloja.answer(scrobble(FORM))
+    assert list(body["track"]["artists"]) == ["Salt", "Pepa"]
+    _, body = maloja.answer(scrobble(WEB_SCROBBLER))
+    assert list(body["track"]["artists"]) == ["Rick Astley"]
+
+
+def test_a_list_of_one_artist_is_a_list_and_a_text_is_none() -> None:
+    assert play_of({"title": "x", "artists": ["Salt & Pepa"], "time": 1443521965}).song.artists == ("Salt & Pepa",)
+    assert play_of({"title": "x", "artist": "Salt & Pepa", "time": 1443521965}).song.artists is None
+    assert play_of({"title": "x", "artist": "a", "albumartists": ["Salt", "Pepa"]}).song.album_artist == "Salt, Pepa"
 
 
 def test_the_key_is_the_token() -> None:

@@ -49,10 +49,15 @@ def test_a_scrobble_began_nine_tenths_of_the_song_ago() -> None:
     assert play.time.at == NOW - timedelta(seconds=123)
     assert (play.user, play.source, play.ms_played) == ("ada", "Plex", None)
     assert play.song == SongRef(
-        "What a Wonderful World", "Louis Armstrong", "Good Morning, Vietnam", 136_411, {"track_mbid": MBID}
+        "What a Wonderful World",
+        "Louis Armstrong",
+        "Good Morning, Vietnam",
+        136_411,
+        {"track_mbid": MBID},
+        album_artist="Various Artists",
     )
     assert play.context == {
-        "player": "Plexamp", "server": "Office", "account": "elan", "albumartist": "Various Artists", "tracknumber": 19,
+        "player": "Plexamp", "server": "Office", "account": "elan", "tracknumber": 19,
     }  # fmt: skip
 
 
@@ -61,7 +66,7 @@ def test_a_track_without_an_artist_of_its_own_is_by_the_albums() -> None:
     play = play_of({**track, "grandparentTitle": "Tool"})
     assert play.song.artist == "Tool"
     assert play.context is not None
-    assert "albumartist" not in play.context
+    assert play.song.album_artist is None
 
 
 def test_without_a_duration_the_play_counts_from_its_report() -> None:

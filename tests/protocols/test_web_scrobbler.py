@@ -50,10 +50,9 @@ def play_of(song: Any) -> PlayEvent:
 def test_a_scrobble_is_a_play_from_its_start_on() -> None:
     play = play_of(SONG)
     assert (play.user, play.time.at, play.source, play.ms_played) == ("ada", AT, "Web Scrobbler", None)
-    assert play.song == SongRef("Parabola", "Tool", "Lateralus", 183_000)
+    assert play.song == SongRef("Parabola", "Tool", "Lateralus", 183_000, album_artist="Tool")
     assert play.context == {
         "music_service_name": "YouTube", "origin_url": "https://www.youtube.com/watch?v=x",
-        "release_artist_name": "Tool",
     }  # fmt: skip
 
 
@@ -65,7 +64,9 @@ def test_what_was_corrected_wins() -> None:
         "albumArtist": None,
         "duration": 184,
     }
-    assert play_of({**SONG, "processed": corrected}).song == SongRef("Parabol", "TOOL", "Lateralus (2001)", 183_000)
+    assert play_of({**SONG, "processed": corrected}).song == SongRef(
+        "Parabol", "TOOL", "Lateralus (2001)", 183_000, album_artist="Tool"
+    )
 
 
 def test_several_songs_that_waited_are_several_plays_and_the_first_counts_once() -> None:
@@ -99,7 +100,8 @@ def test_a_love_of_an_implausible_time_counts_from_now(time: Any) -> None:
 def test_what_plays_is_playing_now(event: str) -> None:
     playing = notice(sent(event)).playing
     assert playing is not None
-    assert playing.song == {"title": "Parabola", "artist": "Tool", "album": "Lateralus", "duration_ms": 183_000}
+    named = {"title": "Parabola", "artist": "Tool", "album": "Lateralus", "album_artist": "Tool"}
+    assert playing.song == {**named, "duration_ms": 183_000}
 
 
 def test_what_is_paused_is_playing_no_more_and_what_is_unknown_is_ignored() -> None:

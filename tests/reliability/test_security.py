@@ -179,7 +179,7 @@ def test_the_http_door_may_do_all_of_its_work(guarded: Valkey) -> None:
         stream.close()
         redis = Multiplexer(url)
         inspector = AsyncInspector(redis)
-        assert (await inspector.books()).waiting == 1
+        assert (await inspector.books()).waiting == admin.books().waiting > 0
         assert await inspector.last_progress_s() == {}
         await inspector.amend(1, source=Outcome.DEAD, target=Outcome.DUPLICATE)
         redis.close()
@@ -335,7 +335,8 @@ def test_the_workers_database_role_may_do_all_of_its_work(rig: Rig) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "SELECT payload FROM dead_letters",
+        "DELETE FROM dead_letters",
+        "UPDATE dead_letters SET attempts = 0",
         "INSERT INTO app_users (username) VALUES ('eve')",
         "UPDATE app_users SET username = 'eve'",
         "DELETE FROM app_users",

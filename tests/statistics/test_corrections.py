@@ -23,6 +23,7 @@ from worker.models import (
     StaleChart,
     StaleDay,
     StaleHistory,
+    Track,
 )
 from worker.models import User as Listener
 from worker.statistics import ListenRule, Period, Subject, chart, refresh_charts, span
@@ -84,8 +85,19 @@ CORRECTIONS: dict[str, Correction] = {
         session.scalars(select(PlayHistory).where(PlayHistory.id == UUID(event_id(103)))).one()
     ),
     "a song is deleted": lambda session: session.execute(delete(Song).where(Song.title == "Song 1")),
-    "a duration becomes known": lambda session: session.execute(
-        update(Song).where(Song.title == "Song 1").values(duration_ms=183_000)
+    "a duration is set by hand": lambda session: session.execute(
+        update(Song).where(Song.title == "Song 1").values(duration_set_ms=183_000)
+    ),
+    "a play told another duration": lambda session: session.execute(
+        update(PlayHistory).where(THE_PLAY).values(duration_ms=600_000)
+    ),
+    "a play was of another album": lambda session: session.execute(
+        update(PlayHistory).where(THE_PLAY).values(track_id=0)
+    ),
+    "a song counts as another": lambda session: session.execute(
+        update(Song)
+        .where(Song.title == "Song 1")
+        .values(counts_as_id=select(Song.id).where(Song.title == "Song 0").scalar_subquery())
     ),
     "a user is deleted": lambda session: session.execute(delete(Listener).where(Listener.username == "bob")),
     "everybody is deleted": lambda session: session.execute(delete(Listener)),
@@ -120,37 +132,34 @@ def test_after_a_correction_statistics_are_exact_again(computed: Engine, correct
 
 
 Chart = set[tuple[str, str | None, int]]
-# A new name for `Song 1`, and the artists and albums of the charts after it, with their plays.
-NAMES: dict[str, tuple[dict[str, str | None], Chart, Chart]] = {
-    "a title": ({"title": "Parabol"}, {("Tool", None, 21)}, {("Tool", "Lateralus", 21)}),
+# A new name for `Song 1`, the artist and the album of its track, and the charts after it, with their plays.
+NAMES: dict[str, tuple[dict[str, str], tuple[str, str | None], Chart, Chart]] = {
+    "a title": ({"title": "Parabol"}, ("Tool", "Lateralus"), {("Tool", None, 21)}, {("Tool", "Lateralus", 21)}),
     "an artist": (
         {"artist": "Puscifer"},
+        ("Puscifer", "Lateralus"),
         {("Tool", None, 12), ("Puscifer", None, 9)},
         {("Tool", "Lateralus", 12), ("Puscifer", "Lateralus", 9)},
     ),
-    "an album": ({"album": "Ænima"}, {("Tool", None, 21)}, {("Tool", "Lateralus", 12), ("Tool", "Ænima", 9)}),
-    "no album": ({"album": None}, {("Tool", None, 21)}, {("Tool", "Lateralus", 12)}),
+    "an album": ({}, ("Tool", "Ænima"), {("Tool", None, 21)}, {("Tool", "Lateralus", 12), ("Tool", "Ænima", 9)}),
+    "no album": ({}, ("Tool", None), {("Tool", None, 21)}, {("Tool", "Lateralus", 12)}),
     "artist and album": (
-        {"artist": "Puscifer", "album": "V"},
+        {"artist": "Puscifer"},
+        ("Puscifer", "V"),
         {("Tool", None, 12), ("Puscifer", None, 9)},
         {("Tool", "Lateralus", 12), ("Puscifer", "V", 9)},
     ),
-    "artist and no album": (
-        {"artist": "Puscifer", "album": None},
-        {("Tool", None, 12), ("Puscifer", None, 9)},
-        {("Tool", "Lateralus", 12)},
-    ),
-    "capitals": ({"artist": "TOOL", "album": "LATERALUS"}, {("Tool", None, 21)}, {("Tool", "Lateralus", 21)}),
+    "capitals": ({"artist": "TOOL"}, ("TOOL", "LATERALUS"), {("Tool", None, 21)}, {("Tool", "Lateralus", 21)}),
 }
 
 
-@pytest.mark.parametrize(("names", "artists", "albums"), NAMES.values(), ids=NAMES.keys())
+@pytest.mark.parametrize(("names", "track", "artists", "albums"), NAMES.values(), ids=NAMES.keys())
 def test_corrected_names_reach_the_charts_without_stale_days(
-    computed: Engine, names: dict[str, str | None], artists: Chart, albums: Chart
+    computed: Engine, names: dict[str, str], track: tuple[str, str | None], artists: Chart, albums: Chart
 ) -> None:
     called = {"artist": "Tool", "title": "Song 1"} | names
     with transaction(computed) as session:
-        session.execute(update(Song).where(Song.title == "Song 1").values(**names))
+        correct(session, names, *track)
     assert verify(computed, RULE).exact
     assert refresh(computed, RULE).days == 0
     refresh_charts(computed, today=TODAY, closed=True)
@@ -161,66 +170,73 @@ def test_corrected_names_reach_the_charts_without_stale_days(
     assert verify(computed, RULE).exact
 
 
+def correct(session: Session, names: dict[str, str], artist: str, album: str | None) -> None:
+    """Give `Song 1` other names, and file its track under an album."""
+    number = select(Song.id).where(Song.title == "Song 1").scalar_subquery()
+    identity = album and UUID(album_identity(artist, album))
+    session.execute(update(Track).where(Track.song_id == number).values(album=album, album_identity=identity))
+    if names:
+        session.execute(update(Song).where(Song.title == "Song 1").values(**names))
+
+
 def charted(engine: Engine, subject: Subject) -> Chart:
     with snapshot(engine) as session:
         places = chart(session.connection(), subject, ALL_TIME, most=10)
     return {(place.artist, place.title, place.plays) for place in places}
 
 
-def filed(engine: Engine, title: str) -> tuple[UUID | None, UUID | None]:
-    """The artist and the album that the song is filed under."""
+def filed(engine: Engine, title: str) -> tuple[UUID | None, bool]:
+    """The artist that the song is filed under, and whether it need not be filed again."""
     with snapshot(engine) as session:
-        identities = select(Song.artist_identity, Song.album_identity).where(Song.title == title)
-        artist, album = session.execute(identities).one()
-    return artist, album
+        artist, is_filed = session.execute(select(Song.artist_identity, Song.is_filed).where(Song.title == title)).one()
+    return artist, is_filed
 
 
-def test_a_duration_corrected_with_a_name_makes_days_stale(computed: Engine) -> None:
+def test_a_duration_set_with_a_name_makes_days_stale(computed: Engine) -> None:
     with transaction(computed) as session:
-        session.execute(update(Song).where(Song.title == "Song 1").values(album="Ænima", duration_ms=183_000))
+        session.execute(update(Song).where(Song.title == "Song 1").values(artist="Puscifer", duration_set_ms=183_000))
     assert refresh(computed, RULE).days > 0
     refresh_charts(computed, today=TODAY, closed=True)
-    assert charted(computed, Subject.ALBUM) == {("Tool", "Lateralus", 12), ("Tool", "Ænima", 9)}
+    assert charted(computed, Subject.ARTIST) == {("Tool", None, 12), ("Puscifer", None, 9)}
     assert_exact(computed)
 
 
-def test_a_renamed_song_is_not_filed_under_its_old_names(computed: Engine) -> None:
+def test_a_renamed_song_is_not_filed_under_its_old_artist(computed: Engine) -> None:
     with transaction(computed) as session:
         session.execute(update(Song).where(Song.title == "Song 0").values(artist="Puscifer"))
-        session.execute(update(Song).where(Song.title == "Song 1").values(album="Ænima"))
-    assert filed(computed, "Song 0") == (None, None)
-    assert filed(computed, "Song 1") == (UUID(artist_identity("Tool")), None)
+        session.execute(update(Track).values(album="Ænima"))
+    assert filed(computed, "Song 0") == (None, False)
+    assert filed(computed, "Song 1") == (UUID(artist_identity("Tool")), False)
 
 
 def test_a_correction_of_a_name_may_file_the_song_itself(computed: Engine) -> None:
-    puscifer, lateralus = UUID(artist_identity("Puscifer")), UUID(album_identity("Puscifer", "Lateralus"))
-    renamed = {"artist": "Puscifer", "artist_identity": puscifer, "album_identity": lateralus}
+    puscifer = UUID(artist_identity("Puscifer"))
     with transaction(computed) as session:
+        renamed = {"artist": "Puscifer", "artist_identity": puscifer}
         session.execute(update(Song).where(Song.title == "Song 1").values(**renamed))
-    assert filed(computed, "Song 1") == (puscifer, lateralus)
+    assert filed(computed, "Song 1")[0] == puscifer
 
 
-def test_an_album_reported_later_is_filed_and_leaves_one_mark(engine: Engine) -> None:
-    """`zik_song_renamed` does not fire when the recorder fills in an album: one write, one mark."""
-    record(engine, play(id=event_id(1)))
-    with transaction(engine) as session:
-        # An older mark would hide the one that this test looks for.
-        session.execute(delete(StaleHistory))
-    record(engine, play(id=event_id(2), song=song(album="Lateralus")))
-    assert filed(engine, "Parabola") == (UUID(artist_identity("Tool")), UUID(album_identity("Tool", "Lateralus")))
-    with snapshot(engine) as session:
-        assert session.scalars(select(StaleHistory.charts_only)).all() == [True]
-
-
-def test_a_late_album_is_filed_under_the_corrected_artist(engine: Engine) -> None:
-    misspelt = song(artist="Tol", album=...)
-    record(engine, play(id=event_id(1), song=misspelt))
-    with transaction(engine) as session:
-        session.execute(update(Song).values(artist="Tool"))
-    refresh(engine, RULE)
-    record(engine, play(id=event_id(2), song=misspelt | {"album": "Lateralus"}))
-    refresh(engine, RULE)
-    assert filed(engine, "Parabola") == (UUID(artist_identity("Tool")), UUID(album_identity("Tool", "Lateralus")))
+def test_what_is_told_later_of_a_song_changes_no_play_before(computed: Engine) -> None:
+    """Only the songs' gaps are filled, which no statistic reads."""
+    before = brute_force.stored(computed)
+    record(
+        computed,
+        play(
+            id=event_id(777),
+            user="zoe",
+            time="2021-05-30T12:00:00Z",
+            song=song(title="Song 1", album="Ænima", duration_ms=600_000),
+        ),
+    )
+    with snapshot(computed) as session:
+        assert session.scalars(select(StaleHistory.mark)).all() == []
+        known = session.execute(select(Song.duration_ms, Song.album).where(Song.title == "Song 1")).one()
+    assert known == (600_000, "Lateralus")
+    refresh(computed, RULE)
+    after = brute_force.stored(computed)
+    assert {key: after.songs[key] for key in before.songs} == before.songs
+    assert_exact(computed)
 
 
 def test_a_key_that_becomes_the_timezone_is_a_correction(computed: Engine) -> None:
@@ -248,11 +264,10 @@ def test_deleting_a_user_deletes_their_marks(engine: Engine) -> None:
     assert stale(engine) == 0
 
 
-def test_a_duration_or_timezone_reported_later_is_a_correction(computed: Engine) -> None:
-    """The recorder fills the gaps of songs, and keeps the newest timezone."""
+def test_a_timezone_reported_later_is_a_correction(computed: Engine) -> None:
+    """The recorder keeps the newest timezone."""
     record(
         computed,
-        play(id=event_id(777), user="eve", time="2021-05-30T12:00:00Z", song=song(title="Song 1", duration_ms=600_000)),
         preference(user="ada", key="timezone", value="Asia/Tokyo", time="2021-06-01T00:00:00Z"),
         preference(user="bob", key="timezone", value=None, time="2021-06-01T00:00:00Z"),
     )
@@ -331,13 +346,13 @@ DAMAGE: dict[str, Correction] = {
         ListeningHour(user_id=999, day=date(2020, 1, 1), hour=23, plays=1, listens=0, ms_played=0)
     ),
     "songs without a user": lambda session: session.add(
-        SongDay(user_id=999, day=date(2020, 1, 1), song_id=1, plays=1, listens=1, ms_played=0)
+        SongDay(user_id=999, day=date(2020, 1, 1), song_id=1, track_id=0, plays=1, listens=1, ms_played=0)
     ),
     "a chart": lambda session: session.execute(update(ChartPlace).values(listeners=99)),
     "a missing chart": lambda session: session.execute(delete(ChartPlace).where(ChartPlace.period == "week")),
     "a chart too many": lambda session: session.add(
         ChartPlace(
-            subject="song", period="day", starts_on=date(2030, 1, 1), place=1, artist="a", title="b",
+            subject="song", period="day", starts_on=date(2030, 1, 1), place=1, identity=uuid4(), artist="a", title="b",
             plays=1, listens=1, ms_played=1, listeners=1,
         )
     ),

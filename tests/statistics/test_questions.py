@@ -1,9 +1,10 @@
 """Each question against plain Python, over plays around midnight, the year's end, the leap day and DST changes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import UTC, date, datetime, timedelta
+from random import Random
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,16 +14,17 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, select
 
 from tests.support.events import NOW, accepted, play, preference, song
-from tests.support.plain_statistics import Name, Plain, PlainPlay, canonical, is_listen, local_time, per
+from tests.support.plain_statistics import Name, Plain, PlainPlace, PlainPlay, canonical, is_listen, local_time, per
 from tests.support.rollup_rows import store_timezone
 from tests.support.strategies import ON_DATABASE, undone
 from worker.contract.identity import song_identity
 from worker.database.engine import snapshot, transaction
 from worker.errors import UnknownUserError
-from worker.models import Song, User
+from worker.models import User
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics import (
+    By,
     GlobalListening,
     Listening,
     ListenRule,
@@ -31,6 +33,7 @@ from worker.statistics import (
     Span,
     Subject,
     UserListening,
+    chart,
     count_discoveries,
     days,
     discoveries,
@@ -43,6 +46,7 @@ from worker.statistics import (
     totals,
     week_hours,
 )
+from worker.statistics.drawing import draw as draw_charts
 from worker.statistics.rollups.compute import compute_days
 from worker.statistics.rollups.marks import claim, stale_days
 from worker.statistics.rollups.sweep import refresh
@@ -50,10 +54,19 @@ from worker.statistics.rollups.sweep import refresh
 USERS = ("ada", "bob")
 ZONES = (None, "Europe/Berlin", "America/New_York", "Pacific/Kiritimati", "Pacific/Pago_Pago")
 SONGS: tuple[dict[str, Any], ...] = (
-    {"title": "Parabola", "artist": "Tool", "album": "Lateralus", "duration_ms": 183_000},
-    {"title": "Schism", "artist": "TOOL", "album": "lateralus", "duration_ms": 600_000},
+    {"title": "Parabola", "artist": "Tool"},
+    {"title": "Schism", "artist": "TOOL"},
     {"title": "Parabola", "artist": "Low"},
-    {"title": "Lateralus", "artist": "Low", "album": "Lateralus"},
+    {"title": "Lateralus", "artist": "Low"},
+)
+# What a client says of a song with one play, and another with the next.
+TOLD: tuple[dict[str, Any], ...] = (
+    {},
+    {"album": "Lateralus", "duration_ms": 183_000},
+    {"album": "lateralus", "duration_ms": 600_000},
+    {"album": "Live", "artists": ["Low", "Tool"], "duration_ms": 999},
+    {"album": "Lateralus", "artists": ["Tool", "Tomte"], "album_artist": "Various", "duration_ms": 86_400_001},
+    {"artists": ["Tomte", "TOMTE", "Low"], "duration_ms": 1_000},
 )
 # The days before and after a year's end of 53 weeks, a leap day, and both DST changes of Berlin; New York's differ.
 STARTS = tuple(
@@ -65,12 +78,6 @@ OFFSETS = (None, None, -720, -210, 0, 60, 120, 345, 840)
 HEARD_MS = (None, 0, 29_999, 30_000, 91_499, 91_500, 239_999, 240_000, 600_000)
 ALL = span(Period.ALL, NOW.date())
 PARABOLA = UUID(song_identity("Tool", "Parabola"))
-
-NAMES: dict[Subject, Callable[[PlainPlay], Name | None]] = {
-    Subject.SONG: lambda played: played.song_name,
-    Subject.ARTIST: lambda played: played.artist_name,
-    Subject.ALBUM: lambda played: played.album_name,
-}
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ def histories(draw: st.DrawFn) -> History:
     preferences = [preference(user=user, key="timezone", value=zone) for user, zone in preferred.items() if zone]
     events, played = preferences, {}
     for _ in range(draw(st.integers(0, 30))):
-        user, song = draw(st.sampled_from(USERS)), draw(st.sampled_from(SONGS))
+        user, song = draw(st.sampled_from(USERS)), draw(st.sampled_from(SONGS)) | draw(st.sampled_from(TOLD))
         at = draw(st.sampled_from(STARTS)) + timedelta(minutes=draw(st.integers(0, MINUTES)))
         offset, ms_played = draw(st.sampled_from(OFFSETS)), draw(st.sampled_from(HEARD_MS))
         key = (user, at, song["title"], song["artist"])
@@ -119,6 +126,8 @@ def histories(draw: st.DrawFn) -> History:
             song.get("album"),
             ms_played,
             is_listen(ms_played, song.get("duration_ms")),
+            tuple(song.get("artists", ())),
+            song.get("album_artist"),
         )
         length = {} if ms_played is None else {"ms_played": ms_played}
         events.append(play(user=user, song=song, time=_written(at, offset), **length))
@@ -159,35 +168,65 @@ def _name(place: Place) -> Name:
     return Name(canonical(place.artist), None if place.title is None else canonical(place.title))
 
 
+def found(places: Sequence[Place]) -> list[PlainPlace]:
+    assert [place.place for place in places] == list(range(1, len(places) + 1))
+    return [
+        PlainPlace(_name(place), place.plays, place.listens, place.ms_played, place.listeners, place.identity)
+        for place in places
+    ]
+
+
 @pytest.mark.parametrize("subject", Subject)
 @ON_DATABASE
-@given(histories(), ANY_SCOPE, st.tuples(periods, st.integers(1, 4)))
-def test_places_are_by_listens_then_plays_then_age(
-    engine: Engine, subject: Subject, history: History, scope: Scope, asked: tuple[Span, int]
+@given(histories(), ANY_SCOPE, st.tuples(periods, st.integers(1, 4), st.sampled_from(By)))
+def test_places_are_those_of_a_recount(
+    engine: Engine, subject: Subject, history: History, scope: Scope, asked: tuple[Span, int, By]
 ) -> None:
-    wanted, most = asked
+    wanted, most, by = asked
     with stored(engine, history, scope) as listening:
-        places = rank(listening, subject, wanted, most=most)
-        age = _ages(listening.connection, subject, history.plain.of(scope.user, wanted))
-    named = history.plain.of(scope.user, wanted).ranked(NAMES[subject])
-    order = sorted(named, key=lambda name: (-named[name][1], -named[name][0], age[name]))
-    assert [(place.place, _name(place)) for place in places] == list(enumerate(order[:most], start=1))
-    for place in places:
-        assert (place.plays, place.listens, place.ms_played, place.listeners) == named[_name(place)]
+        places = rank(listening, subject, wanted, most=most, by=by)
+    assert found(places) == history.plain.of(scope.user, wanted).places(subject, by)[:most]
 
 
-def _ages(connection: Connection, subject: Subject, plain: Plain) -> dict[Name, int]:
-    """The least id of the songs of each name. Only the catalogue knows which of two songs is older."""
-    numbers = {
-        Name(canonical(artist), canonical(title)): number
-        for number, artist, title in connection.execute(select(Song.id, Song.artist, Song.title))
-    }
-    ages: dict[Name, int] = {}
-    for played in plain.plays:
-        name = NAMES[subject](played)
-        if name is not None:
-            ages[name] = min(ages.get(name, numbers[played.song_name]), numbers[played.song_name])
-    return ages
+@ON_DATABASE
+@given(histories(), periods)
+def test_charts_are_drawn_as_everyone_is_ranked(engine: Engine, history: History, wanted: Span) -> None:
+    with stored(engine, history, Scope(None)) as listening:
+        draw_charts(listening.connection, [wanted])
+        drawn = {subject: found(chart(listening.connection, subject, wanted, most=9)) for subject in Subject}
+    assert drawn == {subject: history.plain.of(None, wanted).places(subject)[:9] for subject in Subject}
+
+
+def answers(listening: UserListening) -> dict[str, Any]:
+    """All that is said of a user: each ranking, the totals, the days and the first listens."""
+    every = {f"{subject} by {by}": rank(listening, subject, ALL, most=9, by=by) for subject in Subject for by in By}
+    lists = (days(listening, ALL.first, ALL.last), discoveries(listening, ALL, most=9), week_hours(listening, ALL))
+    return {**every, "totals": totals(listening, ALL), "lists": lists}
+
+
+@ON_DATABASE
+@given(histories(), THIRDS)
+def test_answers_about_a_user_depend_on_no_other_user(engine: Engine, history: History, third: int | None) -> None:
+    own = [event for event in history.events if event["user"] == "ada"]
+    others = [event for event in history.events if event["user"] != "ada"]
+    with stored(engine, History(own, history.plain), Scope("ada", third)) as listening:
+        before = answers(of_one(listening))
+        if others:
+            record_batch(listening.connection, accepted(*others), known=Known())
+        assert answers(of_one(listening)) == before
+
+
+@ON_DATABASE
+@given(histories(), st.randoms(use_true_random=False), ANY_SCOPE)
+def test_places_do_not_depend_on_the_order_of_arrival(
+    engine: Engine, history: History, random: Random, scope: Scope
+) -> None:
+    rankings = []
+    for _ in range(2):
+        with stored(engine, history, scope) as listening:
+            rankings.append([found(rank(listening, subject, ALL, most=3)) for subject in Subject])
+        random.shuffle(history.events)
+    assert rankings[0] == rankings[1]
 
 
 @ON_DATABASE
@@ -221,7 +260,7 @@ def test_totals_equal_a_recount(engine: Engine, history: History, wanted: Span, 
     assert (found.plays, found.listens, found.ms_played) == plain.sums()
     assert found.skips == sum(not played.is_listen for played in plain.plays)
     assert found.songs == len({played.song_name for played in plain.listens})
-    assert found.artists == len({played.artist_name for played in plain.listens})
+    assert found.artists == len({name for played in plain.listens for name in played.artist_names})
     assert found.listeners == len({played.user for played in plain.plays})
     assert found.days == len(played_on)
     assert (found.first_day, found.last_day) == ((played_on[0], played_on[-1]) if played_on else (None, None))

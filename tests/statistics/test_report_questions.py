@@ -11,15 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from tests.statistics.test_questions import ADA, ANY_SCOPE, SONGS, THIRDS, History, Scope, of_one, stored
+from tests.statistics.test_questions import ADA, ANY_SCOPE, SONGS, THIRDS, TOLD, History, Scope, of_one, stored
 from tests.support.events import play, preference
-from tests.support.plain_statistics import Name, Plain, PlainPlay, canonical, is_listen, local_time
+from tests.support.plain_statistics import NAMES, Name, Plain, PlainPlay, canonical, is_listen, local_time
 from tests.support.strategies import ON_DATABASE
 from worker.statistics import (
     Comeback,
     Listen,
     Period,
     Span,
+    Subject,
     artist_comebacks,
     days_of_song,
     first_and_last,
@@ -51,7 +52,7 @@ def bursts(draw: st.DrawFn) -> History:
     events: list[dict[str, Any]] = [] if zone is None else [preference(user="ada", key="timezone", value=zone)]
     played: dict[tuple[datetime, str], PlainPlay] = {}
     for _ in range(draw(st.integers(0, 12))):
-        song, start = draw(st.sampled_from(SONGS)), draw(st.sampled_from(DAYS))
+        song, start = draw(st.sampled_from(SONGS)) | draw(st.sampled_from(TOLD)), draw(st.sampled_from(DAYS))
         step, ms_played = draw(st.sampled_from((3, 7))), draw(st.sampled_from((None, 1_000, 300_000)))
         for number in range(draw(st.integers(1, 15))):
             at = start + timedelta(minutes=number * step)
@@ -59,7 +60,8 @@ def bursts(draw: st.DrawFn) -> History:
             key = (at, f"{song['artist']} {song['title']}")
             if key not in played:
                 names = (song["artist"], song["title"], song.get("album"))
-                played[key] = PlainPlay("ada", local_time(at, None, zone), *names, ms_played, heard)
+                artists = (tuple(song.get("artists", ())), song.get("album_artist"))
+                played[key] = PlainPlay("ada", local_time(at, None, zone), *names, ms_played, heard, *artists)
                 length = {} if ms_played is None else {"ms_played": ms_played}
                 events.append(play(user="ada", song=song, time=at.strftime("%Y-%m-%dT%H:%M:%SZ"), **length))
     return History(events, Plain(list(played.values())))
@@ -153,8 +155,8 @@ def test_comebacks_were_away_for_half_a_year(engine: Engine, history: History, w
 
 def _check_comebacks(found: Sequence[Comeback], listens: Sequence[PlainPlay], wanted: Span, *, by_song: bool) -> None:
     expected: dict[Name, tuple[int, date, date]] = {}
-    for name in {each.song_name if by_song else each.artist_name for each in listens}:
-        days = sorted(each.day for each in listens if name == (each.song_name if by_song else each.artist_name))
+    for name, of_name in Plain(listens).ranked(NAMES[Subject.SONG if by_song else Subject.ARTIST]).items():
+        days = sorted(each.day for each in of_name.plays)
         for before, day in pairwise(days):
             since = sum(each >= day for each in days)
             if day in wanted and (day - before).days >= 180 and since >= 10 and name not in expected:

@@ -34,12 +34,11 @@ def test_a_play_committed_after_a_sweep_is_counted_by_the_next(postgres: Engine)
     assert_exact(postgres)
 
 
-def test_a_duration_committed_late_counts_for_concurrent_plays(postgres: Engine) -> None:
+def test_a_duration_set_late_counts_for_concurrent_plays(postgres: Engine) -> None:
     """Marking days at once would miss this play: it is stored and computed in between."""
     record(postgres, play(id=event_id(1), user="bob", ms_played=40_000))
     with transaction(postgres) as session:
-        change = play(id=event_id(2), user="bob", time="2021-06-01T00:00:00Z", song=song(duration_ms=600_000))
-        record_batch(session.connection(), accepted(change), known=Known())
+        session.execute(update(Song).values(duration_set_ms=600_000))
         record(postgres, play(id=event_id(3), user="ada", ms_played=40_000))
         refresh(postgres, RULE)
         assert_exact(postgres)
@@ -97,7 +96,7 @@ def test_spreading_histories_takes_at_most_most_plays_at_once(
         record(engine, play(id=event_id(number), time=at, song=song(title=title, duration_ms=...)))
     refresh(engine, RULE)
     with transaction(engine) as session:
-        session.execute(update(Song).values(duration_ms=200_000))
+        session.execute(update(Song).values(duration_set_ms=200_000))
     spread = []
     for _ in steps:
         with transaction(engine) as session:
@@ -112,7 +111,7 @@ def test_stale_days_inherit_the_age_of_their_stale_history(engine: Engine) -> No
     refresh(engine, RULE)
     long_ago = datetime(2021, 4, 22, 12, 30, tzinfo=UTC)
     with transaction(engine) as session:
-        session.execute(update(Song).values(duration_ms=200_000))
+        session.execute(update(Song).values(duration_set_ms=200_000))
         session.execute(update(StaleHistory).values(created_at=long_ago))
     with transaction(engine) as session:
         assert spread_histories(session.connection(), most=20, most_plays=10) == 1
@@ -225,9 +224,10 @@ def test_a_play_committed_while_its_day_is_computed_stays_marked(
     record(postgres, play(id=event_id(1)))
     compute = rollups.compute_days
 
-    def computed_too_early(*arguments: Any) -> None:
-        compute(*arguments)
+    def computed_too_early(*arguments: Any) -> Any:
+        joined = compute(*arguments)
         record(postgres, play(id=event_id(2), song=song(title="b")))
+        return joined
 
     with monkeypatch.context() as patch:
         patch.setattr("worker.statistics.rollups.sweep.compute_days", computed_too_early)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from sqlalchemy import Engine, select
 
+from tests.support.two_roads import Report, counting
 from worker.database.engine import snapshot
 from worker.models import ListeningHour, PlayHistory, Preference, Song, SongDay, User
 from worker.statistics import Period, Span
@@ -48,13 +49,20 @@ class Rollups:
         )
 
 
-def local_plays(engine: Engine) -> list[LocalPlay]:
+def local_plays(engine: Engine, *, same_play_s: int = 120) -> list[LocalPlay]:
+    """The plays that count: of those that several sources report, one."""
     with snapshot(engine) as session:
         preferences = session.execute(select(Preference.user_id, Preference.value).where(Preference.key == "timezone"))
         zones = {user_id: _zone(value) for user_id, value in preferences}
         songs = {song.id: song for song in session.scalars(select(Song))}
         plays = session.scalars(select(PlayHistory)).all()
-    return [_local_play(play, songs[play.song_id], zones.get(play.user_id, UTC)) for play in plays]
+    reports = [_report(play, _local_play(play, songs[play.song_id], zones.get(play.user_id, UTC))) for play in plays]
+    return [report.play for report in counting(reports, same_play_s)]
+
+
+def _report(play: PlayHistory, local: LocalPlay) -> Report:
+    key = (local.user_id, local.song_id)
+    return Report(key, play.played_at, play.source or "", local.duration_ms, play.ms_played, local)
 
 
 def _local_play(play: PlayHistory, song: Song, zone: tzinfo) -> LocalPlay:
@@ -101,10 +109,10 @@ def counts(play: LocalPlay, *, percent: int = 50, enough_s: int = 240, unknown_s
     return play.ms_played / play.duration_ms >= percent / 100 or play.ms_played >= enough_s * 1000
 
 
-def rollups(engine: Engine, **rule: int) -> Rollups:
+def rollups(engine: Engine, *, same_play_s: int = 120, **rule: int) -> Rollups:
     """The rows that the rollups must have."""
     wanted = Rollups()
-    for play in local_plays(engine):
+    for play in local_plays(engine, same_play_s=same_play_s):
         day = play.local.date()
         numbers = (1, int(counts(play, **rule)), play.ms_played or 0)
         hour, song = (play.user_id, day, play.local.hour), (play.user_id, day, play.song_id, play.track_id)

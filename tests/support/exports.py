@@ -142,6 +142,7 @@ SPOTIFY_EXTENDED = Sample(
             "David Bowie",
             ms_played=227451,
             album="Heroes",
+            album_artist="David Bowie",
             ids={"spotify": "spotify:track:7Jh1bpe76CNTCgdgAdBw4Z"},
             context={
                 "platform": "Android OS 12 API 32 (Google, Pixel 5)",
@@ -329,6 +330,8 @@ _LISTEN = {
             "isrc": "USZO10100001",
             "duration_ms": 183000,
             "duration_played": 181,
+            "artist_names": ["Tool", "Ada"],
+            "release_artist_name": "Various Artists",
             "submission_client": "mpdscribble",
         },
     },
@@ -338,6 +341,8 @@ _TOOL = _play(
     "Parabola",
     "Tool",
     album="Lateralus",
+    album_artist="Various Artists",
+    artists=["Tool", "Ada"],
     duration_ms=183000,
     ids={"mbid": "22222222-2222-4222-8222-222222222222", "isrc": "USZO10100001"},
     ms_played=181000,
@@ -439,11 +444,13 @@ MALOJA = Sample(
             "luther",
             "Kendrick Lamar, SZA",
             album="GNX",
+            album_artist="Kendrick Lamar",
+            artists=["Kendrick Lamar", "SZA"],
             duration_ms=178000,
             ms_played=170000,
             context={"client": "client:navidrome"},
         ),
-        _play("2025-05-05T08:40:10Z", "B", "A"),
+        _play("2025-05-05T08:40:10Z", "B", "A", artists=["A"]),
     ],
     ("missing_field",),
     source="maloja-export",
@@ -452,7 +459,7 @@ MALOJA = Sample(
 MALOJA_2 = Sample(
     "Maloja",
     _json({"scrobbles": [{"artists": ["A"], "title": "B", "album": "C", "duration": None, "time": 1746434410}]}),
-    [_play("2025-05-05T08:40:10Z", "B", "A", album="C")],
+    [_play("2025-05-05T08:40:10Z", "B", "A", album="C", artists=["A"])],
     source="maloja-export",
 )
 
@@ -512,6 +519,7 @@ KOITO = Sample(
             "Every Wave",
             "American Football, Elizabeth Powell",
             album="LP3",
+            artists=["American Football", "Elizabeth Powell"],
             duration_ms=354000,
             context={"client": "navidrome"},
         )
@@ -607,6 +615,7 @@ PANO = Sample(
             "Parabola",
             "Tool",
             album="Lateralus",
+            album_artist="Tool",
             duration_ms=183000,
             context={"client": "Poweramp"},
         ),
@@ -621,7 +630,16 @@ PANO_CSV = Sample(
     b"timeHuman,timeMs,artist,track,album,albumArtist,durationMs,mediaPlayerPackage,mediaPlayerName,"
     b"mediaPlayerVersion,event\r\n"
     b'"Nov 14, 2023",1700000000500,Tool,Parabola,Lateralus,Tool,null,com.maxmpz.audioplayer,Poweramp,1,scrobble\r\n',
-    [_play("2023-11-14T22:13:20.500Z", "Parabola", "Tool", album="Lateralus", context={"client": "Poweramp"})],
+    [
+        _play(
+            "2023-11-14T22:13:20.500Z",
+            "Parabola",
+            "Tool",
+            album="Lateralus",
+            album_artist="Tool",
+            context={"client": "Poweramp"},
+        )
+    ],
     source="pano-scrobbler",
 )
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from functools import cached_property
 from typing import NamedTuple, TypeVar
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from worker.statistics import Span
+from worker.contract.identity import album_identity, artist_identity, song_identity
+from worker.statistics import By, Span, Subject
 
 DAY = timedelta(days=1)
 
@@ -39,6 +41,8 @@ class PlainPlay:
     album: str | None
     ms_played: int | None
     is_listen: bool
+    artists: tuple[str, ...] = ()
+    album_artist: str | None = None
 
     @cached_property
     def day(self) -> date:
@@ -49,12 +53,34 @@ class PlainPlay:
         return Name(canonical(self.artist), canonical(self.title))
 
     @cached_property
-    def artist_name(self) -> Name:
-        return Name(canonical(self.artist), None)
+    def artist_names(self) -> set[Name]:
+        return {Name(canonical(artist), None) for artist in self.artists or (self.artist,)}
 
     @cached_property
     def album_name(self) -> Name | None:
-        return None if self.album is None else Name(canonical(self.artist), canonical(self.album))
+        by = self.album_artist or (*self.artists, self.artist)[0]
+        return None if self.album is None else Name(canonical(by), canonical(self.album))
+
+
+NAMES: dict[Subject, Callable[[PlainPlay], Iterable[Name]]] = {
+    Subject.SONG: lambda played: [played.song_name],
+    Subject.ARTIST: lambda played: played.artist_names,
+    Subject.ALBUM: lambda played: [played.album_name] if played.album_name else [],
+}
+IDENTITIES: dict[Subject, Callable[[Name], str]] = {
+    Subject.SONG: lambda name: song_identity(name.artist, name.title or ""),
+    Subject.ARTIST: lambda name: artist_identity(name.artist),
+    Subject.ALBUM: lambda name: album_identity(name.artist, name.title or ""),
+}
+
+
+class PlainPlace(NamedTuple):
+    name: Name
+    plays: int
+    listens: int
+    ms_played: int
+    listeners: int
+    identity: UUID
 
 
 def local_time(at: datetime, offset_minutes: int | None, preferred: str | None) -> datetime:
@@ -67,7 +93,9 @@ def local_time(at: datetime, offset_minutes: int | None, preferred: str | None) 
 def is_listen(ms_played: int | None, duration_ms: int | None) -> bool:
     if ms_played is None:
         return True
-    return ms_played >= 30_000 if duration_ms is None else 2 * ms_played >= duration_ms or ms_played >= 240_000
+    if duration_ms is None or not 1_000 <= duration_ms <= 86_400_000:
+        return ms_played >= 30_000
+    return 2 * ms_played >= duration_ms or ms_played >= 240_000
 
 
 @dataclass(frozen=True)
@@ -98,18 +126,41 @@ class Plain:
             groups[key(play)].append(play)
         return {name: Plain(plays).sums() for name, plays in groups.items()}
 
-    def ranked(self, name: Callable[[PlainPlay], Name | None]) -> dict[Name, tuple[int, int, int, int]]:
-        """Plays, listens, time and listeners of each name with a listen."""
+    def ranked(self, names: Callable[[PlainPlay], Iterable[Name]]) -> dict[Name, "Plain"]:
+        """The plays of each name."""
         groups = defaultdict[Name, list[PlainPlay]](list)
         for play in self.plays:
-            key = name(play)
-            if key is not None:
-                groups[key].append(play)
-        return {
-            key: (*Plain(plays).sums(), len({play.user for play in plays}))
-            for key, plays in groups.items()
-            if any(play.is_listen for play in plays)
-        }
+            for name in names(play):
+                groups[name].append(play)
+        return {name: Plain(plays) for name, plays in groups.items()}
+
+    def places(self, subject: Subject, by: By = By.LISTENS) -> list["PlainPlace"]:
+        """The whole ranking."""
+        groups = self.ranked(NAMES[subject])
+        identified = {name: UUID(IDENTITIES[subject](name)) for name in groups}
+
+        def order(name: Name) -> tuple[int, int, int, timedelta, UUID]:
+            plays, listens, ms_played = groups[name].sums()
+            first = {
+                By.LISTENS: (-listens, -plays, -ms_played),
+                By.PLAYS: (-plays, -listens, -ms_played),
+                By.TIME: (-ms_played, -listens, -plays),
+            }
+            return *first[by], date.max - (groups[name].latest_listen or date.min), identified[name]
+
+        return [
+            PlainPlace(name, *groups[name].sums(), len(groups[name].listeners), identified[name])
+            for name in sorted(groups, key=order)
+            if order(name)[0]
+        ]
+
+    @property
+    def listeners(self) -> set[str]:
+        return {play.user for play in self.plays}
+
+    @property
+    def latest_listen(self) -> date | None:
+        return max((play.day for play in self.listens), default=None)
 
     def first_listens(self) -> dict[Name, date]:
         return {name: day for name, (day, _) in self.first_heard().items()}

@@ -83,7 +83,7 @@ def _summed(listening: Listening, parts: Sequence[Subquery]) -> Iterator[tuple[A
 
 def assert_exact(engine: Engine, rule: ListenRule = RULE) -> None:
     found = brute_force.stored(engine)
-    wanted = brute_force.rollups(engine, percent=rule.percent, enough_s=rule.enough_s, unknown_s=rule.unknown_s)
+    wanted = brute_force.rollups(engine, **rule.as_parameters())
     assert found.hours == wanted.hours
     assert found.songs == wanted.songs
 

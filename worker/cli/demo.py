@@ -30,7 +30,7 @@ from worker.settings import load_settings
 from worker.statistics.charts import chart, refresh_charts
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import Period, span
-from worker.statistics.questions.top import Subject
+from worker.statistics.questions.subjects import Subject
 from worker.statistics.questions.visibility import PUBLIC_PROFILE
 from worker.statistics.rollups.sweep import refresh
 from worker.stream.consumer import EventStream

@@ -59,11 +59,13 @@ def list_plays(
         print_json([_as_json(play) for play in plays])
         return
     table = Table(title=f"{'Deleted plays' if deleted else 'Plays'} ({len(plays):,})", title_justify="left")
-    for heading in ("id", "time", "song", "artist", "source", "import", ""):
+    for heading in ("id", "time", "song", "artist", "album", "source", "import", ""):
         table.add_column(heading, overflow="fold")
     for play in plays:
-        song = (plain(play.title), plain(play.artist), plain(play.source or ""), plain(play.import_id or ""))
-        table.add_row(str(play.id), play.time.isoformat(" "), *song, "edited" if play.is_edited else "")
+        song = play.song
+        texts = (song.title, song.artist, song.album, play.source, play.import_id)
+        cells = (plain(text or "") for text in texts)
+        table.add_row(str(play.id), play.time.isoformat(" "), *cells, "edited" if play.is_edited else "")
     console.print(table)
 
 
@@ -217,8 +219,12 @@ def _as_json(play: FoundPlay) -> dict[str, Any]:
     return {
         "id": str(play.id),
         "time": play.time.isoformat(),
-        "artist": play.artist,
-        "title": play.title,
+        "artist": play.song.artist,
+        "title": play.song.title,
+        "album": play.song.album,
+        "album_artist": play.song.album_artist,
+        "artists": play.song.artists,
+        "duration_ms": play.song.duration_ms,
         "ms_played": play.ms_played,
         "source": play.source,
         "import": play.import_id,

@@ -4,12 +4,10 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from worker.models import AccessToken, Base, CorrectedPlay, DeadLetter, PendingFeedback, PlayHistory, StaleDay, User
+from worker.models import AccessToken, Base, CorrectedPlay, PendingFeedback, PlayHistory, StaleDay, User
 
 # Of docs/postgresql-roles.sql. PostgreSQL's default privileges know no single tables, so the owner grants them here.
 HTTP_ROLE: Final = "zik_door"
-# A dead letter holds whatever anyone has sent.
-_HIDDEN: Final = {DeadLetter.__tablename__}
 _WRITTEN: Final = {
     # Only to lock the row, so that no one erases a user while something of theirs is changed.
     User.__tablename__: "UPDATE (updated_at)",
@@ -33,6 +31,5 @@ def grant_to_http_role(connection: Connection) -> None:
     if connection.dialect.name != "postgresql" or not connection.scalar(_MAY_GRANT, {"role": HTTP_ROLE}):
         return
     for table in Base.metadata.sorted_tables:
-        if table.name not in _HIDDEN:
-            rights = ", ".join(filter(None, ("SELECT", _WRITTEN.get(table.name))))
-            connection.execute(text(f"GRANT {rights} ON {table.name} TO {HTTP_ROLE}"))
+        rights = ", ".join(filter(None, ("SELECT", _WRITTEN.get(table.name))))
+        connection.execute(text(f"GRANT {rights} ON {table.name} TO {HTTP_ROLE}"))

@@ -1,31 +1,26 @@
 """Run imports behind the requests: read an upload, publish it, take an import back. Every process sees the progress."""
 
 import asyncio
-import hashlib
 import logging
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from functools import partial
-from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import Engine
 
-from worker.books import Books, Outcomes, outcomes
+from worker.books import outcomes
 from worker.contract.clock_skew import utc_now
 from worker.database.engine import snapshot
 from worker.errors import StreamFullError, UnreadableFileError, ZikError
-from worker.http.refusals import RequestRefusedError
+from worker.http.import_job import KEEP_S, Job, Phase, path_of, remove
 from worker.importers import Importer, Summary, open_archives, unmatched_loves
 from worker.importers.clock import Clock, Zones
-from worker.importers.outline import Outline, outline_of, without_options
+from worker.importers.outline import outline_of, without_options
 from worker.importers.run import marking
 from worker.operations.corrections import Choice, delete, find
 from worker.settings import Settings
@@ -37,44 +32,11 @@ from worker.stream.producer import Producer
 
 logger = logging.getLogger(__name__)
 
-Phase = Literal["reading", "read", "importing", "imported", "undoing", "undone", "stopped"]
-# What is known of an import, and its file, are kept for so long.
-KEEP_S: Final = 86_400
 _SAVE_EVERY_S: Final = 0.5
 # A process that has saved nothing for so long has ended.
 _GONE_AFTER_S: Final = 15.0
 _FULL_POLL_S: Final = 0.5
 _WENT_AWAY: Final = "the server was stopped meanwhile"
-
-
-class Job(msgspec.Struct):
-    """One import as its user sees it, whichever process works on it. `name` is the file's; `zone` is empty if unknown.
-
-    `done` of `total` are bytes of the unpacked file, or plays to be deleted. `saved_s` is in seconds since 1970.
-    """
-
-    id: str
-    user: str
-    name: str = ""
-    zone: str = ""
-    phase: Phase = "reading"
-    saved_s: float = 0.0
-    done: int = 0
-    total: int = 0
-    published: int = 0
-    outline: Outline | None = None
-    before: Books | None = None
-    outcomes: Outcomes | None = None
-    deleted: int = 0
-    problem: str = ""
-
-    @property
-    def is_busy(self) -> bool:
-        return self.phase in {"reading", "importing", "undoing"}
-
-    @property
-    def is_recorded(self) -> bool:
-        return self.outcomes is not None and not self.outcomes.waiting
 
 
 class _StoppedError(Exception):
@@ -116,7 +78,7 @@ class Imports:
 
     async def discard(self, job: Job) -> None:
         """Forget an upload."""
-        _remove(job)
+        remove(job)
         await self._stream.take(_name(job.user, job.id))
 
     # --- What is done behind the requests ------------------------------------------------------
@@ -200,7 +162,7 @@ class Imports:
                 job.published += len(payloads)
 
             self._read(job, marking(job.id, publish))
-        _remove(job)
+        remove(job)
 
     def _wait_for_room(self, backpressure: Backpressure) -> None:
         while True:
@@ -221,31 +183,6 @@ class Imports:
             self._progressed(job, job.done, count)
 
         job.deleted += delete(self._engine, user_id, ids, deleted=deleted)
-
-
-# --- The uploaded file, on the disk of this machine ---------------------------------------------
-
-
-def path_of(job: Job) -> Path:
-    """Where the upload is kept. Raises RequestRefusedError (503) where someone else owns the folder."""
-    base = Path(tempfile.gettempdir()) / f"zik-imports-{os.getuid()}"
-    base.mkdir(mode=0o700, exist_ok=True)
-    if base.is_symlink() or base.stat().st_uid != os.getuid():
-        raise RequestRefusedError(503, "another user of this machine owns the folder of uploads: tell its operator")
-    return base / hashlib.sha256(job.user.encode()).hexdigest()[:32] / job.id
-
-
-def sweep(job: Job) -> None:
-    """Remove the user's earlier uploads, and those of everyone that are older than a day."""
-    folder = path_of(job).parent
-    shutil.rmtree(folder, ignore_errors=True)
-    for other in folder.parent.iterdir():
-        if time.time() - other.stat().st_mtime > KEEP_S:
-            shutil.rmtree(other, ignore_errors=True)
-
-
-def _remove(job: Job) -> None:
-    shutil.rmtree(path_of(job).parent, ignore_errors=True)
 
 
 def _name(user: str, job_id: str) -> str:

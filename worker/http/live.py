@@ -36,8 +36,8 @@ class Live:
         self._readers: set[Reader] = set()
         self._is_closed = False
 
-    async def open(self, user: str, look: Look) -> "Reader":
-        """A place for one page of the user's; `close` gives it back.
+    async def open(self, user: str | None, look: Look) -> "Reader":
+        """A place for one page of the user's, or of all users; `close` gives it back.
 
         Raises:
             RequestRefusedError: 503 where all places are taken, or the process is about to end.
@@ -65,7 +65,7 @@ class Live:
         async for text in changes:
             users = None if text is None else set(users_of(text))
             for reader in self._readers:
-                if users is None or reader.user in users:
+                if users is None or reader.user is None or reader.user in users:
                     reader.wake()
 
     async def doubting(self, revocations: AsyncIterator[str | None]) -> AsyncIterator[str | None]:
@@ -80,7 +80,7 @@ class Reader:
     """One open page. However much changes, it takes the same memory: only that something has is remembered."""
 
     def __init__(
-        self, user: str, look: Look, *, monotonic: Callable[[], float], leave: Callable[["Reader"], None]
+        self, user: str | None, look: Look, *, monotonic: Callable[[], float], leave: Callable[["Reader"], None]
     ) -> None:
         self.user = user
         self._look = look

@@ -48,6 +48,7 @@ class Pages:
             form=visit.form if visit.token else "",
             may_look=visit.may_look(user),
             may_change=visit.may_change(user),
+            is_operator=visit.is_operator,
         )
 
     async def ask(self, frame: Frame, question: Question[Result]) -> Result:

@@ -20,6 +20,13 @@ _HEADERS: Final = {
     "cache-control": "private, no-cache",
     "vary": "cookie",
 }
+# Of server-sent events.
+EVENT_HEADERS: Final = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    # nginx would keep the messages until it has some kilobytes of them.
+    "x-accel-buffering": "no",
+}
 # The same for a user whom zik does not know and for one whose pages are closed.
 _NO_SUCH_PAGE: Final = "There is no such page, or it is not shown to everyone."
 

@@ -19,6 +19,8 @@ from worker.http.handlers import (
     pages_import,
     pages_listening,
     pages_live,
+    pages_not_recorded,
+    pages_ops,
     webhooks,
 )
 from worker.http.services import Services
@@ -44,6 +46,8 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         pages_days,
         pages_live,
         pages_import,
+        pages_ops,
+        pages_not_recorded,
         # Last: it answers for every other path of a listener.
         pages_listening,
     )

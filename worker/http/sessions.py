@@ -43,6 +43,10 @@ class Visit(NamedTuple):
         if not hmac.compare_digest(sent.get(FORM, "").encode(), self.form.encode()):
             raise RequestRefusedError(403, "this form is too old, or cookies are off: open the page again")
 
+    @property
+    def is_operator(self) -> bool:
+        return self.token is not None and Scope.ADMIN in self.token.scopes
+
     def may_look(self, user: str) -> bool:
         return self.token is not None and _may(self.token, user, Scope.READ)
 

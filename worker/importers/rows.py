@@ -115,8 +115,15 @@ def favorite_event(time: str, song: Fields, *, favorite: bool = True) -> Fields:
     return {"type": "favorite", "time": time, "song": song, "favorite": favorite}
 
 
-def song_fields(
-    title: Any, artist: Any, *, album: Any = None, duration_ms: Any = None, ids: Fields | None = None
+def song_fields(  # noqa: PLR0913 -- A song's fields are keyword arguments.
+    title: Any,
+    artist: Any,
+    *,
+    album: Any = None,
+    duration_ms: Any = None,
+    ids: Fields | None = None,
+    artists: Any = None,
+    album_artist: Any = None,
 ) -> Fields:
     """The `song` of an event. Exports write "" and 0 for unknown values, which are left out."""
     song = {}
@@ -126,11 +133,20 @@ def song_fields(
         song["artist"] = artist
     if album:
         song["album"] = album
+        if album_artist:
+            song["album_artist"] = album_artist
     if duration_ms:
         song["duration_ms"] = duration_ms
     if ids and (told := _without_empty(ids)):
         song["ids"] = told
+    if artists:
+        song["artists"] = artists
     return song
+
+
+def joined(artists: Any) -> Any:
+    """The names of a list as one text; anything else is handed on for the contract to judge."""
+    return ", ".join(map(str, artists)) if isinstance(artists, list) else artists
 
 
 def _without_empty(fields: Fields) -> Fields:

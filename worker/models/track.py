@@ -30,7 +30,8 @@ class Track(TimestampMixin, Base):
 class TrackArtist(TimestampMixin, Base):
     """One of the artists that a client listed for a track. Each of them counts in top artists.
 
-    Only tracks with `artists` have rows. All other plays count for the artist of their song.
+    An artist who is listed in two spellings has one row, the first, because two would count twice. Only tracks with
+    `artists` have rows. All other plays count for the artist of their song.
     """
 
     __tablename__ = "track_artists"

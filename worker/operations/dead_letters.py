@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, delete, func, select
 
@@ -17,7 +17,6 @@ from worker.models import DeadLetter
 from worker.recorders.batch import record_batch
 from worker.recorders.dead_letters import short_detail
 from worker.recorders.known import Known
-from worker.stream.consumer import EventStream
 
 # The event itself was not kept, so there is nothing to retry.
 NOT_KEPT = frozenset({Reason.MISSING_EVENT, Reason.TOO_LARGE})
@@ -35,6 +34,13 @@ def find(engine: Engine, *, reason: str | None = None, limit: int | None = None)
     """Letters in order of arrival."""
     with snapshot(engine) as session:
         return session.scalars(_selected(reason).limit(limit)).all()
+
+
+def latest(engine: Engine, *, reason: str | None = None, before: int | None = None, most: int) -> Sequence[DeadLetter]:
+    """The newest letters first: those of a reason, and with a smaller number than `before`."""
+    letters = _selected(reason).order_by(None).order_by(DeadLetter.id.desc()).limit(most)
+    with snapshot(engine) as session:
+        return session.scalars(letters if before is None else letters.where(DeadLetter.id < before)).all()
 
 
 def numbers(engine: Engine, *, reason: str | None = None) -> Sequence[int]:
@@ -102,12 +108,18 @@ def _delete(connection: Connection, letter_ids: Sequence[int], *conditions: Colu
     return len(connection.scalars(statement).all())
 
 
+class AmendedBooks(Protocol):
+    """`StreamInspector.amend`."""
+
+    def amend(self, count: int, *, source: Outcome, target: Outcome) -> None: ...
+
+
 @dataclass(frozen=True)
 class Desk:
     """Retries letters through the same validation and the same recorders as the drain."""
 
     engine: Engine
-    stream: EventStream
+    stream: AmendedBooks
     create_users: bool = True
 
     def retry(

@@ -15,6 +15,8 @@ from worker.models import PlayHistory, Song, Track
 # A song's duration as told counts from one second to a day. Nothing else is the length of a song.
 SHORTEST_MS: Final = 1_000
 LONGEST_MS: Final = 86_400_000
+# Bounds what the doctor looks at.
+LATEST: Final = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +94,13 @@ def set_duration(engine: Engine, artist: str, title: str, duration_ms: int | Non
             .returning(Song.id)
         ).all()
     return len(changed)
+
+
+def implausible(connection: Connection, *, most: int = 3) -> Sequence[tuple[str, str]]:
+    """Artist and title of up to `most` songs whose duration as first told is none, among the `LATEST` new songs."""
+    latest = select(Song.artist, Song.title, Song.duration_ms).order_by(Song.id.desc()).limit(LATEST).subquery().c
+    found = select(latest.artist, latest.title).where(latest.duration_ms.not_between(SHORTEST_MS, LONGEST_MS))
+    return [(artist, title) for artist, title in connection.execute(found.limit(most))]
 
 
 def _find(connection: Connection, artist: str, title: str) -> Row[Any]:

@@ -8,6 +8,7 @@ from typing import Final
 from worker.pages.heat import HourCell, MonthOfDays, months_of_days, week_clock
 from worker.pages.plays import ListedPlay, latest_plays
 from worker.statistics import (
+    Day,
     Listener,
     Period,
     Place,
@@ -18,7 +19,7 @@ from worker.statistics import (
     UserListening,
     days,
     span,
-    streaks,
+    streaks_of,
     top,
     totals,
     week_hours,
@@ -30,14 +31,17 @@ _MONTHS: Final = 12
 
 @dataclass(frozen=True)
 class Profile:
-    """`lately` is the current month, `year` the last twelve with it."""
+    """`ever` has the sums of each day with plays, `week` the listens of the current one, `lately` the current month.
+
+    `year` is the last twelve months with the current one.
+    """
 
     today: date
     plays: Sequence[ListedPlay]
-    totals: Totals
-    week: Totals
+    ever: Sequence[Day]
+    week: int
     streaks: Streaks
-    lately: Span
+    lately: Totals
     artists: Sequence[Place]
     year: Span
     months: Sequence[MonthOfDays]
@@ -46,24 +50,35 @@ class Profile:
     @property
     def years(self) -> Sequence[int]:
         """The years with plays, and those between them, latest first."""
-        first, last = self.totals.first_day, self.totals.last_day
-        return range(last.year, first.year - 1, -1) if first and last else ()
+        return range(self.ever[-1].day.year, self.ever[0].day.year - 1, -1) if self.ever else ()
+
+    @property
+    def listens(self) -> int:
+        return sum(day.listens for day in self.ever)
+
+    @property
+    def ms_played(self) -> int:
+        return sum(day.ms_played for day in self.ever)
 
 
 def profile(of: UserListening, listener: Listener, *, now: datetime) -> Profile:
-    """Ask all questions of the page. The most expensive are those about the whole history: totals and streaks."""
+    """Ask all questions of the page. Costs a look at each hour with plays, ever: some ten rows per day.
+
+    The songs and artists of a whole history are not counted, which would take most of the time.
+    """
     today = listener.today(now)
-    ever, lately, year = span(Period.ALL, today), span(Period.MONTH, today), last_twelve_months(today)
+    month, week, year = span(Period.MONTH, today), span(Period.WEEK, today), last_twelve_months(today)
+    ever = days(of, date.min, date.max)
     return Profile(
         today=today,
         plays=latest_plays(of),
-        totals=totals(of, ever),
-        week=totals(of, span(Period.WEEK, today)),
-        streaks=streaks(of, ever, today=today),
-        lately=lately,
-        artists=top(of, Subject.ARTIST, lately, most=_FAVOURITES),
+        ever=ever,
+        week=sum(day.listens for day in ever if day.day in week),
+        streaks=streaks_of((day.day for day in ever if day.listens), today=today),
+        lately=totals(of, month),
+        artists=top(of, Subject.ARTIST, month, most=_FAVOURITES),
         year=year,
-        months=months_of_days(days(of, year.first, year.last), year.first, year.last),
+        months=months_of_days([day for day in ever if day.day in year], year.first, year.last),
         clock=week_clock(week_hours(of, year)),
     )
 

@@ -33,8 +33,8 @@ class Frame:
     """What surrounds a page.
 
     `here` is the page's own path and query. `user` is the listener that it is about, None if it is about none. `viewer`
-    is who is signed in, and may look at closed pages and change plays or not. `form` goes with each form that changes
-    something; it is empty where there is none.
+    is who is signed in, and may or may not look at closed pages, change plays, and open the operator's pages. `form`
+    goes with each form that changes something; it is empty where there is none.
     """
 
     here: str
@@ -43,6 +43,7 @@ class Frame:
     form: str = ""
     may_look: bool = False
     may_change: bool = False
+    is_operator: bool = False
 
 
 def render(template: str, frame: Frame, **content: Any) -> bytes:

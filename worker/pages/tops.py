@@ -15,12 +15,11 @@ from worker.statistics import (
     Place,
     Span,
     Subject,
-    Totals,
     UserListening,
+    days,
     listens_of,
     span,
     top,
-    totals,
 )
 
 _MOST: Final = 50
@@ -41,7 +40,8 @@ class Top:
 
     subject: Subject
     span: Span
-    totals: Totals
+    listens: int
+    ms_played: int
     places: Sequence[Place]
     earlier: Span | None
     before: Sequence[int] | None
@@ -69,7 +69,17 @@ def tops(of: UserListening, listener: Listener, *, asked: AskedTop, now: datetim
         identities = [IDENTITY[subject](place) for place in places]
         listens = listens_of(of, subject, earlier, identities)
         before = [listens.get(identity, 0) for identity in identities]
-    return Top(subject, wanted, totals(of, wanted), places, earlier, before, later)
+    found = days(of, wanted.first, wanted.last)
+    return Top(
+        subject=subject,
+        span=wanted,
+        listens=sum(day.listens for day in found),
+        ms_played=sum(day.ms_played for day in found),
+        places=places,
+        earlier=earlier,
+        before=before,
+        later=later,
+    )
 
 
 def span_name(wanted: Span) -> str:

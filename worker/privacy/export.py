@@ -1,6 +1,6 @@
 """Export everything about a user as lines that can be published again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import chain
 from typing import Any, Final
@@ -25,6 +25,7 @@ from worker.models import (
     Song,
     User,
 )
+from worker.models.sent_song import columns_of_song, with_song
 from worker.operations.dead_letters import with_payload
 from worker.operations.tokens import scopes_of
 from worker.privacy.attribution import is_about
@@ -152,9 +153,10 @@ _PLAY: Final = ("id", "played_at", "reported_at", "utc_offset_minutes", "ms_play
 
 
 def _plays(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
-    plays = select(*(PlayHistory.__table__.c[name] for name in _PLAY), *_SONG).join(Song)
+    plays = select(*(PlayHistory.__table__.c[name] for name in _PLAY), *columns_of_song(PlayHistory))
     rows = connection.execute(
-        plays.where(PlayHistory.user_id == user_id)
+        with_song(plays, PlayHistory)
+        .where(PlayHistory.user_id == user_id)
         .order_by(PlayHistory.played_at)
         .execution_options(yield_per=_AT_ONCE)
     )
@@ -164,9 +166,11 @@ def _plays(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
 def _corrected(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
     """Plays as they were before each correction, with the correction: `deleted` or `edited`."""
     corrections = select(CorrectedPlay.is_deletion, CorrectedPlay.created_at)
-    plays = corrections.add_columns(*(CorrectedPlay.__table__.c[name] for name in _PLAY), *_SONG).join(Song)
+    of_play = (CorrectedPlay.__table__.c[name] for name in _PLAY)
+    plays = corrections.add_columns(*of_play, *columns_of_song(CorrectedPlay))
     rows = connection.execute(
-        plays.where(CorrectedPlay.user_id == user_id)
+        with_song(plays, CorrectedPlay)
+        .where(CorrectedPlay.user_id == user_id)
         .order_by(CorrectedPlay.played_at, CorrectedPlay.id, CorrectedPlay.number)
         .execution_options(yield_per=_AT_ONCE)
     )
@@ -176,7 +180,7 @@ def _corrected(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]
 
 
 def _play(*row: Any) -> dict[str, Any]:
-    """The event of a row with the columns of `_PLAY` and `_SONG`."""
+    """The event of a row with the columns of `_PLAY` and of its song."""
     event_id, played_at, reported_at, offset, ms_played, source, context, *song = row
     optional = {"ms_played": ms_played, "source": source, "context": as_published(context)}
     return {
@@ -188,8 +192,22 @@ def _play(*row: Any) -> dict[str, Any]:
     }
 
 
-def _song(title: str, artist: str, album: str | None, duration_ms: int | None, ids: dict[str, Any] | None) -> Any:
-    optional = {"album": album, "duration_ms": duration_ms, "ids": dict(list((ids or {}).items())[:_MOST_IDS]) or None}
+def _song(  # noqa: PLR0913, PLR0917 -- A song's columns.
+    title: str,
+    artist: str,
+    album: str | None,
+    duration_ms: int | None,
+    ids: dict[str, Any] | None,
+    artists: Sequence[str] | None = None,
+    album_artist: str | None = None,
+) -> dict[str, Any]:
+    optional = {
+        "album": album,
+        "duration_ms": duration_ms,
+        "ids": dict(list((ids or {}).items())[:_MOST_IDS]) or None,
+        "artists": artists,
+        "album_artist": album_artist,
+    }
     return {"title": title, "artist": artist, **{name: value for name, value in optional.items() if value is not None}}
 
 

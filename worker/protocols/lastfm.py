@@ -19,8 +19,8 @@ from worker.protocols.submission import Item, NowPlaying
 _indexed: Final = re.compile(r"(\w+)\[([0-9]{1,4})\]", re.ASCII).fullmatch
 _MBIDS: Final = (("mbid", "mbid"),)
 # Of a track, and not of the request, whose parameters may be secrets.
-_CONTEXT: Final = frozenset({"albumArtist", "trackNumber", "chosenByUser", "context", "streamId", "streamID"})
-_OF_TRACK: Final = frozenset({"artist", "track", "timestamp", "album", "duration", "mbid"}) | _CONTEXT
+_CONTEXT: Final = frozenset({"trackNumber", "chosenByUser", "context", "streamId", "streamID"})
+_OF_TRACK: Final = _CONTEXT | {"artist", "track", "timestamp", "album", "albumArtist", "duration", "mbid"}
 # What the names mean that Last.fm gives to 1, its default.
 _BY_DEFAULT: Final = ("chosenByUser", "1")
 
@@ -95,6 +95,7 @@ def _song(track: Mapping[str, str]) -> dict[str, Any]:
         album=track.get("album"),
         duration_ms=values.seconds(track.get("duration")),
         ids=values.mbids(track, _MBIDS),
+        album_artist=track.get("albumArtist"),
     )
 
 

@@ -4,8 +4,9 @@ A shortcut, not a second reader: it accepts only what that one would read as the
 valid or not, to it. So it refuses nothing, and could be removed without a change in behaviour.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, MsgspecError, Raw, Struct
 from msgspec.json import Decoder, Encoder
@@ -16,7 +17,7 @@ from worker.contract.json_limits import MAX_BYTES, MAX_INTEGER
 from worker.errors import InvalidEventError
 from worker.protocols import values
 from worker.protocols.context import MAX_ITEMS, MAX_TEXT
-from worker.protocols.submission import Item
+from worker.protocols.submission import Item, credit
 
 _SongText = Annotated[str, Meta(min_length=1, max_length=MAX_SONG_TEXT)]
 _Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
@@ -30,9 +31,6 @@ _Integer = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER - 1)]
 
 class _Context(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     tracknumber: _Integer | _Text | None = None
-    artist_names: _Texts | None = None
-    release_artist_name: _Text | None = None
-    albumartist: _Text | None = None
     media_player: _Text | None = None
     media_player_version: _Text | None = None
     music_service: _Text | None = None
@@ -43,6 +41,9 @@ class _Context(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
 
 # Unknown fields are forbidden because they are facts, too.
 class _Info(_Context, frozen=True, forbid_unknown_fields=True, gc=False):
+    artist_names: list[_Text] | None = None
+    release_artist_name: _Text | None = None
+    albumartist: _Text | None = None
     submission_client: _Client = ""
     submission_client_version: _Client = ""
     duration_ms: _Ms = 0
@@ -81,6 +82,8 @@ class _Song(Struct, frozen=True, omit_defaults=True, gc=False):
     album: str = ""
     duration_ms: int = 0
     ids: dict[str, str] | None = None
+    artists: list[str] | None = None
+    album_artist: str = ""
 
 
 class _Play(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="play", gc=False):
@@ -95,6 +98,7 @@ class _Play(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="play
 _request: Final = Decoder(CommonRequest).decode
 _listen: Final = Decoder(_Listen).decode
 _encode: Final = Encoder().encode
+_NOTHING: Final[Mapping[str, Any]] = {}
 _NO_CONTEXT: Final = _Context()
 
 
@@ -135,6 +139,7 @@ def _is_plain(info: _Info) -> bool:
 def _play(sent: _Listen, info: _Info, ids: dict[str, str], user: str) -> _Play:
     metadata = sent.track_metadata
     client, version = info.submission_client, info.submission_client_version
+    album_artist = values.optional(info.release_artist_name, MAX_SONG_TEXT) or info.albumartist
     return _Play(
         user,
         _Song(
@@ -143,6 +148,7 @@ def _play(sent: _Listen, info: _Info, ids: dict[str, str], user: str) -> _Play:
             (metadata.release_name or "").strip(),
             info.duration_ms or info.duration * 1000,
             ids or None,
+            **(credit(info.artist_names, album_artist) if info.artist_names or album_artist else _NOTHING),
         ),
         datetime.fromtimestamp(sent.listened_at, UTC),
         f"{client}/{version}" if client and version else client,
@@ -154,9 +160,6 @@ def _play(sent: _Listen, info: _Info, ids: dict[str, str], user: str) -> _Play:
 def _context(info: _Info) -> _Context | None:
     context = _Context(
         info.tracknumber,
-        info.artist_names,
-        info.release_artist_name,
-        info.albumartist,
         info.media_player,
         info.media_player_version,
         info.music_service,

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
+from worker.contract.events import MAX_SONG_TEXT
 from worker.protocols import submission, values
 from worker.protocols.context import context_of
 from worker.protocols.listenbrainz_fast_path import common_play
@@ -29,8 +30,9 @@ _MBIDS: Final = (
 )
 # What has a field in an event. Everything else of `additional_info` is context.
 _READ: Final = frozenset(
-    (*(field for _, field in _MBIDS), "isrc", "spotify_id", "duration", "duration_ms", "duration_played",
-     "duration_played_ms", "submission_client", "submission_client_version"),
+    (*(field for _, field in _MBIDS), "artist_names", "release_artist_name", "albumartist", "isrc", "spotify_id",
+     "duration", "duration_ms", "duration_played", "duration_played_ms", "submission_client",
+     "submission_client_version"),
 )  # fmt: skip
 _NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -72,10 +74,11 @@ def _parts(listen: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
 
 def _song(meta: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
-    ids = values.mbids(info, _MBIDS)
-    # The ids that a server has added to a listen, as clients send them that copy from one to another.
+    ids, artists = values.mbids(info, _MBIDS), info.get("artist_names")
+    # What a server has added to a listen, as clients send it that copy from one to another.
     if isinstance(mapping := meta.get("mbid_mapping"), dict):
         ids = values.mbids(mapping, _MBIDS) | ids
+        artists = values.artist_names(artists) or _credited(mapping.get("artists"))
     if "isrc" in info and (isrc := values.isrc(info["isrc"])):
         ids["isrc"] = isrc
     if "spotify_id" in info and (spotify := values.spotify(info["spotify_id"])):
@@ -86,7 +89,16 @@ def _song(meta: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
         album=meta.get("release_name"),
         duration_ms=_ms(info, "duration_ms", "duration"),
         ids=ids,
+        artists=artists,
+        album_artist=values.optional(info.get("release_artist_name"), MAX_SONG_TEXT) or info.get("albumartist"),
     )
+
+
+def _credited(artists: Any) -> list[Any] | None:
+    """The names as credited of the artists of `mbid_mapping`."""
+    if not isinstance(artists, list):
+        return None
+    return [artist.get("artist_credit_name") if isinstance(artist, dict) else None for artist in artists]
 
 
 def _ms(info: Mapping[str, Any], in_ms: str, in_seconds: str) -> int | None:

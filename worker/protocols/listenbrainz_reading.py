@@ -94,6 +94,8 @@ def _additional_info(song: SongRef, source: str | None, info: Mapping[str, Any])
         known |= {"submission_client": name, "submission_client_version": version} if name else {
             "submission_client": source
         }  # fmt: skip
+    known |= {"artist_names": list(song.artists)} if song.artists else {}
+    known |= {"release_artist_name": song.album_artist} if song.album_artist else {}
     ids = song.ids or {}
     known |= {theirs: ids[name] for name, theirs in _INFO_IDS if name in ids}
     if "artist_mbid" in ids:

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from worker.contract.events import PlayEvent
 from worker.protocols import submission, values
-from worker.protocols.context import context_of
 from worker.protocols.submission import Item
 
 # Others, such as the key, may be secrets.
@@ -31,9 +30,11 @@ def scrobble_of(params: Mapping[str, Any], *, user: str, client: str | None, now
     return submission.play(
         submission.song(
             _one(params.get("title")),
-            _artists(params),
+            _joined(_names(params)),
             album=_one(params.get("album")),
             duration_ms=values.seconds(_one(params.get("length"))),
+            artists=_names(params) if "artists" in params or isinstance(params.get("artist"), list) else None,
+            album_artist=_joined(_list(params.get("albumartists"))),
         ),
         user=user,
         time=(now.astimezone(UTC).replace(microsecond=0), None) if time == (None, None) else time,
@@ -41,7 +42,6 @@ def scrobble_of(params: Mapping[str, Any], *, user: str, client: str | None, now
         received={name: params[name] for name in _SHOWN if name in params},
         ms_played=values.seconds(_one(params.get("duration"))),
         source=client,
-        context=context_of({"albumartists": params.get("albumartists")}.items()),
     )
 
 
@@ -56,14 +56,20 @@ def _one(value: Any) -> Any:
     return (value[-1] if value else None) if isinstance(value, list) else value
 
 
-def _artists(params: Mapping[str, Any]) -> Any:
-    """The names of `artist`, which may be repeated, and of `artists`, joined as in an import of Maloja's export."""
-    sent = [value for name in ("artist", "artists") if (value := params.get(name)) is not None]
-    named = [name for value in sent for name in (value if isinstance(value, list) else [value])]
-    if not named:
+def _names(params: Mapping[str, Any]) -> list[Any]:
+    """The names of `artist`, which may be repeated, and of `artists`."""
+    return [name for of in ("artist", "artists") for name in _list(params.get(of))]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _joined(names: list[Any]) -> Any:
+    """The names as one text, as in an import of Maloja's export. Another type is the contract's to refuse."""
+    if not names:
         return None
-    # Another type is the contract's to refuse.
-    return next((name for name in named if not isinstance(name, str)), ", ".join(filter(_is_text, named)))
+    return next((name for name in names if not isinstance(name, str)), ", ".join(filter(_is_text, names)))
 
 
 def _is_text(name: Any) -> bool:
@@ -75,7 +81,7 @@ def answer(item: Item) -> tuple[int, dict[str, Any]]:
     if not isinstance(item.event, PlayEvent):
         return 400, error("missing_scrobble_data", item.error.detail if item.error else "")
     song = item.event.song
-    return 200, {"status": "success", "track": {"artists": [song.artist], "title": song.title}}
+    return 200, {"status": "success", "track": {"artists": song.artists or [song.artist], "title": song.title}}
 
 
 def error(kind: str, text: str) -> dict[str, Any]:

@@ -62,7 +62,6 @@ def _play(sent: Mapping[str, Any], track: Mapping[str, Any], user: str, now: dat
         "player": _object(sent, "Player").get("title"),
         "server": _object(sent, "Server").get("title"),
         "account": _object(sent, "Account").get("title"),
-        "albumartist": track.get("grandparentTitle") if track.get("originalTitle") else None,
         "tracknumber": track.get("index"),
     }
     return submission.play(
@@ -95,6 +94,8 @@ def _song(track: Mapping[str, Any]) -> dict[str, Any]:
         album=track.get("parentTitle"),
         duration_ms=values.milliseconds(track.get("duration")),
         ids=_ids(track.get("Guid")),
+        # Only where it differs from the track's own artist.
+        album_artist=track.get("grandparentTitle") if track.get("originalTitle") else None,
     )
 
 

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from msgspec.json import Encoder
+from msgspec.structs import asdict
 
 from worker.contract.codec import decode
 from worker.contract.events import MAX_EVENT_BYTES, MAX_SONG_TEXT, Event, PreferenceEvent
@@ -17,6 +18,9 @@ from worker.protocols import values
 MAX_ITEMS: Final = 10_000
 # Leaves room for the other fields of an event: the desk shows what a client sent, not all of it at any price.
 _MAX_RECEIVED_CHARACTERS: Final = 2_000
+
+# The rest of an event may take nearly 15,000 bytes: each character of a text may be written as six.
+_MAX_CREDIT_BYTES: Final = 1_400
 
 _encode: Final = Encoder().encode
 
@@ -51,10 +55,17 @@ class Notice(NamedTuple):
 # --- Events ---------------------------------------------------------------------------------------
 
 
-def song(
-    title: Any, artist: Any, *, album: Any = None, duration_ms: int | None = None, ids: Mapping[str, str] | None = None
+def song(  # noqa: PLR0913 -- A song's fields are keyword arguments.
+    title: Any,
+    artist: Any,
+    *,
+    album: Any = None,
+    duration_ms: int | None = None,
+    ids: Mapping[str, str] | None = None,
+    artists: Any = None,
+    album_artist: Any = None,
 ) -> dict[str, Any]:
-    """The `song` of an event: title, artist and album as they were sent, the other facts as `values` has read them."""
+    """The `song` of an event, of texts and artists as they were sent, and other facts as `values` has read them."""
     fields: dict[str, Any] = {}
     if title is not None:
         fields["title"] = values.required(title)
@@ -66,7 +77,17 @@ def song(
         fields["duration_ms"] = duration_ms
     if ids:
         fields["ids"] = ids
-    return fields
+    return fields | credit(artists, album_artist) if artists or album_artist else fields
+
+
+def credit(artists: Any, album_artist: Any) -> dict[str, Any]:
+    """The song's `artists` and `album_artist`; without them if they would leave too little room in an event."""
+    known: dict[str, Any] = {}
+    if artists and (names := values.artist_names(artists)):
+        known["artists"] = names
+    if album_artist and (name := values.optional(album_artist, MAX_SONG_TEXT)):
+        known["album_artist"] = name
+    return known if len(_encode(known)) <= _MAX_CREDIT_BYTES else {}
 
 
 def play(  # noqa: PLR0913 -- An event's fields are keyword arguments.
@@ -119,9 +140,8 @@ def playing(of: Mapping[str, Any], *, user: str, now: datetime, source: str | No
     if item.event is None or isinstance(item.event, PreferenceEvent):
         raise MalformedRequestError(f"no song is playing now: {item.error.detail if item.error else ''}")
     heard = item.event.song
-    facts = {"album": heard.album, "duration_ms": heard.duration_ms, "ids": heard.ids}
-    known = {name: value for name, value in facts.items() if value is not None}
-    return NowPlaying({"title": heard.title, "artist": heard.artist, **known}, item.event.source)
+    known = {name: value for name, value in asdict(heard).items() if value is not None}
+    return NowPlaying(known, item.event.source)
 
 
 def bounded(items: Iterable[Any]) -> list[Any]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from msgspec import MsgspecError
 from msgspec.json import Decoder
 
-from worker.contract.events import MAX_DURATION_MS, MAX_SONG_TEXT
+from worker.contract.events import MAX_ARTISTS, MAX_DURATION_MS, MAX_SONG_TEXT
 from worker.errors import MalformedRequestError
 
 # From here on a count since 1970 is one of milliseconds or less: as seconds it would be the year 5138.
@@ -185,6 +185,14 @@ def optional(sent: Any, most: int) -> str | None:
     if not isinstance(sent, str):
         return None
     return storable(sent).strip()[:most].rstrip() or None
+
+
+def artist_names(sent: Any) -> list[str] | None:
+    """The names of the artists in order; None if it is no list of names of the contract. An empty name is no artist."""
+    if not isinstance(sent, list) or not all(isinstance(name, str) for name in sent):
+        return None
+    names = [name for text in sent if (name := storable(text).strip())]
+    return names if 1 <= len(names) <= MAX_ARTISTS and max(map(len, names)) <= MAX_SONG_TEXT else None
 
 
 def storable(text: str) -> str:

@@ -82,16 +82,16 @@ def _song(sent: Any) -> dict[str, Any]:
         album=processed.get("album") or parsed.get("album"),
         duration_ms=values.seconds(parsed.get("duration")) or values.seconds(processed.get("duration")),
         ids=values.mbids(_part(sent, "metadata"), (("release_mbid", "albumMbId"),)),
+        album_artist=processed.get("albumArtist") or parsed.get("albumArtist"),
     )
 
 
 def _context(sent: Any) -> dict[str, Any] | None:
     """Under the names that the same extension has for them at ListenBrainz."""
-    processed, parsed = _part(sent, "processed"), _part(sent, "parsed")
+    parsed = _part(sent, "parsed")
     facts = {
         "music_service_name": _part(sent, "metadata").get("label") or _part(sent, "connector").get("label"),
         "origin_url": parsed.get("originUrl"),
-        "release_artist_name": processed.get("albumArtist") or parsed.get("albumArtist"),
         "is_podcast": parsed.get("isPodcast") or None,
     }
     return context_of(facts.items())

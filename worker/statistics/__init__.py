@@ -24,8 +24,9 @@ from worker.statistics.questions.search import Found, search
 from worker.statistics.questions.song_days import days_of_song
 from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.stayed import STAY_DAYS, Stayed, StayedDiscoveries, stayed_discoveries
-from worker.statistics.questions.streaks import Streak, Streaks, streaks
-from worker.statistics.questions.top import By, Place, Subject, rank
+from worker.statistics.questions.streaks import Streak, Streaks, streaks, streaks_of
+from worker.statistics.questions.subjects import Subject
+from worker.statistics.questions.top import By, Place, rank
 from worker.statistics.questions.totals import Totals, totals
 from worker.statistics.questions.visibility import PUBLIC_PROFILE, is_public
 from worker.statistics.questions.week_hours import WeekHour, week_hours
@@ -97,6 +98,7 @@ __all__ = [
     "span",
     "stayed_discoveries",
     "streaks",
+    "streaks_of",
     "top",
     "totals",
     "week_hours",

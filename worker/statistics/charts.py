@@ -15,7 +15,8 @@ from worker.models import ChartPlace, StaleChart
 from worker.statistics.drawing import draw
 from worker.statistics.periods import ONE_DAY, Period, Span, spans_of
 from worker.statistics.questions.sources import Listening
-from worker.statistics.questions.top import By, Place, Subject, rank
+from worker.statistics.questions.subjects import Subject
+from worker.statistics.questions.top import By, Place, rank
 from worker.statistics.rollups.marks import new_mark
 from worker.statistics.rollups.pending import has_one_listener
 

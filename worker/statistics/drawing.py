@@ -10,7 +10,8 @@ from worker.database.statement import Statement
 from worker.models import ChartPlace
 from worker.statistics.periods import Period, Span
 from worker.statistics.questions.sources import RollupsOnly
-from worker.statistics.questions.top import Subject, rank
+from worker.statistics.questions.subjects import Subject
+from worker.statistics.questions.top import rank
 
 # The last place of a chart.
 LENGTH: Final = 500
@@ -58,10 +59,6 @@ _PARTS: Final[Mapping[Subject, Mapping[str, str]]] = {
         "joined": """
             JOIN songs ON songs.id = song_id
             LEFT JOIN track_artists AS listed ON listed.track_id = heard.track_id
-            LEFT JOIN track_artists AS earlier
-              ON earlier.track_id = listed.track_id AND earlier.artist_identity = listed.artist_identity
-             AND earlier.position < listed.position
-            WHERE earlier.track_id IS NULL
         """,
         "named": "LEFT JOIN songs ON songs.id = song_id",
         "name": """

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import ClauseElement, create_engine, event
 from sqlalchemy.dialects import registry
@@ -16,12 +17,14 @@ from worker.statistics.periods import Period, span
 from worker.statistics.questions.comebacks import artist_comebacks, song_comebacks
 from worker.statistics.questions.days import days
 from worker.statistics.questions.discoveries import count_discoveries, discoveries
+from worker.statistics.questions.heard import listens_of, songs_of
 from worker.statistics.questions.named_albums import named_albums
 from worker.statistics.questions.song_days import days_of_song
 from worker.statistics.questions.sources import UserListening
 from worker.statistics.questions.stayed import stayed_discoveries
 from worker.statistics.questions.streaks import streaks
-from worker.statistics.questions.top import Subject, rank
+from worker.statistics.questions.subjects import Subject
+from worker.statistics.questions.top import rank
 from worker.statistics.questions.totals import totals
 from worker.statistics.questions.week_hours import week_hours
 from worker.statistics.statements import NAMES, Name, sections
@@ -59,6 +62,7 @@ _PARAMETERS: Final[Mapping[str, str | int]] = {
     "first": date.min.isoformat(),
     "last": date.max.isoformat(),
     "mark": _MARK,
+    "pattern": "%tool%",
 }
 
 
@@ -85,6 +89,10 @@ _QUESTIONS: Final[Mapping[str, _Ask]] = {
     "artist_comebacks: the first ten artists of a month": lambda user: artist_comebacks(user, _MONTH, most=10),
     "song_comebacks: the first ten songs of a month": lambda user: song_comebacks(user, _MONTH, most=10),
     "named_albums: the listens of a month that name one": lambda user: named_albums(user, _MONTH),
+    "listens_of: the listens of an artist in a month": lambda user: listens_of(
+        user, Subject.ARTIST, _MONTH, [UUID(_MARK)]
+    ),
+    "songs_of: the first ten songs of an artist": lambda user: songs_of(user, Subject.ARTIST, UUID(_MARK), most=10),
     "days_of_song: the days of a song in a month": lambda user: days_of_song(user, "Tool", "Parabola", _MONTH),
 }
 

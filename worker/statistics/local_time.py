@@ -117,9 +117,11 @@ def _runs(days: Iterable[UserDay]) -> Iterator[tuple[int, date, date]]:
 def bounds_of(first: date, last: date) -> tuple[datetime, datetime]:
     """The UTC instants between which all plays of these local days lie, for any offset, two hours wider on both sides.
 
-    Two hours, because what counts depends on the plays around it: an hour, and the longest setting of an hour.
+    Two hours, because what counts depends on the plays around it: an hour, and the longest setting of an hour. Offsets
+    go up to a day: RFC 3339 allows 23:59.
     """
-    return _midnight(first) - timedelta(hours=16), _midnight(last) + ONE_DAY + timedelta(hours=14)
+    around = ONE_DAY + timedelta(hours=2)
+    return _midnight(first) - around, _midnight(last) + ONE_DAY + around
 
 
 def _midnight(day: date) -> datetime:

@@ -438,3 +438,19 @@ SELECT * FROM (
  WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
    AND {not_stale}
  ORDER BY user_id, day, song_id, track_id;
+
+
+-- name: names_like
+-- Names that may match a pattern, with what they name: in lower case, or because only its loose form can be compared.
+SELECT 'artist' AS subject, coalesce(artist_identity, identity) AS identity, artist AS name FROM songs
+ WHERE lower(artist COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(artist) <> length(artist)
+ UNION ALL
+SELECT 'artist' AS subject, artist_identity AS identity, name FROM track_artists
+ WHERE lower(name COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(name) <> length(name)
+ UNION ALL
+SELECT 'album' AS subject, album_identity AS identity, album AS name FROM tracks
+ WHERE album_identity IS NOT NULL
+   AND (lower(album COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(album) <> length(album))
+ UNION ALL
+SELECT 'song' AS subject, identity, title AS name FROM songs
+ WHERE lower(title COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(title) <> length(title);

@@ -8,47 +8,18 @@ from sqlalchemy import (
     BigInteger,
     Cast,
     ColumnElement,
-    FromClause,
     Select,
     Subquery,
     and_,
     cast,
     extract,
     func,
-    select,
     true,
     union_all,
 )
-from sqlalchemy.orm import InstrumentedAttribute, aliased
-
-from worker.models import Song, TrackArtist
+from sqlalchemy.orm import InstrumentedAttribute
 
 _DAY_S: Final = 86_400
-_LISTED: Final = aliased(TrackArtist)
-_EARLIER: Final = aliased(TrackArtist)
-# Columns of `credited`. What groups plays by artist: a song that is not filed yet counts as an artist of its own. And
-# the track, if it lists the artist, else null.
-ARTIST: Final = func.coalesce(_LISTED.artist_identity, Song.artist_identity, Song.identity)
-LISTED_BY: Final = _LISTED.track_id
-
-
-def credited(tracks: FromClause, *columns: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
-    """Rows of tracks, each once for each of its artists: those that a client listed, else the artist of its song.
-
-    An artist whom a track lists in two spellings counts once.
-    """
-    twice = and_(
-        _EARLIER.track_id == _LISTED.track_id,
-        _EARLIER.artist_identity == _LISTED.artist_identity,
-        _EARLIER.position < _LISTED.position,
-    )
-    return (
-        select(*columns)
-        .join_from(tracks, Song, Song.id == tracks.c.song_id)
-        .outerjoin(_LISTED, _LISTED.track_id == tracks.c.track_id)
-        .outerjoin(_EARLIER, twice)
-        .where(_EARLIER.track_id.is_(None))
-    )
 
 
 def within(day: ColumnElement[date] | InstrumentedAttribute[date], first: date, last: date) -> ColumnElement[bool]:

@@ -415,3 +415,19 @@ SELECT * FROM (
  WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
    AND {not_stale}
  ORDER BY user_id, day, song_id, track_id;
+
+
+-- name: names_like
+-- Names that may match a pattern, with what they name: in lower case, or because only its loose form can be compared.
+SELECT 'artist' AS subject, coalesce(artist_identity, identity) AS identity, artist AS name FROM songs
+ WHERE artist LIKE :pattern ESCAPE '!' OR length(CAST(artist AS BLOB)) <> length(artist)
+ UNION ALL
+SELECT 'artist' AS subject, artist_identity AS identity, name FROM track_artists
+ WHERE name LIKE :pattern ESCAPE '!' OR length(CAST(name AS BLOB)) <> length(name)
+ UNION ALL
+SELECT 'album' AS subject, album_identity AS identity, album AS name FROM tracks
+ WHERE album_identity IS NOT NULL
+   AND (album LIKE :pattern ESCAPE '!' OR length(CAST(album AS BLOB)) <> length(album))
+ UNION ALL
+SELECT 'song' AS subject, identity, title AS name FROM songs
+ WHERE title LIKE :pattern ESCAPE '!' OR length(CAST(title AS BLOB)) <> length(title);

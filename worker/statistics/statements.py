@@ -32,6 +32,7 @@ Name = Literal[
     "file_tracks",
     "compare_hours",
     "compare_songs",
+    "names_like",
 ]
 NAMES: Final[Sequence[Name]] = get_args(Name)
 

@@ -17,7 +17,8 @@ from worker.statistics.local_time import stretches, timezones_of
 from worker.statistics.periods import ONE_DAY, Span, spans_of
 from worker.statistics.questions.backlog import count_waiting_days
 from worker.statistics.questions.sources import RollupsOnly
-from worker.statistics.questions.top import Subject, rank
+from worker.statistics.questions.subjects import Subject
+from worker.statistics.questions.top import rank
 from worker.statistics.rollups.pending import has_one_listener
 from worker.statistics.statements import Name
 

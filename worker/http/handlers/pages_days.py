@@ -88,8 +88,10 @@ class _Days:
 
 def _with_way_back(report: str, user: str) -> str:
     """The report is a file to keep; here it also leads back to the other pages."""
-    body, end, rest = report.rpartition("</body>")
-    return f'{body}<nav aria-label="Pages"><a href="{links.home(user)}">{escape(short(user))}</a></nav>{end}{rest}'
+    body, end, rest = report.rpartition("</footer>")
+    return (
+        f'{body}<nav aria-label="Pages"><a href="{links.home(user)}">More of {escape(short(user))}</a></nav>{end}{rest}'
+    )
 
 
 def _year(of: UserListening, listener: Listener, *, year: int, now: datetime) -> Year:

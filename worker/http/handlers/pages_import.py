@@ -14,7 +14,8 @@ from worker.database.engine import snapshot
 from worker.http.body import read_body
 from worker.http.endpoint import Answer, endpoints
 from worker.http.forms import parameters
-from worker.http.imports import Imports, Job, path_of, sweep
+from worker.http.import_job import Job, path_of, sweep
+from worker.http.imports import Imports
 from worker.http.page_answers import here, no_such_page, page_answer, redirect, refuse
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services

@@ -1,7 +1,6 @@
 """Serve the channel on which an open page hears that something has changed."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute
@@ -9,16 +8,9 @@ from starlette.routing import BaseRoute
 from worker.contract.identity import typed_user
 from worker.http.endpoint import Answer, endpoints
 from worker.http.page_access import Pages
-from worker.http.page_answers import refuse
+from worker.http.page_answers import EVENT_HEADERS, refuse
 from worker.http.services import Services
 from worker.pages import links
-
-_HEADERS: Final = {
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    # nginx would keep the messages until it has some kilobytes of them.
-    "x-accel-buffering": "no",
-}
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
@@ -40,4 +32,4 @@ class _Live:
             return await self._services.stream.now_playing(user)
 
         reader = await self._services.live.open(user, look)
-        return Answer(200, b"", "text/event-stream", _HEADERS, reader)
+        return Answer(200, b"", "text/event-stream", EVENT_HEADERS, reader)

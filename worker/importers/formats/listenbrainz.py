@@ -32,12 +32,19 @@ def _listen(row: Fields, notes: Notes) -> Iterator[Fields]:
         album=value_at(track, "release_name"),
         duration_ms=_ms(info, "duration"),
         ids={"mbid": mbid, "isrc": value_at(info, "isrc")},
+        artists=value_at(info, "artist_names") or _credited(value_at(track, "mbid_mapping", "artists")),
+        album_artist=value_at(info, "release_artist_name") or value_at(info, "albumartist"),
     )
     client = value_at(info, "submission_client") or value_at(info, "media_player")
     time = from_epoch("listened_at", row.get("listened_at"))
     yield play_event(time, song, ms_played=_ms(info, "duration_played"), context={"client": client})
     if notes.feedback:
         yield from _matched(row, song, notes)
+
+
+def _credited(artists: Any) -> Any:
+    """The names of the artists, as MusicBrainz credits them, of a listen that ListenBrainz has mapped."""
+    return [value_at(artist, "artist_credit_name") for artist in artists] if isinstance(artists, list) else None
 
 
 def _matched(row: Fields, song: Fields, notes: Notes) -> Iterator[Fields]:

@@ -16,7 +16,13 @@ _COLUMNS: Final = ("timeMs", "artist", "track", "event")
 def _entry(row: Fields, _: Notes) -> Iterator[Fields]:
     # Kotlin writes a missing duration into a table as "null".
     duration = None if row.get("durationMs") == "null" else whole(row.get("durationMs"))
-    song = song_fields(row.get("track"), row.get("artist"), album=row.get("album"), duration_ms=duration)
+    song = song_fields(
+        row.get("track"),
+        row.get("artist"),
+        album=row.get("album"),
+        duration_ms=duration,
+        album_artist=row.get("albumArtist"),
+    )
     time = from_epoch("timeMs", row.get("timeMs"))
     match row.get("event"):
         case "scrobble" | None | "":

@@ -45,6 +45,7 @@ def _extended(row: Fields, _: Notes) -> Iterator[Fields]:
         artist,
         album=row.get("master_metadata_album_album_name"),
         ids={"spotify": row.get("spotify_track_uri")},
+        album_artist=artist,
     )
     ms_played = whole(row.get("ms_played"))
     context = {name: row.get(name) for name in _CONTEXT}

@@ -9,13 +9,14 @@ from worker.escaping import from_spreadsheet_cell
 from worker.importers.csv_rows import Header, csv_reader, first_rows
 from worker.importers.format import Head, Recognised
 from worker.importers.json_rows import document_reader, lines_reader
-from worker.importers.rows import Converter, Fields, Notes, Reader, favorite_event, play_event, song_fields
+from worker.importers.rows import Converter, Fields, Notes, Reader, favorite_event, joined, play_event, song_fields
 from worker.importers.times import from_text, whole
 
 # Compared in lower case, without spaces and punctuation. If a table has several, the earlier one here is more exact.
 _COLUMN_NAMES: Final = {
     "title": ("track", "title", "trackname", "tracktitle", "name", "song", "songname", "songtitle"),
     "artist": ("artist", "artistname", "artists", "artistnames", "trackartist"),
+    "album_artist": ("albumartist", "albumartistname", "releaseartistname"),
     "album": ("album", "albumname", "albumtitle", "release", "releasename"),
     "time": (
         *("ts", "uts", "timestamp", "timestampms", "timems", "playedat", "listenedat", "scrobbledat", "listendate"),
@@ -62,12 +63,15 @@ def _converter(
             cells[meaning] = _first(row, columns)
         if is_lastfm and not cells["time"]:
             raise NoSongError("now-playing track")
+        artist = cells["artist"]
         song = song_fields(
             name(cells["title"]),
-            name(cells["artist"]),
+            name(joined(artist)),
             album=name(cells.get("album")),
             duration_ms=whole(cells.get("duration_ms")),
             ids={"mbid": cells.get("mbid"), "isrc": cells.get("isrc")} if has_ids else None,
+            artists=artist if isinstance(artist, list) else None,
+            album_artist=name(cells.get("album_artist")),
         )
         time = from_text("time", cells["time"])
         if is_loved:

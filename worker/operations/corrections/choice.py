@@ -11,9 +11,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, select
 from sqlalchemy.orm import aliased
 
-from worker.contract.events import IMPORT
+from worker.contract.events import IMPORT, SongRef
 from worker.contract.identity import canonical_title, song_identity
 from worker.models import CorrectedPlay, PlayHistory, Song
+from worker.models.sent_song import columns_of_song, song_ref, with_song
 from worker.statistics.local_time import bounds_of, timezones_of
 
 _AT_ONCE: Final = 1_000
@@ -38,12 +39,14 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundPlay:
-    """A play as it counts, or as it was when it was deleted. `time` is the listener's local time."""
+    """A play as it counts, or as it was when it was deleted. `time` is the listener's local time.
+
+    `song` has the album, artists and duration of this play.
+    """
 
     id: UUID
     time: datetime
-    artist: str
-    title: str
+    song: SongRef
     ms_played: int | None
     source: str | None
     import_id: str | None
@@ -101,7 +104,7 @@ def _of_imports(connection: Connection, table: _Table, user_id: int) -> dict[str
     return {name: (first, count) for name, first, count in connection.execute(plays.group_by(import_id))}
 
 
-def _chosen(user_id: int, choice: Choice, *, deleted: bool) -> Select[*tuple[Any, ...]]:
+def _chosen(user_id: int, choice: Choice, *, deleted: bool) -> Select[Any]:
     """The chosen plays, as far as SQL can tell: the local day and the spelling of one name are judged later."""
     table: _Table = CorrectedPlay if deleted else PlayHistory
     edit = aliased(CorrectedPlay)
@@ -121,30 +124,25 @@ def _chosen(user_id: int, choice: Choice, *, deleted: bool) -> Select[*tuple[Any
         wanted.append(table.source == choice.source)
     if choice.import_id is not None:
         wanted.append(import_id == choice.import_id)
-    return (
-        select(
-            table.id, table.played_at, table.utc_offset_minutes, table.ms_played, table.source,
-            import_id.label("import_id"), Song.artist, Song.title, is_edited.label("is_edited"),
-        )
-        .join(Song, Song.id == table.song_id)
-        .where(*wanted)
-        .order_by(table.played_at, table.id)
+    plays = select(
+        table.id, table.played_at, table.utc_offset_minutes, table.ms_played, table.source,
+        import_id.label("import_id"), is_edited.label("is_edited"), *columns_of_song(table),
     )  # fmt: skip
+    return with_song(plays, table).where(*wanted).order_by(table.played_at, table.id)
 
 
-def _found(row: Row[Any], timezone_of_user: tzinfo, *, is_deleted: bool) -> FoundPlay:
-    offset = row.utc_offset_minutes
+def _found(row: Row[*tuple[Any, ...]], timezone_of_user: tzinfo, *, is_deleted: bool) -> FoundPlay:
+    play_id, played_at, offset, ms_played, source, import_id, is_edited, *song = row
     local = timezone_of_user if offset is None else timezone(timedelta(minutes=offset))
     return FoundPlay(
-        id=row.id,
-        time=row.played_at.astimezone(local),
-        artist=row.artist,
-        title=row.title,
-        ms_played=row.ms_played,
-        source=row.source,
-        import_id=row.import_id,
+        id=play_id,
+        time=played_at.astimezone(local),
+        song=song_ref(*song),
+        ms_played=ms_played,
+        source=source,
+        import_id=import_id,
         is_deleted=is_deleted,
-        is_edited=bool(row.is_edited),
+        is_edited=bool(is_edited),
     )
 
 
@@ -154,7 +152,7 @@ def _satisfying(found: Iterator[FoundPlay], choice: Choice) -> Iterator[FoundPla
         if (
             (choice.day is None or play.time.date() == choice.day)
             # Where both are given, the song is known by its identity already, however it was corrected since.
-            and (not artist or title or canonical_title(play.artist) == artist)
-            and (not title or artist or canonical_title(play.title) == title)
+            and (not artist or title or canonical_title(play.song.artist) == artist)
+            and (not title or artist or canonical_title(play.song.title) == title)
         ):
             yield play

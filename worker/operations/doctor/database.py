@@ -13,6 +13,7 @@ from worker.errors import ZikError
 from worker.escaping import printable
 from worker.operations import dead_letters
 from worker.operations.doctor.finding import Finding
+from worker.operations.songs import LATEST, implausible
 from worker.operations.token_use import count_by_last_use, count_unused
 from worker.statistics import misnamed_timezones
 
@@ -52,6 +53,7 @@ def database_findings(engine: Engine) -> Iterator[Finding]:
             yield _letters(engine)
         if revision == newest_revision():
             yield _timezones(engine)
+            yield _durations(engine)
             yield _tokens(engine)
     except ZikError as error:
         yield Finding("Database", error.found, error.way_out or "start it, or correct DATABASE_URL")
@@ -112,6 +114,16 @@ def _timezones(engine: Engine) -> Finding:
     shown = ", ".join(printable(name) for name in names[:_MOST_USERS]) + ", …" * (len(names) > _MOST_USERS)
     found = f"{len(names):,} name none, and count in UTC: {shown}"
     return Finding("Timezones", found, "set each: zik user set NAME --timezone Europe/Berlin")
+
+
+def _durations(engine: Engine) -> Finding:
+    """Name songs of a length that none has, without advice: their plays are judged as if no length was told."""
+    with snapshot(engine) as session:
+        named = [
+            f"'{printable(title)}' by '{printable(artist)}'" for artist, title in implausible(session.connection())
+        ]
+    some = f"no song's length: {', '.join(named)} (zik song show)"
+    return Finding("Durations as told", some if named else f"plausible, of the latest {LATEST:,} songs")
 
 
 def _tokens(engine: Engine) -> Finding:

@@ -4,17 +4,19 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, Subquery, func, or_, select
+from sqlalchemy import Select, Subquery, func, select, union_all
 
-from worker.models import Merge, Song, Track, TrackArtist
+from worker.models import Song
 from worker.statistics.periods import Period, Span, span
 from worker.statistics.questions.sources import UserListening
-from worker.statistics.questions.subjects import ALBUM_ARTIST, by_identity, by_track, rows_of, sums_of
-from worker.statistics.questions.top import Place, Subject
-from worker.statistics.sql import grouped
+from worker.statistics.questions.subjects import Subject, filed, may_count_for, named
+from worker.statistics.questions.top import By, Place, first_places, sums_of, with_any
+from worker.statistics.sql import grouped, total
+
+_EVER: Final = span(Period.ALL, date.min)
 
 
 @dataclass(frozen=True)
@@ -37,23 +39,24 @@ class Heard:
 
 
 def heard(listening: UserListening, subject: Subject, identity: UUID) -> Heard | None:
-    """What the user heard of the subject with this identity; None without a play.
+    """What the user heard of the subject with this identity; None without a play. A merged song is the whole one.
 
-    Costs a look at each song and track of the subject in the catalogue, and at each of their days.
+    Costs a look at each song in the catalogue, unless the subject is a song, and at each of its days.
     """
-    days = [rows_of(rows, subject, [identity]) for rows in listening.rollups(date.min, date.max).songs]
-    found = listening.connection.execute(grouped(days, _by_day).order_by("day")).all()
+    parts = _parts(listening, _EVER, subject, [identity])
+    found = listening.connection.execute(grouped(parts, _by_day).order_by("day")).all()
     if not found:
         return None
     months = Counter[date]()
     for day, _, listens, _ in found:
         months[span(Period.MONTH, day).first] += listens
     plays, listens, ms_played = (sum(column) for column in list(zip(*found, strict=True))[1:])
-    artist, title, album = _names(listening, subject, identity)
+    artist, title, shown = listening.connection.execute(named(_one(parts), subject)).one()
+    album = select(Song.album).where(Song.identity == shown)
     return Heard(
         artist=artist,
         title=title,
-        album=album,
+        album=listening.connection.scalar(album) if subject is Subject.SONG else None,
         plays=plays,
         listens=listens,
         ms_played=ms_played,
@@ -64,20 +67,24 @@ def heard(listening: UserListening, subject: Subject, identity: UUID) -> Heard |
 
 
 def songs_of(listening: UserListening, subject: Subject, identity: UUID, *, most: int) -> Sequence[Place]:
-    """The user's first `most` songs of an artist or album, by listens, plays and time. Costs as much as `heard`."""
-    parts = [rows_of(rows, subject, [identity]) for rows in listening.rollups(date.min, date.max).songs]
-    sums = grouped(parts, _by_song).subquery().c
-    rows = listening.connection.execute(
-        select(Song.artist, Song.title, sums.plays, sums.listens, sums.ms_played, Song.identity)
-        .join(Song, Song.id == sums.song_id)
-        .where(sums.listens > 0)
-        .order_by(sums.listens.desc(), sums.plays.desc(), sums.ms_played.desc(), Song.identity)
-        .limit(most)
-    )
-    return [
-        Place(number, artist, title, plays, listens, ms_played, 1, identity)
-        for number, (artist, title, plays, listens, ms_played, identity) in enumerate(rows, start=1)
-    ]
+    """The user's first `most` songs of an artist or album, in the order of `rank`. Costs as much as `heard`."""
+    songs = sums_of(_parts(listening, _EVER, subject, [identity]), Subject.SONG)
+    return first_places(listening.connection, with_any(songs, By.LISTENS), Subject.SONG, most=most)
+
+
+def places_of(
+    listening: UserListening, subject: Subject, identities: Collection[UUID], *, most: int
+) -> Sequence[Place]:
+    """The user's first `most` of some songs, artists or albums, in the order of `rank`, also those without a listen.
+
+    Costs as much as `heard`.
+    """
+    sums = sums_of(_candidates(listening, _EVER, subject, identities), subject).subquery()
+    wanted = select(sums)
+    if subject is not Subject.SONG:
+        # A track that counts for one of them may count for other artists, too.
+        wanted = wanted.where(sums.c.filed_under.in_(identities))
+    return first_places(listening.connection, wanted, subject, most=most)
 
 
 def listens_of(
@@ -85,38 +92,43 @@ def listens_of(
 ) -> Mapping[UUID, int]:
     """The listens of songs, artists or albums in a span, by identity; an absent one has none.
 
-    Costs a look at each of their songs and tracks in the catalogue, and at each of these days in the span.
+    Costs a look at each song in the catalogue, unless the subject is a song, and at each of their days in the span.
     """
-    parts = [rows_of(rows, subject, identities) for rows in listening.rollups(wanted.first, wanted.last).songs]
-    sums = by_identity(grouped(parts, by_track).subquery(), subject).subquery().c
-    rows = listening.connection.execute(select(sums.identity, sums.listens).where(sums.identity.in_(identities)))
-    return {identity: listens for identity, listens in rows if listens}
+    sums = grouped(_parts(listening, wanted, subject, identities), _by_subject)
+    return {identity: listens for identity, listens in listening.connection.execute(sums) if listens}
 
 
-def _names(listening: UserListening, subject: Subject, identity: UUID) -> tuple[str, str | None, str | None]:
-    """Artist, title and a song's album. Of several spellings, the one that others count as, else the oldest."""
-    connection = listening.connection
-    song = select(Song.artist, Song.title, Song.album).order_by(Song.id).limit(1)
+def _parts(
+    listening: UserListening, wanted: Span, subject: Subject, identities: Collection[UUID]
+) -> Sequence[Subquery]:
+    """Rows of the days of these subjects, with what `filed` adds."""
+    each = [filed(part, subject).subquery() for part in _candidates(listening, wanted, subject, identities)]
     if subject is Subject.SONG:
-        counting = select(func.coalesce(Song.counts_as_id, Song.id)).where(Song.identity == identity)
-        artist, title, album = connection.execute(song.where(Song.id == counting.scalar_subquery())).one()
-        return artist, title, album
-    if subject is Subject.ALBUM:
-        named = select(ALBUM_ARTIST, Track.album).join(Song, Song.id == Track.song_id)
-        row = connection.execute(named.where(Track.album_identity == identity).order_by(Track.id).limit(1)).one()
-        return row[0], row[1], None
-    merged = select(Merge.into_artist).where(Merge.subject == subject.value, Merge.into_identity == identity)
-    if into := connection.scalars(merged.order_by(Merge.into_artist).limit(1)).first():
-        return into, None, None
-    own = connection.execute(song.where(or_(Song.artist_identity == identity, Song.identity == identity))).first()
-    listed = select(TrackArtist.name).where(TrackArtist.artist_identity == identity)
-    name = own[0] if own else connection.scalars(listed.order_by(TrackArtist.track_id).limit(1)).one()
-    return name, None, None
+        return each
+    return [select(part).where(part.c.filed_under.in_(identities)).subquery() for part in each]
+
+
+def _candidates(
+    listening: UserListening, wanted: Span, subject: Subject, identities: Collection[UUID]
+) -> Sequence[Subquery]:
+    """The rows of all days of songs that have something to do with these subjects."""
+    songs = may_count_for(subject, identities)
+    return [
+        select(part).where(part.c.song_id.in_(songs)).subquery()
+        for part in listening.rollups(wanted.first, wanted.last).songs
+    ]
+
+
+def _one(parts: Sequence[Subquery]) -> Subquery:
+    each = union_all(*map(select, parts)).subquery().c
+    names = (func.min(each[name]).label(name) for name in ("named_song_id", "named_track_id"))
+    return select(each.filed_under, *names).group_by(each.filed_under).subquery()
 
 
 def _by_day(rows: Subquery) -> Select[*tuple[Any, ...]]:
-    return select(rows.c.day, *sums_of(rows)).group_by(rows.c.day)
+    sums = (total(rows.c[name]).label(name) for name in ("plays", "listens", "ms_played"))
+    return select(rows.c.day, *sums).group_by(rows.c.day)
 
 
-def _by_song(rows: Subquery) -> Select[*tuple[Any, ...]]:
-    return select(rows.c.song_id, *sums_of(rows)).group_by(rows.c.song_id)
+def _by_subject(rows: Subquery) -> Select[*tuple[Any, ...]]:
+    return select(rows.c.filed_under, total(rows.c.listens).label("listens")).group_by(rows.c.filed_under)

@@ -49,9 +49,9 @@ def listens_by_day(listening: UserListening, span: Span) -> Sequence[tuple[date,
 
 
 def nth_listen(listening: UserListening, day: date, number: int) -> Listen:
-    """The listen of this number, from 0, of a day. Listens of one instant are in the order of their songs' ids."""
+    """The listen of this number, from 0, of a day. Listens of one instant are in the order of identities."""
     listens = listens_of(listening, [day])
-    statement = _named(listens).order_by(listens.c.played_at, listens.c.song_id).offset(number).limit(1)
+    statement = _named(listens).order_by(listens.c.played_at, Song.identity).offset(number).limit(1)
     at, offset_minutes, artist, title = listening.connection.execute(statement).one()
     return Listen(at.astimezone(timezone(timedelta(minutes=offset_minutes))), artist, title)
 

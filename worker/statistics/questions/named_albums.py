@@ -12,14 +12,14 @@ from worker.statistics.sql import total
 
 @dataclass(frozen=True)
 class NamedAlbums:
-    """The listens of a span, and those whose player named an album."""
+    """The listens of a span, and those of which a client named the album."""
 
     listens: int
     named: int
 
 
 def named_albums(listening: Listening, span: Span) -> NamedAlbums:
-    """How many listens of a span name an album. Costs a look at each track of each day."""
+    """How many listens of a span are of tracks with an album. Costs a look at each track of each day."""
     tracks = [
         select(rows.c.track_id, total(rows.c.listens).label("listens")).group_by(rows.c.track_id)
         for rows in listening.rollups(span.first, span.last).songs

@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from worker.contract.events import SongRef
-from worker.models import PlayHistory, Song
+from worker.models import PlayHistory
+from worker.models.sent_song import columns_of_song, song_ref, with_song
 
 
 class Between(NamedTuple):
@@ -23,7 +24,7 @@ ALWAYS: Final = Between()
 
 @dataclass(frozen=True)
 class RecentPlay:
-    """One play, with its song as the catalogue has it."""
+    """One play, with the spelling of the catalogue, and the album, artists and duration of this play."""
 
     played_at: datetime
     recorded_at: datetime
@@ -47,22 +48,18 @@ def recent_plays(
     They are the latest ones, except with `after` alone: then those that follow it. Costs a look at each of them, and at
     those that are left out.
     """
-    play, song = PlayHistory, Song
+    play = PlayHistory
     oldest_first = between.after is not None and between.before is None and not offset
     order = (play.played_at, play.song_id) if oldest_first else (play.played_at.desc(), play.song_id.desc())
+    columns = select(
+        play.played_at, play.created_at, play.utc_offset_minutes, play.ms_played, play.source, play.context,
+        *columns_of_song(play),
+    )  # fmt: skip
     rows = connection.execute(
-        select(
-            play.played_at, play.created_at, play.utc_offset_minutes, play.ms_played, play.source, play.context,
-            song.title, song.artist, song.album, song.duration_ms, song.attributes,
-        )
-        .join(song, song.id == play.song_id)
-        .where(*_conditions(user_id, between))
-        .order_by(*order)
-        .offset(offset)
-        .limit(most)
-    ).all()  # fmt: skip
+        with_song(columns, play).where(*_conditions(user_id, between)).order_by(*order).offset(offset).limit(most)
+    ).all()
     plays = [
-        RecentPlay(at, recorded_at, offset_minutes, ms_played, source, context, SongRef(*song_facts))
+        RecentPlay(at, recorded_at, offset_minutes, ms_played, source, context, song_ref(*song_facts))
         for at, recorded_at, offset_minutes, ms_played, source, context, *song_facts in rows
     ]
     return plays[::-1] if oldest_first else plays

@@ -44,14 +44,15 @@ def stayed_discoveries(listening: UserListening, span: Span, *, most: int) -> St
     stayed = (
         select(song.song_id, song.first, song.last, song.listens, func.count().over().label("number"))
         .where(within(song.first, span.first, span.last), days_between(song.first, song.last) >= STAY_DAYS)
-        .order_by(song.listens.desc(), song.first, song.song_id)
+        .join(Song, Song.id == song.song_id)
+        .order_by(song.listens.desc(), song.first, Song.identity)
         .limit(most)
         .subquery()
     ).c
     rows = listening.connection.execute(
         select(stayed.number, Song.artist, Song.title, stayed.first, stayed.last, stayed.listens)
         .join(Song, Song.id == stayed.song_id)
-        .order_by(stayed.listens.desc(), stayed.first, stayed.song_id)
+        .order_by(stayed.listens.desc(), stayed.first, Song.identity)
     ).all()
     return StayedDiscoveries(rows[0].number if rows else 0, [Stayed(*row[1:]) for row in rows])
 

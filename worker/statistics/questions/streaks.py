@@ -40,6 +40,11 @@ def streaks(listening: UserListening, span: Span, *, today: date) -> Streaks:
     """
     hour = listening.rollups(span.first, span.last).hours.c
     days = listening.connection.scalars(select(hour.day).where(hour.listens > 0).group_by(hour.day).order_by(hour.day))
+    return streaks_of(days, today=today)
+
+
+def streaks_of(days: Iterable[date], *, today: date) -> Streaks:
+    """The streaks of the days with a listen, given in order, each once."""
     found = list(runs(days))
     latest = found[-1] if found else None
     return Streaks(

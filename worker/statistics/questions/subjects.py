@@ -1,70 +1,126 @@
-"""The rows of the rollups that belong to certain songs, artists or albums."""
+"""The subjects of questions: which song, artists and album the plays of a track count for, and their names."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from enum import StrEnum, unique
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, Subquery, case, func, null, or_, select
+from sqlalchemy.orm import aliased
 
-from worker.models import Song, Track, TrackArtist
-from worker.statistics.questions.top import Subject
-from worker.statistics.sql import ARTIST, credited, total
+from worker.models import Merge, Song, Track, TrackArtist
 
-# The artist by whom an album is listed, over `Track` and its `Song`.
-ALBUM_ARTIST: Final = func.coalesce(Track.album_artist, Track.artists[0].as_string(), Song.artist)
-
-
-def rows_of(rows: Subquery, subject: Subject, identities: Collection[UUID]) -> Subquery:
-    """The rows of the subjects with these identities. A song is found by the identity of any that counts as it."""
-    return select(rows).where(_IS_OF[subject](rows, identities)).subquery()
+_Rows = Select[*tuple[Any, ...]]
+_LISTED: Final = aliased(TrackArtist)
+# A song that is not filed yet counts as an artist of its own.
+_ARTIST: Final = func.coalesce(_LISTED.artist_identity, Song.artist_identity, Song.identity)
 
 
-def _is_of_songs(rows: Subquery, identities: Collection[UUID]) -> ColumnElement[bool]:
-    counting = func.coalesce(Song.counts_as_id, Song.id)
-    return rows.c.song_id.in_(select(counting).where(Song.identity.in_(identities)))
+@unique
+class Subject(StrEnum):
+    SONG = "song"
+    ARTIST = "artist"
+    ALBUM = "album"
 
 
-def _is_of_albums(rows: Subquery, identities: Collection[UUID]) -> ColumnElement[bool]:
-    return rows.c.track_id.in_(select(Track.id).where(Track.album_identity.in_(identities)))
+def filed(rows: FromClause, subject: Subject) -> _Rows:
+    """Rows of `song_id` and `track_id` with the identity `filed_under`, each once for each subject of its track.
+
+    A track counts for every artist that its client listed, else for the artist of its song; and for its own album, if
+    it has one. `named_song_id` and `named_track_id` say where `named` finds the name of an artist or album.
+    """
+    return _FILED[subject](rows)
 
 
-def _is_of_artists(rows: Subquery, identities: Collection[UUID]) -> ColumnElement[bool]:
-    """As `ARTIST` says it, in a form that indexes serve."""
-    is_listed = exists().where(TrackArtist.track_id == rows.c.track_id)
-    listed = select(TrackArtist.track_id).where(TrackArtist.artist_identity.in_(identities))
-    unfiled = and_(Song.artist_identity.is_(None), Song.identity.in_(identities))
-    own = select(Song.id).where(or_(Song.artist_identity.in_(identities), unfiled))
-    return or_(rows.c.track_id.in_(listed), and_(rows.c.song_id.in_(own), ~is_listed))
+def _under_songs(rows: FromClause) -> _Rows:
+    return _joined(rows, Song.identity, rows.c.song_id, null()).join(Song, Song.id == rows.c.song_id)
 
 
-_IS_OF: Final = {Subject.SONG: _is_of_songs, Subject.ALBUM: _is_of_albums, Subject.ARTIST: _is_of_artists}
+def _under_artists(rows: FromClause) -> _Rows:
+    song_id = case((_LISTED.track_id.is_(None), rows.c.song_id))
+    return (
+        _joined(rows, _ARTIST, song_id, _LISTED.track_id)
+        .join(Song, Song.id == rows.c.song_id)
+        .outerjoin(_LISTED, _LISTED.track_id == rows.c.track_id)
+    )
 
 
-def by_track(rows: Subquery) -> Select[*tuple[Any, ...]]:
-    return select(rows.c.song_id, rows.c.track_id, *sums_of(rows)).group_by(rows.c.song_id, rows.c.track_id)
+def _under_albums(rows: FromClause) -> _Rows:
+    return _joined(rows, Track.album_identity, null(), rows.c.track_id).join(Track, Track.id == rows.c.track_id)
 
 
-def by_identity(tracks: Subquery, subject: Subject) -> Select[*tuple[Any, ...]]:
-    """The sums of tracks, from `by_track`, by the `identity` of song, album, or each of the artists."""
-    filed = _FILED[subject](tracks)
-    rows = filed.subquery()
-    return select(rows.c.identity, *sums_of(rows)).group_by(rows.c.identity)
+def _joined(rows: FromClause, key: Any, song_id: ColumnElement[Any], track_id: Any) -> _Rows:
+    columns = (key.label("filed_under"), song_id.label("named_song_id"), track_id.label("named_track_id"))
+    return select(*rows.c, *columns).select_from(rows)
 
 
-def _songs(tracks: Subquery) -> Select[*tuple[Any, ...]]:
-    return select(Song.identity.label("identity"), *tracks.c).join(Song, Song.id == tracks.c.song_id)
+_FILED: Final[Mapping[Subject, Callable[[FromClause], _Rows]]] = {
+    Subject.SONG: _under_songs,
+    Subject.ARTIST: _under_artists,
+    Subject.ALBUM: _under_albums,
+}
 
 
-def _albums(tracks: Subquery) -> Select[*tuple[Any, ...]]:
-    return select(Track.album_identity.label("identity"), *tracks.c).join(Track, Track.id == tracks.c.track_id)
+def may_count_for(subject: Subject, identities: Collection[UUID]) -> Select[int]:
+    """The ids of the songs whose plays may count for some subjects: all of a song, a few tracks of it for others.
+
+    Costs a look at each song in the catalogue, unless the subject is a song.
+    """
+    counting = select(func.coalesce(Song.counts_as_id, Song.id))
+    if subject is Subject.SONG:
+        return counting.where(Song.identity.in_(identities))
+    if subject is Subject.ALBUM:
+        return counting.join(Track, Track.song_id == Song.id).where(Track.album_identity.in_(identities))
+    listed = (
+        select(Track.song_id)
+        .join(TrackArtist, TrackArtist.track_id == Track.id)
+        .where(TrackArtist.artist_identity.in_(identities))
+    )
+    artist = func.coalesce(Song.artist_identity, Song.identity)
+    return counting.where(or_(artist.in_(identities), Song.id.in_(listed)))
 
 
-def _artists(tracks: Subquery) -> Select[*tuple[Any, ...]]:
-    return credited(tracks, ARTIST.label("identity"), *tracks.c)
+def named(first: Subquery, subject: Subject) -> _Rows:
+    """Artist, title and identity of rows of `filed`, or of groups with the least `named_song_id` and `named_track_id`.
+
+    Of several spellings, the one that zik recorded first.
+    """
+    return _NAMED[subject](first)
 
 
-_FILED: Final = {Subject.SONG: _songs, Subject.ALBUM: _albums, Subject.ARTIST: _artists}
+def _songs_named(first: Subquery) -> _Rows:
+    return select(Song.artist, Song.title, Song.identity).join(first, first.c.named_song_id == Song.id)
 
 
-def sums_of(rows: Subquery) -> list[ColumnElement[int]]:
-    return [total(rows.c[name]).label(name) for name in ("plays", "listens", "ms_played")]
+def _artists_named(first: Subquery) -> _Rows:
+    """The name that others were merged into comes first."""
+    listed = (
+        select(TrackArtist.name)
+        .where(TrackArtist.track_id == first.c.named_track_id, TrackArtist.artist_identity == first.c.filed_under)
+        .limit(1)
+        .scalar_subquery()
+    )
+    merged = (
+        select(func.min(Merge.into_artist))
+        .where(Merge.subject == Subject.ARTIST.value, Merge.into_identity == first.c.filed_under)
+        .scalar_subquery()
+    )
+    artist = func.coalesce(merged, Song.artist, listed).label("artist")
+    identity = first.c.filed_under.label("identity")
+    return select(artist, null().label("title"), identity).outerjoin_from(first, Song, Song.id == first.c.named_song_id)
+
+
+def _albums_named(first: Subquery) -> _Rows:
+    artist = func.coalesce(Track.album_artist, Track.artists[0].as_string(), Song.artist).label("artist")
+    return (
+        select(artist, Track.album.label("title"), first.c.filed_under.label("identity"))
+        .join(first, first.c.named_track_id == Track.id)
+        .join(Song, Song.id == Track.song_id)
+    )
+
+
+_NAMED: Final[Mapping[Subject, Callable[[Subquery], _Rows]]] = {
+    Subject.SONG: _songs_named,
+    Subject.ARTIST: _artists_named,
+    Subject.ALBUM: _albums_named,
+}

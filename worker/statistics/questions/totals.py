@@ -7,7 +7,8 @@ from sqlalchemy import Select, Subquery, func, select, true, union
 
 from worker.statistics.periods import Span
 from worker.statistics.questions.sources import Listening, RollupRows
-from worker.statistics.sql import ARTIST, credited, total
+from worker.statistics.questions.subjects import Subject, filed
+from worker.statistics.sql import total
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def _songs(rollups: RollupRows) -> Subquery:
     # UNION, not UNION ALL: a track may be in both parts.
     track = union(*map(_with_listens, rollups.songs)).cte("tracks_with_listens")
     song = select(track.c.song_id).group_by(track.c.song_id).subquery()
-    artist = credited(track, ARTIST.label("artist")).group_by(ARTIST).subquery()
+    filed_under = filed(track, Subject.ARTIST).subquery().c.filed_under
+    artist = select(filed_under).group_by(filed_under).subquery()
     songs = select(func.count().label("songs")).select_from(song).subquery()
     artists = select(func.count().label("artists")).select_from(artist).subquery()
     return select(*songs.c, *artists.c).join_from(songs, artists, true()).subquery()

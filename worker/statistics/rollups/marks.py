@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 from uuid_utils import uuid7
 
 from worker.database.statement import instant
-from worker.models import ChartPlace, PlayHistory, StaleDay, StaleHistory, User
+from worker.models import ChartPlace, PlayHistory, Song, StaleDay, StaleHistory, User
 from worker.statistics import statements
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups.compute import day_rows
@@ -37,7 +37,10 @@ def spread_to_charts(connection: Connection, *, most: int) -> int:
     """Mark the charts of up to `most` songs that are filed under another artist or album now. Returns how many."""
     taken = _take(connection, _claimed(connection, StaleHistory.charts_only.is_(True), most))
     if taken:
-        rows = [{"song_id": each.song_id} for each in taken]
+        songs = {each.song_id for each in taken}
+        # Their plays are in the charts of these songs.
+        merged = connection.scalars(select(Song.id).where(Song.counts_as_id.in_(songs)))
+        rows = [{"song_id": song_id} for song_id in sorted(songs.union(merged))]
         statements.run(connection, "mark_charts_of_songs", rows, mark=new_mark().hex)
     return len(taken)
 
