@@ -231,6 +231,17 @@ def test_later_spellings_of_a_merged_song_count_for_the_whole(engine: Engine) ->
     assert top(engine) == {CURLY: 2, "Other": 2}
 
 
+def test_what_is_merged_into_a_song_goes_with_it_and_comes_back(engine: Engine) -> None:
+    heard(engine, PLAIN, CURLY, "Other", "Third")
+    merge(engine, PLAIN, "Other")
+    before = state(engine)
+    merge(engine, "Other", "Third")
+    assert top(engine) == {"Third": 4}
+    assert split(engine, "Other") is Split.MERGE
+    assert state(engine) == before
+    assert top(engine) == {"Other": 3, "Third": 1}
+
+
 def test_a_twin_that_is_split_stays_apart_and_can_be_merged_again(engine: Engine) -> None:
     heard(engine, PLAIN, CURLY)
     assert split(engine, CURLY) is Split.TWIN
@@ -250,7 +261,7 @@ def test_a_merge_waits_for_a_batch_that_is_being_recorded(postgres: Engine) -> N
         session.execute(text("UPDATE songs SET updated_at = now() WHERE title = 'Other'"))
         merging.start()
         waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'ShareRowExclusiveLock'")
-        while session.scalar(waiting) == 0:
+        while merging.is_alive() and session.scalar(waiting) == 0:
             merging.join(0.01)
         session.add(Song(title=CURLY, artist="Tool", is_filed=True))
     merging.join()

@@ -8,11 +8,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, delete, insert, select, update
 
-from tests.support.events import favorite, play, preference, song
+from tests.support.events import accepted, favorite, play, preference, song
 from tests.support.rollup_rows import RULE, record
 from worker.contract.identity import album_identity, artist_identity, song_identity, twin_identity
 from worker.database.engine import open_engine, snapshot, transaction
 from worker.models import Song, StaleHistory, Track, TrackArtist, User
+from worker.recorders.batch import record_batch
+from worker.recorders.known import Known
 from worker.statistics import Period, Place, Span, Subject, UserListening, opinions, rank, span
 from worker.statistics.questions.heard import heard as about
 from worker.statistics.questions.search import search
@@ -84,6 +86,18 @@ def test_twins_of_two_transactions_are_found_by_the_next_sweep(postgres: Engine)
     assert titles_of(postgres) == {PLAIN: None, CURLY: None, ACUTE: None}
     refresh(postgres, RULE)
     assert len(set(titles_of(postgres).values())) == 2
+
+
+def test_twins_that_two_batches_record_at_once_are_one_after_the_next_sweep(postgres: Engine) -> None:
+    record(postgres, *heard(("Tool", "Other")))
+    with transaction(postgres) as session:
+        batch = accepted(play(time="2021-04-23T00:00:00Z", song=song(title=PLAIN)))
+        record_batch(session.connection(), batch, known=Known())
+        record(postgres, play(time="2021-04-24T00:00:00Z", song=song(title=CURLY)))
+    assert titles_of(postgres) == {"Other": None, PLAIN: None, CURLY: None}
+    refresh(postgres, RULE)
+    assert sorted(plays for _, _, plays in top(postgres)) == [1, 2]
+    assert verify(postgres, RULE).differences == []
 
 
 def test_a_sweep_waits_for_a_twin_that_is_about_to_be_committed(postgres: Engine) -> None:
