@@ -89,7 +89,9 @@ class _Days:
 def _with_way_back(report: str, user: str) -> str:
     """The report is a file to keep; here it also leads back to the other pages."""
     body, end, rest = report.rpartition("</footer>")
-    return f'{body}<nav aria-label="Pages"><a href="{links.home(user)}">More of {escape(short(user))}</a></nav>{end}{rest}'
+    return (
+        f'{body}<nav aria-label="Pages"><a href="{links.home(user)}">More of {escape(short(user))}</a></nav>{end}{rest}'
+    )
 
 
 def _year(of: UserListening, listener: Listener, *, year: int, now: datetime) -> Year:
