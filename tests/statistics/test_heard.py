@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from tests.statistics.test_questions import ADA, SONGS, History, Scope, histories, of_one, periods, stored
 from tests.statistics.test_questions import found as places_of
@@ -14,6 +14,7 @@ from tests.support.events import accepted, play
 from tests.support.plain_statistics import IDENTITIES, NAMES, Name, Plain, canonical
 from tests.support.strategies import ON_DATABASE
 from worker.database.engine import snapshot, transaction
+from worker.models import Song
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics import (
@@ -151,6 +152,22 @@ def test_search_compares_canonical_names(engine: Engine, text: str, songs: list[
 def test_search_finds_nothing_of_another_user(engine: Engine) -> None:
     found = _found(engine, "par", play(song=SONGS[1]), play(user="bob", song=SONGS[0]))
     assert found == Found([], [], [], is_cut=False)
+
+
+def test_a_song_that_is_not_filed_yet_counts_as_an_artist_of_its_own(engine: Engine) -> None:
+    """As the ranking has it, until a sweep files what an older release or a person inserted."""
+    with transaction(engine) as session:
+        record_batch(session.connection(), accepted(play(song=SONGS[0]), play(song=SONGS[2])), known=Known())
+        session.execute(update(Song).where(Song.artist == "Tool").values(artist_identity=None))
+    identity = UUID(song_identity("Tool", "Parabola"))
+    with snapshot(engine) as session:
+        connection = session.connection()
+        ada = UserListening(connection, find_listener(connection, "ada").id, ListenRule())
+        found = heard(ada, Subject.ARTIST, identity)
+        listens = listens_of(ada, Subject.ARTIST, ALL, [identity])
+    assert found
+    assert (found.artist, found.listens) == ("Tool", 1)
+    assert listens == {identity: 1}
 
 
 def _found(engine: Engine, text: str, *events: dict[str, object]) -> Found:
