@@ -1,6 +1,7 @@
 """What was heard of one song, artist or album, and search, against plain Python over the same plays."""
 
 from collections import Counter
+from datetime import date
 from uuid import UUID
 
 import pytest
@@ -13,6 +14,7 @@ from tests.statistics.test_questions import found as places_of
 from tests.support.events import accepted, play
 from tests.support.plain_statistics import IDENTITIES, NAMES, Name, Plain, canonical
 from tests.support.strategies import ON_DATABASE
+from worker.contract.identity import song_identity
 from worker.database.engine import snapshot, transaction
 from worker.models import Song
 from worker.recorders.batch import record_batch
@@ -20,6 +22,7 @@ from worker.recorders.known import Known
 from worker.statistics import (
     Found,
     ListenRule,
+    Period,
     Span,
     Subject,
     UserListening,
@@ -28,6 +31,7 @@ from worker.statistics import (
     listens_of,
     search,
     songs_of,
+    span,
 )
 
 
@@ -164,7 +168,7 @@ def test_a_song_that_is_not_filed_yet_counts_as_an_artist_of_its_own(engine: Eng
         connection = session.connection()
         ada = UserListening(connection, find_listener(connection, "ada").id, ListenRule())
         found = heard(ada, Subject.ARTIST, identity)
-        listens = listens_of(ada, Subject.ARTIST, ALL, [identity])
+        listens = listens_of(ada, Subject.ARTIST, span(Period.ALL, date.min), [identity])
     assert found
     assert (found.artist, found.listens) == ("Tool", 1)
     assert listens == {identity: 1}
