@@ -141,14 +141,16 @@ def stored(engine: Engine) -> Rollups:
         )
 
 
-def song_chart(engine: Engine, span: Span, **rule: int) -> list[tuple[int, str, str, int, int, int, int]]:
+def song_chart(
+    engine: Engine, span: Span, *, same_play_s: int = 120, **rule: int
+) -> list[tuple[int, str, str, int, int, int, int]]:
     """Place, artist, title, plays, listens, milliseconds and listeners of every song with a listen."""
     plays: Counter[int] = Counter()
     listens: Counter[int] = Counter()
     ms_played: Counter[int] = Counter()
     listeners: defaultdict[int, set[int]] = defaultdict(set)
     latest: defaultdict[int, date] = defaultdict(lambda: date.min)
-    for play in local_plays(engine):
+    for play in local_plays(engine, same_play_s=same_play_s):
         if span.period is Period.ALL or play.local.date() in span:
             plays[play.song_id] += 1
             ms_played[play.song_id] += play.ms_played or 0

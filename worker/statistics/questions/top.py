@@ -61,6 +61,8 @@ _Sums = Select[*tuple[Any, ...]]
 _Column = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 _NO_LIMIT: Final = 2**31 - 1
+# So many songs more than wanted are looked at, to order those that are even with the last place by identity.
+_EVEN: Final = 100
 
 # The sums that a ranking is ordered by. Only what has the first of them gets a place.
 _ORDER: Final[Mapping[By, Sequence[str]]] = {
@@ -96,9 +98,9 @@ def first_places(
     """The first `most` places of the rows of `sums_of`, or of some of them."""
     ranking, each = _Ranking(connection, subject, (*_ORDER[by], "day")), sums.subquery()
     if subject is Subject.SONG:
-        # Without the identities, which stand in the catalogue: most rankings can tell who has the last place.
-        rows = ranking.first(select(each), each.c.song_id, most + 1)
-        if len(rows) > most and all(rows[most - 1][name] == rows[most][name] for name in ranking.order):
+        # Without the identities, which stand in the catalogue: few songs are even with the last place.
+        rows = ranking.first(select(each), each.c.song_id, most + _EVEN)
+        if len(rows) == most + _EVEN and all(rows[most - 1][name] == rows[-1][name] for name in ranking.order):
             identified = select(each).join(Song, Song.id == each.c.song_id)
             rows = ranking.first(identified, Song.identity, most)
     else:

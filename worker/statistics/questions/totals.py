@@ -67,8 +67,8 @@ def _listeners(rollups: RollupRows) -> Subquery:
 
 def _songs(rollups: RollupRows) -> Subquery:
     """The number of songs and of artists with a listen."""
-    # UNION, not UNION ALL: a track may be in both parts.
-    track = union(*map(_with_listens, rollups.songs)).cte("tracks_with_listens")
+    # UNION, not UNION ALL: a track may be in both parts. MATERIALIZED, or SQLite would read the days twice.
+    track = union(*map(_with_listens, rollups.songs)).cte("tracks_with_listens").prefix_with("MATERIALIZED")
     song = select(track.c.song_id).group_by(track.c.song_id).subquery()
     filed_under = filed(track, Subject.ARTIST).subquery().c.filed_under
     artist = select(filed_under).group_by(filed_under).subquery()
