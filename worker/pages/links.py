@@ -4,6 +4,7 @@ import re
 from datetime import date
 from typing import Final
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
 from worker.contract.identity import album_identity, artist_identity, song_identity
 
@@ -34,6 +35,11 @@ def user_of(part: str) -> str:
 
 def day(at: date) -> str:
     return f"day/{at.isoformat()}"
+
+
+def subject(kind: str, identity: UUID) -> str:
+    """The page of a song, artist or album, as questions identify it."""
+    return f"{kind}/{identity.hex}"
 
 
 def song(artist: str, title: str) -> str:

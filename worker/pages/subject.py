@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from worker.report.shades import Shades
-from worker.statistics import Heard, Place, Subject, UserListening, heard, songs_of
+from worker.statistics import Heard, Place, Subject, UserListening, first_listed, heard, songs_of
 
 _MOST_SONGS: Final = 50
 _MONTHS: Final = range(1, 13)
@@ -31,8 +31,14 @@ class SubjectPage:
 
 
 def subject_page(of: UserListening, subject: Subject, identity: UUID) -> SubjectPage | None:
-    """None if the listener has not played it."""
+    """None if the listener has not played it.
+
+    A name such as `A & B`, which counts for none if clients list its artists, leads to the first of them.
+    """
     found = heard(of, subject, identity)
+    if found is None and subject is Subject.ARTIST and (listed := first_listed(of.connection, identity)):
+        identity = listed
+        found = heard(of, subject, identity)
     if found is None:
         return None
     songs = () if subject is Subject.SONG else songs_of(of, subject, identity, most=_MOST_SONGS)

@@ -1,12 +1,10 @@
 """The favourites of a period: the first places, each beside its listens in the period before."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, NamedTuple
-from uuid import UUID
 
-from worker.contract.identity import album_identity, artist_identity, song_identity
 from worker.report.wording import MONTHS, day_name
 from worker.statistics import (
     ONE_DAY,
@@ -23,12 +21,6 @@ from worker.statistics import (
 )
 
 _MOST: Final = 50
-
-IDENTITY: Final[Mapping[Subject, Callable[[Place], UUID]]] = {
-    Subject.SONG: lambda place: UUID(song_identity(place.artist, place.title or "")),
-    Subject.ARTIST: lambda place: UUID(artist_identity(place.artist)),
-    Subject.ALBUM: lambda place: UUID(album_identity(place.artist, place.title or "")),
-}
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,7 @@ def tops(of: UserListening, listener: Listener, *, asked: AskedTop, now: datetim
     if period is not Period.ALL:
         earlier, following = span(period, wanted.first - ONE_DAY), span(period, wanted.last + ONE_DAY)
         later = following if following.first <= today else None
-        identities = [IDENTITY[subject](place) for place in places]
+        identities = [place.identity for place in places]
         listens = listens_of(of, subject, earlier, identities)
         before = [listens.get(identity, 0) for identity in identities]
     found = days(of, wanted.first, wanted.last)

@@ -7,9 +7,9 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, Subquery, func, select, union_all
+from sqlalchemy import Connection, Select, Subquery, func, select, union_all
 
-from worker.models import Song
+from worker.models import Song, Track, TrackArtist
 from worker.statistics.periods import Period, Span, span
 from worker.statistics.questions.sources import UserListening
 from worker.statistics.questions.subjects import Subject, filed, may_count_for, named
@@ -132,3 +132,10 @@ def _by_day(rows: Subquery) -> Select[*tuple[Any, ...]]:
 
 def _by_subject(rows: Subquery) -> Select[*tuple[Any, ...]]:
     return select(rows.c.filed_under, total(rows.c.listens).label("listens")).group_by(rows.c.filed_under)
+
+
+def first_listed(connection: Connection, artist: UUID) -> UUID | None:
+    """The first artist that clients list for songs whose own artist, as displayed, has this identity."""
+    listed = select(TrackArtist.artist_identity).join(Track, Track.id == TrackArtist.track_id)
+    of_artist = listed.join(Song, Song.id == Track.song_id).where(Song.artist_identity == artist)
+    return connection.scalar(of_artist.order_by(TrackArtist.track_id, TrackArtist.position).limit(1))
