@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,8 +16,15 @@ from worker.statistics import By, Span, Subject
 DAY = timedelta(days=1)
 
 
+_APOSTROPHES: Final = "\u2018\u2019\u02bc\u00b4\u0060\u2032"
+_DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2212"
+_TYPOGRAPHY: Final = str.maketrans({**dict.fromkeys(_APOSTROPHES, "'"), **dict.fromkeys(_DASHES, "-")})
+
+
 def canonical(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """A name as people compare it: spelled alike but for case, width, space and typography."""
+    visible = "".join(char for char in text.translate(_TYPOGRAPHY) if unicodedata.category(char) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", visible).casefold().split())
 
 
 Key = TypeVar("Key")

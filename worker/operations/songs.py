@@ -99,7 +99,7 @@ def set_duration(engine: Engine, artist: str, title: str, duration_ms: int | Non
 def implausible(connection: Connection, *, most: int = 3) -> Sequence[tuple[str, str]]:
     """Artist and title of up to `most` songs whose duration as first told is none, among the `LATEST` new songs."""
     latest = select(Song.artist, Song.title, Song.duration_ms).order_by(Song.id.desc()).limit(LATEST).subquery().c
-    found = select(latest.artist, latest.title).where(latest.duration_ms.not_between(SHORTEST_MS, LONGEST_MS))
+    found = select(latest.artist, latest.title).where(~latest.duration_ms.between(SHORTEST_MS, LONGEST_MS))
     return [(artist, title) for artist, title in connection.execute(found.limit(most))]
 
 

@@ -60,15 +60,19 @@ def _play_corrected(kept: str) -> str:
     """
 
 
+def _days_marked(row: str) -> str:
+    return f"""
+        INSERT INTO stale_days (user_id, day, mark)
+        SELECT {row}.user_id, date(substr({row}.played_at, 1, 19), shift || ' days'), {_NEW_MARK}
+          FROM (SELECT -1 AS shift UNION SELECT 0 UNION SELECT 1)
+         WHERE EXISTS (SELECT 1 FROM app_users WHERE id = {row}.user_id);
+    """
+
+
 def _play_deleted(kept: str) -> str:
     return f"""
     CREATE TRIGGER IF NOT EXISTS zik_play_deleted AFTER DELETE ON play_history
-    BEGIN
-        INSERT INTO stale_days (user_id, day, mark)
-        SELECT OLD.user_id, date(substr(OLD.played_at, 1, 19), shift || ' days'), {_NEW_MARK}
-          FROM (SELECT -1 AS shift UNION SELECT 0 UNION SELECT 1)
-         WHERE EXISTS (SELECT 1 FROM app_users WHERE id = OLD.user_id);
-        {_keep(kept)};
+    BEGIN {_days_marked("OLD")} {_keep(kept)};
     END
     """
 
