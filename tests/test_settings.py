@@ -115,6 +115,7 @@ def test_a_child_process_has_every_setting_of_its_parent(monkeypatch: pytest.Mon
         "listen_percent": 9,
         "listen_seconds": 10,
         "listen_unknown_seconds": 11,
+        "same_play_seconds": 12,
         "keep_dead_letters_days": 12,
         "http_rate": 13,
         "remote_control": True,

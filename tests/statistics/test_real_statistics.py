@@ -61,22 +61,28 @@ def _spotify(folder: Path) -> Iterator[PlainPlay]:
             ended = datetime.strptime(row["endTime"], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
             heard_ms = row["msPlayed"]
             began = ended - timedelta(milliseconds=heard_ms)
-            yield _heard("spotify-2021", began, row["artistName"], row["trackName"], heard_ms)
+            yield _heard("spotify-2021", began, (row["artistName"], row["trackName"], None), heard_ms)
 
 
 def _lastfm(folder: Path) -> Iterator[PlainPlay]:
     with (folder / "ts_scrobbles.csv").open(newline="") as file:
         for row in csv.DictReader(file):
-            yield _heard("lastfm-2019", datetime.fromisoformat(row["ts"]), row["artist"], row["track"], None)
+            yield _heard("lastfm-2019", datetime.fromisoformat(row["ts"]), _names(row, "track"), None)
 
 
 def _personal(folder: Path) -> Iterator[PlainPlay]:
     for row in json.loads((folder / "listens.json").read_text()):
-        yield _heard("personal-2024", datetime.fromisoformat(row["listenDate"]), row["artist"], row["title"], None)
+        yield _heard("personal-2024", datetime.fromisoformat(row["listenDate"]), _names(row, "title"), None)
 
 
-def _heard(user: str, local: datetime, artist: str, title: str, ms_played: int | None) -> PlainPlay:
-    return PlainPlay(user, local, artist.strip(), title.strip(), None, ms_played, is_listen(ms_played, None))
+def _names(row: dict[str, str], title: str) -> tuple[str, str, str | None]:
+    return row["artist"], row[title], row["album"]
+
+
+def _heard(user: str, local: datetime, names: tuple[str, str, str | None], ms_played: int | None) -> PlainPlay:
+    artist, title, album = names
+    named = album.strip() or None if album else None
+    return PlainPlay(user, local, artist.strip(), title.strip(), named, ms_played, is_listen(ms_played, None))
 
 
 def record(engine: Engine, shared_data: Path) -> None:
