@@ -36,12 +36,6 @@ SPOTIFY_SECONDS = json.dumps(
 )
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def engine(request: pytest.FixtureRequest) -> Engine:
-    engine: Engine = request.getfixturevalue(request.param)
-    return engine
-
-
 @pytest.fixture
 def zik(engine: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Zik:
     return zik_at(engine, redis_url, monkeypatch, capfd)

@@ -73,6 +73,13 @@ def test_the_play_whose_length_is_known_counts(engine: Engine) -> None:
     assert list(brute_force.stored(engine).hours.values()) == [(1, 1, 200_000)]
 
 
+@pytest.mark.parametrize(("plays", "counted"), [(100, 50), (300, 300)])
+def test_a_run_of_hours_is_no_second_report(engine: Engine, plays: int, counted: int) -> None:
+    """Every 25 s by one source, then the other: 41 minutes, and over two hours, of which each play sees one."""
+    record(engine, *(heard(25 * number, "ab"[number % 2]) for number in range(plays)))
+    assert plays_counted(engine) == counted
+
+
 def test_0_seconds_count_every_play(engine: Engine) -> None:
     record(engine, heard(0, "a"), heard(0.5, "b"))
     refresh(engine, ListenRule(same_play_s=0))
