@@ -12,6 +12,7 @@ from worker.models.preference import Preference
 from worker.models.rollups import ChartPlace, ListeningHour, SongDay
 from worker.models.song import Song
 from worker.models.stale_marks import StaleChart, StaleDay, StaleHistory
+from worker.models.sums import DaySum, SubjectSum, SummedStretch, TrackSum
 from worker.models.token import AccessToken
 from worker.models.track import Track, TrackArtist
 from worker.models.user import User
@@ -21,6 +22,7 @@ __all__ = [
     "Base",
     "ChartPlace",
     "CorrectedPlay",
+    "DaySum",
     "DeadLetter",
     "Favorite",
     "ListeningHour",
@@ -33,8 +35,11 @@ __all__ = [
     "StaleChart",
     "StaleDay",
     "StaleHistory",
+    "SubjectSum",
+    "SummedStretch",
     "TimestampMixin",
     "Track",
     "TrackArtist",
+    "TrackSum",
     "User",
 ]

@@ -16,6 +16,7 @@ from worker.drain.drain import ABANDONED_MS, Drain
 from worker.errors import RetryableError, UnknownUserError
 from worker.models import (
     CorrectedPlay,
+    DaySum,
     Favorite,
     ListeningHour,
     PendingFeedback,
@@ -23,6 +24,8 @@ from worker.models import (
     Preference,
     Song,
     SongDay,
+    SubjectSum,
+    TrackSum,
     User,
 )
 from worker.operations import tokens
@@ -39,6 +42,9 @@ _OWNED: Final = {
     "pending feedback": PendingFeedback.user_id,
     "listening hours": ListeningHour.user_id,
     "songs by day": SongDay.user_id,
+    "sums of tracks": TrackSum.user_id,
+    "sums of artists and albums": SubjectSum.user_id,
+    "sums of days": DaySum.user_id,
 }
 _REFERRING: Final = (PlayHistory, CorrectedPlay, Favorite)
 # Checks again, once the songs are locked: rows that were committed since the songs were chosen may refer to them, and

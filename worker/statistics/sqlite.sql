@@ -297,6 +297,88 @@ SELECT day, mark FROM (SELECT value ->> '$.day' AS day, value ->> '$.mark' AS ma
  WHERE true ORDER BY day;
 
 
+-- fragment: user_days
+(SELECT value ->> '$.user_id' AS user_id, value ->> '$.day' AS day FROM json_each(:rows)) AS incoming
+
+-- fragment: played_songs
+(SELECT value ->> '$.song_id' AS song_id FROM json_each(:rows)) AS incoming
+
+-- fragment: users
+(SELECT value ->> '$.user_id' AS user_id FROM json_each(:rows)) AS incoming
+
+-- fragment: stretches
+(SELECT value ->> '$.user_id' AS user_id, value ->> '$.first_day' AS first_day, value ->> '$.last_day' AS last_day
+   FROM json_each(:rows)) AS incoming
+
+
+-- fragment: sum_columns
+-- `day` is the latest with a listen; without one it says nothing, and is the latest.
+CAST(sum(plays) AS integer) AS plays, CAST(sum(listens) AS integer) AS listens, CAST(sum(ms_played) AS bigint) AS ms_played,
+coalesce(max(CASE WHEN listens > 0 THEN day END), max(day)) AS day
+
+-- name: forget_sums
+-- Forget the sums of users with a stretch that contains one of some days. What stays behind is not read any more.
+DELETE FROM summed_stretches WHERE user_id IN (
+    SELECT stored.user_id
+      FROM {user_days}
+      JOIN summed_stretches AS stored
+        ON stored.user_id = incoming.user_id AND incoming.day BETWEEN stored.first_day AND stored.last_day);
+
+
+-- name: forget_sums_of_songs
+-- Forget the sums of users who have played some songs, now filed under another artist or album.
+DELETE FROM summed_stretches WHERE EXISTS (
+    SELECT 1
+      FROM {played_songs}
+      JOIN song_days ON song_days.song_id = incoming.song_id
+     WHERE song_days.user_id = summed_stretches.user_id);
+
+
+-- name: users_to_sum
+-- Which of some users have at least `:most` rows of `song_days` after the days that are summed already.
+SELECT user_id
+  FROM {users}
+ WHERE (SELECT count(*)
+          FROM (SELECT 1 FROM song_days AS heard
+                 WHERE heard.user_id = incoming.user_id
+                   AND heard.day > coalesce((SELECT max(last_day) FROM summed_stretches AS stored
+                                              WHERE stored.user_id = incoming.user_id), :first)
+                 LIMIT :most) AS unsummed) >= :most;
+
+
+-- name: sum_stretches
+-- Sum up stretches of users. Sums of artists and albums follow from those of tracks.
+INSERT INTO summed_stretches (user_id, first_day, last_day)
+SELECT user_id, first_day, last_day FROM {stretches} WHERE true ORDER BY user_id, first_day, last_day;
+INSERT INTO track_sums (user_id, first_day, last_day, song_id, track_id, plays, listens, ms_played, day)
+SELECT user_id, first_day, last_day, song_id, track_id, {sum_columns}
+  FROM {stretches} JOIN song_days USING (user_id)
+ WHERE day BETWEEN first_day AND last_day
+ GROUP BY user_id, first_day, last_day, song_id, track_id
+ ORDER BY user_id, first_day, last_day, song_id, track_id;
+INSERT INTO subject_sums (user_id, first_day, last_day, subject, filed_under, named_song_id, named_track_id,
+                          plays, listens, ms_played, day)
+SELECT user_id, first_day, last_day, 'artist', coalesce(listed.artist_identity, songs.artist_identity, songs.identity),
+       min(CASE WHEN listed.track_id IS NULL THEN song_id END), min(listed.track_id), {sum_columns}
+  FROM {stretches} JOIN track_sums AS heard USING (user_id, first_day, last_day)
+  JOIN songs ON songs.id = song_id
+  LEFT JOIN track_artists AS listed ON listed.track_id = heard.track_id
+ GROUP BY 1, 2, 3, 5
+ UNION ALL
+SELECT user_id, first_day, last_day, 'album', album_identity, NULL, min(track_id), {sum_columns}
+  FROM {stretches} JOIN track_sums USING (user_id, first_day, last_day)
+  JOIN tracks ON tracks.id = track_id
+ WHERE album_identity IS NOT NULL
+ GROUP BY 1, 2, 3, 5;
+INSERT INTO day_sums (user_id, first_day, last_day, day, plays, listens, ms_played)
+SELECT user_id, first_day, last_day, day,
+       CAST(sum(plays) AS integer), CAST(sum(listens) AS integer), CAST(sum(ms_played) AS bigint)
+  FROM {stretches} JOIN listening_hours USING (user_id)
+ WHERE day BETWEEN first_day AND last_day
+ GROUP BY user_id, first_day, last_day, day
+ ORDER BY user_id, first_day, last_day, day;
+
+
 -- name: file_songs
 -- Store the identities of songs. Twins keep theirs, because a song may have been split from them; and what was known of
 -- a song's album and duration before 0.3 never changes.
@@ -415,6 +497,35 @@ SELECT * FROM (
  WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
    AND {not_stale}
  ORDER BY user_id, day, song_id, track_id;
+
+-- name: compare_sums
+-- The rows of `track_sums` and `day_sums` that differ from the days of the stretches of some users.
+SELECT * FROM (
+    SELECT what, user_id, first_day, last_day, song_id, track_id, on_day,
+           sum(plays) AS plays, sum(listens) AS listens, sum(ms_played) AS ms_played, max(latest) AS latest,
+           sum(plays_found) AS plays_found, sum(listens_found) AS listens_found, sum(ms_played_found) AS ms_played_found,
+           max(latest_found) AS latest_found
+      FROM (SELECT 'track_sums' AS what, user_id, first_day, last_day, song_id, track_id, NULL AS on_day,
+                   plays, listens, ms_played, CASE WHEN listens > 0 THEN day END AS latest,
+                   0 AS plays_found, 0 AS listens_found, 0 AS ms_played_found, NULL AS latest_found
+              FROM summed_stretches JOIN song_days USING (user_id) WHERE day BETWEEN first_day AND last_day
+             UNION ALL
+            SELECT 'track_sums', user_id, first_day, last_day, song_id, track_id, NULL,
+                   0, 0, 0, NULL, plays, listens, ms_played, CASE WHEN listens > 0 THEN day END
+              FROM summed_stretches JOIN track_sums USING (user_id, first_day, last_day)
+             UNION ALL
+            SELECT 'day_sums', user_id, first_day, last_day, NULL, NULL, day,
+                   plays, listens, ms_played, NULL, 0, 0, 0, NULL
+              FROM summed_stretches JOIN listening_hours USING (user_id) WHERE day BETWEEN first_day AND last_day
+             UNION ALL
+            SELECT 'day_sums', user_id, first_day, last_day, NULL, NULL, day,
+                   0, 0, 0, NULL, plays, listens, ms_played, NULL
+              FROM summed_stretches JOIN day_sums USING (user_id, first_day, last_day)) AS both_sides
+     WHERE user_id IN (SELECT user_id FROM {users})
+     GROUP BY what, user_id, first_day, last_day, song_id, track_id, on_day) AS compared
+ WHERE NOT (plays = plays_found AND listens = listens_found AND ms_played = ms_played_found)
+    OR latest IS DISTINCT FROM latest_found
+ ORDER BY what, user_id, first_day, last_day, song_id, track_id, on_day;
 
 
 -- name: names_like

@@ -2,13 +2,25 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, exists, func, select, union
+from sqlalchemy import BigInteger, Connection, Engine, Row, Select, case, cast, exists, func, select, union
 
 from worker.database.engine import snapshot, without_statement_timeout
-from worker.models import ChartPlace, ListeningHour, PlayHistory, SongDay, StaleChart, StaleDay, StaleHistory, User
+from worker.models import (
+    ChartPlace,
+    ListeningHour,
+    PlayHistory,
+    SongDay,
+    StaleChart,
+    StaleDay,
+    StaleHistory,
+    SubjectSum,
+    SummedStretch,
+    TrackSum,
+    User,
+)
 from worker.statistics import statements
 from worker.statistics.charts import chart
 from worker.statistics.drawing import LENGTH
@@ -18,7 +30,7 @@ from worker.statistics.periods import ONE_DAY, Span, spans_of
 from worker.statistics.questions.backlog import count_waiting_days
 from worker.statistics.questions.sources import RollupsOnly
 from worker.statistics.questions.subjects import Subject
-from worker.statistics.questions.top import rank
+from worker.statistics.questions.top import rank, sums_of
 from worker.statistics.rollups.pending import has_one_listener
 from worker.statistics.statements import Name
 
@@ -107,6 +119,47 @@ def _of_users(connection: Connection, users: Sequence[int], rule: ListenRule) ->
             key, numbers = rest[:-6], rest[-6:]
             where = f"{table}: user {user_id}, {day}, {'/'.join(map(str, key))}"
             yield Difference(where, _numbers(numbers[:3]), _numbers(numbers[3:]))
+    yield from _of_sums(connection, users)
+
+
+def _of_sums(connection: Connection, users: Sequence[int]) -> Iterator[Difference]:
+    """Where the sums of stretches differ from their days, or from what their tracks are filed under."""
+    found = statements.run(connection, "compare_sums", [{"user_id": user_id} for user_id in users])
+    for table, user_id, *row in found:
+        key, wanted, (plays, listens, ms_played, latest) = row[:-8], row[-8:-4], row[-4:]
+        where = f"{table}: user {user_id}, {'/'.join(str(part) for part in key if part is not None)}"
+        is_found = f"{_numbers((plays, listens, ms_played))}, {latest}"
+        yield Difference(where, f"{_numbers(wanted[:3])}, {wanted[3]}", is_found)
+    filing = select(StaleHistory.mark).where(StaleHistory.charts_only.is_(True))
+    if connection.scalar(select(filing.exists())):
+        return
+    stretches = select(SummedStretch.user_id, SummedStretch.first_day, SummedStretch.last_day)
+    for stretch in connection.execute(stretches.where(SummedStretch.user_id.in_(users))).all():
+        for subject in (Subject.ARTIST, Subject.ALBUM):
+            wanted_rows, found_rows = _filed(connection, stretch, subject), _stored(connection, stretch, subject)
+            if wanted_rows != found_rows:
+                where = f"subject_sums: {subject}s of user {', '.join(map(str, stretch))}"
+                yield Difference(where, f"{len(wanted_rows)} rows", f"{len(found_rows)} rows, not all the same")
+
+
+def _filed(connection: Connection, stretch: Row[int, date, date], subject: Subject) -> set[tuple[Any, ...]]:
+    """The sums of artists or albums as a question adds them up from the sums of tracks."""
+    sums = sums_of([_of(TrackSum, stretch).subquery()], subject).subquery().c
+    columns = (sums.filed_under, sums.named_song_id, sums.named_track_id, sums.plays, sums.listens, sums.day)
+    rows = connection.execute(select(*columns, cast(sums.ms_played, BigInteger)))
+    return {tuple(row) for row in rows}
+
+
+def _stored(connection: Connection, stretch: Row[int, date, date], subject: Subject) -> set[tuple[Any, ...]]:
+    stored = _of(SubjectSum, stretch).where(SubjectSum.subject == subject).subquery().c
+    day = case((stored.listens > 0, stored.day))
+    columns = (stored.filed_under, stored.named_song_id, stored.named_track_id, stored.plays, stored.listens, day)
+    return {tuple(row) for row in connection.execute(select(*columns, stored.ms_played))}
+
+
+def _of(table: type[SubjectSum] | type[TrackSum], stretch: Row[int, date, date]) -> Select[Any]:
+    user_id, first, last = stretch
+    return select(*table.__table__.c).where(table.user_id == user_id, table.first_day == first, table.last_day == last)
 
 
 def _numbers(numbers: Sequence[int | None]) -> str:

@@ -43,7 +43,7 @@ def heard(listening: UserListening, subject: Subject, identity: UUID) -> Heard |
 
     Costs a look at each of its songs, and at each of their days.
     """
-    parts = _parts(listening, _EVER, subject, [identity])
+    parts = _parts(listening.rollups(*_EVER[1:]).songs, subject, [identity])
     found = listening.connection.execute(grouped(parts, _by_day).order_by("day")).all()
     if not found:
         return None
@@ -68,7 +68,7 @@ def heard(listening: UserListening, subject: Subject, identity: UUID) -> Heard |
 
 def songs_of(listening: UserListening, subject: Subject, identity: UUID, *, most: int) -> Sequence[Place]:
     """The user's first `most` songs of an artist or album, in the order of `rank`. Costs as much as `heard`."""
-    songs = sums_of(_parts(listening, _EVER, subject, [identity]), Subject.SONG)
+    songs = sums_of(_parts(listening.rollups(*_EVER[1:]).tracks, subject, [identity]), Subject.SONG)
     return first_places(listening.connection, with_any(songs, By.LISTENS), Subject.SONG, most=most)
 
 
@@ -79,7 +79,8 @@ def places_of(
 
     Costs as much as `heard`.
     """
-    sums = sums_of(_candidates(listening, _EVER, subject, identities), subject).subquery()
+    summed, parts = _summed(listening, _EVER, subject, identities)
+    sums = sums_of(_candidates(parts, subject, identities), subject, summed=summed).subquery()
     wanted = select(sums)
     if subject is not Subject.SONG:
         # A track that counts for one of them may count for other artists, too.
@@ -94,29 +95,34 @@ def listens_of(
 
     Costs a look at each of their songs, and at each of their days in the span.
     """
-    sums = grouped(_parts(listening, wanted, subject, identities), _by_subject)
+    summed, parts = _summed(listening, wanted, subject, identities)
+    sums = grouped([*summed, *_parts(parts, subject, identities)], _by_subject)
     return {identity: listens for identity, listens in listening.connection.execute(sums) if listens}
 
 
-def _parts(
+def _summed(
     listening: UserListening, wanted: Span, subject: Subject, identities: Collection[UUID]
-) -> Sequence[Subquery]:
-    """Rows of the days of these subjects, with what `filed` adds."""
-    each = [filed(part, subject).subquery() for part in _candidates(listening, wanted, subject, identities)]
+) -> tuple[Sequence[Subquery], Sequence[Subquery]]:
+    """The sums of these artists or albums, and the rows of tracks that they leave out."""
+    rollups = listening.rollups(wanted.first, wanted.last)
+    if subject is Subject.SONG:
+        return (), rollups.tracks
+    summed, parts = rollups.filed(subject)
+    return [select(part).where(part.c.filed_under.in_(identities)).subquery() for part in summed], parts
+
+
+def _parts(rows: Sequence[Subquery], subject: Subject, identities: Collection[UUID]) -> Sequence[Subquery]:
+    """Rows of these subjects, with what `filed` adds."""
+    each = [filed(part, subject).subquery() for part in _candidates(rows, subject, identities)]
     if subject is Subject.SONG:
         return each
     return [select(part).where(part.c.filed_under.in_(identities)).subquery() for part in each]
 
 
-def _candidates(
-    listening: UserListening, wanted: Span, subject: Subject, identities: Collection[UUID]
-) -> Sequence[Subquery]:
-    """The rows of all days of songs that have something to do with these subjects."""
+def _candidates(rows: Sequence[Subquery], subject: Subject, identities: Collection[UUID]) -> Sequence[Subquery]:
+    """The rows of all songs that have something to do with these subjects."""
     songs = may_count_for(subject, identities)
-    return [
-        select(part).where(part.c.song_id.in_(songs)).subquery()
-        for part in listening.rollups(wanted.first, wanted.last).songs
-    ]
+    return [select(part).where(part.c.song_id.in_(songs)).subquery() for part in rows]
 
 
 def _one(parts: Sequence[Subquery]) -> Subquery:

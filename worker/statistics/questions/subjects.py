@@ -5,7 +5,20 @@ from enum import StrEnum, unique
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, SelectBase, Subquery, case, func, null, select, union
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    SelectBase,
+    Subquery,
+    case,
+    cast,
+    func,
+    null,
+    select,
+    union,
+)
 from sqlalchemy.orm import aliased
 
 from worker.models import Merge, Song, Track, TrackArtist
@@ -14,6 +27,9 @@ _Rows = Select[*tuple[Any, ...]]
 _LISTED: Final = aliased(TrackArtist)
 # A song that is not filed yet counts as an artist of its own.
 _ARTIST: Final = func.coalesce(_LISTED.artist_identity, Song.artist_identity, Song.identity)
+
+# With a type, because PostgreSQL takes a null without one for a text, and unites it with no number.
+_NONE: Final = cast(null(), BigInteger)
 
 
 @unique
@@ -33,7 +49,7 @@ def filed(rows: FromClause, subject: Subject) -> _Rows:
 
 
 def _under_songs(rows: FromClause) -> _Rows:
-    return _joined(rows, Song.identity, rows.c.song_id, null()).join(Song, Song.id == rows.c.song_id)
+    return _joined(rows, Song.identity, rows.c.song_id, _NONE).join(Song, Song.id == rows.c.song_id)
 
 
 def _under_artists(rows: FromClause) -> _Rows:
@@ -46,7 +62,7 @@ def _under_artists(rows: FromClause) -> _Rows:
 
 
 def _under_albums(rows: FromClause) -> _Rows:
-    return _joined(rows, Track.album_identity, null(), rows.c.track_id).join(Track, Track.id == rows.c.track_id)
+    return _joined(rows, Track.album_identity, _NONE, rows.c.track_id).join(Track, Track.id == rows.c.track_id)
 
 
 def _joined(rows: FromClause, key: Any, song_id: ColumnElement[Any], track_id: Any) -> _Rows:

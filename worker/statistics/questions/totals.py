@@ -1,9 +1,11 @@
 """Totals: plays, listens, time, songs, artists and days of a span."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
 
-from sqlalchemy import Select, Subquery, func, select, true, union
+from sqlalchemy import CTE, Select, Subquery, func, select, true, union
 
 from worker.statistics.periods import Span
 from worker.statistics.questions.sources import Listening, RollupRows
@@ -51,7 +53,7 @@ def totals(listening: Listening, span: Span) -> Totals:
 
 # No DISTINCT below: PostgreSQL sorts for it, but groups without sorting.
 def _days(rollups: RollupRows) -> Subquery:
-    hour = rollups.hours.c
+    hour = rollups.days.c
     names = ("plays", "listens", "ms_played")
     day = select(hour.day, *(total(hour[name]).label(name) for name in names)).group_by(hour.day).subquery()
     sums = (total(day.c[name]).label(name) for name in names)
@@ -68,13 +70,21 @@ def _listeners(rollups: RollupRows) -> Subquery:
 def _songs(rollups: RollupRows) -> Subquery:
     """The number of songs and of artists with a listen."""
     # UNION, not UNION ALL: a track may be in both parts. MATERIALIZED, or SQLite would read the days twice.
-    track = union(*map(_with_listens, rollups.songs)).cte("tracks_with_listens").prefix_with("MATERIALIZED")
+    track = union(*map(_with_listens, rollups.tracks)).cte("tracks_with_listens").prefix_with("MATERIALIZED")
     song = select(track.c.song_id).group_by(track.c.song_id).subquery()
-    filed_under = filed(track, Subject.ARTIST).subquery().c.filed_under
-    artist = select(filed_under).group_by(filed_under).subquery()
+    artist = union(*_artists(rollups, track)).subquery()
     songs = select(func.count().label("songs")).select_from(song).subquery()
     artists = select(func.count().label("artists")).select_from(artist).subquery()
     return select(*songs.c, *artists.c).join_from(songs, artists, true()).subquery()
+
+
+def _artists(rollups: RollupRows, track: CTE) -> Iterator[Select[UUID]]:
+    summed, rest = rollups.filed(Subject.ARTIST)
+    for part in summed:
+        yield select(part.c.filed_under).where(part.c.listens > 0)
+    for rows in [_with_listens(part).subquery() for part in rest] if summed else [track]:
+        filed_under = filed(rows, Subject.ARTIST).subquery().c.filed_under
+        yield select(filed_under).group_by(filed_under)
 
 
 def _with_listens(rows: Subquery) -> Select[int, int]:

@@ -22,11 +22,14 @@ _OF_ONE_USER: Final[Mapping[Rollup, Name]] = {ListeningHour: "user_hours", SongD
 def compute_days(connection: Connection, days: Collection[UserDay], rule: ListenRule) -> Sequence[UserDay]:
     """Replace all rollups of these days, and of days joined to them. The caller has locked the users, or runs alone.
 
+    Forgets sums that contain them.
+
     Returns the joined days: those on which other plays of a run lie that began to count, or ceased to.
     """
     joined = _compute(connection, days, rule)
     if joined:
         _compute(connection, joined, rule)
+    statements.run(connection, "forget_sums", day_rows([*days, *joined]))
     hit(Point.MID_AGGREGATION)
     return joined
 

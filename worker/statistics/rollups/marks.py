@@ -13,6 +13,7 @@ from worker.models import ChartPlace, PlayHistory, Song, StaleDay, StaleHistory,
 from worker.statistics import statements
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups.compute import day_rows
+from worker.statistics.rollups.sums import forget_sums_of_songs
 
 
 def spread_histories(connection: Connection, *, most: int, most_plays: int) -> int:
@@ -40,8 +41,10 @@ def spread_to_charts(connection: Connection, *, most: int) -> int:
         songs = {each.song_id for each in taken}
         # Their plays are in the charts of these songs.
         merged = connection.scalars(select(Song.id).where(Song.counts_as_id.in_(songs)))
-        rows = [{"song_id": song_id} for song_id in sorted(songs.union(merged))]
+        counting = songs.union(merged)
+        rows = [{"song_id": song_id} for song_id in sorted(counting)]
         statements.run(connection, "mark_charts_of_songs", rows, mark=new_mark().hex)
+        forget_sums_of_songs(connection, counting)
     return len(taken)
 
 
