@@ -14,6 +14,7 @@ from benchmarks import (
     http,
     latency,
     memory,
+    pages,
     profile,
     publishing,
     refreshing,
@@ -102,6 +103,11 @@ def _statistics(options: Options) -> Report:
     return statistics.measure(rounds=options.rounds, plays=plays)
 
 
+def _pages(options: Options) -> Report:
+    plays = options.plays or (_QUICK_PLAYS if options.quick else pages.PLAYS)
+    return pages.measure(rounds=options.rounds, plays=plays)
+
+
 MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "throughput": _throughput,
     "profile": _profile,
@@ -116,6 +122,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "refreshing": _refreshing,
     "beside": _beside,
     "statistics": _statistics,
+    "pages": _pages,
 }
 
 
@@ -131,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--events", type=int, help="plays that wait, or that are recorded; memory's full run takes 5000000")
     add("--quick", action="store_true", help="few settings, and two rounds if --rounds does not say: a first look")
     add("--rows", type=int, nargs="+", help="growth, refreshing: how many plays are stored already")
-    add("--plays", type=int, help="statistics: how many plays are stored, 100000 of them one user's")
+    add("--plays", type=int, help="statistics: how many plays are stored, 100000 of them one user's; pages: one user's")
     add("--seconds", type=float, default=10.0, help="latency: how long each rate is kept")
     add("--processes", type=int, default=2, help="zik's processes, where a measurement does not vary them")
     add("--batch-size", type=int, default=2_000, help="ZIK_BATCH_SIZE, where a measurement does not vary it")
