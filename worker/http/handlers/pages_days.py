@@ -74,6 +74,7 @@ class _Days:
         sent = parameters(request, await read_body(request))
         user = await self._pages.user_to_change(request, sent)
         await self._services.in_database(change, user, identity_named(sent.get("play", "")))
+        await self._services.announce_changed(user)
         return redirect(f"{links.home(user)}{links.day(day)}")
 
     async def year(self, request: Request) -> Answer:
