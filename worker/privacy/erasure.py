@@ -26,6 +26,7 @@ from worker.models import (
     User,
 )
 from worker.operations import tokens
+from worker.operations.changes import announce_changed
 from worker.operations.dead_letters import delete_letters, with_payload
 from worker.privacy.attribution import may_be_about
 from worker.statistics.charts import refresh_charts
@@ -102,6 +103,8 @@ def erase(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 100
     # First of all: what a server accepts with a token from now on would be about a new user of that name.
     announced = tokens.announce_revoked(drain.stream, digests)
     drain.stream.clear_now_playing(name)
+    # Open pages end.
+    announce_changed(drain.stream, [name])
     # Before the check for an unknown user: a command that was interrupted here is repeated, and charts still show the
     # user.
     charts = refresh_charts(drain.engine, today=datetime.now(UTC).date(), closed=True)

@@ -201,6 +201,12 @@ SELECT user_id, day, song_id, track_id, CAST(count(*) AS integer) AS plays,
 {joined};
 
 
+-- name: second_reports
+-- Plays of some days of one user that do not count, because another source reports the same ones, with that source.
+{of_user}
+SELECT id, counted_source FROM judged WHERE is_wanted AND source <> counted_source AND NOT is_long;
+
+
 -- name: user_listens
 -- The listens of some days of one user, with their local day and the listener's offset at that time.
 {of_user}
