@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.announced import listening
 from tests.support.http_server import HttpServer
 from tests.support.pages import form_of, sign_in, text_of
 from tests.support.processes import eventually
@@ -120,8 +121,10 @@ def test_an_import_is_taken_back_and_what_was_there_stays(server: HttpServer) ->
     server.drain()
     path, page = imported(server)
     assert "new 2 there already 1" in text_of(page)
-    press(server, page, "undo")
-    page = settled(server, path)
+    with listening(server.settings.redis_url) as ear:
+        press(server, page, "undo")
+        page = settled(server, path)
+        assert ["ada"] in ear.listen()
     assert "Taken back. 2 plays deleted" in text_of(page)
     assert [play["title"] for play in server.plays()] == ["Song 1"]
     overview = text_of(server.client.get("/import").text)

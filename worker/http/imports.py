@@ -111,6 +111,8 @@ class Imports:
             await asyncio.wait([future], timeout=_SAVE_EVERY_S)
             with suppress(ZikError):
                 await self._save(job)
+                if then == "undone":
+                    await self._stream.announce_changed([job.user])
         try:
             await future
             job.phase = then

@@ -25,6 +25,7 @@ class SubjectPage:
     """`years` has a row of twelve months for each year, latest first. `songs` is empty for a song."""
 
     subject: Subject
+    identity: UUID
     heard: Heard
     years: Sequence[tuple[int, Sequence[MonthCell]]]
     songs: Sequence[Place]
@@ -42,7 +43,7 @@ def subject_page(of: UserListening, subject: Subject, identity: UUID) -> Subject
     if found is None:
         return None
     songs = () if subject is Subject.SONG else songs_of(of, subject, identity, most=_MOST_SONGS)
-    return SubjectPage(subject, found, _years(found.months, found.first_day.year, found.last_day.year), songs)
+    return SubjectPage(subject, identity, found, _years(found.months, found.first_day.year, found.last_day.year), songs)
 
 
 def _years(months: Mapping[date, int], first: int, last: int) -> Sequence[tuple[int, Sequence[MonthCell]]]:

@@ -18,6 +18,7 @@ Name = Literal[
     "user_hours",
     "joined_days",
     "user_songs",
+    "second_reports",
     "user_listens",
     "count_waiting_days",
     "waiting_days",
