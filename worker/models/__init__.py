@@ -13,7 +13,7 @@ from worker.models.preference import Preference
 from worker.models.rollups import ChartPlace, ListeningHour, SongDay
 from worker.models.song import Song
 from worker.models.stale_marks import StaleChart, StaleDay, StaleHistory
-from worker.models.sums import DaySum, SubjectSum, SummedStretch, TrackSum
+from worker.models.sums import DaySum, SubjectSum, SummedStretch
 from worker.models.token import AccessToken
 from worker.models.track import Track, TrackArtist
 from worker.models.user import User
@@ -42,6 +42,5 @@ __all__ = [
     "TimestampMixin",
     "Track",
     "TrackArtist",
-    "TrackSum",
     "User",
 ]

@@ -22,30 +22,18 @@ class SummedStretch(TimestampMixin, Base):
     last_day: Mapped[date] = mapped_column(primary_key=True)
 
 
-class TrackSum(TimestampMixin, Base):
-    """What the rows of `song_days` of one track add up to in a stretch. `day` is the latest with a listen, if any."""
-
-    __tablename__ = "track_sums"
-
-    user_id: Mapped[Id]
-    first_day: Mapped[date] = mapped_column(primary_key=True)
-    last_day: Mapped[date] = mapped_column(primary_key=True)
-    song_id: Mapped[Id]
-    track_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    day: Mapped[date]
-    plays: Mapped[int]
-    listens: Mapped[int]
-    ms_played: Mapped[BigCount]
-
-
 class SubjectSum(TimestampMixin, Base):
-    """What the tracks of one artist or album add up to in a stretch, as `TrackSum`.
+    """What the rows of `song_days` of one song, artist or album add up to in a stretch.
 
+    `day` is the latest with a listen, if there is one.
     `named_song_id` and `named_track_id` are the least of those that name it, see `statistics.questions.subjects`.
     """
 
     __tablename__ = "subject_sums"
-    __table_args__ = (Index(None, "filed_under", "user_id"),)
+    __table_args__ = (
+        Index(None, "filed_under", "user_id"),
+        Index("ix_subject_sums_by_listens", "user_id", "first_day", "last_day", "subject", "listens"),
+    )
 
     user_id: Mapped[Id]
     first_day: Mapped[date] = mapped_column(primary_key=True)

@@ -88,7 +88,6 @@ _POSTGRESQL: Final = (
         DELETE FROM listening_hours WHERE user_id = OLD.id;
         DELETE FROM stale_days WHERE user_id = OLD.id;
         DELETE FROM summed_stretches WHERE user_id = OLD.id;
-        DELETE FROM track_sums WHERE user_id = OLD.id;
         DELETE FROM subject_sums WHERE user_id = OLD.id;
         DELETE FROM day_sums WHERE user_id = OLD.id;
         RETURN OLD;
@@ -219,7 +218,6 @@ _SQLITE: Final = (
         DELETE FROM listening_hours WHERE user_id = OLD.id;
         DELETE FROM stale_days WHERE user_id = OLD.id;
         DELETE FROM summed_stretches WHERE user_id = OLD.id;
-        DELETE FROM track_sums WHERE user_id = OLD.id;
         DELETE FROM subject_sums WHERE user_id = OLD.id;
         DELETE FROM day_sums WHERE user_id = OLD.id;
     END

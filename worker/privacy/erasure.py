@@ -26,7 +26,6 @@ from worker.models import (
     Song,
     SongDay,
     SubjectSum,
-    TrackSum,
     User,
 )
 from worker.operations import tokens
@@ -45,8 +44,7 @@ _OWNED: Final = {
     "left out of statistics": LeftOut.user_id,
     "listening hours": ListeningHour.user_id,
     "songs by day": SongDay.user_id,
-    "sums of tracks": TrackSum.user_id,
-    "sums of artists and albums": SubjectSum.user_id,
+    "sums of songs, artists and albums": SubjectSum.user_id,
     "sums of days": DaySum.user_id,
 }
 _REFERRING: Final = (PlayHistory, CorrectedPlay, Favorite)

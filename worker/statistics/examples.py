@@ -69,7 +69,7 @@ _PARAMETERS: Final[Mapping[str, str | int]] = {
     "first": date.min.isoformat(),
     "last": date.max.isoformat(),
     "mark": _MARK,
-    "pattern": "%tool%",
+    "pattern": "% tool%",
 }
 
 

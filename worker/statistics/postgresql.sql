@@ -396,39 +396,42 @@ DELETE FROM summed_stretches WHERE EXISTS (
 
 
 -- name: users_to_sum
--- Which of some users have at least `:most` rows of `song_days` after the days that are summed already.
+-- Which of some users have at least `:most` rows of `song_days` after the days of the sums of all time, which begin on
+-- `:first`.
 SELECT user_id
   FROM {users}
  WHERE (SELECT count(*)
           FROM (SELECT 1 FROM song_days AS heard
                  WHERE heard.user_id = incoming.user_id
                    AND heard.day > coalesce((SELECT max(last_day) FROM summed_stretches AS stored
-                                              WHERE stored.user_id = incoming.user_id), :first)
+                                              WHERE stored.user_id = incoming.user_id AND first_day = :first), :first)
                  LIMIT :most) AS unsummed) >= :most;
 
 
 -- name: sum_stretches
--- Sum up stretches of users. Sums of artists and albums follow from those of tracks.
+-- Sum up stretches of users.
 INSERT INTO summed_stretches (user_id, first_day, last_day)
 SELECT user_id, first_day, last_day FROM {stretches} WHERE true ORDER BY user_id, first_day, last_day;
-INSERT INTO track_sums (user_id, first_day, last_day, song_id, track_id, plays, listens, ms_played, day)
-SELECT user_id, first_day, last_day, song_id, track_id, {sum_columns}
-  FROM {stretches} JOIN song_days USING (user_id)
- WHERE day BETWEEN first_day AND last_day
- GROUP BY user_id, first_day, last_day, song_id, track_id
- ORDER BY user_id, first_day, last_day, song_id, track_id;
+WITH tracks_heard AS MATERIALIZED (
+    SELECT user_id, first_day, last_day, song_id, track_id, {sum_columns}
+      FROM {stretches} JOIN song_days USING (user_id)
+     WHERE day BETWEEN first_day AND last_day
+     GROUP BY user_id, first_day, last_day, song_id, track_id
+)
 INSERT INTO subject_sums (user_id, first_day, last_day, subject, filed_under, named_song_id, named_track_id,
                           plays, listens, ms_played, day)
+SELECT user_id, first_day, last_day, 'song', songs.identity, song_id, CAST(NULL AS bigint), {sum_columns}
+  FROM tracks_heard JOIN songs ON songs.id = song_id
+ GROUP BY 1, 2, 3, 5, 6
+ UNION ALL
 SELECT user_id, first_day, last_day, 'artist', coalesce(listed.artist_identity, songs.artist_identity, songs.identity),
        min(CASE WHEN listed.track_id IS NULL THEN song_id END), min(listed.track_id), {sum_columns}
-  FROM {stretches} JOIN track_sums AS heard USING (user_id, first_day, last_day)
-  JOIN songs ON songs.id = song_id
-  LEFT JOIN track_artists AS listed ON listed.track_id = heard.track_id
+  FROM tracks_heard JOIN songs ON songs.id = song_id
+  LEFT JOIN track_artists AS listed ON listed.track_id = tracks_heard.track_id
  GROUP BY 1, 2, 3, 5
  UNION ALL
 SELECT user_id, first_day, last_day, 'album', album_identity, NULL, min(track_id), {sum_columns}
-  FROM {stretches} JOIN track_sums USING (user_id, first_day, last_day)
-  JOIN tracks ON tracks.id = track_id
+  FROM tracks_heard JOIN tracks ON tracks.id = track_id
  WHERE album_identity IS NOT NULL
  GROUP BY 1, 2, 3, 5;
 INSERT INTO day_sums (user_id, first_day, last_day, day, plays, listens, ms_played)
@@ -553,46 +556,49 @@ SELECT * FROM (
  ORDER BY user_id, day, song_id, track_id;
 
 -- name: compare_sums
--- The rows of `track_sums` and `day_sums` that differ from the days of the stretches of some users.
+-- The rows of `day_sums` that differ from the hours of the stretches of some users.
 SELECT * FROM (
-    SELECT what, user_id, first_day, last_day, song_id, track_id, on_day,
-           sum(plays) AS plays, sum(listens) AS listens, sum(ms_played) AS ms_played, max(latest) AS latest,
-           sum(plays_found) AS plays_found, sum(listens_found) AS listens_found, sum(ms_played_found) AS ms_played_found,
-           max(latest_found) AS latest_found
-      FROM (SELECT 'track_sums' AS what, user_id, first_day, last_day, song_id, track_id, CAST(NULL AS date) AS on_day,
-                   plays, listens, ms_played, CASE WHEN listens > 0 THEN day END AS latest,
-                   0 AS plays_found, 0 AS listens_found, 0 AS ms_played_found, CAST(NULL AS date) AS latest_found
-              FROM summed_stretches JOIN song_days USING (user_id) WHERE day BETWEEN first_day AND last_day
+    SELECT user_id, first_day, last_day, day,
+           sum(plays) FILTER (WHERE wanted) AS plays, sum(listens) FILTER (WHERE wanted) AS listens,
+           sum(ms_played) FILTER (WHERE wanted) AS ms_played, sum(plays) FILTER (WHERE NOT wanted) AS plays_found,
+           sum(listens) FILTER (WHERE NOT wanted) AS listens_found,
+           sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
+      FROM (SELECT true AS wanted, user_id, first_day, last_day, day, plays, listens, ms_played
+              FROM summed_stretches JOIN listening_hours USING (user_id)
+             WHERE day BETWEEN first_day AND last_day
              UNION ALL
-            SELECT 'track_sums', user_id, first_day, last_day, song_id, track_id, NULL,
-                   0, 0, 0, NULL, plays, listens, ms_played, CASE WHEN listens > 0 THEN day END
-              FROM summed_stretches JOIN track_sums USING (user_id, first_day, last_day)
-             UNION ALL
-            SELECT 'day_sums', user_id, first_day, last_day, CAST(NULL AS bigint), CAST(NULL AS bigint), day,
-                   plays, listens, ms_played, NULL, 0, 0, 0, NULL
-              FROM summed_stretches JOIN listening_hours USING (user_id) WHERE day BETWEEN first_day AND last_day
-             UNION ALL
-            SELECT 'day_sums', user_id, first_day, last_day, CAST(NULL AS bigint), CAST(NULL AS bigint), day,
-                   0, 0, 0, NULL, plays, listens, ms_played, NULL
+            SELECT false, user_id, first_day, last_day, day, plays, listens, ms_played
               FROM summed_stretches JOIN day_sums USING (user_id, first_day, last_day)) AS both_sides
      WHERE user_id IN (SELECT user_id FROM {users})
-     GROUP BY what, user_id, first_day, last_day, song_id, track_id, on_day) AS compared
- WHERE NOT (plays = plays_found AND listens = listens_found AND ms_played = ms_played_found)
-    OR latest IS DISTINCT FROM latest_found
- ORDER BY what, user_id, first_day, last_day, song_id, track_id, on_day;
+     GROUP BY user_id, first_day, last_day, day) AS compared
+ WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
+ ORDER BY user_id, first_day, last_day, day;
 
+
+-- fragment: other_spaces
+-- The white space of ASCII that is no space, and the grave accent, which is an apostrophe in the loose form.
+E'[\t\n\x0b\f\r\x1c\x1d\x1e\x1f`]'
 
 -- name: names_like
--- Names that may match a pattern, with what they name: in lower case, or because only its loose form can be compared.
-SELECT 'artist' AS subject, coalesce(artist_identity, identity) AS identity, artist AS name FROM songs
- WHERE lower(artist COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(artist) <> length(artist)
+-- Names that may match a pattern, with what they name: in lower case, where a word begins with it; or because only its
+-- loose form can be compared. The pattern begins with `% `.
+SELECT DISTINCT 'artist' AS subject, coalesce(artist_identity, identity) AS identity, artist AS name FROM songs
+ WHERE (lower(replace(artist COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
+        AND (' ' || lower(artist COLLATE "C") LIKE :pattern ESCAPE '!' OR artist ~ {other_spaces}))
+    OR octet_length(artist) <> length(artist)
  UNION ALL
 SELECT 'artist' AS subject, artist_identity AS identity, name FROM track_artists
- WHERE lower(name COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(name) <> length(name)
+ WHERE (lower(replace(name COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
+        AND (' ' || lower(name COLLATE "C") LIKE :pattern ESCAPE '!' OR name ~ {other_spaces}))
+    OR octet_length(name) <> length(name)
  UNION ALL
-SELECT 'album' AS subject, album_identity AS identity, album AS name FROM tracks
+SELECT DISTINCT 'album' AS subject, album_identity AS identity, album AS name FROM tracks
  WHERE album_identity IS NOT NULL
-   AND (lower(album COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(album) <> length(album))
+   AND ((lower(replace(album COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
+         AND (' ' || lower(album COLLATE "C") LIKE :pattern ESCAPE '!' OR album ~ {other_spaces}))
+        OR octet_length(album) <> length(album))
  UNION ALL
 SELECT 'song' AS subject, identity, title AS name FROM songs
- WHERE lower(title COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(title) <> length(title);
+ WHERE (lower(replace(title COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
+        AND (' ' || lower(title COLLATE "C") LIKE :pattern ESCAPE '!' OR title ~ {other_spaces}))
+    OR octet_length(title) <> length(title);

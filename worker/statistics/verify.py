@@ -5,20 +5,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Engine, Row, Select, case, cast, exists, func, select, union
+from sqlalchemy import BigInteger, Connection, Engine, Row, case, cast, exists, func, null, select, union
 
 from worker.database.engine import snapshot, without_statement_timeout
 from worker.models import (
     ChartPlace,
     ListeningHour,
     PlayHistory,
+    Song,
     SongDay,
     StaleChart,
     StaleDay,
     StaleHistory,
     SubjectSum,
     SummedStretch,
-    TrackSum,
     User,
 )
 from worker.statistics import statements
@@ -31,7 +31,8 @@ from worker.statistics.questions.backlog import count_waiting_days
 from worker.statistics.questions.sources import RollupsOnly
 from worker.statistics.questions.subjects import Subject
 from worker.statistics.questions.top import rank, sums_of
-from worker.statistics.rollups.pending import has_one_listener
+from worker.statistics.rollups.compute import columns_of
+from worker.statistics.rollups.pending import has_one_listener, pending_of
 from worker.statistics.statements import Name
 
 _USERS_AT_ONCE: Final = 200
@@ -124,18 +125,19 @@ def _of_users(connection: Connection, users: Sequence[int], rule: ListenRule) ->
 
 def _of_sums(connection: Connection, users: Sequence[int]) -> Iterator[Difference]:
     """Where the sums of stretches differ from their days, or from what their tracks are filed under."""
-    found = statements.run(connection, "compare_sums", [{"user_id": user_id} for user_id in users])
-    for table, user_id, *row in found:
-        key, wanted, (plays, listens, ms_played, latest) = row[:-8], row[-8:-4], row[-4:]
-        where = f"{table}: user {user_id}, {'/'.join(str(part) for part in key if part is not None)}"
-        is_found = f"{_numbers((plays, listens, ms_played))}, {latest}"
-        yield Difference(where, f"{_numbers(wanted[:3])}, {wanted[3]}", is_found)
-    filing = select(StaleHistory.mark).where(StaleHistory.charts_only.is_(True))
-    if connection.scalar(select(filing.exists())):
-        return
+    rows = [{"user_id": user_id} for user_id in users]
+    for *key, plays, listens, ms, plays_found, listens_found, ms_found in statements.run(
+        connection, "compare_sums", rows
+    ):
+        where = f"day_sums: user {'/'.join(map(str, key))}"
+        yield Difference(where, _numbers((plays, listens, ms)), _numbers((plays_found, listens_found, ms_found)))
     stretches = select(SummedStretch.user_id, SummedStretch.first_day, SummedStretch.last_day)
     for stretch in connection.execute(stretches.where(SummedStretch.user_id.in_(users))).all():
-        for subject in (Subject.ARTIST, Subject.ALBUM):
+        pending = pending_of(connection, stretch.user_id)
+        # No question reads the sums of a stretch with a day that waits.
+        if pending.is_filing or any(stretch.first_day <= day <= stretch.last_day for day in pending.days):
+            continue
+        for subject in Subject:
             wanted_rows, found_rows = _filed(connection, stretch, subject), _stored(connection, stretch, subject)
             if wanted_rows != found_rows:
                 where = f"subject_sums: {subject}s of user {', '.join(map(str, stretch))}"
@@ -143,23 +145,27 @@ def _of_sums(connection: Connection, users: Sequence[int]) -> Iterator[Differenc
 
 
 def _filed(connection: Connection, stretch: Row[int, date, date], subject: Subject) -> set[tuple[Any, ...]]:
-    """The sums of artists or albums as a question adds them up from the sums of tracks."""
-    sums = sums_of([_of(TrackSum, stretch).subquery()], subject).subquery().c
-    columns = (sums.filed_under, sums.named_song_id, sums.named_track_id, sums.plays, sums.listens, sums.day)
-    rows = connection.execute(select(*columns, cast(sums.ms_played, BigInteger)))
-    return {tuple(row) for row in rows}
+    """The sums of songs, artists or albums as a question adds them up from days."""
+    user_id, first, last = stretch
+    days = select(*columns_of(SongDay)).where(SongDay.user_id == user_id, SongDay.day.between(first, last))
+    sums = sums_of([days.subquery()], subject).subquery().c
+    numbers = (sums.plays, sums.listens, cast(sums.ms_played, BigInteger), sums.day)
+    if subject is Subject.SONG:
+        wanted = select(Song.identity, Song.id, null(), *numbers).join(Song, Song.id == sums.song_id)
+    else:
+        wanted = select(sums.filed_under, sums.named_song_id, sums.named_track_id, *numbers)
+    return {tuple(row) for row in connection.execute(wanted)}
 
 
 def _stored(connection: Connection, stretch: Row[int, date, date], subject: Subject) -> set[tuple[Any, ...]]:
-    stored = _of(SubjectSum, stretch).where(SubjectSum.subject == subject).subquery().c
-    day = case((stored.listens > 0, stored.day))
-    columns = (stored.filed_under, stored.named_song_id, stored.named_track_id, stored.plays, stored.listens, day)
-    return {tuple(row) for row in connection.execute(select(*columns, stored.ms_played))}
-
-
-def _of(table: type[SubjectSum] | type[TrackSum], stretch: Row[int, date, date]) -> Select[Any]:
     user_id, first, last = stretch
-    return select(*table.__table__.c).where(table.user_id == user_id, table.first_day == first, table.last_day == last)
+    table = SubjectSum
+    names = (table.filed_under, table.named_song_id, table.named_track_id)
+    day = case((table.listens > 0, table.day))
+    stored = select(*names, table.plays, table.listens, table.ms_played, day).where(
+        table.user_id == user_id, table.first_day == first, table.last_day == last, table.subject == subject
+    )
+    return {tuple(row) for row in connection.execute(stored)}
 
 
 def _numbers(numbers: Sequence[int | None]) -> str:

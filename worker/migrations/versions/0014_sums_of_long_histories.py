@@ -1,4 +1,4 @@
-"""Sums of long histories: what tracks, artists, albums and days add up to over years.
+"""Sums of long histories: what songs, artists, albums and days add up to over years.
 
 Only adds. Sweeps fill the tables for users with a long history; without them answers read each day. Sweeps of the
 release before do not delete sums that no longer hold, so they must have ended before those of the new release begin:
@@ -13,13 +13,13 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
 KEY: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 INSTANT: Final = sa.DateTime(timezone=True)
-_TABLES: Final = ("summed_stretches", "track_sums", "subject_sums", "day_sums")
+_TABLES: Final = ("summed_stretches", "subject_sums", "day_sums")
 
 # Copies of `worker.models.triggers` as it was when this migration was written, and before. Do not change them.
 _POSTGRESQL: Final = (
@@ -32,7 +32,6 @@ _POSTGRESQL: Final = (
         DELETE FROM listening_hours WHERE user_id = OLD.id;
         DELETE FROM stale_days WHERE user_id = OLD.id;
         DELETE FROM summed_stretches WHERE user_id = OLD.id;
-        DELETE FROM track_sums WHERE user_id = OLD.id;
         DELETE FROM subject_sums WHERE user_id = OLD.id;
         DELETE FROM day_sums WHERE user_id = OLD.id;
         RETURN OLD;
@@ -63,7 +62,6 @@ _SQLITE: Final = (
         DELETE FROM listening_hours WHERE user_id = OLD.id;
         DELETE FROM stale_days WHERE user_id = OLD.id;
         DELETE FROM summed_stretches WHERE user_id = OLD.id;
-        DELETE FROM track_sums WHERE user_id = OLD.id;
         DELETE FROM subject_sums WHERE user_id = OLD.id;
         DELETE FROM day_sums WHERE user_id = OLD.id;
     END
@@ -120,15 +118,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id", "first_day", "last_day", name="pk_summed_stretches"),
     )
     op.create_table(
-        "track_sums",
-        *_stretch(),
-        sa.Column("song_id", KEY, nullable=False),
-        sa.Column("track_id", sa.BigInteger(), nullable=False),
-        *_sums(),
-        *_timestamps(),
-        sa.PrimaryKeyConstraint("user_id", "first_day", "last_day", "song_id", "track_id", name="pk_track_sums"),
-    )
-    op.create_table(
         "subject_sums",
         *_stretch(),
         sa.Column("subject", sa.String(length=8), nullable=False),
@@ -142,6 +131,8 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_subject_sums_filed_under_user_id", "subject_sums", ["filed_under", "user_id"])
+    by_listens = ["user_id", "first_day", "last_day", "subject", "listens"]
+    op.create_index("ix_subject_sums_by_listens", "subject_sums", by_listens)
     op.create_table(
         "day_sums",
         *_stretch(),

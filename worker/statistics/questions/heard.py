@@ -1,13 +1,12 @@
 """What a user heard of one song, artist or album: how much, when first and last, and by month."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Subquery, func, select, union_all
+from sqlalchemy import Connection, Select, Subquery, extract, func, select, union_all
 
 from worker.models import Song, Track, TrackArtist
 from worker.statistics.periods import Period, Span, span
@@ -44,31 +43,36 @@ def heard(listening: UserListening, subject: Subject, identity: UUID) -> Heard |
     Costs a look at each of its songs, and at each of their days.
     """
     parts = _parts(listening.rollups(*_EVER[1:]).songs, subject, [identity])
-    found = listening.connection.execute(grouped(parts, _by_day).order_by("day")).all()
+    day = grouped(parts, _by_day).subquery().c
+    month = (extract("year", day.day), extract("month", day.day))
+    sums = (total(day[name]) for name in ("plays", "listens", "ms_played"))
+    by_month = select(*month, *sums, func.min(day.day), func.max(day.day)).group_by(*month).order_by(*month)
+    found = listening.connection.execute(by_month).all()
     if not found:
         return None
-    months = Counter[date]()
-    for day, _, listens, _ in found:
-        months[span(Period.MONTH, day).first] += listens
-    plays, listens, ms_played = (sum(column) for column in list(zip(*found, strict=True))[1:])
+    years, months, plays, listens, ms_played, first_days, last_days = zip(*found, strict=True)
     artist, title, shown = listening.connection.execute(named(_one(parts), subject)).one()
     album = select(Song.album).where(Song.identity == shown)
     return Heard(
         artist=artist,
         title=title,
         album=listening.connection.scalar(album) if subject is Subject.SONG else None,
-        plays=plays,
-        listens=listens,
-        ms_played=ms_played,
-        first_day=found[0].day,
-        last_day=found[-1].day,
-        months=+months,
+        plays=sum(plays),
+        listens=sum(listens),
+        ms_played=sum(ms_played),
+        first_day=first_days[0],
+        last_day=last_days[-1],
+        months={
+            date(int(year), int(number), 1): count
+            for year, number, count in zip(years, months, listens, strict=True)
+            if count
+        },
     )
 
 
 def songs_of(listening: UserListening, subject: Subject, identity: UUID, *, most: int) -> Sequence[Place]:
     """The user's first `most` songs of an artist or album, in the order of `rank`. Costs as much as `heard`."""
-    songs = sums_of(_parts(listening.rollups(*_EVER[1:]).tracks, subject, [identity]), Subject.SONG)
+    songs = sums_of(_parts(listening.rollups(*_EVER[1:]).songs, subject, [identity]), Subject.SONG)
     return first_places(listening.connection, with_any(songs, By.LISTENS), Subject.SONG, most=most)
 
 
@@ -106,7 +110,7 @@ def _summed(
     """The sums of these artists or albums, and the rows of tracks that they leave out."""
     rollups = listening.rollups(wanted.first, wanted.last)
     if subject is Subject.SONG:
-        return (), rollups.tracks
+        return (), rollups.songs
     summed, parts = rollups.filed(subject)
     return [select(part).where(part.c.filed_under.in_(identities)).subquery() for part in summed], parts
 

@@ -22,7 +22,7 @@ def named_albums(listening: Listening, span: Span) -> NamedAlbums:
     """How many listens of a span are of tracks with an album. Costs a look at each track of each day."""
     tracks = [
         select(rows.c.track_id, total(rows.c.listens).label("listens")).group_by(rows.c.track_id)
-        for rows in listening.rollups(span.first, span.last).tracks
+        for rows in listening.rollups(span.first, span.last).songs
     ]
     track = union_all(*tracks).subquery().c
     named = case((Track.album_identity.is_not(None), track.listens), else_=0)

@@ -3,25 +3,24 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, Final, Literal
 
 from sqlalchemy import Connection, Select, Subquery, and_, select, union_all
 
-from worker.models import DaySum, ListeningHour, SongDay, SubjectSum, TrackSum
+from worker.models import DaySum, ListeningHour, SongDay, SubjectSum
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.questions.backlog import Backlog
 from worker.statistics.rollups.compute import Rollup, columns_of, computed_rows, joined_days, names_of
 from worker.statistics.rollups.pending import Days, Pending, pending_of
 from worker.statistics.sql import within
 
-SumTable = type[DaySum] | type[SubjectSum] | type[TrackSum]
+SumTable = type[DaySum] | type[SubjectSum]
 
 _SUMS: Final = ("plays", "listens", "ms_played")
 _COLUMNS: Final[Mapping[SumTable, Sequence[str]]] = {
     DaySum: ("user_id", "day", *_SUMS),
     SubjectSum: ("filed_under", "named_song_id", "named_track_id", "user_id", "day", *_SUMS),
-    TrackSum: names_of(SongDay),
 }
 
 
@@ -58,16 +57,14 @@ class RollupRows:
         """
         return self.parts_of(SongDay)
 
-    @property
-    def tracks(self) -> Sequence[Subquery]:
-        """Parts of rows as of `songs`, one of which may stand for many days: `day` is the latest with a listen."""
-        return [*(part.subquery() for part in self.sums_of(TrackSum)), *self.rest_of(SongDay)]
-
     def filed(self, subject: str) -> tuple[Sequence[Subquery], Sequence[Subquery]]:
-        """Parts of sums that are filed under an artist or album already, and parts of `tracks` that are to be added."""
+        """Parts of sums that are filed under a song, artist or album already, and parts of `songs` to be added.
+
+        Rows of sums have no track, and stand for many days: `day` is the latest with a listen.
+        """
         sums = self.sums_of(SubjectSum)
         if not sums:
-            return (), self.tracks
+            return (), self.songs
         return [part.where(SubjectSum.subject == subject).subquery() for part in sums], self.rest_of(SongDay)
 
 
@@ -131,11 +128,13 @@ class UserListening:
         waiting = self._waiting_days(first, last)
         summed, rest = cover(self._pending.stretches, (first, last), waiting)
 
+        @cache
+        def computed(rollup: Rollup) -> Subquery:
+            return computed_rows(self.connection, rollup, self.user_id, waiting, self.rule)
+
         def rows_of(rollup: Rollup, spans: Sequence[Days]) -> Sequence[Subquery]:
-            parts = [self._stored(rollup, span, waiting).subquery() for span in spans]
-            if waiting:
-                parts.append(computed_rows(self.connection, rollup, self.user_id, waiting, self.rule))
-            return parts
+            stored = [self._stored(rollup, span, waiting).subquery() for span in spans]
+            return [*stored, computed(rollup)] if waiting else stored
 
         def sums_of(table: SumTable) -> Sequence[Select[*tuple[Any, ...]]]:
             if table is SubjectSum and self._pending.is_filing:

@@ -82,8 +82,9 @@ def rank(
     plays were recorded. Costs a look at each track of each day of the span. For everyone, read the chart that is drawn
     with it: `charts.top`.
     """
-    rollups = listening.rollups(span.first, span.last)
-    summed, parts = ((), rollups.tracks) if subject is Subject.SONG else rollups.filed(subject)
+    summed, parts = listening.rollups(span.first, span.last).filed(subject)
+    if subject is Subject.SONG and by is By.LISTENS:
+        summed = _heard_enough(summed, parts, most)
     sums = sums_of(parts, subject, summed=summed, everyone=listening.covers_everyone)
     return first_places(listening.connection, with_any(sums, by), subject, most=most, by=by)
 
@@ -144,7 +145,7 @@ def sums_of(
     already.
     """
     if subject is Subject.SONG:
-        return _songs(parts, everyone=everyone)
+        return _songs([*map(_of_songs, summed), *parts], everyone=everyone)
     # Joins each part by itself: PostgreSQL cannot know that a union holds each track once or twice. LIMIT hides the
     # key, else it would expect a group for each track, and sort them.
     heard = (_heard(rows, rows.c.song_id, rows.c.track_id, everyone=everyone) for rows in parts)
@@ -156,6 +157,30 @@ def sums_of(
     # Filters the sums, not the tracks: testing each track takes a tenth of the time.
     key = each.c.filed_under
     return _summed(each, key).add_columns(listeners.label("listeners"), *named_by).having(func.count(key) > 0)
+
+
+def _heard_enough(summed: Sequence[Subquery], parts: Sequence[Subquery], most: int) -> Sequence[Subquery]:
+    """Without the songs that can get none of the first `most` places: most songs are heard a few times.
+
+    So many others have so many listens in the sums alone that whatever a song has in the other parts cannot make up for
+    it.
+    """
+    if len(summed) != 1:
+        return summed
+    (song,) = summed
+    last = select(song.c.listens).order_by(song.c.listens.desc()).offset(most + _EVEN - 1).limit(1).scalar_subquery()
+    more: ColumnElement[int] | int = 0
+    if parts:
+        later = grouped(parts, lambda rows: _summed(rows, rows.c.song_id)).subquery().c
+        more = func.coalesce(select(func.max(later.listens)).scalar_subquery(), 0)
+    return [select(song).where(song.c.listens >= func.coalesce(last, 0) - more).subquery()]
+
+
+def _of_songs(summed: Subquery) -> Subquery:
+    """Sums of songs as rows of tracks."""
+    row = summed.c
+    names = (row.user_id, row.named_song_id.label("song_id"), row.day, row.plays, row.listens, row.ms_played)
+    return select(*names).subquery()
 
 
 def _songs(parts: Sequence[Subquery], *, everyone: bool) -> _Sums:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Subquery
+from sqlalchemy import ColumnElement, Connection, Subquery, select
 
 from worker.failpoints import Point, hit
 from worker.models import ListeningHour, SongDay
@@ -57,7 +57,8 @@ def computed_rows(
     rows = _windows(connection, [(user_id, day) for day in days])
     name = _OF_ONE_USER[rollup]
     statement = statements.bound(connection, name, rows, windows=len(rows), **rule.as_parameters())
-    return statement.columns(*columns_of(rollup)).subquery()
+    # A CTE stands at the beginning of the whole statement: SQLite's parser allows no deep nesting.
+    return select(statement.columns(*columns_of(rollup)).cte(f"computed_{rollup.__tablename__}")).subquery()
 
 
 def columns_of(rollup: Rollup) -> Sequence[ColumnElement[Any]]:

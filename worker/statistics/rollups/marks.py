@@ -41,10 +41,8 @@ def spread_to_charts(connection: Connection, *, most: int) -> int:
         songs = {each.song_id for each in taken}
         # Their plays are in the charts of these songs.
         merged = connection.scalars(select(Song.id).where(Song.counts_as_id.in_(songs)))
-        counting = songs.union(merged)
-        rows = [{"song_id": song_id} for song_id in sorted(counting)]
+        rows = [{"song_id": song_id} for song_id in sorted(songs.union(merged))]
         statements.run(connection, "mark_charts_of_songs", rows, mark=new_mark().hex)
-        forget_sums_of_songs(connection, counting)
     return len(taken)
 
 
@@ -70,6 +68,8 @@ def _few_enough(connection: Connection, histories: Sequence[Any], most_plays: in
 def _take(connection: Connection, histories: Sequence[Any]) -> Sequence[Any]:
     if histories:
         connection.execute(delete(StaleHistory).where(StaleHistory.mark.in_([each.mark for each in histories])))
+    if songs := {each.song_id for each in histories if each.song_id is not None}:
+        forget_sums_of_songs(connection, songs)
     return histories
 
 

@@ -40,7 +40,7 @@ def pending_of(connection: Connection, user_id: int) -> Pending:
     no_day = cast(null(), Date)
     marked = select(literal(_DAY), StaleDay.day, no_day).where(StaleDay.user_id == user_id)
     history = select(literal(_HISTORY), no_day, no_day).where(_may_be_of(user_id))
-    filing = select(literal(_FILING), no_day, no_day).where(StaleHistory.charts_only.is_(True))
+    filing = select(literal(_FILING), no_day, no_day).where(StaleHistory.song_id.is_not(None))
     stretch = SummedStretch
     summed = select(literal(_STRETCH), stretch.first_day, stretch.last_day).where(stretch.user_id == user_id)
     # One statement: nearly every question finds little here, so the round trip is most of the cost.

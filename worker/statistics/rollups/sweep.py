@@ -140,9 +140,7 @@ def _sum_up(engine: Engine, users: Collection[int]) -> Iterator[None]:
     with transaction(engine) as session:
         long = users_to_sum(session.connection(), users)
     for user_id in long:
-        with transaction(engine) as session:
-            sum_up(session.connection(), user_id)
-        yield
+        yield from sum_up(engine, user_id)
 
 
 def _commit(engine: Engine, work: Callable[[Connection], int]) -> int:
