@@ -41,7 +41,8 @@ _QUICK_PLAYS: Final = 200_000
 def _throughput(options: Options) -> Report:
     return throughput.measure(
         rounds=options.rounds,
-        shape=Shape(events=options.events or 100_000, real=options.real),
+        events=options.events or 100_000,
+        real=options.real,
         quick=options.quick,
         tree=options.tree,
         against=options.against,
@@ -91,7 +92,8 @@ def _beside(options: Options) -> Report:
 
 
 def _profile(options: Options) -> Report:
-    return profile.measure(rounds=options.rounds, shape=Shape(events=options.events or 200_000), setup=_setup(options))
+    shape = Shape(events=options.events or 200_000, kind=options.kind)
+    return profile.measure(rounds=options.rounds, shape=shape, setup=_setup(options))
 
 
 def _http(options: Options) -> Report:
@@ -141,7 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--plays", type=int, help="statistics: how many plays are stored, 100000 of them one user's; pages: one user's")
     add("--seconds", type=float, default=10.0, help="latency: how long each rate is kept")
     add("--processes", type=int, default=2, help="zik's processes, where a measurement does not vary them")
-    add("--batch-size", type=int, default=2_000, help="ZIK_BATCH_SIZE, where a measurement does not vary it")
+    add("--batch-size", type=int, help="ZIK_BATCH_SIZE, where a measurement does not vary it; else its default")
+    add("--kind", choices=["mix", "ordinary"], default="mix", help="profile: what is recorded")
     add("--tree", type=Path, default=ROOT, help="the checkout whose worker is measured")
     add(
         "--real",
