@@ -58,3 +58,7 @@ HTTP_FROZEN: Final = Goal("zik serve, an answer while Redis is frozen", _AT_MOST
 PAGE_P50: Final = Goal("a page of a user with a million plays, p50", _AT_MOST, 30, "ms")
 PAGE_P99: Final = Goal("a page of a user with a million plays, p99", _AT_MOST, 150, "ms")
 PAGE_SIZE: Final = Goal("the largest page", _AT_MOST, 60, "kB")
+IDLE_CPU: Final = Goal("zik up while nothing happens, of a core", _AT_MOST, 1, "%")
+IDLE_MEMORY: Final = Goal("zik up while nothing happens, memory of all its processes", _AT_MOST, 250, "MB")
+RECOMPUTE: Final = Goal("zik recompute", _AT_MOST, 60, "min")
+VERIFY: Final = Goal("zik verify", _AT_MOST, 60, "min")
