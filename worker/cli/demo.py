@@ -21,7 +21,7 @@ from worker.database.schema import bring_up_schema
 from worker.errors import OperatorError, StreamUnavailableError
 from worker.importers.json_lines import lines_of, publish_lines
 from worker.local.http_server import DEFAULT_PORT, is_http_installed, start_http_server
-from worker.local.services import exclusive_folder, start_worker_and_beat
+from worker.local.services import exclusive_folder, start_worker
 from worker.local.simulator import simulate
 from worker.local.supervisor import Supervisor
 from worker.local.valkey import free_port, start_valkey, stop_leftover
@@ -76,8 +76,8 @@ def _run(folder: Path, events: int, history: Path | None) -> Books:
         console.print(f"[green]✓[/] embedded Valkey on {url}", highlight=False)
         settings = load_settings(redis_url=url, celery_broker_url=url, database_url=database_url, batch_size=1_000)
         console.print(f"[green]✓[/] SQLite: {bring_up_schema(engine)}", highlight=False)
-        start_worker_and_beat(supervisor, folder, env=settings.as_environment(), concurrency=2)
-        console.print("[green]✓[/] celery -A worker worker, and beat")
+        start_worker(supervisor, folder, env=settings.as_environment(), concurrency=2)
+        console.print("[green]✓[/] celery -A worker worker, with beat")
         if is_http_installed():
             http = start_http_server(supervisor, folder, env=settings.as_environment())
             page = "" if history else f", a page at {http}{home(_LISTENER)}"

@@ -17,6 +17,7 @@ from worker.http.handlers import (
     pages,
     pages_days,
     pages_import,
+    pages_left_out,
     pages_listening,
     pages_live,
     pages_not_recorded,
@@ -50,6 +51,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         pages_import,
         pages_ops,
         pages_not_recorded,
+        pages_left_out,
         # Last: it answers for every other path of a listener.
         pages_listening,
     )

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from worker.operations.corrections import Choice, FoundPlay, find
+from worker.operations.corrections import Choice, FoundPlay, find, ids_of_day
 from worker.statistics import ONE_DAY, Day, Listener, UserListening, days, second_reports
 
 # As many on one page. A day may have thousands, from a player that repeats itself.
@@ -41,20 +41,21 @@ class AskedDay(NamedTuple):
 
 
 def day_of_listening(of: UserListening, listener: Listener, *, asked: AskedDay, now: datetime) -> DayOfListening:
-    """Costs a look at each play of the day."""
+    """Costs a look at each play of three days, and at the songs of one page."""
     day, number, with_deleted = asked
-    choice = Choice(day=day)
-    plays = find(of.connection, of.user_id, choice)
-    deleted = find(of.connection, of.user_id, choice, deleted=True, most=MOST) if with_deleted else ()
+    ids = ids_of_day(of.connection, of.user_id, day)
+    shown = ids[(number - 1) * MOST : number * MOST]
+    plays = find(of.connection, of.user_id, Choice(ids=shown)) if shown else ()
+    deleted = find(of.connection, of.user_id, Choice(day=day), deleted=True, most=MOST) if with_deleted else ()
     sums = days(of, day, day)
     return DayOfListening(
         day=day,
         sums=sums[0] if sums else None,
-        plays=plays[(number - 1) * MOST : number * MOST],
+        plays=plays,
         deleted=deleted,
         counted_from=second_reports(of, [day]),
         number=number,
-        pages=max(1, -(-len(plays) // MOST)),
+        pages=max(1, -(-len(ids) // MOST)),
         earlier=day - ONE_DAY,
         later=day + ONE_DAY if day < listener.today(now) else None,
     )

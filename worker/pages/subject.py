@@ -41,6 +41,7 @@ class SubjectPage:
     """
 
     subject: Subject
+    identity: UUID
     heard: Heard
     years: Sequence[tuple[int, Sequence[MonthCell]]]
     songs: Sequence[Place]
@@ -61,8 +62,8 @@ def subject_page(of: UserListening, subject: Subject, identity: UUID) -> Subject
     years = _years(found.months, found.first_day.year, found.last_day.year)
     if subject is Subject.SONG:
         played = days_of_song(of, found.artist, found.title or "", Span(Period.ALL, found.first_day, found.last_day))
-        return SubjectPage(subject, found, years, songs=(), days=played[: -_MOST_DAYS - 1 : -1])
-    return SubjectPage(subject, found, years, songs_of(of, subject, identity, most=_MOST_SONGS), days=())
+        return SubjectPage(subject, identity, found, years, songs=(), days=played[: -_MOST_DAYS - 1 : -1])
+    return SubjectPage(subject, identity, found, years, songs_of(of, subject, identity, most=_MOST_SONGS), days=())
 
 
 def _years(months: Mapping[date, int], first: int, last: int) -> Sequence[tuple[int, Sequence[MonthCell]]]:

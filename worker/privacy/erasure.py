@@ -17,6 +17,7 @@ from worker.errors import RetryableError, UnknownUserError
 from worker.models import (
     CorrectedPlay,
     Favorite,
+    LeftOut,
     ListeningHour,
     PendingFeedback,
     PlayHistory,
@@ -38,6 +39,7 @@ _OWNED: Final = {
     "favorites": Favorite.user_id,
     "preferences": Preference.user_id,
     "pending feedback": PendingFeedback.user_id,
+    "left out of statistics": LeftOut.user_id,
     "listening hours": ListeningHour.user_id,
     "songs by day": SongDay.user_id,
 }

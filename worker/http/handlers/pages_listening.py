@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute
@@ -11,9 +12,11 @@ from starlette.routing import BaseRoute
 from worker.errors import ZikError
 from worker.http.endpoint import Answer, endpoints
 from worker.http.page_access import Pages, day_named, identity_named
-from worker.http.page_answers import no_such_page, page_answer, refuse, with_etag
+from worker.http.page_answers import no_such_page, page_answer, redirect, refuse, with_etag
 from worker.http.services import Services
+from worker.operations.left_out import why_left_out
 from worker.operations.now_playing import NowPlaying, read_now_playing
+from worker.pages import links
 from worker.pages.plays import latest_plays
 from worker.pages.profile import profile
 from worker.pages.subject import subject_page
@@ -71,9 +74,11 @@ class _Listening:
             raise no_such_page()
         identity = identity_named(request.path_params["identity"])
         frame, content = await self._pages.open(request, lambda of, _: subject_page(of, Subject(named), identity))
-        if content is None:
-            raise no_such_page()
-        return page_answer("subject", frame, page=content)
+        if content is not None:
+            return page_answer("subject", frame, page=content)
+        if frame.may_change and await self._pages.ask(frame, partial(_is_left_out, subject=named, identity=identity)):
+            return redirect(f"{links.home(frame.user or '')}{links.left_out()}")
+        raise no_such_page()
 
     async def search(self, request: Request) -> Answer:
         text = request.query_params.get("q", "")
@@ -93,3 +98,7 @@ class _Listening:
         with suppress(ZikError):
             return read_now_playing(await self._services.stream.now_playing(user))
         return None
+
+
+def _is_left_out(of: UserListening, _: Listener, *, subject: str, identity: UUID) -> bool:
+    return why_left_out(of.connection, of.user_id, subject, identity) is not None
