@@ -12,11 +12,13 @@ from benchmarks import (
     decoding,
     growth,
     http,
+    idle,
     latency,
     memory,
     pages,
     profile,
     publishing,
+    reading,
     refreshing,
     scaling,
     sqlite,
@@ -41,7 +43,8 @@ _QUICK_PLAYS: Final = 200_000
 def _throughput(options: Options) -> Report:
     return throughput.measure(
         rounds=options.rounds,
-        shape=Shape(events=options.events or 100_000, real=options.real),
+        events=options.events or 100_000,
+        real=options.real,
         quick=options.quick,
         tree=options.tree,
         against=options.against,
@@ -91,11 +94,16 @@ def _beside(options: Options) -> Report:
 
 
 def _profile(options: Options) -> Report:
-    return profile.measure(rounds=options.rounds, shape=Shape(events=options.events or 200_000), setup=_setup(options))
+    shape = Shape(events=options.events or 200_000, kind=options.kind)
+    return profile.measure(rounds=options.rounds, shape=shape, setup=_setup(options))
 
 
 def _http(options: Options) -> Report:
     return http.measure(rounds=options.rounds, seconds=1.0 if options.quick else http.SECONDS)
+
+
+def _idle(options: Options) -> Report:
+    return idle.measure(rounds=options.rounds, seconds=20.0 if options.quick else idle.SECONDS)
 
 
 def _statistics(options: Options) -> Report:
@@ -106,6 +114,10 @@ def _statistics(options: Options) -> Report:
 def _pages(options: Options) -> Report:
     plays = options.plays or (_QUICK_PLAYS if options.quick else pages.PLAYS)
     return pages.measure(rounds=options.rounds, plays=plays)
+
+
+def _reading(options: Options) -> Report:
+    return reading.measure(rounds=options.rounds, plays=options.plays or (500_000 if options.quick else reading.PLAYS))
 
 
 MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
@@ -123,6 +135,8 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "beside": _beside,
     "statistics": _statistics,
     "pages": _pages,
+    "idle": _idle,
+    "reading": _reading,
 }
 
 
@@ -138,10 +152,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--events", type=int, help="plays that wait, or that are recorded; memory's full run takes 5000000")
     add("--quick", action="store_true", help="few settings, and two rounds if --rounds does not say: a first look")
     add("--rows", type=int, nargs="+", help="growth, refreshing: how many plays are stored already")
-    add("--plays", type=int, help="statistics: how many plays are stored, 100000 of them one user's; pages: one user's")
+    add(
+        "--plays",
+        type=int,
+        help="statistics, reading: how many plays are stored, 100000 of them one user's; pages: one's",
+    )
     add("--seconds", type=float, default=10.0, help="latency: how long each rate is kept")
     add("--processes", type=int, default=2, help="zik's processes, where a measurement does not vary them")
-    add("--batch-size", type=int, default=2_000, help="ZIK_BATCH_SIZE, where a measurement does not vary it")
+    add("--batch-size", type=int, help="ZIK_BATCH_SIZE, where a measurement does not vary it; else its default")
+    add("--kind", choices=["mix", "ordinary"], default="mix", help="profile: what is recorded")
     add("--tree", type=Path, default=ROOT, help="the checkout whose worker is measured")
     add(
         "--real",

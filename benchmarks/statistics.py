@@ -47,8 +47,8 @@ LISTENERS_PLAYS: Final = 100_000
 _PER_DAY: Final = 50
 _USERS: Final = 1_000
 _SONGS: Final = 100_000
-_BEGINS: Final = date(2021, 1, 1)
-_DAYS: Final = LISTENERS_PLAYS // _PER_DAY
+BEGINS: Final = date(2021, 1, 1)
+DAYS: Final = LISTENERS_PLAYS // _PER_DAY
 _CHUNK: Final = 1_000_000
 _ASKED: Final = 7
 
@@ -65,17 +65,17 @@ def measure(*, rounds: int, plays: int) -> Report:
         fill(servers, plays)
         engine = open_engine(servers.database_url)
         with snapshot(engine) as before, snapshot(engine) as after:
-            settled = _user(before)
+            settled = of_user(before)
             with transaction(engine) as session:
-                session.add(StaleDay(user_id=settled.user_id, day=_BEGINS + timedelta(days=_DAYS - 1), mark=uuid4()))
+                session.add(StaleDay(user_id=settled.user_id, day=BEGINS + timedelta(days=DAYS - 1), mark=uuid4()))
             asked = {
-                **_of_one(settled),
-                **{f"{name}, while a day waits": ask for name, ask in _of_all_time(_user(after)).items()},
-                **_charts(_everyone(before)),
-                **_sums(_everyone(before)),
-                **{f"{name}, while a day waits": ask for name, ask in _sums(_everyone(after)).items()},
+                **of_one(settled),
+                **{f"{name}, while a day waits": ask for name, ask in _of_all_time(of_user(after)).items()},
+                **charts_of(everyone(before)),
+                **sums(everyone(before)),
+                **{f"{name}, while a day waits": ask for name, ask in sums(everyone(after)).items()},
             }
-            measured = alternate({name: _median_ms(ask) for name, (ask, _) in asked.items()}, rounds)
+            measured = alternate({name: median_ms(ask) for name, (ask, _) in asked.items()}, rounds)
         engine.dispose()
         measured_on = machine(servers)
     lines = [Line(name, measured[name], "ms", goal=goal) for name, (_, goal) in asked.items()]
@@ -83,14 +83,14 @@ def measure(*, rounds: int, plays: int) -> Report:
     return Report("statistics", title, measured_on, lines)
 
 
-def _user(session: Session) -> UserListening:
+def of_user(session: Session) -> UserListening:
     connection = session.connection()
     return UserListening(connection, find_listener(connection, LISTENER).id, ListenRule())
 
 
-def _of_one(user: UserListening) -> Questions:
-    ever, last = span(Period.ALL, _BEGINS), _BEGINS + timedelta(days=_DAYS)
-    year = span(Period.YEAR, date(_BEGINS.year + 2, 1, 1))
+def of_one(user: UserListening) -> Questions:
+    ever, last = span(Period.ALL, BEGINS), BEGINS + timedelta(days=DAYS)
+    year = span(Period.YEAR, date(BEGINS.year + 2, 1, 1))
     asked: dict[str, Callable[[], object]] = {
         "zik, the user and their timezone": lambda: find_listener(user.connection, LISTENER),
         "zik, top songs, a year": lambda: top(replace(user), Subject.SONG, year, most=100),
@@ -109,7 +109,7 @@ def _of_one(user: UserListening) -> Questions:
 
 
 def _of_all_time(user: UserListening) -> Questions:
-    ever = span(Period.ALL, _BEGINS)
+    ever = span(Period.ALL, BEGINS)
     asked: dict[str, Callable[[], object]] = {
         **{f"zik, top {subject}s, all time": _top(user, subject, Period.ALL) for subject in Subject},
         "zik, clock, all time": lambda: week_hours(replace(user), ever),
@@ -120,7 +120,7 @@ def _of_all_time(user: UserListening) -> Questions:
 
 
 def _top(listening: Listening, subject: Subject, period: Period) -> Callable[[], object]:
-    return lambda: top(replace(listening), subject, span(period, _BEGINS), most=100)
+    return lambda: top(replace(listening), subject, span(period, BEGINS), most=100)
 
 
 def _report(user: UserListening, year: int, today: date) -> Callable[[], object]:
@@ -128,11 +128,11 @@ def _report(user: UserListening, year: int, today: date) -> Callable[[], object]
     return lambda: page(year_of(replace(user), who, year, today=today), made_on=today)
 
 
-def _everyone(session: Session) -> GlobalListening:
+def everyone(session: Session) -> GlobalListening:
     return GlobalListening(session.connection(), ListenRule())
 
 
-def _charts(everyone: GlobalListening) -> Questions:
+def charts_of(everyone: GlobalListening) -> Questions:
     return {
         f"zik, chart of {subject}s for everyone, {period}": (_top(everyone, subject, period), goals.CHART)
         for subject in Subject
@@ -140,7 +140,7 @@ def _charts(everyone: GlobalListening) -> Questions:
     }
 
 
-def _sums(everyone: GlobalListening) -> Questions:
+def sums(everyone: GlobalListening) -> Questions:
     return {
         f"zik, totals of everyone, {period}": (_totals(everyone, period), None)
         for period in (Period.DAY, Period.MONTH, Period.ALL)
@@ -148,10 +148,10 @@ def _sums(everyone: GlobalListening) -> Questions:
 
 
 def _totals(listening: Listening, period: Period) -> Callable[[], object]:
-    return lambda: totals(replace(listening), span(period, _BEGINS + timedelta(days=400)))
+    return lambda: totals(replace(listening), span(period, BEGINS + timedelta(days=400)))
 
 
-def _median_ms(ask: Callable[[], object]) -> Callable[[], float]:
+def median_ms(ask: Callable[[], object]) -> Callable[[], float]:
     def asked() -> float:
         began = time.perf_counter()
         ask()
@@ -171,27 +171,27 @@ def fill(servers: Servers, plays: int) -> None:
     """
     began, rule = time.monotonic(), ListenRule()
     with servers.postgres() as connection:
-        connection.execute(_NAMES, {"users": _USERS, "songs": _SONGS})
-        for statement in _TRACKS:
+        connection.execute(NAMES, {"users": _USERS, "songs": _SONGS})
+        for statement in TRACKS:
             connection.execute(statement)
         for start in range(0, plays, _CHUNK):
             end = min(plays, start + _CHUNK)
-            connection.execute(_PLAYS, {"start": start, "end": end, "own": LISTENERS_PLAYS, "days": _DAYS})
+            connection.execute(_PLAYS, {"start": start, "end": end, "own": LISTENERS_PLAYS, "days": DAYS})
         for statement in ROLLUPS:
             connection.execute(statement, rule.as_parameters())
-        connection.execute("INSERT INTO stale_charts (day, mark) VALUES (%s, gen_random_uuid())", [_BEGINS])
+        connection.execute("INSERT INTO stale_charts (day, mark) VALUES (%s, gen_random_uuid())", [BEGINS])
         connection.execute("VACUUM (ANALYZE)")
-        connection.execute("INSERT INTO stale_days (user_id, day, mark) VALUES (1, %s, gen_random_uuid())", [_BEGINS])
+        connection.execute("INSERT INTO stale_days (user_id, day, mark) VALUES (1, %s, gen_random_uuid())", [BEGINS])
     with opened_engine(servers.database_url) as engine:
         refresh(engine, rule)
-        refresh_charts(engine, today=_BEGINS, closed=True)
+        refresh_charts(engine, today=BEGINS, closed=True)
     with servers.postgres() as connection:
         for command in ("VACUUM (ANALYZE)", "CHECKPOINT"):
             connection.execute(command)
     console.print(f"  {plays:,} plays and their rollups in {time.monotonic() - began:.0f} s", highlight=False)
 
 
-_NAMES: Final = """
+NAMES: Final = """
     WITH users AS (
         INSERT INTO app_users (username)
         SELECT CASE n WHEN 1 THEN 'listener' ELSE 'other ' || n END FROM generate_series(1, %(users)s) AS n
@@ -202,7 +202,7 @@ _NAMES: Final = """
       FROM generate_series(1, %(songs)s) AS n
 """
 # Each song is on one album, and one in ten has a guest.
-_TRACKS: Final = (
+TRACKS: Final = (
     """
     INSERT INTO tracks (identity, song_id, album, artists, album_identity)
     SELECT md5('track ' || id)::uuid, id, album,

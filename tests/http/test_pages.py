@@ -267,8 +267,8 @@ def test_a_play_that_two_players_report_is_shown_with_the_one_that_counts(server
         page = opened(server_at_now, path)
         assert page.count('class="again"') == 1, path
         assert text_of(page).count(", counted once, from") == 1
-    assert ", counted once, from mpd/0.23" in text_of(page)
-    assert "1 listen in 1 play." in text_of(page)
+        assert ", counted once, from mpd/0.23" in text_of(page)
+    assert "1 listen in 1 play." in text_of(opened(server_at_now, "/u/ada/day/2026-11-20"))
 
 
 @pytest.mark.parametrize("stored", ["PST", "<b>", {"zone": 1}])

@@ -51,6 +51,8 @@ coalesce(play.utc_offset_minutes, incoming.offset_minutes, 0) AS offset_minutes,
 
 -- fragment: left_out
 -- What the users of `leaving` leave out, all merges followed: songs, those of an artist, and tracks that list one.
+-- Planning it takes a millisecond, so `statements` empties this fragment, `leaving` and `not_left_out` for a question
+-- about a user who leaves nothing out.
 left_out_names AS (
     SELECT user_id, leaving.subject, coalesce(merges.counts_as_identity, leaving.identity) AS identity
       FROM leaving LEFT JOIN merges ON merges.subject = leaving.subject AND merges.identity = leaving.identity
@@ -64,20 +66,22 @@ left_out_names AS (
     SELECT user_id, listed.track_id
       FROM left_out_names AS named JOIN track_artists AS listed ON listed.artist_identity = named.identity
      WHERE named.subject = 'artist'
-)
+),
+
+-- fragment: not_left_out
+WHERE (user_id, song_id) NOT IN (SELECT user_id, song_id FROM left_out_songs)
+  AND (user_id, track_id) NOT IN (SELECT user_id, track_id FROM left_out_tracks)
 
 -- fragment: counted
 -- From `seen` the plays that count. What its user leaves out is as if it were deleted. Plays of one user and song that
 -- are close together form a run. If several sources report the same plays, one of them counts: the one with most plays
 -- in the run, else with most known lengths, else the earliest. A run of an hour or more is no such report, so a play
 -- counts if its run reaches an hour back or ahead: what counts depends on two hours and not on a whole history.
-{left_out}, linked AS (
+{left_out} linked AS (
     SELECT seen.*, CASE WHEN played_at - lag(played_at) OVER heard
                      < make_interval(secs => greatest(reach_ms, lag(reach_ms) OVER heard) / 1000.0)
                         THEN 0 ELSE 1 END AS begins
-      FROM seen
-     WHERE (user_id, song_id) NOT IN (SELECT user_id, song_id FROM left_out_songs)
-       AND (user_id, track_id) NOT IN (SELECT user_id, track_id FROM left_out_tracks)
+      FROM seen {not_left_out}
     WINDOW heard AS (PARTITION BY user_id, part, song_id ORDER BY played_at, source, id)
 ), runs AS (
     SELECT linked.*, sum(begins) OVER heard AS run, lead(begins, 1, 1) OVER heard = 1 AND begins = 1 AS is_alone
@@ -123,11 +127,12 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS play
 
+-- fragment: leaving
+leaving AS (SELECT * FROM left_out WHERE user_id IN (SELECT user_id FROM {windows})),
+
 
 -- fragment: of_windows
-WITH leaving AS (
-    SELECT * FROM left_out WHERE user_id IN (SELECT user_id FROM {windows})
-), seen AS (
+WITH {leaving} seen AS (
     -- A window is wider than its days: what counts depends on the plays around them.
     SELECT play.user_id, incoming.first_day AS part, {local_day} BETWEEN first_day AND last_day AS is_wanted,
            {heard}
@@ -138,9 +143,7 @@ WITH leaving AS (
 
 -- fragment: of_user
 -- PostgreSQL estimates a hundred rows for `:rows`, and would read all songs for so many. LIMIT gives it the number.
-WITH leaving AS (
-    SELECT * FROM left_out WHERE user_id IN (SELECT user_id FROM {windows})
-), seen AS (
+WITH {leaving} seen AS (
     SELECT play.user_id, incoming.first_day AS part, {local_day} BETWEEN first_day AND last_day AS is_wanted,
            {heard}
       FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 from worker.errors import ZikError
 from worker.http.endpoint import Answer, endpoints
 from worker.http.page_access import Pages
-from worker.http.page_answers import HTML, no_such_page, refuse
+from worker.http.page_answers import HTML, no_such_page, page_answer, refuse
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.pages import links
@@ -46,18 +46,22 @@ class _Years:
 
     async def report(self, request: Request) -> Answer:
         frame, year = await self._year(request)
+        if year is None:
+            return _nothing(frame, request.path_params["year"])
         around = render("_year", frame, year=year, home=links.home(frame.user or ""), has_png=can_draw_png())
         html = page(year, made_on=self._services.now().astimezone(UTC).date(), above=around.decode())
         return Answer(200, html.encode(), HTML, _REPORT_HEADERS)
 
     async def card_as_svg(self, request: Request) -> Answer:
         _, year = await self._year(request)
+        if year is None:
+            raise no_such_page()
         return Answer(200, card(year).encode(), "image/svg+xml", _CARD_HEADERS)
 
     async def card_as_png(self, request: Request) -> Answer:
         """Only for who is signed in: drawing it takes a second."""
         frame, year = await self._year(request)
-        if not frame.may_look:
+        if year is None or not frame.may_look:
             raise no_such_page()
         try:
             png = await self._services.in_database(lambda _: as_png(card(year)))
@@ -65,15 +69,21 @@ class _Years:
             raise RequestRefusedError(501, str(error)) from None
         return Answer(200, png, "image/png", _CARD_HEADERS)
 
-    async def _year(self, request: Request) -> tuple[Frame, Year]:
+    async def _year(self, request: Request) -> tuple[Frame, Year | None]:
+        """None for a year without plays."""
         asked = request.path_params["year"]
         if not date.min.year < asked < date.max.year:
             raise no_such_page()
         return await self._pages.open(request, partial(_year_of, year=asked, now=self._services.now()))
 
 
-def _year_of(of: UserListening, listener: Listener, *, year: int, now: datetime) -> Year:
+def _nothing(frame: Frame, year: int) -> Answer:
+    message = "Nothing was played in that year."
+    return page_answer("message", frame, status=404, title=str(year), message=message, may_sign_in=False)
+
+
+def _year_of(of: UserListening, listener: Listener, *, year: int, now: datetime) -> Year | None:
     try:
         return year_of(of, listener, year, today=listener.today(now))
     except ZikError:
-        raise no_such_page() from None
+        return None
