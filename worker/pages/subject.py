@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from worker.report.shades import Shades
-from worker.statistics import Heard, Place, Subject, UserListening, first_listed, heard, songs_of
+from worker.statistics import Heard, Place, Subject, UserListening, counted_artist, first_listed, heard, songs_of
 
 _MOST_SONGS: Final = 50
 _MONTHS: Final = range(1, 13)
@@ -36,6 +36,8 @@ def subject_page(of: UserListening, subject: Subject, identity: UUID) -> Subject
 
     A name such as `A & B`, which counts for none if clients list its artists, leads to the first of them.
     """
+    if subject is Subject.ARTIST:
+        identity = counted_artist(of.connection, identity)
     found = heard(of, subject, identity)
     if found is None and subject is Subject.ARTIST and (listed := first_listed(of.connection, identity)):
         identity = listed
