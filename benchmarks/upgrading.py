@@ -36,7 +36,7 @@ def measure(*, old: Path, plays: int) -> Report:
     """Fill the schema of the release in the checkout `old`, and upgrade it while players publish. One round."""
     with running_servers() as servers, opened_engine(servers.database_url) as engine, ExitStack() as stack:
         _as_old_release(servers, old)
-        preload(servers, plays, users=1_000, songs=100_000)
+        preload(servers, plays, users=1_000, songs=20_000)
         stream = EventStream.at(servers.redis_url)
         stack.callback(stream.close)
         stalls = _Stalls(stream)

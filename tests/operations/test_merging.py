@@ -72,7 +72,7 @@ def state(engine: Engine) -> list[list[Any]]:
         select(Song.id, Song.twin_identity, Song.merged_into_id, Song.counts_as_id, Song.artist_identity).order_by(
             Song.id
         ),
-        select(Track.id, Track.album_identity).order_by(Track.id),
+        select(Track.id, Track.album_identity, Track.merged_artist_identity).order_by(Track.id),
         select(TrackArtist.track_id, TrackArtist.position, TrackArtist.name, TrackArtist.artist_identity).order_by(
             TrackArtist.track_id, TrackArtist.position
         ),
