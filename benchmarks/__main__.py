@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from benchmarks import (
     reading,
     refreshing,
     scaling,
+    soak,
     sqlite,
     statistics,
     throughput,
@@ -112,6 +114,11 @@ def _reading(options: Options) -> Report:
     return reading.measure(rounds=options.rounds, plays=options.plays or (500_000 if options.quick else reading.PLAYS))
 
 
+def _soak(options: Options) -> Report:
+    setup = replace(_setup(options), statistics=True)
+    return soak.measure(minutes=2.0 if options.quick else options.minutes, rate=options.rate, setup=setup)
+
+
 MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "throughput": _throughput,
     "profile": _profile,
@@ -128,6 +135,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "statistics": _statistics,
     "idle": _idle,
     "reading": _reading,
+    "soak": _soak,
 }
 
 
@@ -145,6 +153,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--rows", type=int, nargs="+", help="growth, refreshing: how many plays are stored already")
     add("--plays", type=int, help="statistics, reading: how many plays are stored, 100000 of them one user's")
     add("--seconds", type=float, default=10.0, help="latency: how long each rate is kept")
+    add("--minutes", type=float, default=soak.MINUTES, help="soak: how long the rate is kept")
+    add("--rate", type=int, help="soak: events a second, else four fifths of the best that it finds")
     add("--processes", type=int, default=2, help="zik's processes, where a measurement does not vary them")
     add("--batch-size", type=int, default=2_000, help="ZIK_BATCH_SIZE, where a measurement does not vary it")
     add("--tree", type=Path, default=ROOT, help="the checkout whose worker is measured")
