@@ -16,6 +16,7 @@ from benchmarks import (
     idle,
     latency,
     memory,
+    pages,
     profile,
     publishing,
     reading,
@@ -44,7 +45,8 @@ _QUICK_PLAYS: Final = 200_000
 def _throughput(options: Options) -> Report:
     return throughput.measure(
         rounds=options.rounds,
-        shape=Shape(events=options.events or 100_000, real=options.real),
+        events=options.events or 100_000,
+        real=options.real,
         quick=options.quick,
         tree=options.tree,
         against=options.against,
@@ -94,7 +96,8 @@ def _beside(options: Options) -> Report:
 
 
 def _profile(options: Options) -> Report:
-    return profile.measure(rounds=options.rounds, shape=Shape(events=options.events or 200_000), setup=_setup(options))
+    shape = Shape(events=options.events or 200_000, kind=options.kind)
+    return profile.measure(rounds=options.rounds, shape=shape, setup=_setup(options))
 
 
 def _http(options: Options) -> Report:
@@ -108,6 +111,11 @@ def _idle(options: Options) -> Report:
 def _statistics(options: Options) -> Report:
     plays = options.plays or (_QUICK_PLAYS if options.quick else statistics.PLAYS)
     return statistics.measure(rounds=options.rounds, plays=plays)
+
+
+def _pages(options: Options) -> Report:
+    plays = options.plays or (_QUICK_PLAYS if options.quick else pages.PLAYS)
+    return pages.measure(rounds=options.rounds, plays=plays)
 
 
 def _reading(options: Options) -> Report:
@@ -133,6 +141,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "refreshing": _refreshing,
     "beside": _beside,
     "statistics": _statistics,
+    "pages": _pages,
     "idle": _idle,
     "reading": _reading,
     "soak": _soak,
@@ -151,12 +160,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--events", type=int, help="plays that wait, or that are recorded; memory's full run takes 5000000")
     add("--quick", action="store_true", help="few settings, and two rounds if --rounds does not say: a first look")
     add("--rows", type=int, nargs="+", help="growth, refreshing: how many plays are stored already")
-    add("--plays", type=int, help="statistics, reading: how many plays are stored, 100000 of them one user's")
+    add(
+        "--plays",
+        type=int,
+        help="statistics, reading: how many plays are stored, 100000 of them one user's; pages: one's",
+    )
     add("--seconds", type=float, default=10.0, help="latency: how long each rate is kept")
     add("--minutes", type=float, default=soak.MINUTES, help="soak: how long the rate is kept")
     add("--rate", type=int, help="soak: events a second, else four fifths of the best that it finds")
     add("--processes", type=int, default=2, help="zik's processes, where a measurement does not vary them")
-    add("--batch-size", type=int, default=2_000, help="ZIK_BATCH_SIZE, where a measurement does not vary it")
+    add("--batch-size", type=int, help="ZIK_BATCH_SIZE, where a measurement does not vary it; else its default")
+    add("--kind", choices=["mix", "ordinary"], default="mix", help="profile: what is recorded")
     add("--tree", type=Path, default=ROOT, help="the checkout whose worker is measured")
     add(
         "--real",

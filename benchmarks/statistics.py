@@ -175,7 +175,7 @@ def fill(servers: Servers, plays: int) -> None:
         for start in range(0, plays, _CHUNK):
             end = min(plays, start + _CHUNK)
             connection.execute(_PLAYS, {"start": start, "end": end, "own": LISTENERS_PLAYS, "days": DAYS})
-        for statement in _ROLLUPS:
+        for statement in ROLLUPS:
             connection.execute(statement, rule)
         connection.execute("INSERT INTO stale_charts (day, mark) VALUES (%s, gen_random_uuid())", [BEGINS])
         connection.execute("VACUUM (ANALYZE)")
@@ -233,7 +233,7 @@ _PLAYS: Final = """
     ON CONFLICT DO NOTHING
 """
 _IS_LISTEN: Final = re.sub(r":(\w+)", r"%(\1)s", sections("postgresql")["is_listen"].sql)
-_ROLLUPS: Final = [
+ROLLUPS: Final = [
     f"""
     INSERT INTO {table} (user_id, day, {key}, plays, listens, ms_played)
     SELECT user_id, day, {key}, count(*), count(*) FILTER (WHERE is_listen), coalesce(sum(ms_played), 0)

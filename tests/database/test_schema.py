@@ -159,5 +159,5 @@ def test_every_foreign_key_cascades(empty: Engine) -> None:
     by_migrations(empty)
     with snapshot(empty) as session:
         foreign_keys = [key for facts in schema_of(session.connection()).values() for key in facts["foreign keys"]]
-    assert len(foreign_keys) == 13
+    assert len(foreign_keys) == 14
     assert {key["options"].get("ondelete") for key in foreign_keys} == {"CASCADE"}

@@ -44,8 +44,9 @@ _LISTENER = "listener-000"
 _PUBLIC = {"type": "preference", "user": _LISTENER, "key": PUBLIC_PROFILE, "value": True}
 # So that a report has last year beside this one, and comebacks.
 _DAYS = 400
-# An event without a time, so that `zik dead` has a dead letter to show.
-_INVALID_LINES = [b'{"type":"play","user":"listener-001","song":{"title":"When was it?","artist":"Nobody Knows"}}']
+# An event without a time, so that `zik dead` has a dead letter to show, and the listener's pages as well.
+_INVALID_SONG = {"title": "When was it?", "artist": "Nobody"}
+_INVALID_LINES = [encode({"type": "play", "user": _LISTENER, "source": "phone/5.4.2", "song": _INVALID_SONG})]
 
 Events = Annotated[int, typer.Option("--events", "-n", min=1, help="How many events to simulate.")]
 History = Annotated[
@@ -192,7 +193,8 @@ def _report(engine: Engine, books: Books, seconds: float, folder: Path) -> None:
         f"  {zik} status --watch     how many events are where\n\n"
         "or, with what the demo has recorded:\n\n"
         f"  export DATABASE_URL=sqlite:///{folder / 'demo.db'}\n"
-        f"  {zik} serve                                          pages: http://127.0.0.1:{DEFAULT_PORT}{home(_LISTENER)}\n"
+        f"  {zik} up                                             its pages, at http://127.0.0.1:{DEFAULT_PORT}{home(_LISTENER)}\n"
+        f"  {zik} token create --user {_LISTENER} --name me      signs in there, to delete a play for instance\n"
         f"  {zik} clock --user {_LISTENER}                      when a user listens\n"
         f"  {zik} report --user {_LISTENER} --year {datetime.now(UTC).year}         a user's year as a page\n"
         f"  {zik} dead list                                      why an event was not recorded"

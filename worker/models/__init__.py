@@ -5,6 +5,7 @@ from worker.models.base import Base, TimestampMixin
 from worker.models.corrected_play import CorrectedPlay
 from worker.models.dead_letter import DeadLetter
 from worker.models.favorite import Favorite
+from worker.models.left_out import LeftOut
 from worker.models.merge import Merge
 from worker.models.pending_feedback import PendingFeedback
 from worker.models.play import PlayHistory
@@ -23,6 +24,7 @@ __all__ = [
     "CorrectedPlay",
     "DeadLetter",
     "Favorite",
+    "LeftOut",
     "ListeningHour",
     "Merge",
     "PendingFeedback",

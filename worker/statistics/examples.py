@@ -42,6 +42,7 @@ _ROWS: Final[Mapping[Name, Mapping[str, Any]]] = {
     "compute_days": _WINDOW,
     "user_hours": _WINDOW,
     "user_songs": _WINDOW,
+    "second_reports": _WINDOW,
     "user_listens": _WINDOW,
     "joined_days": _WINDOW,
     "waiting_plays": {"zone": "Europe/Berlin", **_STRETCH},

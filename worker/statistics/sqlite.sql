@@ -46,16 +46,40 @@ coalesce(play.utc_offset_minutes, incoming.offset_minutes, 0) AS offset_minutes,
 CAST(strftime('%s', substr(play.played_at, 1, 19)) AS integer) * 1000000 + CAST(substr(play.played_at, 21, 6) AS integer) AS at_us, coalesce(play.source, '') AS source, play.id,
 {reach_ms} AS reach_ms
 
+-- fragment: left_out
+-- What the users of `leaving` leave out, all merges followed: songs, those of an artist, and tracks that list one.
+-- Planning it takes a millisecond, so `statements` empties this fragment, `leaving` and `not_left_out` for a question
+-- about a user who leaves nothing out.
+left_out_names AS (
+    SELECT user_id, leaving.subject, coalesce(merges.counts_as_identity, leaving.identity) AS identity
+      FROM leaving LEFT JOIN merges ON merges.subject = leaving.subject AND merges.identity = leaving.identity
+), left_out_songs AS (
+    SELECT user_id, songs.id AS song_id
+      FROM left_out_names AS named JOIN songs ON songs.twin_identity = named.identity WHERE named.subject = 'song'
+     UNION ALL
+    SELECT user_id, songs.id
+      FROM left_out_names AS named JOIN songs ON songs.artist_identity = named.identity WHERE named.subject = 'artist'
+), left_out_tracks AS (
+    SELECT user_id, listed.track_id
+      FROM left_out_names AS named JOIN track_artists AS listed ON listed.artist_identity = named.identity
+     WHERE named.subject = 'artist'
+),
+
+-- fragment: not_left_out
+WHERE (user_id, song_id) NOT IN (SELECT user_id, song_id FROM left_out_songs)
+  AND (user_id, track_id) NOT IN (SELECT user_id, track_id FROM left_out_tracks)
+
 -- fragment: counted
--- From `seen` the plays that count. Plays of one user and song that are close together form a run. If several sources
--- report the same plays, one of them counts: the one with most plays in the run, else with most known lengths, else the
--- earliest. A run of an hour or more is no such report, so a play counts if its run reaches an hour back or ahead: what
--- counts depends on two hours and not on a whole history.
-linked AS (
+-- From `seen` the plays that count. What its user leaves out is as if it were deleted. Plays of one user and song that
+-- are close together form a run. If several sources report the same plays, one of them counts: the one with most plays
+-- in the run, else with most known lengths, else the earliest. A run of an hour or more is no such report, so a play
+-- counts if its run reaches an hour back or ahead: what counts depends on two hours and not on a whole history.
+{left_out} linked AS (
     SELECT seen.*, CASE WHEN at_us - lag(at_us) OVER heard
                      < 1000 * max(reach_ms, lag(reach_ms) OVER heard)
                         THEN 0 ELSE 1 END AS begins
-      FROM seen WINDOW heard AS (PARTITION BY user_id, part, song_id ORDER BY at_us, source, id)
+      FROM seen {not_left_out}
+    WINDOW heard AS (PARTITION BY user_id, part, song_id ORDER BY at_us, source, id)
 ), runs AS (
     SELECT linked.*, sum(begins) OVER heard AS run, lead(begins, 1, 1) OVER heard = 1 AND begins = 1 AS is_alone
       FROM linked WINDOW heard AS (PARTITION BY user_id, part, song_id ORDER BY at_us, source, id)
@@ -98,9 +122,12 @@ date(substr(play.played_at, 1, 19), coalesce(play.utc_offset_minutes, 0) || ' mi
 JOIN play_history AS play
   ON play.user_id = incoming.user_id AND play.played_at >= incoming.starts_at AND play.played_at < incoming.ends_at
 
+-- fragment: leaving
+leaving AS (SELECT * FROM left_out WHERE user_id IN (SELECT user_id FROM {windows})),
+
 
 -- fragment: of_windows
-WITH seen AS (
+WITH {leaving} seen AS (
     -- A window is wider than its days: what counts depends on the plays around them.
     SELECT play.user_id, incoming.first_day AS part, {local_day} BETWEEN first_day AND last_day AS is_wanted,
            {heard}
@@ -111,7 +138,7 @@ WITH seen AS (
 
 -- fragment: of_user
 -- PostgreSQL estimates a hundred rows for `:rows`, and would read all songs for so many. LIMIT gives it the number.
-WITH seen AS (
+WITH {leaving} seen AS (
     SELECT play.user_id, incoming.first_day AS part, {local_day} BETWEEN first_day AND last_day AS is_wanted,
            {heard}
       FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
@@ -168,6 +195,12 @@ SELECT user_id, day, song_id, track_id, CAST(count(*) AS integer) AS plays,
 {joined};
 
 
+-- name: second_reports
+-- Plays of some days of one user that do not count, because another source reports the same ones, with that source.
+{of_user}
+SELECT id, counted_source FROM judged WHERE is_wanted AND source <> counted_source AND NOT is_long;
+
+
 -- name: user_listens
 -- The listens of some days of one user, with their local day and the listener's offset at that time.
 {of_user}
@@ -211,7 +244,7 @@ SELECT preferred.value ->> '$' AS zone, count(*) AS days, min(day) AS earliest, 
 -- The plays of `waiting`, which is `waiting_days` in a WITH. A row for each play, with the columns of both rollups.
 -- CROSS JOIN as above: SQLite would begin with the songs, and compare each play with each day of its user.
 -- Rows are not summed here: no question groups by user and hour.
-WITH seen AS (
+WITH leaving AS (SELECT * FROM left_out), seen AS (
     SELECT play.user_id, 0 AS part, true AS is_wanted,
            {heard}
       FROM waiting
@@ -356,7 +389,9 @@ UPDATE tracks SET album_identity = incoming.album_identity
       FROM json_each(:rows)) AS incoming
 
 -- fragment: all_counted
-seen AS (
+leaving AS (
+    SELECT * FROM left_out WHERE user_id IN (SELECT user_id FROM {offsets})
+), seen AS (
     SELECT play.user_id, 0 AS part, true AS is_wanted,
            {heard}
       FROM {offsets}

@@ -41,7 +41,7 @@ class Heard:
 def heard(listening: UserListening, subject: Subject, identity: UUID) -> Heard | None:
     """What the user heard of the subject with this identity; None without a play. A merged song is the whole one.
 
-    Costs a look at each song in the catalogue, unless the subject is a song, and at each of its days.
+    Costs a look at each of its songs, and at each of their days.
     """
     parts = _parts(listening, _EVER, subject, [identity])
     found = listening.connection.execute(grouped(parts, _by_day).order_by("day")).all()
@@ -92,7 +92,7 @@ def listens_of(
 ) -> Mapping[UUID, int]:
     """The listens of songs, artists or albums in a span, by identity; an absent one has none.
 
-    Costs a look at each song in the catalogue, unless the subject is a song, and at each of their days in the span.
+    Costs a look at each of their songs, and at each of their days in the span.
     """
     sums = grouped(_parts(listening, wanted, subject, identities), _by_subject)
     return {identity: listens for identity, listens in listening.connection.execute(sums) if listens}

@@ -16,7 +16,7 @@ from worker.contract.identity import album_identity, artist_identity, twin_ident
 from worker.database.locks import lock_writers
 from worker.models import Song, StaleHistory, Track, TrackArtist
 from worker.statistics import statements
-from worker.statistics.rollups.marks import new_mark
+from worker.statistics.rollups.marks import is_anything_left_out, new_mark
 from worker.statistics.rollups.merges import ARTIST, SONG, Merges, merges_of
 
 # Recorders of new songs wait for as long. In the worst case the next sweep tries again.
@@ -155,7 +155,10 @@ def _album(track: Any, artists: Merges) -> UUID | None:
 
 
 def _file_artists(connection: Connection, tracks: _Found, artists: Merges) -> None:
-    """Replace the listed artists of tracks where they are others now. Only charts keep a copy of what this changes."""
+    """Replace the listed artists of tracks where they are others now.
+
+    Only charts keep a copy of what this changes, and, if anyone leaves out an artist, days.
+    """
     columns = TrackArtist.track_id, TrackArtist.position, TrackArtist.artist_identity, TrackArtist.name
     of_tracks = TrackArtist.track_id.in_([track.id for track in tracks])
     stored: dict[int, set[tuple[Any, ...]]] = {}
@@ -173,9 +176,10 @@ def _file_artists(connection: Connection, tracks: _Found, artists: Merges) -> No
     rows = [dict(zip(names, (key, *row), strict=True)) for key, (_, listed) in changed.items() for row in listed]
     if rows:
         connection.execute(insert(TrackArtist), rows)
+    charts_only = not is_anything_left_out(connection)
     songs = {song_id for song_id, _ in changed.values()}
     connection.execute(
-        insert(StaleHistory), [{"mark": new_mark(), "song_id": each, "charts_only": True} for each in songs]
+        insert(StaleHistory), [{"mark": new_mark(), "song_id": each, "charts_only": charts_only} for each in songs]
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 from uuid_utils import uuid7
 
 from worker.database.statement import instant
-from worker.models import ChartPlace, PlayHistory, Song, StaleDay, StaleHistory, User
+from worker.models import ChartPlace, LeftOut, PlayHistory, Song, StaleDay, StaleHistory, User
 from worker.statistics import statements
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups.compute import day_rows
@@ -124,6 +124,16 @@ def mark_all(connection: Connection, *, user_id: int | None = None) -> int:
         statements.run(connection, "mark_days_without_user", mark=new_mark().hex)
         mark_charts(connection, connection.scalars(select(ChartPlace.starts_on).distinct()))
     return len(rows)
+
+
+def is_anything_left_out(connection: Connection) -> bool:
+    """Whether any user leaves out a song or an artist. Nobody begins to until the transaction ends.
+
+    Who begins later marks a history that is computed after this transaction.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE left_out IN SHARE MODE")
+    return connection.execute(select(LeftOut.user_id).limit(1)).first() is not None
 
 
 def new_mark() -> UUID:
