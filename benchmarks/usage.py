@@ -20,13 +20,24 @@ def pss_mb(process: psutil.Process) -> float:
     return kib / _KIB_PER_MB
 
 
+def postmaster(servers: Servers) -> psutil.Process:
+    """The PostgreSQL process that the others are children of."""
+    with servers.postgres() as connection:
+        row = connection.execute("SELECT setting FROM pg_settings WHERE name = 'data_directory'").fetchone()
+    return psutil.Process(int((Path(row[0] if row else "") / "postmaster.pid").read_text().splitlines()[0]))
+
+
+def backends_cpu_s(servers: Servers) -> float:
+    """Seconds of processor time of all PostgreSQL processes that have ended so far."""
+    times = postmaster(servers).cpu_times()
+    return float(times.children_user + times.children_system)
+
+
 def memory_mb(servers: Servers) -> Mapping[str, float]:
     """Of the processes that this one has started, and of the servers', by kind."""
     used: dict[str, float] = defaultdict(float)
-    with servers.postgres() as connection:
-        row = connection.execute("SELECT setting FROM pg_settings WHERE name = 'data_directory'").fetchone()
-    postmaster = psutil.Process(int((Path(row[0] if row else "") / "postmaster.pid").read_text().splitlines()[0]))
-    for process in [*psutil.Process().children(recursive=True), postmaster, *postmaster.children()]:
+    server = postmaster(servers)
+    for process in [*psutil.Process().children(recursive=True), server, *server.children()]:
         try:
             used[kind(process)] += pss_mb(process)
         except (OSError, psutil.Error, StopIteration):
