@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from benchmarks import (
     reading,
     refreshing,
     scaling,
+    soak,
     sqlite,
     statistics,
     throughput,
@@ -128,6 +130,11 @@ def _upgrading(options: Options) -> Report:
     return upgrading.measure(old=options.against.resolve(), plays=plays)
 
 
+def _soak(options: Options) -> Report:
+    setup = replace(_setup(options), statistics=True)
+    return soak.measure(minutes=2.0 if options.quick else options.minutes, rate=options.rate, setup=setup)
+
+
 MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "throughput": _throughput,
     "profile": _profile,
@@ -146,6 +153,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "idle": _idle,
     "reading": _reading,
     "upgrading": _upgrading,
+    "soak": _soak,
 }
 
 
@@ -167,6 +175,8 @@ def _parser() -> argparse.ArgumentParser:
         help="statistics, reading: how many plays are stored, 100000 of them one user's; pages: one's",
     )
     add("--seconds", type=float, default=10.0, help="latency: how long each rate is kept")
+    add("--minutes", type=float, default=soak.MINUTES, help="soak: how long the rate is kept")
+    add("--rate", type=int, help="soak: events a second, else four fifths of the best that it finds")
     add("--processes", type=int, default=2, help="zik's processes, where a measurement does not vary them")
     add("--batch-size", type=int, help="ZIK_BATCH_SIZE, where a measurement does not vary it; else its default")
     add("--kind", choices=["mix", "ordinary"], default="mix", help="profile: what is recorded")
