@@ -92,7 +92,7 @@ def _today(engine: Engine) -> None:
 
 
 def _long_ago(engine: Engine) -> None:
-    record(engine, at("2019-07-01", "Found again"))
+    record(engine, at("2019-02-01", "Found again"), at("2019-07-01", "Found again"))
 
 
 def _renamed(engine: Engine) -> None:
