@@ -19,6 +19,7 @@ from benchmarks.machine import machine
 from benchmarks.processes import ROOT, await_that
 from benchmarks.report import Line, Report
 from benchmarks.rounds import Measured, console
+from benchmarks.usage import pss_mb
 from worker.cli.commands import ENTRIES
 from worker.local.process import LocalProcess
 from worker.local.valkey import free_port
@@ -26,7 +27,6 @@ from worker.local.valkey import free_port
 SECONDS: Final = 180.0
 _SETTLE_S: Final = 20.0
 _HOUR_S: Final = 3_600.0
-_KIB_PER_MB: Final = 1_000_000 / 1_024
 _READY: Final = "Ctrl-C stops everything"
 _PYTHON: Final[Mapping[str, Sequence[str]]] = {
     "python, importing nothing": ["-c", ""],
@@ -96,7 +96,7 @@ def _idle(seconds: float) -> Iterator[Line]:
         time.sleep(seconds)
         passed_s = time.monotonic() - began
         spent_s = {name: _cpu_s(process) - before[name] for name, process in processes.items()}
-        memory_mb = {name: _pss_mb(process) for name, process in processes.items()}
+        memory_mb = {name: pss_mb(process) for name, process in processes.items()}
     for name, mb in memory_mb.items():
         hour = f"{spent_s[name] / passed_s * _HOUR_S:.1f} s of processor time an hour"
         yield Line(f"zik up, {name}", Measured((mb,)), "MB", hour)
@@ -142,10 +142,3 @@ def _name(process: psutil.Process) -> str:
 def _cpu_s(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-def _pss_mb(process: psutil.Process) -> float:
-    """Its own memory, and its share of what it has in common with others."""
-    lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
-    kib = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return kib / _KIB_PER_MB

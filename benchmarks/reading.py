@@ -16,6 +16,7 @@ from benchmarks.processes import ROOT
 from benchmarks.report import Line, Report
 from benchmarks.rounds import Measured, alternate, console
 from benchmarks.servers import Servers, running_servers
+from benchmarks.usage import backends_cpu_s
 from worker.database.engine import open_engine, snapshot
 from worker.statistics import Listening, Period, Subject, span, top
 from worker.statistics.questions.top import By
@@ -50,7 +51,7 @@ def measure(*, rounds: int, plays: int) -> Report:
 
 def _step(servers: Servers, name: str, command: str, goal: Goal) -> Line:
     """Run a command of zik's. It fails the benchmark if `zik verify` finds a difference."""
-    began, temporary = time.perf_counter(), _temporary_mb(servers)
+    began, temporary, cpu_s = time.perf_counter(), _temporary_mb(servers), _cpu_s(servers)
     env = {**os.environ, "DATABASE_URL": servers.postgres_uri, "REDIS_URL": servers.redis_url}
     done = subprocess.run(  # noqa: S603 -- our own words
         [sys.executable, "-m", "worker", command], env=env, cwd=ROOT, capture_output=True, text=True, check=False
@@ -62,8 +63,19 @@ def _step(servers: Servers, name: str, command: str, goal: Goal) -> Line:
             f"zik {command} ended with {done.returncode}:\n{done.stdout[-2_000:]}\n{done.stderr[-2_000:]}"
         )
     largest_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / _KIB_PER_MB
-    note = f"{largest_mb:.0f} MB at most so far, {_temporary_mb(servers) - temporary:,.0f} MB of temporary files"
+    cpu_minutes = (_cpu_s(servers) - cpu_s) / _MINUTE_S
+    note = (
+        f"{cpu_minutes:.1f} min of processor time, {largest_mb:.0f} MB at most so far, "
+        f"{_temporary_mb(servers) - temporary:,.0f} MB of temporary files"
+    )
+    console.print(f"  {note}", highlight=False)
     return Line(name, Measured((minutes,)), "min", note, goal)
+
+
+def _cpu_s(servers: Servers) -> float:
+    """Of the commands and of their connections to PostgreSQL, so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime + backends_cpu_s(servers)
 
 
 # --- Questions ----------------------------------------------------------------------------------

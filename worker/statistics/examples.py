@@ -55,7 +55,7 @@ _ROWS: Final[Mapping[Name, Mapping[str, Any]]] = {
     "users_to_sum": {"user_id": 1},
     "sum_stretches": {"user_id": 1, "first_day": "2026-01-01", "last_day": _DAY},
     "file_songs": {"id": 1, "artist_identity": _MARK, "twin_identity": _MARK},
-    "link_twins": {"twin_identity": _MARK, "into_identity": None, "end_identity": _MARK},
+    "link_twins": {"twin_identity": _MARK, "head_id": 1, "into_id": None, "end_id": None},
     "file_tracks": {"id": 1, "album_identity": _MARK},
     "compare_hours": {"user_id": 1, **_STRETCH},
     "compare_songs": {"user_id": 1, **_STRETCH},

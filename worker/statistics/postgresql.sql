@@ -311,13 +311,15 @@ json_to_recordset(CAST(:rows AS json)) AS incoming (user_id bigint, song_id bigi
 
 -- name: mark_days_of_histories
 -- Mark every day of users or songs whose whole history is stale.
--- Includes days that have rollups and no plays: a sweep then deletes what no play explains.
+-- Includes days that have rollups and no plays: a sweep then deletes what no play explains. Of a user all plays are
+-- there, so the days beside a play count only where its own is not certain: three times fewer days.
 INSERT INTO stale_days (user_id, day, mark, created_at)
 SELECT DISTINCT user_id, day, CAST(mark AS uuid), since
   FROM (
     SELECT play.user_id, {possible_day} AS day, incoming.mark, incoming.since
       FROM {histories}
-      JOIN play_history AS play ON play.user_id = incoming.user_id JOIN {shifts}
+      JOIN play_history AS play ON play.user_id = incoming.user_id
+      JOIN {shifts} AND (shift = 0 OR play.utc_offset_minutes IS NULL)
      UNION ALL
     SELECT play.user_id, {possible_day} AS day, incoming.mark, incoming.since
       FROM {histories}
@@ -448,43 +450,39 @@ SELECT user_id, first_day, last_day, day,
 
 -- name: file_songs
 -- Store the identities of songs. Twins keep theirs, because a song may have been split from them; and what was known of
--- a song's album and duration before 0.3 never changes.
+-- a song's album and duration before 0.3 never changes. A duration that was set by hand is that of the twins.
 UPDATE songs
    SET artist_identity = incoming.artist_identity, is_filed = true,
        twin_identity = coalesce(songs.twin_identity, incoming.twin_identity),
        legacy_track_id = coalesce(songs.legacy_track_id, incoming.legacy_track_id),
-       legacy_duration_ms = coalesce(songs.legacy_duration_ms, incoming.legacy_duration_ms)
+       legacy_duration_ms = coalesce(songs.legacy_duration_ms, incoming.legacy_duration_ms),
+       duration_set_ms = coalesce(songs.duration_set_ms, (
+           SELECT max(twin.duration_set_ms) FROM songs AS twin
+            WHERE twin.twin_identity = coalesce(songs.twin_identity, incoming.twin_identity)))
   FROM json_to_recordset(CAST(:rows AS json)) AS incoming (
          id bigint, artist_identity uuid, twin_identity uuid, legacy_track_id bigint, legacy_duration_ms integer)
  WHERE songs.id = incoming.id;
 
 
 -- name: link_twins
--- Point the songs of each twin identity at the oldest of them, and this one at the oldest song that it is merged into.
--- `id + 0`, because PostgreSQL would look for the least id in the order of all songs.
+-- Point the songs of each twin identity at `head_id`, one of them, and this one at the song that it is merged into.
 UPDATE songs SET merged_into_id = wanted.merged_into_id, counts_as_id = wanted.counts_as_id
   FROM (
-    SELECT id, CASE WHEN id = head THEN into_head ELSE head END AS merged_into_id,
-           nullif(coalesce(end_head, head), id) AS counts_as_id
-      FROM (
-        SELECT song.id,
-               (SELECT min(id + 0) FROM songs WHERE twin_identity = incoming.twin_identity) AS head,
-               (SELECT min(id + 0) FROM songs WHERE twin_identity = incoming.into_identity) AS into_head,
-               (SELECT min(id + 0) FROM songs WHERE twin_identity = incoming.end_identity) AS end_head
-          FROM json_to_recordset(CAST(:rows AS json)) AS incoming (
-         twin_identity uuid, into_identity uuid, end_identity uuid)
-          JOIN songs AS song ON song.twin_identity = incoming.twin_identity
-      ) AS heads
+    SELECT song.id, CASE WHEN song.id = head_id THEN into_id ELSE head_id END AS merged_into_id,
+           nullif(coalesce(end_id, head_id), song.id) AS counts_as_id
+      FROM json_to_recordset(CAST(:rows AS json)) AS incoming (
+             twin_identity uuid, head_id bigint, into_id bigint, end_id bigint)
+      JOIN songs AS song ON song.twin_identity = incoming.twin_identity
   ) AS wanted
  WHERE songs.id = wanted.id
    AND (songs.merged_into_id, songs.counts_as_id) IS DISTINCT FROM (wanted.merged_into_id, wanted.counts_as_id);
 
 
 -- name: file_tracks
--- Store the album identities of tracks.
-UPDATE tracks SET album_identity = incoming.album_identity
+-- Store the album identities of tracks, and whom the artists of these albums count as.
+UPDATE tracks SET album_identity = incoming.album_identity, merged_artist_identity = incoming.merged_artist_identity
   FROM json_to_recordset(CAST(:rows AS json)) AS incoming (
-         id bigint, album_identity uuid)
+         id bigint, album_identity uuid, merged_artist_identity uuid)
  WHERE tracks.id = incoming.id;
 
 

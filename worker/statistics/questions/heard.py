@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Select, Subquery, extract, func, select, union_all
 
-from worker.models import Song, Track, TrackArtist
+from worker.models import Merge, Song, Track, TrackArtist
 from worker.statistics.periods import Period, Span, span
 from worker.statistics.questions.sources import UserListening
 from worker.statistics.questions.subjects import Subject, filed, may_count_for, named
@@ -142,6 +142,12 @@ def _by_day(rows: Subquery) -> Select[*tuple[Any, ...]]:
 
 def _by_subject(rows: Subquery) -> Select[*tuple[Any, ...]]:
     return select(rows.c.filed_under, total(rows.c.listens).label("listens")).group_by(rows.c.filed_under)
+
+
+def counted_artist(connection: Connection, artist: UUID) -> UUID:
+    """The artist that this one counts as: itself, unless a person has merged it. Costs a look-up by key."""
+    merged = select(Merge.counts_as_identity).where(Merge.subject == Subject.ARTIST.value, Merge.identity == artist)
+    return connection.scalar(merged) or artist
 
 
 def first_listed(connection: Connection, artist: UUID) -> UUID | None:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
+    ScalarSelect,
     Select,
     SelectBase,
     Subquery,
@@ -116,23 +117,25 @@ def _artists_named(first: Subquery) -> _Rows:
         .limit(1)
         .scalar_subquery()
     )
-    merged = (
-        select(func.min(Merge.into_artist))
-        .where(Merge.subject == Subject.ARTIST.value, Merge.into_identity == first.c.filed_under)
-        .scalar_subquery()
-    )
-    artist = func.coalesce(merged, Song.artist, listed).label("artist")
+    artist = func.coalesce(_merged_name(first.c.filed_under), Song.artist, listed).label("artist")
     identity = first.c.filed_under.label("identity")
     return select(artist, null().label("title"), identity).outerjoin_from(first, Song, Song.id == first.c.named_song_id)
 
 
 def _albums_named(first: Subquery) -> _Rows:
-    artist = func.coalesce(Track.album_artist, Track.artists[0].as_string(), Song.artist).label("artist")
+    merged = _merged_name(Track.merged_artist_identity)
+    artist = func.coalesce(merged, Track.album_artist, Track.artists[0].as_string(), Song.artist).label("artist")
     return (
         select(artist, Track.album.label("title"), first.c.filed_under.label("identity"))
         .join(first, first.c.named_track_id == Track.id)
         .join(Song, Song.id == Track.song_id)
     )
+
+
+def _merged_name(artist: Any) -> ScalarSelect[Any]:
+    """The name of an artist whom others were merged into; null without a merge."""
+    name = select(func.min(Merge.into_artist))
+    return name.where(Merge.subject == Subject.ARTIST.value, Merge.into_identity == artist).scalar_subquery()
 
 
 _NAMED: Final[Mapping[Subject, Callable[[Subquery], _Rows]]] = {
