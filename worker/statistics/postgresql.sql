@@ -576,30 +576,26 @@ SELECT * FROM (
  ORDER BY user_id, first_day, last_day, day;
 
 
--- fragment: other_spaces
--- The white space of ASCII that is no space, and the grave accent, which is an apostrophe in the loose form.
-E'[\t\n\x0b\f\r\x1c\x1d\x1e\x1f`]'
-
 -- name: names_like
 -- Names that may match a pattern, with what they name: in lower case, where a word begins with it; or because only its
--- loose form can be compared. The pattern begins with `% `.
+-- loose form can be compared. The pattern begins with `% `. Other white space and the grave accent are looked for apart.
 SELECT DISTINCT 'artist' AS subject, coalesce(artist_identity, identity) AS identity, artist AS name FROM songs
  WHERE (lower(replace(artist COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
-        AND (' ' || lower(artist COLLATE "C") LIKE :pattern ESCAPE '!' OR artist ~ {other_spaces}))
+        AND (' ' || lower(artist COLLATE "C") LIKE :pattern ESCAPE '!' OR artist ~ E'[\t\n\x0b\f\r\x1c\x1d\x1e\x1f`]'))
     OR octet_length(artist) <> length(artist)
  UNION ALL
 SELECT 'artist' AS subject, artist_identity AS identity, name FROM track_artists
  WHERE (lower(replace(name COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
-        AND (' ' || lower(name COLLATE "C") LIKE :pattern ESCAPE '!' OR name ~ {other_spaces}))
+        AND (' ' || lower(name COLLATE "C") LIKE :pattern ESCAPE '!' OR name ~ E'[\t\n\x0b\f\r\x1c\x1d\x1e\x1f`]'))
     OR octet_length(name) <> length(name)
  UNION ALL
 SELECT DISTINCT 'album' AS subject, album_identity AS identity, album AS name FROM tracks
  WHERE album_identity IS NOT NULL
    AND ((lower(replace(album COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
-         AND (' ' || lower(album COLLATE "C") LIKE :pattern ESCAPE '!' OR album ~ {other_spaces}))
+         AND (' ' || lower(album COLLATE "C") LIKE :pattern ESCAPE '!' OR album ~ E'[\t\n\x0b\f\r\x1c\x1d\x1e\x1f`]'))
         OR octet_length(album) <> length(album))
  UNION ALL
 SELECT 'song' AS subject, identity, title AS name FROM songs
  WHERE (lower(replace(title COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
-        AND (' ' || lower(title COLLATE "C") LIKE :pattern ESCAPE '!' OR title ~ {other_spaces}))
+        AND (' ' || lower(title COLLATE "C") LIKE :pattern ESCAPE '!' OR title ~ E'[\t\n\x0b\f\r\x1c\x1d\x1e\x1f`]'))
     OR octet_length(title) <> length(title);
