@@ -27,7 +27,7 @@ from worker.operations.tokens import Scope
 PLAYS: Final = 1_000_000
 READERS: Final = 200
 _ASKED: Final = 20
-# It asks seventy questions, some of which look at the whole history.
+# It takes some sixty statements, some of which look at the whole history.
 _REPORT: Final = "the year's report"
 _REPORT_ASKED: Final = 3
 _KB: Final = 1_000

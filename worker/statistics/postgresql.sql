@@ -578,7 +578,7 @@ SELECT * FROM (
 
 -- name: names_like
 -- Names that may match a pattern, with what they name: in lower case, where a word begins with it; or because only its
--- loose form can be compared. The pattern begins with `% `. Other white space and the grave accent are looked for apart.
+-- loose form can be compared. The pattern begins with `% `. Other white space and grave accents are looked for apart.
 SELECT DISTINCT 'artist' AS subject, coalesce(artist_identity, identity) AS identity, artist AS name FROM songs
  WHERE (lower(replace(artist COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
         AND (' ' || lower(artist COLLATE "C") LIKE :pattern ESCAPE '!' OR artist ~ E'[\t\n\x0b\f\r\x1c\x1d\x1e\x1f`]'))
