@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -12,12 +13,16 @@ from benchmarks import (
     decoding,
     growth,
     http,
+    idle,
     latency,
     memory,
+    pages,
     profile,
     publishing,
+    reading,
     refreshing,
     scaling,
+    soak,
     sqlite,
     statistics,
     throughput,
@@ -41,7 +46,8 @@ _QUICK_PLAYS: Final = 200_000
 def _throughput(options: Options) -> Report:
     return throughput.measure(
         rounds=options.rounds,
-        shape=Shape(events=options.events or 100_000, real=options.real),
+        events=options.events or 100_000,
+        real=options.real,
         quick=options.quick,
         tree=options.tree,
         against=options.against,
@@ -91,11 +97,16 @@ def _beside(options: Options) -> Report:
 
 
 def _profile(options: Options) -> Report:
-    return profile.measure(rounds=options.rounds, shape=Shape(events=options.events or 200_000), setup=_setup(options))
+    shape = Shape(events=options.events or 200_000, kind=options.kind)
+    return profile.measure(rounds=options.rounds, shape=shape, setup=_setup(options))
 
 
 def _http(options: Options) -> Report:
     return http.measure(rounds=options.rounds, seconds=1.0 if options.quick else http.SECONDS)
+
+
+def _idle(options: Options) -> Report:
+    return idle.measure(rounds=options.rounds, seconds=20.0 if options.quick else idle.SECONDS)
 
 
 def _statistics(options: Options) -> Report:
@@ -103,11 +114,25 @@ def _statistics(options: Options) -> Report:
     return statistics.measure(rounds=options.rounds, plays=plays)
 
 
+def _pages(options: Options) -> Report:
+    plays = options.plays or (_QUICK_PLAYS if options.quick else pages.PLAYS)
+    return pages.measure(rounds=options.rounds, plays=plays)
+
+
+def _reading(options: Options) -> Report:
+    return reading.measure(rounds=options.rounds, plays=options.plays or (500_000 if options.quick else reading.PLAYS))
+
+
 def _upgrading(options: Options) -> Report:
     if options.against is None:
         raise SystemExit("upgrading: --against names a checkout of the last release")
     plays = options.rows[0] if options.rows else (500_000 if options.quick else 5_000_000)
     return upgrading.measure(old=options.against.resolve(), plays=plays)
+
+
+def _soak(options: Options) -> Report:
+    setup = replace(_setup(options), statistics=True)
+    return soak.measure(minutes=2.0 if options.quick else options.minutes, rate=options.rate, setup=setup)
 
 
 MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
@@ -124,7 +149,11 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "refreshing": _refreshing,
     "beside": _beside,
     "statistics": _statistics,
+    "pages": _pages,
+    "idle": _idle,
+    "reading": _reading,
     "upgrading": _upgrading,
+    "soak": _soak,
 }
 
 
@@ -140,10 +169,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--events", type=int, help="plays that wait, or that are recorded; memory's full run takes 5000000")
     add("--quick", action="store_true", help="few settings, and two rounds if --rounds does not say: a first look")
     add("--rows", type=int, nargs="+", help="growth, refreshing, upgrading: how many plays are stored already")
-    add("--plays", type=int, help="statistics: how many plays are stored, 100000 of them one user's")
+    add(
+        "--plays",
+        type=int,
+        help="statistics, reading: how many plays are stored, 100000 of them one user's; pages: one's",
+    )
     add("--seconds", type=float, default=10.0, help="latency: how long each rate is kept")
+    add("--minutes", type=float, default=soak.MINUTES, help="soak: how long the rate is kept")
+    add("--rate", type=int, help="soak: events a second, else four fifths of the best that it finds")
     add("--processes", type=int, default=2, help="zik's processes, where a measurement does not vary them")
-    add("--batch-size", type=int, default=2_000, help="ZIK_BATCH_SIZE, where a measurement does not vary it")
+    add("--batch-size", type=int, help="ZIK_BATCH_SIZE, where a measurement does not vary it; else its default")
+    add("--kind", choices=["mix", "ordinary"], default="mix", help="profile: what is recorded")
     add("--tree", type=Path, default=ROOT, help="the checkout whose worker is measured")
     add(
         "--real",

@@ -15,6 +15,7 @@ from benchmarks.servers import Servers, running_servers
 from worker.drain.drain import Drain
 from worker.drain.opening import opened_drain
 from worker.settings import load_settings
+from worker.stream.keys import STREAM
 from worker.stream.measurements import PHASE_SECONDS
 
 _UNIT: Final = "µs/event"
@@ -22,13 +23,14 @@ _CONSUMER: Final = "profile"
 
 
 def measure(*, rounds: int, shape: Shape, setup: zik.Setup) -> Report:
-    """Of the second half of the plays, whose users and songs are mostly known by then."""
+    """Of the second half of the events, whose users and songs are mostly known by then."""
+    batch_size = setup.batch_size or load_settings().batch_size
     with running_servers() as servers:
         lines = payloads(shape)
-        taken = [_round(servers, lines, setup.batch_size) for _ in range(rounds)]
+        taken = [_round(servers, lines, batch_size) for _ in range(rounds)]
         measured_on = machine(servers)
     report = [Line(name, Measured(tuple(each[name] for each in taken)), _UNIT) for name in taken[0]]
-    return Report("profile", f"Processor time, batches of {setup.batch_size:,}", measured_on, report)
+    return Report("profile", f"Processor time, {shape.kind}, batches of {batch_size:,}", measured_on, report)
 
 
 def _round(servers: Servers, lines: Sequence[bytes], batch_size: int) -> dict[str, float]:
@@ -39,20 +41,16 @@ def _round(servers: Servers, lines: Sequence[bytes], batch_size: int) -> dict[st
         # The drain's phases are then in processor time, too, and nothing waits in this process but for its servers.
         drain.monotonic = time.process_time
         drain.stream.ensure_group()
-        _publish(drain, lines[:half])
-        drain.run()
-        _publish(drain, lines[half:])
+        with servers.redis() as client:
+            zik.publish(client, STREAM, lines[:half])
+            drain.run()
+            zik.publish(client, STREAM, lines[half:])
         before = _spent(drain)
         drain.run()
         after = _spent(drain)
     per_event = {name: (after[name] - before[name]) / (len(lines) - half) * 1e6 for name in after}
     servers_spent = per_event["Valkey"] + per_event["PostgreSQL"]
     return {"zik, all processes": servers_spent + per_event["zik, Python"], **per_event}
-
-
-def _publish(drain: Drain, lines: Sequence[bytes]) -> None:
-    for start in range(0, len(lines), 1_000):
-        drain.stream.append(lines[start : start + 1_000])
 
 
 def _spent(drain: Drain) -> dict[str, float]:

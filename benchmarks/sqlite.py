@@ -3,6 +3,7 @@
 import sqlite3
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -15,6 +16,7 @@ from benchmarks.rounds import alternate
 from benchmarks.servers import Servers, running_servers
 from worker.database.engine import open_engine
 from worker.database.schema import bring_up_schema
+from worker.database.statement import instant
 from worker.drain.opening import opened_drain
 from worker.settings import load_settings
 
@@ -71,7 +73,7 @@ def _executemany(rows: FinishedRows) -> float:
 def _insert(engine: Engine, rows: FinishedRows) -> float:
     # As zik does: write-ahead log, synchronous FULL, foreign keys on.
     plays = [
-        (play[0].hex, play[1], play[2], play[3].replace(tzinfo=None).isoformat(" ", "microseconds"), *play[4:], None)
+        (play.id.hex, play.user_id, play.song_id, _text(play.played_at), _text(play.reported_at), *play[5:])
         for play in rows.plays
     ]
     pool_connection = engine.raw_connection()
@@ -79,7 +81,7 @@ def _insert(engine: Engine, rows: FinishedRows) -> float:
     assert isinstance(connection, sqlite3.Connection)  # noqa: S101 -- for the type checker
     connection.execute("BEGIN")
     connection.executemany("INSERT INTO app_users (username, id) VALUES (?, ?)", rows.users.items())
-    songs = [(song_id, key.hex, song["artist"], song["title"]) for key, (song_id, song) in rows.songs.items()]
+    songs = [(song_id, identity, song.artist, song.title) for identity, (song_id, song) in rows.songs.items()]
     connection.executemany("INSERT INTO songs (id, identity, artist, title) VALUES (?, ?, ?, ?)", songs)
     connection.execute("COMMIT")
     marks = ", ".join("?" * len(COLUMNS))
@@ -92,6 +94,10 @@ def _insert(engine: Engine, rows: FinishedRows) -> float:
     elapsed_s = time.perf_counter() - began
     pool_connection.close()
     return len(plays) / elapsed_s
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else instant(at)
 
 
 def _url(folder: str) -> str:

@@ -12,7 +12,7 @@ from benchmarks.servers import Servers
 
 @dataclass(frozen=True)
 class Workload:
-    """Single plays, all of which wait before the clock starts. Contenders that are slow record the first of them."""
+    """Single events, all of which wait before the clock starts. Contenders that are slow record the first of them."""
 
     servers: Servers
     payloads: list[bytes]

@@ -27,7 +27,9 @@ BATCHES_QUEUE: Final = "bench.batches"
 _HELD: Final = "bench.held"
 _POLL_S: Final = 0.02
 # The last release refuses Celery 5.7.
-_BATCHES_PACKAGES: Final = ("celery[redis]==5.6.*", "celery-batches==0.11", "psycopg[binary]>=3.3,<4", "uuid-utils")
+_BATCHES_PACKAGES: Final = (
+    "celery[redis]==5.6.*", "celery-batches==0.11", "psycopg[binary]>=3.3,<4", "uuid-utils", "msgspec", "pydantic",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def _celery_message(task: str, queue: str, payload: bytes) -> bytes:
 @cache
 def _batches_python() -> str:
     """The Python of an environment with celery-batches and the Celery it takes, made once."""
-    folder = Path(tempfile.gettempdir()) / "zik-benchmark-data" / "celery-batches"
+    folder = Path(tempfile.gettempdir()) / "zik-benchmark-data" / "celery-batches-0.11"
     python = folder / "bin" / "python"
     if not python.exists():
         env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Select, column, inspect, select, text
 
 from worker.database.engine import open_engine, snapshot, transaction
-from worker.database.schema import _alembic
+from worker.database.schema import _alembic, newest_revision
 from worker.models import Base
 
 # SQLAlchemy reads no index of SQLite that is on an expression, so Alembic compares none. `indexes` does.
@@ -108,6 +108,10 @@ def test_the_models_and_the_migrations_make_the_same_schema(empty: Engine) -> No
         assert schema_of(session.connection()) == by_models
         assert functions(session.connection()) == its_functions
     assert by_models.keys() == Base.metadata.tables.keys()
+
+
+def test_the_newest_revision_by_name_is_the_one_of_alembic() -> None:
+    assert newest_revision() == ScriptDirectory.from_config(_alembic()).get_current_head()
 
 
 def test_alembic_finds_no_difference_after_the_migrations(empty: Engine) -> None:

@@ -24,7 +24,7 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
             "demo:demo",
             "Watch zik at work for a minute: an embedded Valkey, a real worker, simulated listeners, and the books.",
         ),
-        Entry("up", "up:up", "Run Redis, worker, beat and HTTP server on this machine until stopped."),
+        Entry("up", "up:up", "Run Redis, a worker with beat, and the HTTP server on this machine until stopped."),
         Entry(
             "serve",
             "serve:serve",

@@ -63,8 +63,10 @@ def not_after_receipt(event: Event, *, entry_id: str, now: datetime) -> Event:
 
     Otherwise one that is dated ahead would win over every genuine change until then.
     """
+    if isinstance(event, PlayEvent):
+        return event
     received = received_at(entry_id, now=now)
-    if isinstance(event, PlayEvent) or received is None or event.time.at <= received:
+    if received is None or event.time.at <= received:
         return event
     _, offset_minutes, reported_at = astuple(event.time)
     return replace(event, time=Moment(received, offset_minutes, reported_at or event.time.at))

@@ -22,6 +22,7 @@ from worker.http.handlers import (
     pages_live,
     pages_not_recorded,
     pages_ops,
+    pages_year,
     webhooks,
 )
 from worker.http.services import Services
@@ -45,6 +46,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         webhooks,
         pages,
         pages_days,
+        pages_year,
         pages_live,
         pages_import,
         pages_ops,

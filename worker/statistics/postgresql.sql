@@ -228,6 +228,12 @@ SELECT user_id, day, song_id, track_id, CAST(count(*) AS integer) AS plays,
 {joined};
 
 
+-- name: second_reports
+-- Plays of some days of one user that do not count, because another source reports the same ones, with that source.
+{of_user}
+SELECT id, counted_source FROM judged WHERE is_wanted AND source <> counted_source AND NOT is_long;
+
+
 -- name: user_listens
 -- The listens of some days of one user, with their local day and the listener's offset at that time.
 {of_user}
@@ -305,13 +311,15 @@ json_to_recordset(CAST(:rows AS json)) AS incoming (user_id bigint, song_id bigi
 
 -- name: mark_days_of_histories
 -- Mark every day of users or songs whose whole history is stale.
--- Includes days that have rollups and no plays: a sweep then deletes what no play explains.
+-- Includes days that have rollups and no plays: a sweep then deletes what no play explains. Of a user all plays are
+-- there, so the days beside a play count only where its own is not certain: three times fewer days.
 INSERT INTO stale_days (user_id, day, mark, created_at)
 SELECT DISTINCT user_id, day, CAST(mark AS uuid), since
   FROM (
     SELECT play.user_id, {possible_day} AS day, incoming.mark, incoming.since
       FROM {histories}
-      JOIN play_history AS play ON play.user_id = incoming.user_id JOIN {shifts}
+      JOIN play_history AS play ON play.user_id = incoming.user_id
+      JOIN {shifts} AND (shift = 0 OR play.utc_offset_minutes IS NULL)
      UNION ALL
     SELECT play.user_id, {possible_day} AS day, incoming.mark, incoming.since
       FROM {histories}
@@ -354,6 +362,90 @@ SELECT DISTINCT {possible_day} AS day, CAST(:mark AS uuid)
 INSERT INTO stale_charts (day, mark)
 SELECT day, mark FROM json_to_recordset(CAST(:rows AS json)) AS incoming (day date, mark uuid)
  WHERE true ORDER BY day;
+
+
+-- fragment: user_days
+json_to_recordset(CAST(:rows AS json)) AS incoming (user_id bigint, day date)
+
+-- fragment: played_songs
+json_to_recordset(CAST(:rows AS json)) AS incoming (song_id bigint)
+
+-- fragment: users
+json_to_recordset(CAST(:rows AS json)) AS incoming (user_id bigint)
+
+-- fragment: stretches
+json_to_recordset(CAST(:rows AS json)) AS incoming (user_id bigint, first_day date, last_day date)
+
+
+-- fragment: sum_columns
+-- `day` is the latest with a listen; without one it says nothing, and is the latest.
+CAST(sum(plays) AS integer) AS plays, CAST(sum(listens) AS integer) AS listens, CAST(sum(ms_played) AS bigint) AS ms_played,
+coalesce(max(CASE WHEN listens > 0 THEN day END), max(day)) AS day
+
+-- name: forget_sums
+-- Forget the sums of users with a stretch that contains one of some days. What stays behind is not read any more.
+DELETE FROM summed_stretches WHERE user_id IN (
+    SELECT stored.user_id
+      FROM {user_days}
+      JOIN summed_stretches AS stored
+        ON stored.user_id = incoming.user_id AND incoming.day BETWEEN stored.first_day AND stored.last_day);
+
+
+-- name: forget_sums_of_songs
+-- Forget the sums of users who have played some songs, now filed under another artist or album.
+DELETE FROM summed_stretches WHERE EXISTS (
+    SELECT 1
+      FROM {played_songs}
+      JOIN song_days ON song_days.song_id = incoming.song_id
+     WHERE song_days.user_id = summed_stretches.user_id);
+
+
+-- name: users_to_sum
+-- Which of some users have at least `:most` rows of `song_days` after the days of the sums of all time, which begin on
+-- `:first`.
+SELECT user_id
+  FROM {users}
+ WHERE (SELECT count(*)
+          FROM (SELECT 1 FROM song_days AS heard
+                 WHERE heard.user_id = incoming.user_id
+                   AND heard.day > coalesce((SELECT max(last_day) FROM summed_stretches AS stored
+                                              WHERE stored.user_id = incoming.user_id AND first_day = :first), :first)
+                 LIMIT :most) AS unsummed) >= :most;
+
+
+-- name: sum_stretches
+-- Sum up stretches of users.
+INSERT INTO summed_stretches (user_id, first_day, last_day)
+SELECT user_id, first_day, last_day FROM {stretches} WHERE true ORDER BY user_id, first_day, last_day;
+WITH tracks_heard AS MATERIALIZED (
+    SELECT user_id, first_day, last_day, song_id, track_id, {sum_columns}
+      FROM {stretches} JOIN song_days USING (user_id)
+     WHERE day BETWEEN first_day AND last_day
+     GROUP BY user_id, first_day, last_day, song_id, track_id
+)
+INSERT INTO subject_sums (user_id, first_day, last_day, subject, filed_under, named_song_id, named_track_id,
+                          plays, listens, ms_played, day)
+SELECT user_id, first_day, last_day, 'song', songs.identity, song_id, CAST(NULL AS bigint), {sum_columns}
+  FROM tracks_heard JOIN songs ON songs.id = song_id
+ GROUP BY 1, 2, 3, 5, 6
+ UNION ALL
+SELECT user_id, first_day, last_day, 'artist', coalesce(listed.artist_identity, songs.artist_identity, songs.identity),
+       min(CASE WHEN listed.track_id IS NULL THEN song_id END), min(listed.track_id), {sum_columns}
+  FROM tracks_heard JOIN songs ON songs.id = song_id
+  LEFT JOIN track_artists AS listed ON listed.track_id = tracks_heard.track_id
+ GROUP BY 1, 2, 3, 5
+ UNION ALL
+SELECT user_id, first_day, last_day, 'album', album_identity, NULL, min(track_id), {sum_columns}
+  FROM tracks_heard JOIN tracks ON tracks.id = track_id
+ WHERE album_identity IS NOT NULL
+ GROUP BY 1, 2, 3, 5;
+INSERT INTO day_sums (user_id, first_day, last_day, day, plays, listens, ms_played)
+SELECT user_id, first_day, last_day, day,
+       CAST(sum(plays) AS integer), CAST(sum(listens) AS integer), CAST(sum(ms_played) AS bigint)
+  FROM {stretches} JOIN listening_hours USING (user_id)
+ WHERE day BETWEEN first_day AND last_day
+ GROUP BY user_id, first_day, last_day, day
+ ORDER BY user_id, first_day, last_day, day;
 
 
 -- name: file_songs
@@ -464,18 +556,50 @@ SELECT * FROM (
    AND {not_stale}
  ORDER BY user_id, day, song_id, track_id;
 
+-- name: compare_sums
+-- The rows of `day_sums` that differ from the hours of the stretches of some users.
+SELECT * FROM (
+    SELECT user_id, first_day, last_day, day,
+           sum(plays) FILTER (WHERE wanted) AS plays, sum(listens) FILTER (WHERE wanted) AS listens,
+           sum(ms_played) FILTER (WHERE wanted) AS ms_played, sum(plays) FILTER (WHERE NOT wanted) AS plays_found,
+           sum(listens) FILTER (WHERE NOT wanted) AS listens_found,
+           sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
+      FROM (SELECT true AS wanted, user_id, first_day, last_day, day, plays, listens, ms_played
+              FROM summed_stretches JOIN listening_hours USING (user_id)
+             WHERE day BETWEEN first_day AND last_day
+             UNION ALL
+            SELECT false, user_id, first_day, last_day, day, plays, listens, ms_played
+              FROM summed_stretches JOIN day_sums USING (user_id, first_day, last_day)) AS both_sides
+     WHERE user_id IN (SELECT user_id FROM {users})
+     GROUP BY user_id, first_day, last_day, day) AS compared
+ WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
+ ORDER BY user_id, first_day, last_day, day;
+
+
+-- fragment: other_spaces
+-- The white space of ASCII that is no space, and the grave accent, which is an apostrophe in the loose form.
+E'[\t\n\x0b\f\r\x1c\x1d\x1e\x1f`]'
 
 -- name: names_like
--- Names that may match a pattern, with what they name: in lower case, or because only its loose form can be compared.
-SELECT 'artist' AS subject, coalesce(artist_identity, identity) AS identity, artist AS name FROM songs
- WHERE lower(artist COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(artist) <> length(artist)
+-- Names that may match a pattern, with what they name: in lower case, where a word begins with it; or because only its
+-- loose form can be compared. The pattern begins with `% `.
+SELECT DISTINCT 'artist' AS subject, coalesce(artist_identity, identity) AS identity, artist AS name FROM songs
+ WHERE (lower(replace(artist COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
+        AND (' ' || lower(artist COLLATE "C") LIKE :pattern ESCAPE '!' OR artist ~ {other_spaces}))
+    OR octet_length(artist) <> length(artist)
  UNION ALL
 SELECT 'artist' AS subject, artist_identity AS identity, name FROM track_artists
- WHERE lower(name COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(name) <> length(name)
+ WHERE (lower(replace(name COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
+        AND (' ' || lower(name COLLATE "C") LIKE :pattern ESCAPE '!' OR name ~ {other_spaces}))
+    OR octet_length(name) <> length(name)
  UNION ALL
-SELECT 'album' AS subject, album_identity AS identity, album AS name FROM tracks
+SELECT DISTINCT 'album' AS subject, album_identity AS identity, album AS name FROM tracks
  WHERE album_identity IS NOT NULL
-   AND (lower(album COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(album) <> length(album))
+   AND ((lower(replace(album COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
+         AND (' ' || lower(album COLLATE "C") LIKE :pattern ESCAPE '!' OR album ~ {other_spaces}))
+        OR octet_length(album) <> length(album))
  UNION ALL
 SELECT 'song' AS subject, identity, title AS name FROM songs
- WHERE lower(title COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(title) <> length(title);
+ WHERE (lower(replace(title COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
+        AND (' ' || lower(title COLLATE "C") LIKE :pattern ESCAPE '!' OR title ~ {other_spaces}))
+    OR octet_length(title) <> length(title);

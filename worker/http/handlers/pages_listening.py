@@ -47,15 +47,13 @@ class _Listening:
         self._pages = Pages(services)
 
     async def profile(self, request: Request) -> Answer:
-        frame = await self._pages.frame(request)
-        content = await self._pages.ask(frame, partial(profile, now=self._services.now()))
+        frame, content = await self._pages.open(request, partial(profile, now=self._services.now()))
         playing = await self._playing(frame.user or "")
         return page_answer("profile", frame, profile=content, plays=content.plays, playing=playing)
 
     async def live(self, request: Request) -> Answer:
         """The part of the profile that changes with each play, to be put in its place."""
-        frame = await self._pages.frame(request)
-        plays = await self._pages.ask(frame, lambda of, _: latest_plays(of))
+        frame, plays = await self._pages.open(request, lambda of, _: latest_plays(of))
         playing = await self._playing(frame.user or "")
         return with_etag(request, page_answer("live", frame, plays=plays, playing=playing))
 
@@ -67,8 +65,7 @@ class _Listening:
             raise no_such_page()
         at = day_named(asked["at"]) if asked.get("at") else None
         question = partial(tops, asked=AskedTop(subject, Period(period), at), now=self._services.now())
-        frame = await self._pages.frame(request)
-        content = await self._pages.ask(frame, question)
+        frame, content = await self._pages.open(request, question)
         return page_answer("top", frame, top=content, at=at)
 
     async def subject(self, request: Request) -> Answer:
@@ -76,8 +73,7 @@ class _Listening:
         if named not in set(Subject):
             raise no_such_page()
         identity = identity_named(request.path_params["identity"])
-        frame = await self._pages.frame(request)
-        content = await self._pages.ask(frame, lambda of, _: subject_page(of, Subject(named), identity))
+        frame, content = await self._pages.open(request, lambda of, _: subject_page(of, Subject(named), identity))
         if content is not None:
             return page_answer("subject", frame, page=content)
         if frame.may_change and await self._pages.ask(frame, partial(_is_left_out, subject=named, identity=identity)):
@@ -90,8 +86,7 @@ class _Listening:
         def question(of: UserListening, _: Listener) -> Found | None:
             return search(of, text, most=_FOUND) if text.strip() else None
 
-        frame = await self._pages.frame(request)
-        found = await self._pages.ask(frame, question)
+        frame, found = await self._pages.open(request, question)
         return page_answer("search", frame, text=text, found=found)
 
     async def nothing(self, request: Request) -> Answer:
