@@ -1,5 +1,7 @@
 """Plays are chosen by artist and title as statistics compare them; and feedback finds a song by a twin's MBID."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import Engine, select
 
@@ -13,7 +15,7 @@ from worker.operations.merging import merge_artists, merge_songs, split_artist
 from worker.pages.subject import subject_page
 from worker.statistics import ListenRule, Subject, UserListening, opinions
 
-HEARD = (
+HEARD: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("Guns N' Roses", "Don't Cry", {}),
     ("Guns N\u2019 Roses", "Don\u2019t Cry", {}),
     ("A & B", "Duet", {"artists": ["guns n' roses", "B"]}),
