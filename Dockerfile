@@ -35,6 +35,11 @@ COPY ops/flower/flowerconfig.py /opt/zik/flowerconfig.py
 CMD ["celery", "-A", "worker", "flower", "--conf=/opt/zik/flowerconfig.py"]
 
 FROM base
+# A card as PNG (`zik report --card`) is drawn with a font of the system. Debian keeps only the latest version of it.
+USER 0
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends fonts-dejavu-core && rm -rf /var/lib/apt/lists/*
+USER 10001
 COPY --from=build /opt/zik /opt/zik
 # compose.yaml overrides this for its other services, and gives each its own health check.
 CMD ["celery", "--quiet", "-A", "worker", "worker", "--loglevel", "info"]

@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -12,15 +13,20 @@ from benchmarks import (
     decoding,
     growth,
     http,
+    idle,
     latency,
     memory,
+    pages,
     profile,
     publishing,
+    reading,
     refreshing,
     scaling,
+    soak,
     sqlite,
     statistics,
     throughput,
+    upgrading,
 )
 from benchmarks.contenders.zik import Setup
 from benchmarks.data import Shape
@@ -99,9 +105,34 @@ def _http(options: Options) -> Report:
     return http.measure(rounds=options.rounds, seconds=1.0 if options.quick else http.SECONDS)
 
 
+def _idle(options: Options) -> Report:
+    return idle.measure(rounds=options.rounds, seconds=20.0 if options.quick else idle.SECONDS)
+
+
 def _statistics(options: Options) -> Report:
     plays = options.plays or (_QUICK_PLAYS if options.quick else statistics.PLAYS)
     return statistics.measure(rounds=options.rounds, plays=plays)
+
+
+def _pages(options: Options) -> Report:
+    plays = options.plays or (_QUICK_PLAYS if options.quick else pages.PLAYS)
+    return pages.measure(rounds=options.rounds, plays=plays)
+
+
+def _reading(options: Options) -> Report:
+    return reading.measure(rounds=options.rounds, plays=options.plays or (500_000 if options.quick else reading.PLAYS))
+
+
+def _upgrading(options: Options) -> Report:
+    if options.against is None:
+        raise SystemExit("upgrading: --against names a checkout of the last release")
+    plays = options.rows[0] if options.rows else (500_000 if options.quick else 5_000_000)
+    return upgrading.measure(old=options.against.resolve(), plays=plays)
+
+
+def _soak(options: Options) -> Report:
+    setup = replace(_setup(options), statistics=True)
+    return soak.measure(minutes=2.0 if options.quick else options.minutes, rate=options.rate, setup=setup)
 
 
 MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
@@ -118,6 +149,11 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "refreshing": _refreshing,
     "beside": _beside,
     "statistics": _statistics,
+    "pages": _pages,
+    "idle": _idle,
+    "reading": _reading,
+    "upgrading": _upgrading,
+    "soak": _soak,
 }
 
 
@@ -132,9 +168,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, help="alternating rounds, else 5; the spread of fewer says little")
     add("--events", type=int, help="plays that wait, or that are recorded; memory's full run takes 5000000")
     add("--quick", action="store_true", help="few settings, and two rounds if --rounds does not say: a first look")
-    add("--rows", type=int, nargs="+", help="growth, refreshing: how many plays are stored already")
-    add("--plays", type=int, help="statistics: how many plays are stored, 100000 of them one user's")
+    add("--rows", type=int, nargs="+", help="growth, refreshing, upgrading: how many plays are stored already")
+    add(
+        "--plays",
+        type=int,
+        help="statistics, reading: how many plays are stored, 100000 of them one user's; pages: one's",
+    )
     add("--seconds", type=float, default=10.0, help="latency: how long each rate is kept")
+    add("--minutes", type=float, default=soak.MINUTES, help="soak: how long the rate is kept")
+    add("--rate", type=int, help="soak: events a second, else four fifths of the best that it finds")
     add("--processes", type=int, default=2, help="zik's processes, where a measurement does not vary them")
     add("--batch-size", type=int, help="ZIK_BATCH_SIZE, where a measurement does not vary it; else its default")
     add("--kind", choices=["mix", "ordinary"], default="mix", help="profile: what is recorded")
@@ -144,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="throughput: the real histories in ../shared/data, under a name of their own",
     )
-    add("--against", type=Path, help="throughput: another checkout, whose worker runs beside it")
+    add("--against", type=Path, help="throughput, upgrading: another checkout, whose worker runs beside it")
     add("--out", type=Path, default=RESULTS, help="where the JSON and the charts go")
     return parser
 
@@ -154,7 +196,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _parser().parse_args()
     options.rounds = options.rounds or (_QUICK_ROUNDS if options.quick else _ROUNDS)
-    chosen = list(MEASUREMENTS) if options.measurement == "all" else [options.measurement]
+    # An upgrade needs the release before, which not every checkout has beside it.
+    every = [name for name in MEASUREMENTS if name != "upgrading" or options.against]
+    chosen = every if options.measurement == "all" else [options.measurement]
     for name in chosen:
         MEASUREMENTS[name](options).publish(options.out)
 

@@ -18,6 +18,7 @@ from benchmarks.contenders.http_load import Load, Served, is_wrk_installed, send
 from benchmarks.contenders.http_servers import (
     MALOJA_PATH,
     MALOJA_TOKEN,
+    bare_serving,
     maloja_python,
     maloja_serving,
     zik_serving,
@@ -51,6 +52,7 @@ class _Run:
     seconds: float
     token: str
     ports: Mapping[int, int]
+    bare_ports: Mapping[int, int]
     latencies: dict[str, list[Served]] = field(default_factory=dict)
 
     def settle(self) -> None:
@@ -79,8 +81,10 @@ def measure(*, rounds: int, seconds: float) -> Report:
         with opened_engine(servers.database_url) as engine:
             token = tokens.create(engine, bodies.USER, name="benchmark", scopes=[Scope.SUBMIT])
         ports = {workers: stack.enter_context(zik_serving(servers, workers=workers)) for workers in (1, 2)}
-        run = _Run(servers, seconds, token, ports)
-        taken = alternate({**_producers(run), **_zik(run), **_maloja(run), _FROZEN: lambda: _frozen_s(run)}, rounds)
+        bare_ports = {workers: stack.enter_context(bare_serving(servers, workers=workers)) for workers in (1, 2)}
+        run = _Run(servers, seconds, token, ports, bare_ports)
+        contenders = {**_producers(run), **_bare(run), **_zik(run), **_maloja(run)}
+        taken = alternate({**contenders, _FROZEN: lambda: _frozen_s(run)}, rounds)
         measured_on = machine(servers)
     frozen_s = taken.pop(_FROZEN)
     lines = [Line(name, measured, note=_latency(run, name)) for name, measured in taken.items()]
@@ -107,6 +111,22 @@ def _producers(run: _Run) -> dict[str, Callable[[], float]]:
         return added / elapsed_s
 
     return {_ONE_BY_ONE: lambda: by(1), _BY_HUNDREDS: lambda: by(bodies.BATCH)}
+
+
+def _bare(run: _Run) -> dict[str, Callable[[], float]]:
+    """What remains of `_zik` where nobody checks anything."""
+    measurements: dict[str, Callable[[], float]] = {}
+
+    def add(name: str, load: Load, *, connections: int, events: int = 1) -> None:
+        measurements[name] = lambda: events * run.send(name, load, connections=connections)
+
+    for workers, port in run.bare_ports.items():
+        for connections in (1, _BATCH_CONNECTIONS):
+            singles = Load(port, "/", run.token, bodies.payloads())
+            add(f"{_bare_named(workers)}, singles at {connections}", singles, connections=connections)
+        hundreds = Load(port, "/", run.token, bodies.json_lines())
+        add(f"{_bare_named(workers)}, by {bodies.BATCH}", hundreds, connections=_BATCH_CONNECTIONS, events=bodies.BATCH)
+    return measurements
 
 
 def _zik(run: _Run) -> dict[str, Callable[[], float]]:
@@ -174,6 +194,10 @@ def _frozen(servers: Servers) -> Iterator[None]:
 
 def _named(workers: int) -> str:
     return "zik serve" if workers == 1 else f"zik serve --workers {workers}"
+
+
+def _bare_named(workers: int) -> str:
+    return "a server that checks nothing" + ("" if workers == 1 else f", {workers} processes")
 
 
 def _singles(workers: int, connections: int) -> str:

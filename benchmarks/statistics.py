@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 from uuid import uuid4
@@ -15,7 +16,7 @@ from benchmarks.machine import machine
 from benchmarks.report import Line, Report
 from benchmarks.rounds import alternate, console
 from benchmarks.servers import Servers, running_servers
-from worker.database.engine import open_engine, snapshot, transaction
+from worker.database.engine import open_engine, opened_engine, snapshot, transaction
 from worker.models import StaleDay
 from worker.report.page import page
 from worker.report.year import year_of
@@ -37,6 +38,7 @@ from worker.statistics import (
     totals,
     week_hours,
 )
+from worker.statistics.rollups.sweep import refresh
 from worker.statistics.statements import sections
 
 PLAYS: Final = 1_000_000
@@ -45,8 +47,8 @@ LISTENERS_PLAYS: Final = 100_000
 _PER_DAY: Final = 50
 _USERS: Final = 1_000
 _SONGS: Final = 100_000
-_BEGINS: Final = date(2021, 1, 1)
-_DAYS: Final = LISTENERS_PLAYS // _PER_DAY
+BEGINS: Final = date(2021, 1, 1)
+DAYS: Final = LISTENERS_PLAYS // _PER_DAY
 _CHUNK: Final = 1_000_000
 _ASKED: Final = 7
 
@@ -54,7 +56,7 @@ Questions = Mapping[str, tuple[Callable[[], object], Goal | None]]
 
 
 def measure(*, rounds: int, plays: int) -> Report:
-    """Ask each question a few times per round on an open connection, and take the median.
+    """Ask each question a few times per round on an open connection, as if it were the first, and take the median.
 
     Asks some questions twice: while all of the user's days are computed, and while the last day waits for a sweep, as
     it does while the user is listening.
@@ -63,17 +65,17 @@ def measure(*, rounds: int, plays: int) -> Report:
         fill(servers, plays)
         engine = open_engine(servers.database_url)
         with snapshot(engine) as before, snapshot(engine) as after:
-            settled = _user(before)
+            settled = of_user(before)
             with transaction(engine) as session:
-                session.add(StaleDay(user_id=settled.user_id, day=_BEGINS + timedelta(days=_DAYS - 1), mark=uuid4()))
+                session.add(StaleDay(user_id=settled.user_id, day=BEGINS + timedelta(days=DAYS - 1), mark=uuid4()))
             asked = {
-                **_of_one(settled),
-                **{f"{name}, while a day waits": ask for name, ask in _of_all_time(_user(after)).items()},
-                **_charts(_everyone(before)),
-                **_sums(_everyone(before)),
-                **{f"{name}, while a day waits": ask for name, ask in _sums(_everyone(after)).items()},
+                **of_one(settled),
+                **{f"{name}, while a day waits": ask for name, ask in _of_all_time(of_user(after)).items()},
+                **charts_of(everyone(before)),
+                **sums(everyone(before)),
+                **{f"{name}, while a day waits": ask for name, ask in sums(everyone(after)).items()},
             }
-            measured = alternate({name: _median_ms(ask) for name, (ask, _) in asked.items()}, rounds)
+            measured = alternate({name: median_ms(ask) for name, (ask, _) in asked.items()}, rounds)
         engine.dispose()
         measured_on = machine(servers)
     lines = [Line(name, measured[name], "ms", goal=goal) for name, (_, goal) in asked.items()]
@@ -81,22 +83,22 @@ def measure(*, rounds: int, plays: int) -> Report:
     return Report("statistics", title, measured_on, lines)
 
 
-def _user(session: Session) -> UserListening:
+def of_user(session: Session) -> UserListening:
     connection = session.connection()
     return UserListening(connection, find_listener(connection, LISTENER).id, ListenRule())
 
 
-def _of_one(user: UserListening) -> Questions:
-    ever, last = span(Period.ALL, _BEGINS), _BEGINS + timedelta(days=_DAYS)
-    year = span(Period.YEAR, date(_BEGINS.year + 2, 1, 1))
+def of_one(user: UserListening) -> Questions:
+    ever, last = span(Period.ALL, BEGINS), BEGINS + timedelta(days=DAYS)
+    year = span(Period.YEAR, date(BEGINS.year + 2, 1, 1))
     asked: dict[str, Callable[[], object]] = {
         "zik, the user and their timezone": lambda: find_listener(user.connection, LISTENER),
-        "zik, top songs, a year": lambda: top(user, Subject.SONG, year, most=100),
-        "zik, days, a year": lambda: days(user, year.first, year.last),
-        "zik, days, all time": lambda: days(user, ever.first, ever.last),
-        "zik, streaks, all time": lambda: streaks(user, ever, today=last),
-        "zik, discoveries by month": lambda: count_discoveries(user, Period.MONTH, ever),
-        "zik, totals, a year": lambda: totals(user, year),
+        "zik, top songs, a year": lambda: top(replace(user), Subject.SONG, year, most=100),
+        "zik, days, a year": lambda: days(replace(user), year.first, year.last),
+        "zik, days, all time": lambda: days(replace(user), ever.first, ever.last),
+        "zik, streaks, all time": lambda: streaks(replace(user), ever, today=last),
+        "zik, discoveries by month": lambda: count_discoveries(replace(user), Period.MONTH, ever),
+        "zik, totals, a year": lambda: totals(replace(user), year),
     }
     whole = _report(user, year.first.year, last)
     return {
@@ -107,29 +109,30 @@ def _of_one(user: UserListening) -> Questions:
 
 
 def _of_all_time(user: UserListening) -> Questions:
-    ever = span(Period.ALL, _BEGINS)
+    ever = span(Period.ALL, BEGINS)
     asked: dict[str, Callable[[], object]] = {
         **{f"zik, top {subject}s, all time": _top(user, subject, Period.ALL) for subject in Subject},
-        "zik, clock, all time": lambda: week_hours(user, ever),
-        "zik, latest discoveries": lambda: discoveries(user, ever, most=100),
-        "zik, totals, all time": lambda: totals(user, ever),
+        "zik, clock, all time": lambda: week_hours(replace(user), ever),
+        "zik, latest discoveries": lambda: discoveries(replace(user), ever, most=100),
+        "zik, totals, all time": lambda: totals(replace(user), ever),
     }
     return {name: (ask, goals.QUESTION) for name, ask in asked.items()}
 
 
 def _top(listening: Listening, subject: Subject, period: Period) -> Callable[[], object]:
-    return lambda: top(listening, subject, span(period, _BEGINS), most=100)
+    return lambda: top(replace(listening), subject, span(period, BEGINS), most=100)
 
 
 def _report(user: UserListening, year: int, today: date) -> Callable[[], object]:
-    return lambda: page(year_of(user, find_listener(user.connection, LISTENER), year, today=today), made_on=today)
+    who = find_listener(user.connection, LISTENER)
+    return lambda: page(year_of(replace(user), who, year, today=today), made_on=today)
 
 
-def _everyone(session: Session) -> GlobalListening:
+def everyone(session: Session) -> GlobalListening:
     return GlobalListening(session.connection(), ListenRule())
 
 
-def _charts(everyone: GlobalListening) -> Questions:
+def charts_of(everyone: GlobalListening) -> Questions:
     return {
         f"zik, chart of {subject}s for everyone, {period}": (_top(everyone, subject, period), goals.CHART)
         for subject in Subject
@@ -137,7 +140,7 @@ def _charts(everyone: GlobalListening) -> Questions:
     }
 
 
-def _sums(everyone: GlobalListening) -> Questions:
+def sums(everyone: GlobalListening) -> Questions:
     return {
         f"zik, totals of everyone, {period}": (_totals(everyone, period), None)
         for period in (Period.DAY, Period.MONTH, Period.ALL)
@@ -145,10 +148,10 @@ def _sums(everyone: GlobalListening) -> Questions:
 
 
 def _totals(listening: Listening, period: Period) -> Callable[[], object]:
-    return lambda: totals(listening, span(period, _BEGINS + timedelta(days=400)))
+    return lambda: totals(replace(listening), span(period, BEGINS + timedelta(days=400)))
 
 
-def _median_ms(ask: Callable[[], object]) -> Callable[[], float]:
+def median_ms(ask: Callable[[], object]) -> Callable[[], float]:
     def asked() -> float:
         began = time.perf_counter()
         ask()
@@ -163,32 +166,32 @@ def _median_ms(ask: Callable[[], object]) -> Callable[[], float]:
 def fill(servers: Servers, plays: int) -> None:
     """Let the server write the plays: one user's evenly over 2,000 days, the others' over the same days.
 
-    Fills each rollup by one statement, which is faster than a sweep and gives the same rows, because all plays have the
-    same offset. zik itself draws the charts of the periods of one day.
+    Fills each rollup by one statement, as a sweep would, because all plays have the same offset. zik itself sums up the
+    user's history, and draws the charts of the periods of one day.
     """
-    began = time.monotonic()
-    rule = ListenRule().as_parameters()
+    began, rule = time.monotonic(), ListenRule()
     with servers.postgres() as connection:
-        connection.execute(_NAMES, {"users": _USERS, "songs": _SONGS})
-        for statement in _TRACKS:
+        connection.execute(NAMES, {"users": _USERS, "songs": _SONGS})
+        for statement in TRACKS:
             connection.execute(statement)
         for start in range(0, plays, _CHUNK):
             end = min(plays, start + _CHUNK)
-            connection.execute(_PLAYS, {"start": start, "end": end, "own": LISTENERS_PLAYS, "days": _DAYS})
-        for statement in _ROLLUPS:
-            connection.execute(statement, rule)
-        connection.execute("INSERT INTO stale_charts (day, mark) VALUES (%s, gen_random_uuid())", [_BEGINS])
+            connection.execute(_PLAYS, {"start": start, "end": end, "own": LISTENERS_PLAYS, "days": DAYS})
+        for statement in ROLLUPS:
+            connection.execute(statement, rule.as_parameters())
+        connection.execute("INSERT INTO stale_charts (day, mark) VALUES (%s, gen_random_uuid())", [BEGINS])
         connection.execute("VACUUM (ANALYZE)")
-    engine = open_engine(servers.database_url)
-    refresh_charts(engine, today=_BEGINS, closed=True)
-    engine.dispose()
+        connection.execute("INSERT INTO stale_days (user_id, day, mark) VALUES (1, %s, gen_random_uuid())", [BEGINS])
+    with opened_engine(servers.database_url) as engine:
+        refresh(engine, rule)
+        refresh_charts(engine, today=BEGINS, closed=True)
     with servers.postgres() as connection:
-        connection.execute("VACUUM (ANALYZE) charts")
-        connection.execute("CHECKPOINT")
+        for command in ("VACUUM (ANALYZE)", "CHECKPOINT"):
+            connection.execute(command)
     console.print(f"  {plays:,} plays and their rollups in {time.monotonic() - began:.0f} s", highlight=False)
 
 
-_NAMES: Final = """
+NAMES: Final = """
     WITH users AS (
         INSERT INTO app_users (username)
         SELECT CASE n WHEN 1 THEN 'listener' ELSE 'other ' || n END FROM generate_series(1, %(users)s) AS n
@@ -199,7 +202,7 @@ _NAMES: Final = """
       FROM generate_series(1, %(songs)s) AS n
 """
 # Each song is on one album, and one in ten has a guest.
-_TRACKS: Final = (
+TRACKS: Final = (
     """
     INSERT INTO tracks (identity, song_id, album, artists, album_identity)
     SELECT md5('track ' || id)::uuid, id, album,
@@ -233,7 +236,7 @@ _PLAYS: Final = """
     ON CONFLICT DO NOTHING
 """
 _IS_LISTEN: Final = re.sub(r":(\w+)", r"%(\1)s", sections("postgresql")["is_listen"].sql)
-_ROLLUPS: Final = [
+ROLLUPS: Final = [
     f"""
     INSERT INTO {table} (user_id, day, {key}, plays, listens, ms_played)
     SELECT user_id, day, {key}, count(*), count(*) FILTER (WHERE is_listen), coalesce(sum(ms_played), 0)

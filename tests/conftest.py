@@ -25,7 +25,7 @@ from tests.support.distribution import TOGETHER, Distribution, group_of
 from tests.support.proxy import Proxy, proxied
 from worker.database.engine import open_engine, opened_engine, transaction
 from worker.database.schema import bring_up_schema
-from worker.drain.gc_tuning import tune_gc
+from worker.gc_tuning import tune_gc
 from worker.local.valkey import free_port
 from worker.models import Base
 from worker.settings import Settings, load_settings, variable_of

@@ -3,4 +3,4 @@
 from typing import Final
 
 # As in pyproject.toml. A container has no metadata to read it from.
-__version__: Final = "0.2.0"
+__version__: Final = "0.3.0.dev0"

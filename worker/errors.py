@@ -215,6 +215,16 @@ class SongNotFoundError(RejectedError):
         )
 
 
+class ArtistNotFoundError(RejectedError):
+    """No song has an artist of this name."""
+
+    def __init__(self, artist: str) -> None:
+        super().__init__(
+            f"unknown artist '{printable(artist)}': an artist exists from their first recorded play on (`zik top "
+            "artists` has the names)"
+        )
+
+
 class TokenRefusedError(RejectedError):
     """What was asked about a token cannot be done."""
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from benchmarks.processes import await_that
+from benchmarks.processes import ROOT, await_that
 from benchmarks.rounds import console
 from benchmarks.servers import Servers
 from worker.local.http_server import answers
@@ -30,6 +30,27 @@ def zik_serving(servers: Servers, *, workers: int) -> Iterator[int]:
     env = {"REDIS_URL": servers.redis_url, "DATABASE_URL": servers.database_url, "ZIK_HTTP_RATE": "0"}
     command = [sys.executable, "-m", "worker", "serve", "--port", str(port), "--workers", str(workers)]
     with _serving(f"zik-{workers}", command, port, folder=servers.folder, env=env):
+        yield port
+
+
+@contextmanager
+def bare_serving(servers: Servers, *, workers: int) -> Iterator[int]:
+    """`http_floor` under the same server as zik. Gives its port."""
+    port = free_port()
+    setting = (
+        "--interface",
+        "asgi",
+        "--port",
+        str(port),
+        "--workers",
+        str(workers),
+        "--no-ws",
+        "--log-level",
+        "warning",
+    )
+    command = [sys.executable, "-m", "granian", *setting, "benchmarks.contenders.http_floor:app"]
+    env = {"REDIS_URL": servers.redis_url, "PYTHONPATH": str(ROOT)}
+    with _serving(f"bare-{workers}", command, port, folder=servers.folder, env=env):
         yield port
 
 

@@ -540,6 +540,21 @@ def test_recent_lists_the_latest_plays_in_local_time(zik: Zik, engine: Engine) -
     assert zik("recent", "-u", "ada", "--json").json["plays"][3]["album"] == "Lateralus"
 
 
+def test_recent_says_which_plays_are_reported_twice(zik: Zik, engine: Engine) -> None:
+    for second, source in enumerate(("[red]mpd", "phone", "phone")):
+        time = f"2021-04-25T08:00:0{2 * second}Z"
+        record(engine, play(time=time, source=source, song=song(title=f"Song {source[-1]}")))
+    record(engine, play(time="2021-04-25T08:00:01Z", source="other", song=song(title="Song d"), ms_played=...))
+
+    assert [
+        (row["source"], row["counts"], row["counted_from"]) for row in zik("recent", "-u", "ada", "--csv").rows
+    ] == [("phone", "True", ""), ("phone", "True", ""), ("other", "False", "[red]mpd"), ("[red]mpd", "True", "")]
+    (told,) = [line for line in zik("recent", "-u", "ada").out.splitlines() if "counted once" in line]
+    assert "counted once, from [red]mpd" in told
+    assert "08:00" in told
+    assert [each["counts"] for each in zik("recent", "-u", "ada", "--json").json["plays"]] == [True, True, False, True]
+
+
 def test_favorites_are_those_that_hold_newest_first(zik: Zik, engine: Engine) -> None:
     record(
         engine,

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Select, column, inspect, select, text
 
 from worker.database.engine import open_engine, snapshot, transaction
-from worker.database.schema import _alembic
+from worker.database.schema import _alembic, newest_revision
 from worker.models import Base
 
 # SQLAlchemy reads no index of SQLite that is on an expression, so Alembic compares none. `indexes` does.
@@ -110,6 +110,10 @@ def test_the_models_and_the_migrations_make_the_same_schema(empty: Engine) -> No
     assert by_models.keys() == Base.metadata.tables.keys()
 
 
+def test_the_newest_revision_by_name_is_the_one_of_alembic() -> None:
+    assert newest_revision() == ScriptDirectory.from_config(_alembic()).get_current_head()
+
+
 def test_alembic_finds_no_difference_after_the_migrations(empty: Engine) -> None:
     by_migrations(empty)
     with snapshot(empty) as session:
@@ -155,5 +159,5 @@ def test_every_foreign_key_cascades(empty: Engine) -> None:
     by_migrations(empty)
     with snapshot(empty) as session:
         foreign_keys = [key for facts in schema_of(session.connection()).values() for key in facts["foreign keys"]]
-    assert len(foreign_keys) == 13
+    assert len(foreign_keys) == 14
     assert {key["options"].get("ondelete") for key in foreign_keys} == {"CASCADE"}

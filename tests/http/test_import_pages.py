@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.announced import listening
 from tests.support.http_server import HttpServer
 from tests.support.pages import form_of, sign_in, text_of
 from tests.support.processes import eventually
@@ -120,8 +121,10 @@ def test_an_import_is_taken_back_and_what_was_there_stays(server: HttpServer) ->
     server.drain()
     path, page = imported(server)
     assert "new 2 there already 1" in text_of(page)
-    press(server, page, "undo")
-    page = settled(server, path)
+    with listening(server.settings.redis_url) as ear:
+        press(server, page, "undo")
+        page = settled(server, path)
+        assert ["ada"] in ear.listen()
     assert "Taken back. 2 plays deleted" in text_of(page)
     assert [play["title"] for play in server.plays()] == ["Song 1"]
     overview = text_of(server.client.get("/import").text)
@@ -184,6 +187,94 @@ def test_a_file_without_a_timezone_asks_for_one(server: HttpServer) -> None:
     press(server, page, "publish")
     settled(server, path)
     assert [play["time"] for play in server.plays()] == ["2023-05-01T08:00:00Z"]
+
+
+def read_again(server: HttpServer, path: str, page: str, **said: str) -> str:
+    """The page after the form was sent with these values."""
+    answer = server.client.post(f"{path}/read", data={"form": form_of(page), **said})
+    assert answer.status_code == 200, text_of(answer.text)
+    return settled(server, path)
+
+
+def times_recorded(server: HttpServer, path: str, page: str) -> list[str]:
+    press(server, page, "publish")
+    settled(server, path)
+    return [play["time"] for play in server.plays()]
+
+
+RESET: Final = b"title,artist,time\na,b,1970-01-02T10:00:00Z\nc,b,2023-05-01T10:00:00Z\n"
+
+
+def test_plays_of_a_clock_that_was_not_set_get_a_day(server: HttpServer) -> None:
+    path, page = read(server, RESET)
+    assert "clock was not set: 1 row of 1970. Say below when" in text_of(page)
+    page = read_again(server, path, page, undated="2021-06-01")
+    assert "2 events to import" in text_of(page)
+    assert 'value="2021-06-01"' in page
+    assert times_recorded(server, path, page) == ["2021-06-02T10:00:00Z", "2023-05-01T10:00:00Z"]
+
+
+def test_a_clock_that_was_behind_is_put_forward(server: HttpServer) -> None:
+    path, page = read(server, RESET.replace(b"2023", b"1970"))
+    page = read_again(server, path, page, shift="19000d1h", timezone="Europe/Berlin")
+    assert times_recorded(server, path, page) == ["2022-01-09T11:00:00Z", "2022-05-08T11:00:00Z"]
+
+
+def test_a_file_in_another_encoding_is_read_in_it(server: HttpServer) -> None:
+    path, page = read(server, "title,artist,time\nOrgasmatron,Motörhead,2023-05-01T10:00:00Z\n".encode("cp1252"))
+    assert "Nothing to import." in text_of(page)
+    assert "--encoding" not in page
+    page = read_again(server, path, page, encoding="cp1252")
+    assert "1 event to import" in text_of(page)
+    assert times_recorded(server, path, page) == ["2023-05-01T10:00:00Z"]
+    assert server.plays()[0]["artist"] == "Motörhead"
+
+
+def test_someone_who_moved_says_where_they_were_when(server: HttpServer) -> None:
+    table = b"title,artist,time\na,b,2023-04-30T10:00:00\na,b,2023-05-01T10:00:00\n"
+    path, page = read(server, table)
+    assert "Say where you were" in text_of(page)
+    page = read_again(server, path, page, timezone=" Europe/Berlin  America/New_York@2023-05-01 ")
+    assert "Say where you were" not in text_of(page)
+    assert times_recorded(server, path, page) == ["2023-04-30T08:00:00Z", "2023-05-01T14:00:00Z"]
+
+
+def test_a_file_of_local_times_alone_asks_where_its_listener_was(server: HttpServer) -> None:
+    log = b"#AUDIOSCROBBLER/1.1\n#TZ/UNKNOWN\n#CLIENT/Rockbox\nTool\tLateralus\tSchism\t5\t403\tL\t1682935200\t\n"
+    path, page = read(server, log, ".scrobbler.log")
+    assert "Stopped." in text_of(page)
+    assert "Its times are local ones" in text_of(page)
+    page = read_again(server, path, page, timezone="Europe/Berlin")
+    assert times_recorded(server, path, page) == ["2023-05-01T08:00:00Z"]
+
+
+def test_what_does_not_matter_is_not_asked(server: HttpServer) -> None:
+    _, page = read(server)
+    assert [name for name in ("undated", "shift", "encoding") if f'name="{name}"' in page] == []
+    assert "Read it in another way" in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ({"timezone": "Berlin"}, "Where you were: no such time zone; use a name such as Europe/Berlin."),
+        ({"timezone": "Asia/Tokyo@2023-05-01"}, "Where you were: one zone must be without a day"),
+        ({"undated": "1970-01-01"}, "The day: must be from 2002-01-01 to today."),
+        ({"undated": "June"}, "The day: a day must be as in 2023-05-01."),
+        ({"shift": "<b>"}, "How far behind: must be days, hours and minutes"),
+        ({"encoding": "klingon"}, "The encoding: no such encoding"),
+        ({"encoding": "undefined"}, "The encoding: no such encoding"),
+        ({"encoding": "a\x00b"}, "The encoding: no such encoding"),
+    ],
+)
+def test_what_makes_no_sense_is_said_beside_the_fields(server: HttpServer, said: dict[str, str], problem: str) -> None:
+    path, page = read(server, RESET)
+    answer = server.client.post(f"{path}/read", data={"form": form_of(page), **said})
+    assert answer.status_code == 400
+    assert problem in text_of(answer.text)
+    assert 'role="alert"' in answer.text
+    assert "<b>" not in answer.text.partition('role="alert"')[2]
+    assert server.client.get(path).text == page
 
 
 @pytest.mark.parametrize("zone", ["Berlin", "localtime", "../etc/passwd", "\x00"])

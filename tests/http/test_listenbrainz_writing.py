@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.support.announced import listening
 from tests.support.http_server import HttpServer
 from worker.contract.identity import song_identity
 
@@ -231,7 +232,9 @@ def test_a_deleted_listen_does_not_come_back(server: HttpServer) -> None:
     server.post(SUBMIT, submission(listen(), listen(AT + 300)))
     server.drain()
     deletion = {"listened_at": AT, "recording_msid": str(UUID(song_identity("Tool", "Parabola")))}
-    assert server.post("/1/delete-listen", deletion).status_code == 200
+    with listening(server.settings.redis_url) as ear:
+        assert server.post("/1/delete-listen", deletion).status_code == 200
+        assert ear.listen() == [["ada"]]
     server.post(SUBMIT, submission(listen()))
     assert [play["time"] for play in server.plays()] == ["2023-11-14T22:18:20Z"]
     assert server.get("/1/user/ada/listen-count").json()["payload"]["count"] == 1

@@ -11,6 +11,7 @@ from worker.errors import StreamUnavailableError, UnknownUserError
 from worker.http import live as module
 from worker.http.live import CHANGED, COMMENT, COMMENT_EVERY_S, LONGEST_S, Live, Reader
 from worker.http.refusals import RequestRefusedError
+from worker.stream.changes import announcement
 
 Result = TypeVar("Result")
 
@@ -88,6 +89,16 @@ def test_after_an_outage_everyone_looks_again(world: World) -> None:
         _, messages = await world.open()
         await world.announce(None)
         assert await anext(messages) == CHANGED
+
+    run(scenario())
+
+
+def test_a_change_of_everyone_reaches_every_reader(world: World) -> None:
+    async def scenario() -> None:
+        _, ada = await world.open("ada")
+        _, bob = await world.open("bob")
+        await world.announce(str(announcement(None)[-1]))
+        assert [await anext(ada), await anext(bob)] == [CHANGED, CHANGED]
 
     run(scenario())
 

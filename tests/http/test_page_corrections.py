@@ -2,16 +2,19 @@
 
 import re
 from datetime import date
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from tests.support.announced import listening
 from tests.support.http_server import HttpServer
 from tests.support.pages import ask, form_of, opened, publish, sign_in
 from worker.database.engine import snapshot
+from worker.errors import StreamUnavailableError
 from worker.operations.corrections import Choice, FoundPlay, find
 from worker.operations.tokens import Scope
 from worker.statistics import find_listener
+from worker.stream.async_stream import AsyncStream
 
 
 def plays_of_day(server: HttpServer, day: str) -> list[FoundPlay]:
@@ -36,6 +39,27 @@ def test_a_play_is_deleted_and_brought_back(listened: HttpServer) -> None:
     assert 'id="deleted"' not in again.text
     assert plays_of_day(listened, day) == before
     assert opened(listened, "/u/ada/live") == listed
+
+
+def test_open_pages_learn_of_a_correction(listened: HttpServer) -> None:
+    day = "/u/ada/day/2026-11-23"
+    play = str(plays_of_day(listened, "2026-11-23")[0].id)
+    with listening(listened.settings.redis_url) as ear:
+        page = send(listened, f"{day}/delete", form=form_of(opened(listened, day)), play=play).text
+        assert ear.listen() == [["ada"]]
+        send(listened, f"{day}/restore", form=form_of(page), play=play)
+        assert ear.listen() == [["ada"]]
+
+
+def test_a_correction_that_cannot_be_announced_is_made(listened: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_: object) -> NoReturn:
+        raise StreamUnavailableError("this user may not publish on the channel")
+
+    before = plays_of_day(listened, "2026-11-23")
+    form = form_of(opened(listened, "/u/ada/day/2026-11-23"))
+    monkeypatch.setattr(AsyncStream, "announce_changed", refused)
+    assert send(listened, "/u/ada/day/2026-11-23/delete", form=form, play=str(before[0].id)).status_code == 200
+    assert plays_of_day(listened, "2026-11-23") == before[1:]
 
 
 @pytest.mark.parametrize("action", ["delete", "restore"])

@@ -1,6 +1,8 @@
 """Pages: each figure on one is what its question answers."""
 
+import json
 import re
+import sys
 from collections.abc import Sequence
 from datetime import date
 from functools import partial
@@ -11,9 +13,11 @@ import pytest
 
 from tests.support.door import announce_song
 from tests.support.http_server import HttpServer
-from tests.support.pages import ask, opened, sign_in, text_of
+from tests.support.pages import ask, opened, publish, sign_in, text_of
+from tests.support.rollup_rows import store_timezone
 from worker.contract.identity import album_identity, artist_identity, song_identity
 from worker.operations.corrections import Choice, FoundPlay, find
+from worker.report import card
 from worker.report.wording import MONTHS, amount, day_name, duration, roughly
 from worker.statistics import (
     ONE_DAY,
@@ -213,6 +217,74 @@ def test_a_day_shows_its_plays_and_sums(listened: HttpServer) -> None:
 def test_a_year_shows_its_report(listened: HttpServer) -> None:
     answer = listened.client.get("/u/ada/2026")
     assert answer.status_code == 200
-    assert '<a href="/u/ada/">More of ada</a></nav></footer>' in answer.text
+    assert text_of(answer.text).startswith("zik ada Top songs of 2026 A card to share: SVG PNG ")
     assert answer.headers["content-security-policy"] == "frame-ancestors 'none'"
     assert 'http-equiv="Content-Security-Policy"' in answer.text
+
+
+def test_a_year_is_a_card_to_share_that_names_nobody(listened: HttpServer) -> None:
+    svg, png = (listened.client.get(f"/u/ada/2026/card.{suffix}") for suffix in ("svg", "png"))
+    assert (svg.status_code, svg.headers["content-type"]) == (200, "image/svg+xml")
+    assert "2026 in music" in svg.text
+    assert "ada" not in svg.text.lower().replace("adagio", "")
+    assert svg.headers["content-security-policy"] == "default-src 'none'"
+    assert (png.status_code, png.headers["content-type"], png.content[:4]) == (200, "image/png", b"\x89PNG")
+    assert listened.client.get("/u/ada/2010/card.svg").status_code == 404
+
+
+def test_without_the_package_that_draws_it_a_card_is_an_svg_alone(
+    listened: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    monkeypatch.setattr(card, "find_spec", lambda _: None)
+    assert text_of(listened.client.get("/u/ada/2026").text).startswith(
+        "zik ada Top songs of 2026 A card to share: SVG ada"
+    )
+    assert listened.client.get("/u/ada/2026/card.svg").status_code == 200
+    refused = listened.client.get("/u/ada/2026/card.png")
+    assert (refused.status_code, "a PNG needs resvg" in refused.text) == (501, True)
+
+
+def test_everyone_gets_the_card_of_a_public_year_as_a_drawing_alone(listened: HttpServer) -> None:
+    time = "2026-11-22T08:00:00Z"
+    publish(listened, {"type": "preference", "user": "ada", "time": time, "key": "public_profile", "value": True})
+    listened.client.cookies.clear()
+    assert "PNG" not in text_of(listened.client.get("/u/ada/2026").text)[:80]
+    assert listened.client.get("/u/ada/2026/card.svg").status_code == 200
+    assert listened.client.get("/u/ada/2026/card.png").status_code == 404
+
+
+# --- What the command says, too -----------------------------------------------------------------
+
+
+def test_a_play_that_two_players_report_is_shown_with_the_one_that_counts(server_at_now: HttpServer) -> None:
+    song = {"title": "Parabola", "artist": "Tool"}
+    for second, source in enumerate(("mpd/0.23", "<b>phone</b>")):
+        time = f"2026-11-20T10:00:0{second}Z"
+        publish(server_at_now, {"type": "play", "user": "ada", "time": time, "song": song, "source": source})
+    sign_in(server_at_now)
+    for path in ("/u/ada", "/u/ada/live", "/u/ada/day/2026-11-20"):
+        page = opened(server_at_now, path)
+        assert page.count('class="again"') == 1, path
+        assert text_of(page).count(", counted once, from") == 1
+        assert ", counted once, from mpd/0.23" in text_of(page)
+    assert "1 listen in 1 play." in text_of(opened(server_at_now, "/u/ada/day/2026-11-20"))
+
+
+@pytest.mark.parametrize("stored", ["PST", "<b>", {"zone": 1}])
+def test_a_stored_timezone_that_is_none_is_named_to_its_listener(listened: HttpServer, stored: object) -> None:
+    store_timezone(listened.engine, stored)
+    time = "2026-11-22T08:00:00Z"
+    publish(listened, {"type": "preference", "user": "ada", "time": time, "key": "public_profile", "value": True})
+    paths = ["/u/ada", "/u/ada/top/songs", "/u/ada/day/2026-11-23", "/u/ada/search", "/u/ada/2026"]
+    said = f"{json.dumps(stored)} is stored as the timezone of ada , and names none."
+    for path in paths:
+        page = text_of(listened.client.get(path).text)
+        assert said in page
+        assert "zik user set ada --timezone Europe/Berlin" in page
+    listened.client.cookies.clear()
+    assert [path for path in paths if "names none" in listened.client.get(path).text] == []
+
+
+def test_a_timezone_that_is_one_is_not_mentioned(listened: HttpServer) -> None:
+    assert "names none" not in opened(listened, "/u/ada")

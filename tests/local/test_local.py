@@ -68,7 +68,7 @@ def test_the_demo_counts_listens_by_the_configured_rule(home: Path) -> None:
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_demo_leaves_nothing_running(home: Path, ending: signal.Signals) -> None:
     with running(home, "demo", "--events", "500000") as demo:
-        read_until(demo, "and beat")
+        read_until(demo, "with beat")
 
         demo.send_signal(ending)
 

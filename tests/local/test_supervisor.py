@@ -25,9 +25,9 @@ from worker.local.valkey import free_port
 from worker.stream.producer import Producer
 
 WITHIN_S = 15.0
-SERVICES = ("valkey", "worker", "beat", "http")
+SERVICES = ("valkey", "worker", "http")
 KEEPERS = tuple(f"keeper of {name}" for name in SERVICES)
-CHILDREN = ("child", "http child")
+CHILDREN = ("http child",)
 
 
 def kind(process: psutil.Process) -> str:
@@ -36,21 +36,18 @@ def kind(process: psutil.Process) -> str:
         raise psutil.ZombieProcess(process.pid)
     if "worker.local.keeper" in words:
         return f"keeper of {words[3]}"
-    # The processes of a pool have the command line of their parent.
-    parent = process.parent()
-    is_child = parent is not None and parent.cmdline() == words
-    if "celery" not in words:
-        if "serve" in words:
-            return "http child" if is_child else "http"
-        return "valkey" if "valkey" in words[0] else "zik"
-    if "beat" in words:
-        return "beat"
-    return "child" if is_child else "worker"
+    if "worker.celery" in words:
+        return "worker"
+    if "serve" in words:
+        # The process that serves has the command line of its parent.
+        parent = process.parent()
+        return "http child" if parent is not None and parent.cmdline() == words else "http"
+    return "valkey" if "valkey" in words[0] else "zik"
 
 
 @dataclass
 class Up:
-    """A running `zik up` with one process in the worker's pool."""
+    """A running `zik up` whose worker runs one task at once."""
 
     home: Path
     url: str
@@ -159,7 +156,7 @@ def test_s11_a_killed_process_is_replaced(up: Up, victim: str) -> None:
     eventually(lambda: up.has_recorded(title), within_s=WITHIN_S)
     eventually(up.is_whole, within_s=WITHIN_S, told=lambda: [p.cmdline() for p in processes_of(up.home)])
     lines = up.errors()[lines_before:]
-    # Celery and granian replace a child themselves, and say so in their logs.
+    # granian replaces a child itself, and says so in its log.
     assert [victim in line for line in lines] == [True] * (victim not in CHILDREN), lines
 
 
@@ -185,7 +182,7 @@ def test_s11_nothing_outlives_a_killed_up(tmp_path: Path, first: Sequence[str]) 
 
 def test_s11_a_demo_survives_its_valkey_and_its_worker(tmp_path: Path) -> None:
     with running(tmp_path, "demo", "--events", "15000") as demo:
-        read_until(demo, "and beat")
+        read_until(demo, "with beat")
         for victim in ("worker", "valkey"):
             next(process for process in processes_of(tmp_path) if kind(process) == victim).kill()
         out, _ = demo.communicate(timeout=90)

@@ -5,7 +5,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -42,11 +42,13 @@ from worker.models import (
 )
 from worker.operations import corrections, feedback, tokens
 from worker.operations.corrections import Changes
+from worker.operations.left_out import leave_out, leave_out_shown
 from worker.privacy.erasure import _WHILE_LOCKED, _delete, _lock_songs, erase
 from worker.privacy.export import export_lines
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics.charts import refresh_charts
+from worker.statistics.rollups.sums import sum_up
 from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
 from worker.stream.consumer import EventStream
@@ -291,7 +293,7 @@ def is_blocked(engine: Engine) -> bool:
 TABLES_OF_A_USER = {name for name, table in Base.metadata.tables.items() if "user_id" in table.columns}
 
 
-def test_no_table_keeps_a_row_of_a_forgotten_user(drain: Drain) -> None:
+def test_no_table_keeps_a_row_of_a_forgotten_user(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> None:
     with_tokens_and_feedback(drain.engine)
     with transaction(drain.engine) as session:
         user_id = session.scalars(select(User.id).where(User.username == "Zoë")).one()
@@ -302,6 +304,10 @@ def test_no_table_keeps_a_row_of_a_forgotten_user(drain: Drain) -> None:
         played = select(PlayHistory.played_at, Song.identity).join(Song, Song.id == PlayHistory.song_id)
         at, identity = session.execute(played.where(PlayHistory.user_id == user_id).limit(1)).one()
     assert corrections.delete_play(drain.engine, "Zoë", at, identity.hex)
+    assert leave_out_shown(drain.engine, user_id, "song", identity)
+    # Of a history that is long, and old enough.
+    monkeypatch.setattr("worker.statistics.rollups.sums._LATE", timedelta())
+    assert [*sum_up(drain.engine, user_id)]
     had = tables_of(drain.engine, user_id)
     erase(drain, "Zoë")
     # Days are computed and no longer stale: their marks may have gone before.
@@ -801,3 +807,20 @@ def test_a_song_that_another_user_has_deleted_a_play_of_stays(drain: Drain) -> N
     drain.run()
     erase(drain, "eve")
     assert corrections.restore(drain.engine, user_id, [UUID(event_id(2))]).restored == 1
+
+
+def test_what_is_left_out_of_statistics_is_exported_and_erased(drain: Drain) -> None:
+    with snapshot(drain.engine) as session:
+        user_id = session.scalars(select(User.id).where(User.username == "Zoë")).one()
+        artist, title = session.execute(select(Song.artist, Song.title).limit(1)).one()
+    leave_out(drain.engine, user_id, artist)
+    leave_out(drain.engine, user_id, artist, title)
+    exported = lines(drain.engine, "Zoë")
+    by_artist, by_song = (json.loads(line)["left_out"] for line in exported if b'"left_out"' in line)
+    assert (by_artist.keys(), by_artist["artist"]) == ({"artist", "since"}, artist)
+    assert (by_song["artist"], by_song["title"]) == (artist, title)
+    assert publish_lines(drain.stream.append, iter(exported), now=NOW).bad == []
+    drain.run()
+    receipt = erase(drain, "Zoë")
+    assert receipt.erased["left out of statistics"] == 2
+    assert "left_out" not in anywhere(drain.engine, artist)

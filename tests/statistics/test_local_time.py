@@ -59,6 +59,12 @@ def test_the_timezone_makes_the_day_of_an_event_without_offset(engine: Engine, t
     assert days(engine, in_zone("Europe/Vienna"), at(time)) == {day: 1}
 
 
+def test_a_timezone_that_is_told_later_moves_the_plays_without_offset_alone(engine: Engine) -> None:
+    plays = at("2021-04-22T16:30:00Z"), at("2021-04-22T12:30:00+02:00")
+    assert days(engine, *plays) == {date(2021, 4, 22): 2}
+    assert days(engine, in_zone("Asia/Tokyo")) == {date(2021, 4, 22): 1, date(2021, 4, 23): 1}
+
+
 # Samoa moved across the date line and skipped the 30th of December.
 def test_a_day_that_its_timezone_skipped_has_no_plays(engine: Engine) -> None:
     found = days(engine, in_zone("Pacific/Apia"), at("2011-12-30T09:59:59Z"), at("2011-12-30T10:00:00Z"))

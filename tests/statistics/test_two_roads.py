@@ -15,7 +15,7 @@ from tests.support.rollup_rows import RULE, emptied, record, rollups_of_everyone
 from tests.support.strategies import ON_DATABASE
 from worker.database.engine import snapshot, transaction
 from worker.models import PlayHistory, User
-from worker.statistics import ListenRule
+from worker.statistics import ONE_DAY, ListenRule, UserListening, second_reports
 from worker.statistics.rollups.marks import mark_all
 from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
@@ -33,6 +33,16 @@ def plays_counted(engine: Engine) -> int:
     refresh(engine, RULE)
     assert verify(engine, RULE).exact
     return sum(plays for plays, _, _ in brute_force.stored(engine).hours.values())
+
+
+def sources_of_second_reports(engine: Engine) -> list[str]:
+    """For each play that does not count the source that does."""
+    with snapshot(engine) as session:
+        found: list[str] = []
+        for user_id in session.scalars(select(User.id)):
+            of = UserListening(session.connection(), user_id, RULE)
+            found += second_reports(of, {START.date(), START.date() + ONE_DAY}).values()
+        return found
 
 
 @pytest.mark.parametrize(
@@ -65,6 +75,7 @@ def test_close_plays_of_different_sources_count_once(
     assert plays_counted(engine) == counted
     with snapshot(engine) as session:
         assert len(session.scalars(select(PlayHistory.id)).all()) == len(plays)
+    assert len(sources_of_second_reports(engine)) == len(plays) - counted
 
 
 def test_the_play_whose_length_is_known_counts(engine: Engine) -> None:
@@ -73,11 +84,17 @@ def test_the_play_whose_length_is_known_counts(engine: Engine) -> None:
     assert list(brute_force.stored(engine).hours.values()) == [(1, 1, 200_000)]
 
 
+def test_a_second_report_is_named_with_the_source_that_counts(engine: Engine) -> None:
+    record(engine, heard(0, "b"), heard(20, "b"), heard(21, "a"), heard(9_000, ..., ms_played=9), heard(9_001, "c"))
+    assert sorted(sources_of_second_reports(engine)) == ["", "b"]
+
+
 @pytest.mark.parametrize(("plays", "counted"), [(100, 50), (300, 300)])
 def test_a_run_of_hours_is_no_second_report(engine: Engine, plays: int, counted: int) -> None:
     """Every 25 s by one source, then the other: 41 minutes, and over two hours, of which each play sees one."""
     record(engine, *(heard(25 * number, "ab"[number % 2]) for number in range(plays)))
     assert plays_counted(engine) == counted
+    assert len(sources_of_second_reports(engine)) == plays - counted
 
 
 def test_0_seconds_count_every_play(engine: Engine) -> None:

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from typing import Any, NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
 from sqlalchemy import Engine, select
 
 from tests.support.two_roads import Report, counting
 from worker.database.engine import snapshot
-from worker.models import ListeningHour, PlayHistory, Preference, Song, SongDay, User
+from worker.models import LeftOut, ListeningHour, Merge, PlayHistory, Preference, Song, SongDay, TrackArtist, User
 from worker.statistics import Period, Span
 
 DAY_MS = 86_400_000
@@ -56,8 +57,39 @@ def local_plays(engine: Engine, *, same_play_s: int = 120) -> list[LocalPlay]:
         zones = {user_id: _zone(value) for user_id, value in preferences}
         songs = {song.id: song for song in session.scalars(select(Song))}
         plays = session.scalars(select(PlayHistory)).all()
-    reports = [_report(play, _local_play(play, songs[play.song_id], zones.get(play.user_id, UTC))) for play in plays]
+    left_out = _LeftOut.of(engine)
+    local = [(play, _local_play(play, songs[play.song_id], zones.get(play.user_id, UTC))) for play in plays]
+    reports = [_report(play, each) for play, each in local if not left_out.has(each, songs[each.song_id])]
     return [report.play for report in counting(reports, same_play_s)]
+
+
+@dataclass(frozen=True)
+class _LeftOut:
+    """What each user leaves out, and the artists that each track lists."""
+
+    names: set[tuple[int, str, UUID]]
+    listed: dict[int, set[UUID]]
+
+    @classmethod
+    def of(cls, engine: Engine) -> "_LeftOut":
+        with snapshot(engine) as session:
+            into = {(merge.subject, merge.identity): merge.into_identity for merge in session.scalars(select(Merge))}
+            said = session.scalars(select(LeftOut)).all()
+            listed = defaultdict[int, set[UUID]](set)
+            for artist in session.scalars(select(TrackArtist)):
+                listed[artist.track_id].add(artist.artist_identity)
+        names = set()
+        for each in said:
+            identity = each.identity
+            while (each.subject, identity) in into:
+                identity = into[each.subject, identity]
+            names.add((each.user_id, each.subject, identity))
+        return cls(names, listed)
+
+    def has(self, play: LocalPlay, song: Song) -> bool:
+        named = [("song", song.twin_identity), ("artist", song.artist_identity)]
+        named += [("artist", identity) for identity in self.listed.get(play.track_id, ())]
+        return any((play.user_id, *each) in self.names for each in named)
 
 
 def _report(play: PlayHistory, local: LocalPlay) -> Report:

@@ -79,7 +79,7 @@ class Fleet:
 
     def downgrade(self) -> None:
         """As MIGRATIONS.md has it."""
-        self._as_owner(["alembic", "downgrade", "0001"], ROOT, ROOT)
+        self._as_owner(["alembic", "downgrade", "0008"], ROOT, ROOT)
 
     def _as_owner(self, module: list[str], folder: Path, release: Path) -> str:
         environment = {"PATH": "", "HOME": str(self._folder), "PYTHONPATH": str(release)}
@@ -143,7 +143,7 @@ def open_fleet(folder: Path, old: Path) -> Iterator[Fleet]:
         postgres.run(ROLES.read_text(), database="zik")
         fleet = Fleet(folder, old, valkey, postgres)
         try:
-            assert "schema 0001" in fleet.init(old=True)
+            assert "schema 0008" in fleet.init(old=True)
             yield fleet
         finally:
             fleet.close()

@@ -138,9 +138,10 @@ class StreamInMemory:
     def retire(self, consumer: str) -> bool:
         return all(owner != consumer for owner, _ in self._pending.values())
 
-    def announce_changed(self, users: Iterable[str]) -> None:
+    def announce_changed(self, users: Iterable[str] | None) -> None:
         if self.away:
             raise StreamUnavailableError("away")
+        assert users is not None
         self.announced.append(sorted(users))
 
     def report(self, consumer: str, measured: Mapping[str, int]) -> None:

@@ -9,13 +9,13 @@ import pytest
 from tests.support.fleet import Fleet, open_fleet
 from tests.support.processes import ROOT
 
-WHEEL = ROOT / "tests" / "releases" / "zik-0.1.0-py3-none-any.whl"
+WHEEL = ROOT / "tests" / "releases" / "zik-0.2.0-py3-none-any.whl"
 
 
 @pytest.fixture(scope="session")
 def old_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that Python must look into first to be the previous release."""
-    folder = tmp_path_factory.mktemp("zik-0.1.0")
+    folder = tmp_path_factory.mktemp("zik-0.2.0")
     with zipfile.ZipFile(WHEEL) as wheel:
         wheel.extractall(folder)
     return folder

@@ -33,7 +33,7 @@ def test_the_wheel_is_the_last_release_and_not_this_checkout(old_release: Path, 
     asked = "import importlib.metadata, worker; print(importlib.metadata.version('zik'), worker.__file__)"
     command, environment = [sys.executable, "-c", asked], {"PYTHONPATH": str(old_release)}
     told = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    assert told.stdout.split() == ["0.1.0", str(old_release / "worker" / "__init__.py")]
+    assert told.stdout.split() == ["0.2.0", str(old_release / "worker" / "__init__.py")]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_f28_statistics_include_the_last_releases_recordings(
     payloads = Listening(3).take(EVENTS)
     first, then = payloads[: EVENTS // 2], payloads[EVENTS // 2 :]
     settle(stream, first, old_worker)
-    assert count(engine, "songs", "artist_identity IS NOT NULL") == 0
+    assert count(engine, "songs", "twin_identity IS NOT NULL") == 0
     refresh(engine, RULE)
     assert count(engine, "stale_histories") == 0
     settle(stream, then, old_worker)
@@ -120,7 +120,7 @@ def test_f26_a_new_worker_waits_for_its_schema_and_recovers(fleet: Fleet) -> Non
         time.sleep(3)
         assert fleet.stream.books().waiting == EVENTS
         assert count(fleet.engine, "dead_letters") == count(fleet.engine, "play_history") == 0
-        assert fleet.init().startswith(f"upgraded the schema from 0001 to {newest_revision()}")
+        assert fleet.init().startswith(f"upgraded the schema from 0008 to {newest_revision()}")
         fleet.settle()
         assert worker.alive
     assert_statistics(fleet.engine)

@@ -11,7 +11,7 @@ from tests.support.fleet import Fleet, assert_statistics
 from tests.support.processes import Process, eventually
 from tests.support.rollup_rows import RULE
 from worker.celery.application import make_app
-from worker.celery.names import MAINTENANCE_OF_0_1
+from worker.celery.names import MAINTENANCE
 from worker.database.schema import newest_revision
 from worker.settings import load_settings
 from worker.statistics.rollups.sweep import refresh
@@ -32,16 +32,16 @@ def test_f28_a_rolling_upgrade_under_load_loses_nothing(fleet: Fleet, broker: Ce
         old_beat = start(fleet.beat(old=True))
         with fleet.publishing():
             fleet.goes_on()
-            assert fleet.init().startswith(f"upgraded the schema from 0001 to {newest_revision()}")
+            assert fleet.init().startswith(f"upgraded the schema from 0008 to {newest_revision()}")
             fleet.goes_on()
             new = [start(fleet.worker(f"new-{number}")) for number in (1, 2)]
             for worker in old:
                 worker.stop()
                 fleet.goes_on()
             # What the beat of the last release asks for once an hour.
-            broker.send_task(MAINTENANCE_OF_0_1)
+            broker.send_task(MAINTENANCE)
             said_by_new = partial(said_by, new)
-            eventually(lambda: f"Task {MAINTENANCE_OF_0_1}" in said_by_new(), within_s=30, told=said_by_new)
+            eventually(lambda: f"Task {MAINTENANCE}" in said_by_new(), within_s=30, told=said_by_new)
             old_beat.stop()
             start(fleet.beat())
             eventually(lambda: "computed " in said_by_new(), within_s=60, told=said_by_new)
@@ -66,9 +66,9 @@ def test_f28_a_downgrade_under_load_loses_nothing(fleet: Fleet) -> None:
             new.stop()
             fleet.goes_on()
             fleet.downgrade()
-            assert fleet.revision() == "0001"
+            assert fleet.revision() == "0008"
             fleet.goes_on()
-            assert fleet.init().startswith(f"upgraded the schema from 0001 to {newest_revision()}")
+            assert fleet.init().startswith(f"upgraded the schema from 0008 to {newest_revision()}")
             fleet.goes_on()
         fleet.settle()
         assert_statistics(fleet.engine)

@@ -43,16 +43,20 @@ _SCHEDULE = {
 }
 # The queues share one exchange, so each needs its routing key, or every queue gets every message.
 _EXCHANGE = Exchange("zik", type="direct")
+_CELERYS_BEAT = "celery.worker.components:Beat"
 
 
 class QuietWorker(Worker):
-    """A worker that exchanges no messages with other workers.
+    """A worker that exchanges no messages with other workers, and runs beat in a thread if it is told to run one.
 
     zik needs neither gossip nor heartbeats, and mingle copies every worker's revoked tasks to a new one: that costs
     traffic, and spreads one worker's trouble to the next. With remote control, heartbeats show Flower who is online.
     """
 
     app: "ZikCelery"
+
+    class Blueprint(Worker.Blueprint):  # noqa: D106 -- Celery's name
+        default_steps = (Worker.Blueprint.default_steps - {_CELERYS_BEAT}) | {"worker.celery.beat:Beat"}
 
     def prepare_args(self, **options: Any) -> dict[str, Any]:
         without_heartbeat = not self.app.settings.remote_control

@@ -1,4 +1,4 @@
-"""Let `--autoscale` shrink a pool that has nothing to do, although drains are requested every second."""
+"""Let `--autoscale` shrink a pool that has nothing to do, although drains are requested every two seconds."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from celery.worker.autoscale import Autoscaler
 
 
 class BacklogAutoscaler(Autoscaler):
-    """Celery's autoscaler shrinks a pool that has received no task for 30 s, and the bell sends one a second.
+    """Celery's autoscaler shrinks a pool that has received no task for 30 s, and the bell sends one every two seconds.
 
     So a task counts only where every process of the pool has one.
     """

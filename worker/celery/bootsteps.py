@@ -21,14 +21,14 @@ from worker.stream.consumer_names import slot_consumer
 
 logger = logging.getLogger(__name__)
 
-RING_S = 1.0
+RING_S = 2.0
 
 
 class Bell(bootsteps.StartStopStep):
-    """Requests a drain once a second, unless a request already waits.
+    """Requests a drain every two seconds, unless a request already waits.
 
     In a backlog every ring adds a drain until the slots are full; when the stream is dry, the drains end. So the number
-    of drains follows the backlog, and a lost request costs a second.
+    of drains follows the backlog, and a lost request costs two seconds.
     """
 
     requires = ("celery.worker.components:Pool",)
@@ -67,7 +67,7 @@ class Bell(bootsteps.StartStopStep):
         """Log what Redis refuses the bell, once. Celery's consumer logs that the broker is away."""
         refusal = str(refusal_of(error) or "")
         if refusal and refusal != self._reported:
-            logger.error("cannot request a drain: %s. Trying again each second", refusal)
+            logger.error("cannot request a drain: %s. Trying again every two seconds", refusal)
             self._reported = refusal
         logger.debug("the bell did not ring: %s", error)
 

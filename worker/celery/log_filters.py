@@ -16,7 +16,7 @@ _SAME_FAILURE_S: Final = 60.0
 
 
 class _DropDrainNotices(logging.Filter):
-    """Drops Celery's lines about drains that were received or succeeded: two a second from every idle worker.
+    """Drops Celery's lines about drains that were received or succeeded: one a second from every idle worker.
 
     Each batch logs what a drain did, and Celery's lines about failed drains pass.
     """
@@ -28,7 +28,7 @@ class _DropDrainNotices(logging.Filter):
 class _LimitSameFailure(logging.Filter):
     """Logs the same failure of the same task once a minute, with the number of lines that were kept back.
 
-    A drain is requested every second, so a lasting fault would fill the log with its traceback.
+    A drain is requested every two seconds, so a lasting fault would fill the log with its traceback.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:

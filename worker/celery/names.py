@@ -8,8 +8,6 @@ AGGREGATE_LISTENING: Final = "worker.tasks.aggregate_listening"
 REFRESH_CHARTS: Final = "worker.tasks.refresh_charts"
 MAINTENANCE: Final = "worker.tasks.maintenance"
 PUBLISH_FEEDBACK: Final = "worker.tasks.publish_feedback"
-# The name that a beat of 0.1 sends. Remove it with the release after 0.2.
-MAINTENANCE_OF_0_1: Final = "worker.tasks.tidy_stream"
 
 RECORD_QUEUE: Final = "zik.record"
 STATISTICS_QUEUE: Final = "zik.statistics"

@@ -24,7 +24,7 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
             "demo:demo",
             "Watch zik at work for a minute: an embedded Valkey, a real worker, simulated listeners, and the books.",
         ),
-        Entry("up", "up:up", "Run Redis, worker, beat and HTTP server on this machine until stopped."),
+        Entry("up", "up:up", "Run Redis, a worker with beat, and the HTTP server on this machine until stopped."),
         Entry(
             "serve",
             "serve:serve",
@@ -74,7 +74,11 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
             "plays:undo_import",
             "Take a whole import back by deleting its plays, or list the imports of a user.",
         ),
-        Entry("user", "users:desk", "A user: show them, or set their timezone."),
+        Entry(
+            "user",
+            "users:desk",
+            "A user: show them, set their timezone, leave songs and artists out of their statistics.",
+        ),
         Entry("plays", "plays:desk", "List, delete, restore and edit plays. Each can be taken back."),
         Entry("song", "song:desk", "What was told about a song, and corrections that hold for all of its plays."),
         Entry("artist", "merging:artist_desk", "Let an artist count as another one, and take it back."),

@@ -21,7 +21,7 @@ from worker.database.schema import bring_up_schema
 from worker.errors import OperatorError, StreamUnavailableError
 from worker.importers.json_lines import lines_of, publish_lines
 from worker.local.http_server import DEFAULT_PORT, is_http_installed, start_http_server
-from worker.local.services import exclusive_folder, start_worker_and_beat
+from worker.local.services import exclusive_folder, start_worker
 from worker.local.simulator import simulate
 from worker.local.supervisor import Supervisor
 from worker.local.valkey import free_port, start_valkey, stop_leftover
@@ -44,8 +44,9 @@ _LISTENER = "listener-000"
 _PUBLIC = {"type": "preference", "user": _LISTENER, "key": PUBLIC_PROFILE, "value": True}
 # So that a report has last year beside this one, and comebacks.
 _DAYS = 400
-# An event without a time, so that `zik dead` has a dead letter to show.
-_INVALID_LINES = [b'{"type":"play","user":"listener-001","song":{"title":"When was it?","artist":"Nobody Knows"}}']
+# An event without a time, so that `zik dead` has a dead letter to show, and the listener's pages as well.
+_INVALID_SONG = {"title": "When was it?", "artist": "Nobody"}
+_INVALID_LINES = [encode({"type": "play", "user": _LISTENER, "source": "phone/5.4.2", "song": _INVALID_SONG})]
 
 Events = Annotated[int, typer.Option("--events", "-n", min=1, help="How many events to simulate.")]
 History = Annotated[
@@ -75,8 +76,8 @@ def _run(folder: Path, events: int, history: Path | None) -> Books:
         console.print(f"[green]✓[/] embedded Valkey on {url}", highlight=False)
         settings = load_settings(redis_url=url, celery_broker_url=url, database_url=database_url, batch_size=1_000)
         console.print(f"[green]✓[/] SQLite: {bring_up_schema(engine)}", highlight=False)
-        start_worker_and_beat(supervisor, folder, env=settings.as_environment(), concurrency=2)
-        console.print("[green]✓[/] celery -A worker worker, and beat")
+        start_worker(supervisor, folder, env=settings.as_environment(), concurrency=2)
+        console.print("[green]✓[/] celery -A worker worker, with beat")
         if is_http_installed():
             http = start_http_server(supervisor, folder, env=settings.as_environment())
             page = "" if history else f", a page at {http}{home(_LISTENER)}"
@@ -192,7 +193,8 @@ def _report(engine: Engine, books: Books, seconds: float, folder: Path) -> None:
         f"  {zik} status --watch     how many events are where\n\n"
         "or, with what the demo has recorded:\n\n"
         f"  export DATABASE_URL=sqlite:///{folder / 'demo.db'}\n"
-        f"  {zik} serve                                          pages: http://127.0.0.1:{DEFAULT_PORT}{home(_LISTENER)}\n"
+        f"  {zik} up                                             its pages, at http://127.0.0.1:{DEFAULT_PORT}{home(_LISTENER)}\n"
+        f"  {zik} token create --user {_LISTENER} --name me     signs in there, to delete a play for instance\n"
         f"  {zik} clock --user {_LISTENER}                      when a user listens\n"
         f"  {zik} report --user {_LISTENER} --year {datetime.now(UTC).year}         a user's year as a page\n"
         f"  {zik} dead list                                      why an event was not recorded"

@@ -8,14 +8,14 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from worker.cli.backpressure import append_when_room
-from worker.cli.import_options import encoding_of, shift_of, undated_of, zones_of
+from worker.cli.import_options import named_options
 from worker.cli.import_outcomes import no_outcomes, outcomes_by_the_books
 from worker.cli.import_report import as_json as printed_as_json
 from worker.cli.import_report import report
 from worker.cli.terminal import AsJson, errors, print_json, say
 from worker.errors import StreamUnavailableError
 from worker.importers import Archive, Importer, Summary, open_archives, unmatched_loves
-from worker.importers.clock import Clock
+from worker.importers.options import clock_of, encoding_of
 from worker.importers.run import marking, new_import_id
 from worker.settings import load_settings
 
@@ -66,9 +66,11 @@ def import_files(
     """
     summaries: list[Summary] = []
     stopped_by: BaseException | None = None
-    clock = Clock(zones_of(timezone or []), shift_of(shift), undated_of(undated))
+    with named_options():
+        clock = clock_of(timezone or [], shift, undated, today=datetime.now(UTC).date())
+        encoding = encoding_of(encoding)
     with ExitStack() as opened:
-        archives, unread = open_archives(files, opened, encoding=encoding_of(encoding))
+        archives, unread = open_archives(files, opened, encoding=encoding)
         for archive in archives:
             archive.prepare(user=user, has_timezone=clock.zones is not None)
         publishes_nothing = dry_run or not archives

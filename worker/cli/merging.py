@@ -5,9 +5,10 @@ import typer
 from rich.table import Table
 from sqlalchemy import Engine
 
+from worker.cli.correcting import correcting
 from worker.cli.question import open_snapshot
 from worker.cli.terminal import AsJson, console, plain, print_json, say
-from worker.database.engine import opened_engine, snapshot
+from worker.database.engine import snapshot
 from worker.escaping import printable
 from worker.operations import merging
 from worker.operations.merging import CatalogueSong, Suggestion
@@ -35,7 +36,7 @@ def merge_song(names: TwoSongs, *, as_json: AsJson = False) -> None:
     half = len(names) // 2
     if len(names) != 2 * half or half not in _WORDS:
         raise typer.BadParameter("name artist and title of both songs, each in quotes, or give both numbers")
-    with opened_engine(load_settings().database_url) as engine:
+    with correcting(None) as engine:
         song, into = _named(engine, names[:half]), _named(engine, names[half:])
         merging.merge_songs(engine, song.id, into.id)
     if as_json:
@@ -48,7 +49,7 @@ def split_song(name: OneSong, *, as_json: AsJson = False) -> None:
     """Take back the merge of a song, or, if there is none, take it from its twins for good."""
     if len(name) not in _WORDS:
         raise typer.BadParameter("name artist and title, each in quotes, or give the number")
-    with opened_engine(load_settings().database_url) as engine:
+    with correcting(None) as engine:
         song = _named(engine, name)
         undone = merging.split_song(engine, song.id)
     if as_json:
@@ -81,7 +82,7 @@ def twins(
 @artist_desk.command("merge")
 def merge_artist(artist: Artist, into: IntoArtist, *, as_json: AsJson = False) -> None:
     """Let an artist count as another one: songs, albums and all plays to come."""
-    with opened_engine(load_settings().database_url) as engine:
+    with correcting(None) as engine:
         songs = merging.merge_artists(engine, artist, into)
     _say_filed(f"{printable(artist)} counts as {printable(into)}", songs, as_json=as_json)
 
@@ -89,7 +90,7 @@ def merge_artist(artist: Artist, into: IntoArtist, *, as_json: AsJson = False) -
 @artist_desk.command("split")
 def split_artist(artist: Artist, *, as_json: AsJson = False) -> None:
     """Take back the merge of an artist."""
-    with opened_engine(load_settings().database_url) as engine:
+    with correcting(None) as engine:
         songs = merging.split_artist(engine, artist)
     _say_filed(f"{printable(artist)} counts for itself again", songs, as_json=as_json)
 

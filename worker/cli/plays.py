@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from sqlalchemy import Engine
 
+from worker.cli.correcting import correcting
 from worker.cli.question import OneUser, as_day, find_user
 from worker.cli.terminal import MOST_ROWS, AsJson, console, errors, plain, print_json
 from worker.database.engine import opened_engine, snapshot, without_statement_timeout
@@ -105,7 +106,7 @@ def restore(
     """
     choice = Choice(ids=ids or (), day=day, artist=artist, title=title, source=source, import_id=of_import)
     _check_chosen(choice)
-    with _database() as engine:
+    with correcting(user) as engine:
         if ids and choice == Choice(ids=ids):
             with snapshot(engine) as session:
                 user_id, chosen = find_user(session.connection(), user).id, ids
@@ -139,7 +140,7 @@ def edit(
     changes = Changes(time=time, artist=artist, title=title, ms_played=ms_played)
     if changes == Changes():
         raise typer.BadParameter("say what to change: --time, --artist, --title or --ms-played")
-    with _database() as engine:
+    with correcting(user) as engine:
         with snapshot(engine) as session:
             user_id = find_user(session.connection(), user).id
         edited = corrections.edit(engine, user_id, play_id, changes, now=datetime.now(UTC))
@@ -181,7 +182,7 @@ def undo_import(
 def delete_chosen(user: str, choice: Choice, *, yes: bool, as_json: bool) -> None:
     """Ask, delete the plays that are chosen, and say how many."""
     _check_chosen(choice)
-    with _database() as engine:
+    with correcting(user) as engine:
         user_id, plays = _find(engine, user, choice)
         if plays and not yes:
             typer.confirm(f"Delete {amount(len(plays), 'play')}?", abort=True)

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
+from worker.cli.correcting import correcting
 from worker.cli.merging import merge_song, split_song, twins
 from worker.cli.question import open_snapshot
 from worker.cli.terminal import AsJson, console, plain, print_json
-from worker.database.engine import opened_engine
 from worker.operations import songs
 from worker.operations.songs import LONGEST_MS, SHORTEST_MS, SongFacts, Told
 from worker.report.wording import amount
@@ -52,7 +52,7 @@ def show(artist: Artist, title: Title, *, as_json: AsJson = False) -> None:
 @desk.command("set")
 def set_facts(artist: Artist, title: Title, *, duration: Duration, as_json: AsJson = False) -> None:
     """Set how long a song is, for all of its plays, whatever players tell. `none`: as players tell, again."""
-    with opened_engine(load_settings().database_url) as engine:
+    with correcting(None) as engine:
         changed = songs.set_duration(engine, artist, title, _milliseconds(duration))
     if as_json:
         print_json({"changed": changed})

@@ -8,20 +8,15 @@ from typing import Annotated, NoReturn
 from urllib.parse import urlsplit
 
 import typer
-from sqlalchemy import Engine
 
-from worker.cli.local_token import local_token
-from worker.cli.terminal import console, errors, say
-from worker.database.engine import opened_engine
-from worker.database.schema import bring_up_schema
+from worker.cli.messages import say
 from worker.errors import OperatorError
+from worker.local.apart import apart
 from worker.local.http_server import is_http_installed, start_http_server
-from worker.local.services import exclusive_folder, start_worker_and_beat
+from worker.local.services import exclusive_folder, start_worker
 from worker.local.supervisor import Supervisor
-from worker.local.valkey import is_reachable, start_valkey
-from worker.pages.links import home
+from worker.local.valkey import start_valkey
 from worker.settings import Settings, load_settings, without_password
-from worker.stream.consumer import EventStream
 
 # The embedded Valkey listens on IPv4 only.
 _LOCAL = {"127.0.0.1", "localhost"}
@@ -29,11 +24,11 @@ _DEFAULT_PORT = 6379
 _CHECK_INTERVAL_S = 1.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Processes of the worker.")]
+Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Tasks that the worker runs at once.")]
 
 
 def up(*, concurrency: Concurrency = 2) -> None:
-    """Run Redis, worker, beat and HTTP server on this machine until stopped.
+    """Run Redis, a worker with beat, and the HTTP server on this machine until stopped.
 
     Uses the Redis at REDIS_URL if one answers there. Otherwise starts the embedded Valkey at that address, with an
     append-only file. The database is DATABASE_URL, by default a SQLite file. What ends is restarted.
@@ -45,34 +40,32 @@ def up(*, concurrency: Concurrency = 2) -> None:
         Supervisor(report=report_restart) as supervisor,
     ):
         url = _redis(settings, folder, supervisor)
-        with opened_engine(settings.database_url) as engine:
-            say(f"database  {without_password(settings.database_url)}: {bring_up_schema(engine)}")
-        start_worker_and_beat(supervisor, folder, env=settings.as_environment(), concurrency=concurrency)
-        for name in ("worker", "beat"):
-            say(f"{name:<9} running, log in {folder / name}.log")
-        with opened_engine(settings.database_url) as engine:
-            _serve_players(settings, engine, folder, supervisor)
+        done = apart("worker.cli.installation:bring_up", settings.database_url)
+        say(f"database  {without_password(settings.database_url)}: {done}")
+        start_worker(supervisor, folder, env=settings.as_environment(), concurrency=concurrency)
+        say(f"worker    running, log in {folder / 'worker'}.log")
+        _serve_players(settings, folder, supervisor)
         say(f"publish   XADD 'zik:{{events}}' '*' event '{{…}}' at {without_password(url)}")
-        console.print("Ctrl-C stops everything. In another terminal: zik status --watch", style="bold")
+        typer.secho("Ctrl-C stops everything. In another terminal: zik status --watch", bold=True)
         while True:
             time.sleep(_CHECK_INTERVAL_S)
             supervisor.check()
 
 
-def _serve_players(settings: Settings, engine: Engine, folder: Path, supervisor: Supervisor) -> None:
+def _serve_players(settings: Settings, folder: Path, supervisor: Supervisor) -> None:
     if not is_http_installed():
         say("http      not served: pip install 'zik[http]'")
         return
     url = start_http_server(supervisor, folder, env=settings.as_environment())
-    token = local_token(engine, folder)
+    token, username, page = apart("worker.cli.installation:sign_in", settings.database_url, folder)
     say(f"http      listening on {url}, log in {folder / 'http'}.log")
-    say(f"token     {token.text} of the user {token.username}; players: docs/players.md")
-    say(f"page      {url}{home(token.username)} for a browser; the token signs in")
+    say(f"token     {token} of the user {username}; players: docs/players.md")
+    say(f"page      {url}{page} for a browser; the token signs in")
 
 
 def _redis(settings: Settings, folder: Path, supervisor: Supervisor) -> str:
     url = settings.redis_url
-    if is_reachable(url):
+    if apart("worker.local.valkey:is_reachable", url):
         say(f"redis     using the server at {without_password(url)}")
         return url
     address = urlsplit(url)
@@ -80,8 +73,7 @@ def _redis(settings: Settings, folder: Path, supervisor: Supervisor) -> str:
     if address.hostname not in _LOCAL or has_login or address.scheme != "redis":
         raise OperatorError(f"no Redis answers at {without_password(url)}: start it, or correct REDIS_URL")
     start_valkey(supervisor, folder / "valkey", port=address.port or _DEFAULT_PORT)
-    with EventStream.opened(url) as stream:
-        stream.server()  # Raises if the URL names a database that the server does not have.
+    apart("worker.local.valkey:check", url)
     say(f"redis     embedded Valkey on {url}, data in {folder / 'valkey'}")
     return url
 
@@ -104,4 +96,4 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 def report_restart(line: str) -> None:
     """For `Supervisor(report=…)`."""
-    errors.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    typer.secho(line, fg="red", err=True)

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli.backpressure import append_when_room
+from worker.cli.left_out import count_again, leave_out, left_out
 from worker.cli.question import Answer, AsCsv, find_user, open_question, open_snapshot
 from worker.cli.terminal import AsJson, plain, print_json, say
 from worker.client.events import checked_event
@@ -17,7 +18,14 @@ from worker.escaping import printable
 from worker.settings import load_settings
 from worker.statistics import Account, accounts
 
-desk = typer.Typer(add_completion=False, no_args_is_help=True, help="A user: show them, or set their timezone.")
+desk = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="A user: show them, set their timezone, leave songs and artists out of their statistics.",
+)
+desk.command("leave-out")(leave_out)
+desk.command()(count_again)
+desk.command()(left_out)
 
 _NONE: Final = "none"
 _MOST_SHOWN: Final = 40

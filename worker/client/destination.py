@@ -2,7 +2,6 @@
 
 from worker.client.http_transport import NOT_DURABLE, HttpTransport
 from worker.errors import NotDurableError, SettingsError
-from worker.settings import load_publisher_settings
 from worker.stream.producer import Producer
 from worker.stream.transport import Transport
 
@@ -15,7 +14,11 @@ def waiting_limit(url: str, given: int | None) -> int:
     """The limit of waiting entries that a client keeps. Over HTTP the server keeps its own."""
     if given is not None:
         return given
-    return 0 if is_http(url) else load_publisher_settings().max_waiting
+    if is_http(url):
+        return 0
+    from worker.settings import load_publisher_settings  # noqa: PLC0415 -- 11 MB, which no client over HTTP needs
+
+    return load_publisher_settings().max_waiting
 
 
 def transport_to(url: str, *, token: str | None, durable: bool, max_waiting: int) -> Transport:

@@ -4,7 +4,17 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from worker.models import AccessToken, Base, CorrectedPlay, PendingFeedback, PlayHistory, StaleDay, User
+from worker.models import (
+    AccessToken,
+    Base,
+    CorrectedPlay,
+    LeftOut,
+    PendingFeedback,
+    PlayHistory,
+    StaleDay,
+    StaleHistory,
+    User,
+)
 
 # Of docs/postgresql-roles.sql. PostgreSQL's default privileges know no single tables, so the owner grants them here.
 HTTP_ROLE: Final = "zik_door"
@@ -17,6 +27,9 @@ _WRITTEN: Final = {
     PlayHistory.__tablename__: "INSERT, DELETE",
     CorrectedPlay.__tablename__: "INSERT, DELETE",
     StaleDay.__tablename__: "INSERT",
+    # What a user leaves out of their statistics; the triggers mark the history.
+    LeftOut.__tablename__: "INSERT, DELETE",
+    StaleHistory.__tablename__: "INSERT",
 }
 _MAY_GRANT: Final = text(
     """

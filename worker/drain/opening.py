@@ -5,9 +5,9 @@ from contextlib import contextmanager, suppress
 
 from worker.database.engine import open_engine
 from worker.drain.drain import Drain
-from worker.drain.gc_tuning import tune_gc
 from worker.errors import ZikError
 from worker.failpoints import arm
+from worker.gc_tuning import tune_gc
 from worker.settings import Settings
 from worker.stream.consumer import EventStream
 

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from worker.contract.clock_skew import utc_now
+from worker.gc_tuning import tune_gc
 from worker.http.routes import direct_routes, routes
 from worker.http.services import opened_services
 from worker.logs import set_up_logs
@@ -82,6 +83,7 @@ class Application:
             _at_stop(services.live.close)
             self._direct = direct_routes(services)
             self._router.router.routes.extend(routes(services))
+            tune_gc()
             yield
 
 

@@ -11,6 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from worker.books import Books, Outcomes
+from worker.errors import Reason
 from worker.http.refusals import RequestRefusedError
 from worker.importers.outline import Outline
 
@@ -20,8 +21,9 @@ KEEP_S: Final = 86_400
 
 
 class Job(msgspec.Struct):
-    """One import as its user sees it, whichever process works on it. `name` is the file's; `zone` is empty if unknown.
+    """One import as its user sees it, whichever process works on it. `name` is the file's.
 
+    `zone`, `undated`, `shift` and `encoding` are what `zik import` has as options, each empty if nobody said it.
     `done` of `total` are bytes of the unpacked file, or plays to be deleted. `saved_s` is in seconds since 1970.
     """
 
@@ -29,6 +31,9 @@ class Job(msgspec.Struct):
     user: str
     name: str = ""
     zone: str = ""
+    undated: str = ""
+    shift: str = ""
+    encoding: str = ""
     phase: Phase = "reading"
     saved_s: float = 0.0
     done: int = 0
@@ -39,6 +44,28 @@ class Job(msgspec.Struct):
     outcomes: Outcomes | None = None
     deleted: int = 0
     problem: str = ""
+
+    @property
+    def asks_for_zone(self) -> bool:
+        """Whether rows have local times, or the whole file has: then it was not read."""
+        return not self.zone and (self.outline is None or self.outline.local_times > 0)
+
+    @property
+    def may_be_undated(self) -> bool:
+        """Whether the clock of the player was not set at times, or is said to have been."""
+        return bool(self.undated or (self.outline and self.outline.years))
+
+    @property
+    def may_be_shifted(self) -> bool:
+        """Whether times are too early, or still to come."""
+        return bool(self.shift or (self.outline and Reason.OUT_OF_RANGE in self.outline.refused))
+
+    @property
+    def may_be_encoded(self) -> bool:
+        """Whether lines are not UTF-8, or nothing was recognised at all."""
+        if self.outline is None:
+            return bool(self.encoding)
+        return bool(self.encoding or Reason.BAD_ENCODING in self.outline.refused or not self.outline.formats)
 
     @property
     def is_busy(self) -> bool:

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import Engine
@@ -19,7 +18,7 @@ from worker.database.engine import snapshot
 from worker.errors import StreamFullError, UnreadableFileError, ZikError
 from worker.http.import_job import KEEP_S, Job, Phase, path_of, remove
 from worker.importers import Importer, Summary, open_archives, unmatched_loves
-from worker.importers.clock import Clock, Zones
+from worker.importers.options import clock_of
 from worker.importers.outline import outline_of, without_options
 from worker.importers.run import marking
 from worker.operations.corrections import Choice, delete, find
@@ -111,6 +110,8 @@ class Imports:
             await asyncio.wait([future], timeout=_SAVE_EVERY_S)
             with suppress(ZikError):
                 await self._save(job)
+                if then == "undone":
+                    await self._stream.announce_changed([job.user])
         try:
             await future
             job.phase = then
@@ -128,15 +129,15 @@ class Imports:
     # --- In the thread -------------------------------------------------------------------------
 
     def _read(self, job: Job, publish: Callable[[list[bytes]], object]) -> None:
-        zones = Zones.of(ZoneInfo(job.zone)) if job.zone else None
+        clock = clock_of(job.zone.split(), job.shift or None, job.undated or None, today=utc_now().date())
         path = path_of(job)
         summaries: list[Summary] = []
         with ExitStack() as opened:
-            archives, unread = open_archives([str(path)], opened)
+            archives, unread = open_archives([str(path)], opened, encoding=job.encoding or None)
             for archive in archives:
-                archive.prepare(user=job.user, has_timezone=zones is not None)
+                archive.prepare(user=job.user, has_timezone=clock.zones is not None)
             job.total = sum(part.size for archive in archives for part in archive.parts)
-            importer = Importer(user=job.user, now=utc_now(), publish=publish, clock=Clock(zones))
+            importer = Importer(user=job.user, now=utc_now(), publish=publish, clock=clock)
             before = 0
             for archive in archives:
                 for part in archive.parts:
@@ -192,6 +193,8 @@ def _name(user: str, job_id: str) -> str:
 def _why(error: Exception) -> str:
     if isinstance(error, UnreadableFileError):
         return without_options(str(error))
+    if isinstance(error, UnicodeError):
+        return "the file is not in that encoding"
     if isinstance(error, ZikError):
         return "a server that zik needs is away, or refuses"
     return _WENT_AWAY if isinstance(error, _StoppedError) else "an internal error; the server's log has it"

@@ -61,9 +61,9 @@ class Live:
             reader.end()
 
     async def follow(self, changes: AsyncIterator[str | None]) -> None:
-        """Wake the readers of each user announced. None means that some may have been missed: wake all."""
+        """Wake the readers of each user announced. None means that announcements may have been missed: wake all."""
         async for text in changes:
-            users = None if text is None else set(users_of(text))
+            users = None if text is None else users_of(text)
             for reader in self._readers:
                 if users is None or reader.user is None or reader.user in users:
                     reader.wake()

@@ -1,7 +1,9 @@
 """Read for a page: the listener of its address, if the visitor may see their pages."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final, TypeVar
 from uuid import UUID
@@ -50,6 +52,17 @@ class Pages:
             may_change=visit.may_change(user),
             is_operator=visit.is_operator,
         )
+
+    async def open(self, request: Request, question: Question[Result]) -> tuple[Frame, Result]:
+        """Who looks at whose page, and the answer to its question. Raises as `frame` and `ask` do."""
+        frame = await self.frame(request)
+
+        def answer(of: UserListening, listener: Listener) -> tuple[Frame, Result]:
+            misnamed = listener.misnamed_timezone if frame.may_look else None
+            shown = None if misnamed is None else json.dumps(misnamed, ensure_ascii=False)
+            return replace(frame, misnamed_timezone=shown), question(of, listener)
+
+        return await self.ask(frame, answer)
 
     async def ask(self, frame: Frame, question: Question[Result]) -> Result:
         """Answer a question about the listener of a page, in a thread, from one snapshot.

@@ -17,10 +17,12 @@ from worker.http.handlers import (
     pages,
     pages_days,
     pages_import,
+    pages_left_out,
     pages_listening,
     pages_live,
     pages_not_recorded,
     pages_ops,
+    pages_year,
     webhooks,
 )
 from worker.http.services import Services
@@ -44,10 +46,12 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         webhooks,
         pages,
         pages_days,
+        pages_year,
         pages_live,
         pages_import,
         pages_ops,
         pages_not_recorded,
+        pages_left_out,
         # Last: it answers for every other path of a listener.
         pages_listening,
     )

@@ -67,6 +67,11 @@ class Services:
         call = partial(function, self._engine, *args, **options)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
+    async def announce_changed(self, user: str) -> None:
+        """Let open pages of the user know of a correction, after COMMIT. Without Redis they look again later."""
+        with suppress(ZikError):
+            await self.stream.announce_changed([user])
+
 
 @asynccontextmanager
 async def opened_services(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> AsyncIterator[Services]:

@@ -28,6 +28,14 @@ class ClockNotSetError(InvalidEventError):
         self.year = year
 
 
+class LocalTimeError(InvalidEventError):
+    """A local time, of which nobody has said where it is from."""
+
+    def __init__(self) -> None:
+        rule = "time: is a local time without an offset; add --timezone ZONE, such as Europe/Berlin"
+        super().__init__(Reason.INVALID_VALUE, rule)
+
+
 class Move(NamedTuple):
     """From the beginning of the local day `since` on, the listener was in `zone`."""
 
@@ -118,8 +126,7 @@ class Clock:
             return self.zones.of_local(at).isoformat()
         if may_be_utc:
             return rfc_3339(at.replace(tzinfo=UTC))
-        rule = "time: is a local time without an offset; add --timezone ZONE, such as Europe/Berlin"
-        raise InvalidEventError(Reason.INVALID_VALUE, rule)
+        raise LocalTimeError
 
     def _equal_rows_before(self, text: str, event: dict[str, Any]) -> int:
         song = event["song"]

@@ -10,7 +10,7 @@ from worker.contract.events import Event, PlayEvent
 from worker.errors import InvalidEventError
 from worker.escaping import printable
 from worker.importers.archive import READ_ERRORS, Archive, Part
-from worker.importers.clock import Clock, ClockNotSetError
+from worker.importers.clock import Clock, ClockNotSetError, LocalTimeError
 from worker.importers.details import encoded
 from worker.importers.format import ReadOrder
 from worker.importers.minutes import MinuteRows
@@ -45,6 +45,7 @@ class Summary:
         left_out: rows that are no plays of songs, by what they are.
         details: left out of events that were published, by name.
         years: of the refused rows of a clock that was not set.
+        local_times: refused rows with a local time, of which nobody has said where it is from.
         shown: the first few refusals of each reason, safe to print.
         shown_details: likewise the first few details of each name.
     """
@@ -61,6 +62,7 @@ class Summary:
     left_out: Counter[str] = field(default_factory=Counter)
     details: Counter[str] = field(default_factory=Counter)
     years: Counter[int] = field(default_factory=Counter)
+    local_times: int = 0
     shown: list[Refusal] = field(default_factory=list)
     shown_details: list[Refusal] = field(default_factory=list)
 
@@ -188,6 +190,7 @@ class Importer:
             summary.add_refusal(Refusal(row.place, error.reason, error.detail))
             if isinstance(error, ClockNotSetError):
                 summary.years[error.year] += 1
+            summary.local_times += isinstance(error, LocalTimeError)
             return
         batch.add(event.payload, event.event)
         if len(row.event["time"]) == _LENGTH_OF_DATE:

@@ -23,7 +23,8 @@ TOKEN: Final = "token"  # noqa: S105 -- the name of a field
 FEEDBACK: Final = "pending_feedback"
 LETTER: Final = "dead_letter"
 CORRECTED: Final = "corrected_play"
-_NO_EVENTS: Final = ([ACCOUNT], [TOKEN], [FEEDBACK], [CORRECTED], [LETTER])
+LEFT_OUT: Final = "left_out"
+_NO_EVENTS: Final = ([ACCOUNT], [TOKEN], [LEFT_OUT], [FEEDBACK], [CORRECTED], [LETTER])
 # A truncated gzip file raises EOFError; BadGzipFile and a failing disk raise an OSError.
 _READ_ERRORS: Final = (OSError, EOFError, zlib.error)
 

@@ -1,5 +1,6 @@
 """What an import has found, over all its files, small enough to be kept and shown."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -15,6 +16,7 @@ Counted = TypeVar("Counted", str, int)
 
 # An archive may have thousands of damaged files.
 _MOST_SHOWN: Final = 50
+_OPTION: Final = re.compile(r"; (?:or )?add --")
 
 
 class FormatFound(msgspec.Struct):
@@ -39,7 +41,8 @@ class Shown(msgspec.Struct):
 class Outline(msgspec.Struct):
     """Counts by what they are: refused rows by reason, rows that are no plays by kind, details by name.
 
-    `years`: of refused rows whose clock was not set. `unread`: why a file as a whole was not read.
+    `years`: of refused rows whose clock was not set. `unread`: why a file as a whole was not read. `local_times`: rows
+    refused because nobody has said where their time is from.
     """
 
     formats: list[FormatFound]
@@ -50,6 +53,7 @@ class Outline(msgspec.Struct):
     dates_only: int
     shown: list[Shown]
     unread: list[str]
+    local_times: int = 0
 
     @property
     def events(self) -> int:
@@ -74,6 +78,7 @@ def outline_of(summaries: Sequence[Summary], unread: Sequence[str], *, shown_as:
         details=_total(summary.details for summary in summaries),
         years=_total(summary.years for summary in summaries),
         dates_only=sum(summary.dates_only for summary in summaries),
+        local_times=sum(summary.local_times for summary in summaries),
         shown=[_shown(file, row) for file, row in islice(rows, _MOST_SHOWN)],
         unread=[text.replace(*shown_as) for text in unread[:_MOST_SHOWN]],
     )
@@ -84,8 +89,8 @@ def _shown(file: str, refusal: Refusal) -> Shown:
 
 
 def without_options(text: str) -> str:
-    """The text without its way out by options of the command, which a page does not have."""
-    return text.partition("; add --")[0]
+    """The text without its way out by options of the command, for which a page has fields."""
+    return _OPTION.split(text)[0]
 
 
 def _total(counts: Iterable[Counter[Counted]]) -> dict[Counted, int]:

@@ -1,4 +1,4 @@
-"""Run the worker and beat of one machine, with the commands that an operator would use, one pair per folder."""
+"""Run the worker of one machine, one per folder."""
 
 import errno
 import fcntl
@@ -58,29 +58,18 @@ def _is_about(error: OSError, folder: Path) -> bool:
     return path.is_relative_to(folder) or folder.is_relative_to(path)
 
 
-def start_worker_and_beat(supervisor: Supervisor, folder: Path, *, env: Mapping[str, str], concurrency: int) -> None:
-    """Start both, and wait until the worker is ready. At the end beat stops first; the worker finishes its batch.
+def start_worker(supervisor: Supervisor, folder: Path, *, env: Mapping[str, str], concurrency: int) -> None:
+    """Start a worker with beat in it, in one process, and wait until it is ready. At the end it finishes its batch.
 
     Raises:
         OperatorError: the worker does not start. Quotes the end of its log.
     """
-    celery = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "worker"]
-    worker = LocalProcess(
-        "worker",
-        [*celery, "worker", "--concurrency", str(concurrency), "--loglevel", "info"],
-        log=folder / "worker.log",
-        env=env,
-    )
-    beat = LocalProcess(
-        "beat",
-        [*celery, "beat", "--loglevel", "info", "--schedule", str(folder / "beat"), "--pidfile", ""],
-        log=folder / "beat.log",
-        env=env,
-    )
-    for process in (worker, beat):
-        # The log of an earlier run would say "ready" too early.
-        process.log.unlink(missing_ok=True)
-        supervisor.start(process)
+    options = ["--concurrency", str(concurrency), "--schedule", str(folder / "beat")]
+    command = [sys.executable, "-W", "ignore", "-m", "worker.celery", *options]
+    worker = LocalProcess("worker", command, log=folder / "worker.log", env=env)
+    # The log of an earlier run would say "ready" too early.
+    worker.log.unlink(missing_ok=True)
+    supervisor.start(worker)
     _wait_until_ready(worker)
 
 

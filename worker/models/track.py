@@ -12,7 +12,8 @@ class Track(TimestampMixin, Base):
 
     `identity` is a digest over song, album, album artist and artists, so that plays which name the same share a row.
     `album_identity` is what top albums group by: the album under its album artist, else under the first of `artists`,
-    else under the song's artist. Null without an album.
+    else under the song's artist. Null without an album. `merged_artist_identity` is what that artist counts as, if a
+    person has merged it into another one.
     """
 
     __tablename__ = "tracks"
@@ -25,6 +26,7 @@ class Track(TimestampMixin, Base):
     # A list of names in order; null if the client named one artist as a text.
     artists: Mapped[Any | None]
     album_identity: Mapped[UUID | None] = mapped_column(index=True)
+    merged_artist_identity: Mapped[UUID | None]
 
 
 class TrackArtist(TimestampMixin, Base):

@@ -1,10 +1,10 @@
 """Triggers that mark what a correction makes stale, no matter who corrects: zik, an API with these models, or psql.
 
 The recorder marks the days of the plays that it adds, because it knows them best. Triggers mark the other inputs of
-statistics: a play that is changed or deleted (`worker.models.play_triggers`), a song's duration or names, a user's
-timezone, and a user who is deleted and leaves rollups and charts. A play that is saved with `PlayHistory` marks its day
-itself. Two things are missed: TRUNCATE, and a play that is inserted in SQL by others than the recorder. `zik recompute`
-finds both.
+statistics: a play that is changed or deleted (`worker.models.play_triggers`), a song's duration or names, what a user
+leaves out (`worker.models.left_out_triggers`), a user's timezone, and a user who is deleted and leaves rollups and
+charts. A play that is saved with `PlayHistory` marks its day itself. Two things are missed: TRUNCATE, and a play that
+is inserted in SQL by others than the recorder. `zik recompute` finds both.
 
 A song whose artist is corrected loses its `artist_identity`, unless the same UPDATE sets it. SQL cannot compute it from
 the new name; `worker.statistics.rollups.filing` does, as it files all songs that are renamed, that lose the song they
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, event
 
-from worker.models import play_triggers
+from worker.models import left_out_triggers, play_triggers
 from worker.models.base import Base
 from worker.models.play_triggers import NEW_MARK
 
@@ -33,6 +33,7 @@ _SONG_LEAVES: Final = """
 
 _POSTGRESQL: Final = (
     *play_triggers.POSTGRESQL,
+    *left_out_triggers.POSTGRESQL,
     """
     CREATE OR REPLACE FUNCTION zik_song_corrected() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -86,6 +87,9 @@ _POSTGRESQL: Final = (
         DELETE FROM song_days WHERE user_id = OLD.id;
         DELETE FROM listening_hours WHERE user_id = OLD.id;
         DELETE FROM stale_days WHERE user_id = OLD.id;
+        DELETE FROM summed_stretches WHERE user_id = OLD.id;
+        DELETE FROM subject_sums WHERE user_id = OLD.id;
+        DELETE FROM day_sums WHERE user_id = OLD.id;
         RETURN OLD;
     END $$
     """,
@@ -132,6 +136,7 @@ _POSTGRESQL: Final = (
     """,
 )
 _POSTGRESQL_FUNCTIONS: Final = (
+    *left_out_triggers.POSTGRESQL_FUNCTIONS,
     "zik_user_leaves()",
     "zik_timezone_corrected()",
     "zik_song_leaves()",
@@ -148,6 +153,7 @@ def _history_marked(row: str) -> str:
 
 _SQLITE: Final = (
     *play_triggers.SQLITE,
+    *left_out_triggers.SQLITE,
     f"""
     CREATE TRIGGER IF NOT EXISTS zik_song_corrected AFTER UPDATE ON songs
       WHEN (OLD.title, OLD.artist, OLD.artist_identity, OLD.duration_set_ms, OLD.counts_as_id, OLD.legacy_track_id,
@@ -211,6 +217,9 @@ _SQLITE: Final = (
         DELETE FROM song_days WHERE user_id = OLD.id;
         DELETE FROM listening_hours WHERE user_id = OLD.id;
         DELETE FROM stale_days WHERE user_id = OLD.id;
+        DELETE FROM summed_stretches WHERE user_id = OLD.id;
+        DELETE FROM subject_sums WHERE user_id = OLD.id;
+        DELETE FROM day_sums WHERE user_id = OLD.id;
     END
     """,
 )

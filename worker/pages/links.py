@@ -54,6 +54,11 @@ def album(by: str, title: str) -> str:
     return f"album/{album_identity(by, title)}"
 
 
+def left_out() -> str:
+    """What a listener leaves out of their statistics."""
+    return "left-out"
+
+
 def top(subject: str, period: str, at: date | None = None) -> str:
     """The favourites of a period: the one with the day `at`, or the current one."""
     asked = {"period": period} | ({"at": at.isoformat()} if at else {})

@@ -1,6 +1,7 @@
 """Render a page: its templates, the one style sheet, and the policy that lets a browser load nothing else."""
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -34,7 +35,8 @@ class Frame:
 
     `here` is the page's own path and query. `user` is the listener that it is about, None if it is about none. `viewer`
     is who is signed in, and may or may not look at closed pages, change plays, and open the operator's pages. `form`
-    goes with each form that changes something; it is empty where there is none.
+    goes with each form that changes something; it is empty where there is none. `misnamed_timezone` is the listener's
+    preference if it names no timezone and the viewer may know.
     """
 
     here: str
@@ -44,6 +46,7 @@ class Frame:
     may_look: bool = False
     may_change: bool = False
     is_operator: bool = False
+    misnamed_timezone: str | None = None
 
 
 def render(template: str, frame: Frame, **content: Any) -> bytes:
@@ -84,5 +87,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(links=links, words=wording, asset=_path_of, plays_by_day=by_day, span_name=span_name)
-    environment.filters.update(shown=text.shown, short=text.short)
+    environment.filters.update(shown=text.shown, short=text.short, shell=shlex.quote)
     return environment

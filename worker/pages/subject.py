@@ -7,9 +7,23 @@ from typing import Final
 from uuid import UUID
 
 from worker.report.shades import Shades
-from worker.statistics import Heard, Place, Subject, UserListening, first_listed, heard, songs_of
+from worker.statistics import (
+    Day,
+    Heard,
+    Period,
+    Place,
+    Span,
+    Subject,
+    UserListening,
+    counted_artist,
+    days_of_song,
+    first_listed,
+    heard,
+    songs_of,
+)
 
 _MOST_SONGS: Final = 50
+_MOST_DAYS: Final = 50
 _MONTHS: Final = range(1, 13)
 
 
@@ -22,12 +36,17 @@ class MonthCell:
 
 @dataclass(frozen=True)
 class SubjectPage:
-    """`years` has a row of twelve months for each year, latest first. `songs` is empty for a song."""
+    """`years` has a row of twelve months for each year, latest first.
+
+    `songs` is empty for a song, and `days`, the latest ones with a play, for all else.
+    """
 
     subject: Subject
+    identity: UUID
     heard: Heard
     years: Sequence[tuple[int, Sequence[MonthCell]]]
     songs: Sequence[Place]
+    days: Sequence[Day]
 
 
 def subject_page(of: UserListening, subject: Subject, identity: UUID) -> SubjectPage | None:
@@ -35,14 +54,19 @@ def subject_page(of: UserListening, subject: Subject, identity: UUID) -> Subject
 
     A name such as `A & B`, which counts for none if clients list its artists, leads to the first of them.
     """
+    if subject is Subject.ARTIST:
+        identity = counted_artist(of.connection, identity)
     found = heard(of, subject, identity)
     if found is None and subject is Subject.ARTIST and (listed := first_listed(of.connection, identity)):
         identity = listed
         found = heard(of, subject, identity)
     if found is None:
         return None
-    songs = () if subject is Subject.SONG else songs_of(of, subject, identity, most=_MOST_SONGS)
-    return SubjectPage(subject, found, _years(found.months, found.first_day.year, found.last_day.year), songs)
+    years = _years(found.months, found.first_day.year, found.last_day.year)
+    if subject is Subject.SONG:
+        played = days_of_song(of, found.artist, found.title or "", Span(Period.ALL, found.first_day, found.last_day))
+        return SubjectPage(subject, identity, found, years, songs=(), days=played[: -_MOST_DAYS - 1 : -1])
+    return SubjectPage(subject, identity, found, years, songs_of(of, subject, identity, most=_MOST_SONGS), days=())
 
 
 def _years(months: Mapping[date, int], first: int, last: int) -> Sequence[tuple[int, Sequence[MonthCell]]]:

@@ -27,7 +27,7 @@ _MOST: Final = 50
 class Top:
     """`before` are the listens of each place in the span `earlier`; both are None for all time.
 
-    `later` is the span after, None if it is still to come.
+    `later` is the span after, None if it is still to come. `calendar` is None unless the span is a month.
     """
 
     subject: Subject
@@ -38,6 +38,30 @@ class Top:
     earlier: Span | None
     before: Sequence[int] | None
     later: Span | None
+    calendar: "MonthsOfYear | None"
+
+
+@dataclass(frozen=True)
+class MonthsOfYear:
+    """Months to choose from, by their first days: those of a year, and the same month in the years around it.
+
+    `year_after` is None if it is still to come.
+    """
+
+    months: Sequence[date]
+    year_before: date
+    year_after: date | None
+
+    @classmethod
+    def around(cls, month: date, today: date) -> "MonthsOfYear":
+        def in_year(year: int) -> date:
+            return min(date(year, month.month, 1), today.replace(day=1))
+
+        return cls(
+            months=[first for number in range(1, 13) if (first := date(month.year, number, 1)) <= today],
+            year_before=in_year(month.year - 1),
+            year_after=in_year(month.year + 1) if month.year < today.year else None,
+        )
 
 
 class AskedTop(NamedTuple):
@@ -71,6 +95,7 @@ def tops(of: UserListening, listener: Listener, *, asked: AskedTop, now: datetim
         earlier=earlier,
         before=before,
         later=later,
+        calendar=MonthsOfYear.around(wanted.first, today) if period is Period.MONTH else None,
     )
 
 

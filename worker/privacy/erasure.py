@@ -16,16 +16,20 @@ from worker.drain.drain import ABANDONED_MS, Drain
 from worker.errors import RetryableError, UnknownUserError
 from worker.models import (
     CorrectedPlay,
+    DaySum,
     Favorite,
+    LeftOut,
     ListeningHour,
     PendingFeedback,
     PlayHistory,
     Preference,
     Song,
     SongDay,
+    SubjectSum,
     User,
 )
 from worker.operations import tokens
+from worker.operations.changes import announce_changed
 from worker.operations.dead_letters import delete_letters, with_payload
 from worker.privacy.attribution import may_be_about
 from worker.statistics.charts import refresh_charts
@@ -37,8 +41,11 @@ _OWNED: Final = {
     "favorites": Favorite.user_id,
     "preferences": Preference.user_id,
     "pending feedback": PendingFeedback.user_id,
+    "left out of statistics": LeftOut.user_id,
     "listening hours": ListeningHour.user_id,
     "songs by day": SongDay.user_id,
+    "sums of songs, artists and albums": SubjectSum.user_id,
+    "sums of days": DaySum.user_id,
 }
 _REFERRING: Final = (PlayHistory, CorrectedPlay, Favorite)
 # Checks again, once the songs are locked: rows that were committed since the songs were chosen may refer to them, and
@@ -102,6 +109,8 @@ def erase(drain: Drain, username: str, *, wait_s: float = 2 * ABANDONED_MS / 100
     # First of all: what a server accepts with a token from now on would be about a new user of that name.
     announced = tokens.announce_revoked(drain.stream, digests)
     drain.stream.clear_now_playing(name)
+    # Open pages end.
+    announce_changed(drain.stream, [name])
     # Before the check for an unknown user: a command that was interrupted here is repeated, and charts still show the
     # user.
     charts = refresh_charts(drain.engine, today=datetime.now(UTC).date(), closed=True)

@@ -14,7 +14,7 @@ from worker.contract.identity import typed_user
 from worker.contract.json_limits import as_published
 from worker.contract.wire import validate
 from worker.errors import UnknownUserError
-from worker.importers.json_lines import ACCOUNT, CORRECTED, FEEDBACK, LETTER, TOKEN
+from worker.importers.json_lines import ACCOUNT, CORRECTED, FEEDBACK, LEFT_OUT, LETTER, TOKEN
 from worker.models import (
     AccessToken,
     CorrectedPlay,
@@ -27,6 +27,7 @@ from worker.models import (
 )
 from worker.models.sent_song import columns_of_song, with_song
 from worker.operations.dead_letters import with_payload
+from worker.operations.left_out import LeftOutName, left_out
 from worker.operations.tokens import scopes_of
 from worker.privacy.attribution import is_about
 
@@ -39,11 +40,11 @@ def export_lines(connection: Connection, username: str) -> Iterator[bytes]:
 
     Each kind is in order, oldest first. Publishing the lines again changes nothing, and after `zik forget` restores
     everything that counted: ids, offsets, tombstones. Some things have no field in an event, and publishing
-    ignores them: the account, in the first line; what may be shown of tokens; the original time of a device with a
-    wrong clock (`reported_at`); and, last, plays as they were before they were deleted or edited, feedback on songs
-    that are not there yet, and the dead letters. Only letters that are certainly about this user are exported: the
-    others may be about someone else. An event that is too large to be published again is exported whole, so that its
-    user does not lose it.
+    ignores them: the account, in the first line; what may be shown of tokens; what the user leaves out of their
+    statistics; the original time of a device with a wrong clock (`reported_at`); and, last, plays as they were before
+    they were deleted or edited, feedback on songs that are not there yet, and the dead letters. Only letters that are
+    certainly about this user are exported: the others may be about someone else. An event that is too large to be
+    published again is exported whole, so that its user does not lose it.
 
     Raises:
         UnknownUserError: there is no such user, nor any dead letter of that name.
@@ -63,6 +64,8 @@ def _recorded(connection: Connection, username: str) -> Iterator[bytes]:
     yield encode({ACCOUNT: _account(user)})
     for token in _tokens(connection, user["id"]):
         yield encode({TOKEN: token})
+    for name in left_out(connection, user["id"]):
+        yield encode({LEFT_OUT: _left_out(name)})
     for event in _events(connection, user["id"]):
         yield _line({"v": 1, "user": username, **event})
     for corrected in _corrected(connection, user["id"]):
@@ -109,6 +112,11 @@ def _tokens(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:
             "created": _time(created_at, None),
             "last_used": None if last_used_at is None else _time(last_used_at, None),
         }
+
+
+def _left_out(name: LeftOutName) -> dict[str, Any]:
+    title = {} if name.title is None else {"title": name.title}
+    return {"artist": name.artist, **title, "since": _time(name.since, None)}
 
 
 def _pending_feedback(connection: Connection, user_id: int) -> Iterator[dict[str, Any]]:

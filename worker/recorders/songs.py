@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from worker.contract.events import SongName, SongRef
-from worker.contract.identity import artist_identity, twin_identity
+from worker.contract.identity import artist_identity, hides_characters, twin_identity
 from worker.database.statement import Statement
 
 _COLUMNS: Final = {
@@ -24,6 +24,7 @@ _COLUMNS: Final = {
     "artist_identity": "uuid",
     "twin_identity": "uuid",
     "is_plain": "boolean",
+    "hides": "boolean",
     "duration_ms": "integer",
     "attributes": "jsonb",
 }
@@ -43,18 +44,21 @@ _TWIN: Final = """
            (SELECT min(id + 0) FROM songs WHERE twin_identity = incoming.twin_identity) AS twin_id,
            (SELECT min(coalesce(counts_as_id, id)) FROM songs WHERE twin_identity = incoming.twin_identity) AS counts_id
 """
-# ORDER BY within, because PostgreSQL would otherwise merge the two levels, and look each twin up three times.
+# ORDER BY within, because PostgreSQL would otherwise merge the two levels, and look each twin up three times. Of twins
+# in one batch the first counts, so names that hide characters come last. All spellings of an identity hide the same.
 _UPSERT: Final = Statement(
     f"""
     INSERT INTO songs (identity, artist, title, album, artist_identity, twin_identity, merged_into_id, counts_as_id,
-                       duration_ms, attributes, is_filed)
+                       duration_ms, duration_set_ms, attributes, is_filed)
     SELECT identity, artist, title, album, coalesce(merged_identity, artist_identity), twin_identity, twin_id,
-           counts_id, duration_ms, attributes, is_plain AND twin_id IS NULL
+           counts_id, duration_ms, twin_duration_ms, attributes, is_plain AND twin_id IS NULL
       FROM (
         SELECT incoming.*, {_TWIN},
+               (SELECT max(duration_set_ms) FROM songs
+                 WHERE twin_identity = incoming.twin_identity) AS twin_duration_ms,
                (SELECT counts_as_identity FROM merges
                  WHERE subject = 'artist' AND identity = incoming.artist_identity) AS merged_identity
-          FROM {{rows}} ORDER BY incoming.identity
+          FROM {{rows}} ORDER BY incoming.hides, incoming.identity
       ) AS found
      WHERE true
     ON CONFLICT (identity) DO UPDATE
@@ -151,6 +155,7 @@ def _row(identity: str, song: SongRef) -> dict[str, Any]:
         "artist_identity": artist_identity(song.artist),
         "twin_identity": (twin := twin_identity(song.artist, song.title)),
         "is_plain": twin == identity,
+        "hides": twin != identity and hides_characters(song.artist, song.title),
         "duration_ms": song.duration_ms,
         "attributes": song.ids or None,
     }

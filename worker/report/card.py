@@ -6,6 +6,7 @@ Nothing on it says whose it is, unless a name is given, nor when or where somebo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from importlib.util import find_spec
 from typing import Any, Final
 
 from worker.contract.identity import loose_title
@@ -92,6 +93,11 @@ def _song(title: str, artist: str, palette: Mapping[str, int]) -> CardSong:
 def _fitted(text: str, width: int, sizes: Sequence[int], *, most: int) -> Fitted:
     found = fit(printable(text).translate(_NO_XML), width, sizes=sizes, most=most)
     return found if found.lines else Fitted([""], sizes[-1])
+
+
+def can_draw_png() -> bool:
+    """Whether the extra `card` is installed."""
+    return find_spec("resvg_py") is not None
 
 
 def as_png(svg: str) -> bytes:

@@ -26,11 +26,11 @@ _COMEBACKS: Final = 6
 _INDENT: Final = re.compile(r"\s*\n\s*")
 
 
-def page(year: Year, *, made_on: date, name: str | None = None) -> str:
+def page(year: Year, *, made_on: date, name: str | None = None, above: str = "") -> str:
     """The page as text; the same arguments give the same page.
 
     Names of users, songs and artists are escaped, and lose their control characters. `name` is how the page calls the
-    listener, instead of the name of the account.
+    listener, instead of the name of the account. `above` is trusted markup that stands before the report.
     """
     style = _style()
     measure = Measure.of(year.days)
@@ -38,6 +38,7 @@ def page(year: Year, *, made_on: date, name: str | None = None) -> str:
     html = template("page.html.j2").render(
         style=style,
         policy=_policy(style),
+        above=above,
         year=year,
         who=name or (year.listener.username if year.listener else "Everyone"),
         title=title_of(year.span),

@@ -83,6 +83,15 @@ def days_and_hours(milliseconds: int) -> str:
     return amount(hours, "hour") if hours > 1 else minutes(milliseconds)
 
 
+def counted_from(source: str) -> str:
+    """Say of a play that another source reports too, and whose report counts.
+
+    >>> counted_from("mpd/0.23"), counted_from("")
+    ('counted once, from mpd/0.23', 'counted once, from another player')
+    """
+    return f"counted once, from {source or 'another player'}"
+
+
 def amount(number: int, noun: str) -> str:
     """Write the number with the noun's regular plural.
 

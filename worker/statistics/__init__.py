@@ -13,7 +13,7 @@ from worker.statistics.questions.days import Day, days
 from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
 from worker.statistics.questions.favorites import Opinion, opinions
 from worker.statistics.questions.first_last import FirstAndLast, first_and_last
-from worker.statistics.questions.heard import Heard, first_listed, heard, listens_of, songs_of
+from worker.statistics.questions.heard import Heard, counted_artist, first_listed, heard, listens_of, songs_of
 from worker.statistics.questions.listener import Listener, find_listener, misnamed_timezones
 from worker.statistics.questions.listens import Listen
 from worker.statistics.questions.milestones import Milestone, milestones
@@ -21,6 +21,7 @@ from worker.statistics.questions.named_albums import NamedAlbums, named_albums
 from worker.statistics.questions.recent import Between, History, RecentPlay, history, recent_plays
 from worker.statistics.questions.repeats import Run, longest_run
 from worker.statistics.questions.search import Found, search
+from worker.statistics.questions.second_reports import second_reports
 from worker.statistics.questions.song_days import days_of_song
 from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.stayed import STAY_DAYS, Stayed, StayedDiscoveries, stayed_discoveries
@@ -74,6 +75,7 @@ __all__ = [
     "artist_comebacks",
     "chart",
     "count_discoveries",
+    "counted_artist",
     "days",
     "days_of_song",
     "discoveries",
@@ -94,6 +96,7 @@ __all__ = [
     "refresh_charts",
     "refresh_read_charts",
     "search",
+    "second_reports",
     "song_comebacks",
     "songs_of",
     "span",

@@ -1,6 +1,7 @@
 """Which plays count, and when a play counts as a listen."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from worker.settings import Settings
 
@@ -34,6 +35,6 @@ class ListenRule:
             settings.same_play_seconds,
         )
 
-    def as_parameters(self) -> dict[str, int]:
+    def as_parameters(self) -> dict[str, Any]:
         """The rule as parameters of the SQL fragments `is_listen` and `reach_ms`."""
         return asdict(self)

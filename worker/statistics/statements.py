@@ -18,6 +18,7 @@ Name = Literal[
     "user_hours",
     "joined_days",
     "user_songs",
+    "second_reports",
     "user_listens",
     "count_waiting_days",
     "waiting_days",
@@ -27,11 +28,16 @@ Name = Literal[
     "mark_days_without_user",
     "mark_charts_of_songs",
     "mark_charts",
+    "forget_sums",
+    "forget_sums_of_songs",
+    "users_to_sum",
+    "sum_stretches",
     "file_songs",
     "link_twins",
     "file_tracks",
     "compare_hours",
     "compare_songs",
+    "compare_sums",
     "names_like",
 ]
 NAMES: Final[Sequence[Name]] = get_args(Name)
@@ -39,6 +45,7 @@ NAMES: Final[Sequence[Name]] = get_args(Name)
 Rows = Iterable[Mapping[str, Any]]
 
 _HEADER: Final = re.compile(r"^-- (name|fragment): (\w+)\n((?:-- .*\n)*)", re.MULTILINE)
+_OF_LEFT_OUT: Final = frozenset({"leaving", "left_out", "not_left_out"})
 _FRAGMENT: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -55,14 +62,18 @@ class Section:
 
 
 @cache
-def sections(dialect: str) -> Mapping[str, Section]:
-    """The statements and fragments of a dialect by name, the fragments filled in."""
+def sections(dialect: str, *, with_left_out: bool = True) -> Mapping[str, Section]:
+    """The statements and fragments of a dialect by name, the fragments filled in.
+
+    Without `with_left_out` they are for users who leave nothing out of their statistics.
+    """
     sql = (files("worker.statistics") / f"{dialect}.sql").read_text(encoding="utf-8")
     found: dict[str, Section] = {}
     headers = list(_HEADER.finditer(sql))
     for header, end in zip(headers, [*(each.start() for each in headers[1:]), len(sql)], strict=True):
         description = header[3].replace("-- ", "").strip()
-        found[header[2]] = Section(description, _filled_in(sql[header.end() : end].strip(), found))
+        its_sql = _filled_in(sql[header.end() : end].strip(), found)
+        found[header[2]] = Section(description, its_sql if with_left_out or header[2] not in _OF_LEFT_OUT else "")
     return found
 
 
@@ -78,8 +89,8 @@ def _filled_in(sql: str, fragments: Mapping[str, Section]) -> str:
 
 
 @cache
-def _commands(dialect: str, name: Name) -> Sequence[TextClause]:
-    return [text(command) for command in sections(dialect)[name].commands]
+def _commands(dialect: str, name: Name, *, with_left_out: bool = True) -> Sequence[TextClause]:
+    return [text(command) for command in sections(dialect, with_left_out=with_left_out)[name].commands]
 
 
 def run(connection: Connection, name: Name, rows: Rows | None = None, **parameters: Any) -> Sequence[Any]:
@@ -92,9 +103,11 @@ def run(connection: Connection, name: Name, rows: Rows | None = None, **paramete
     return found
 
 
-def bound(connection: Connection, name: Name, rows: Rows | None = None, **parameters: Any) -> TextClause:
+def bound(
+    connection: Connection, name: Name, rows: Rows | None = None, *, with_left_out: bool = True, **parameters: Any
+) -> TextClause:
     """A statement of one command with its values, to be part of another statement."""
-    (command,) = _commands(connection.dialect.name, name)
+    (command,) = _commands(connection.dialect.name, name, with_left_out=with_left_out)
     return command.bindparams(**_values(rows, parameters))
 
 

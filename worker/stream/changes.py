@@ -4,21 +4,23 @@ On a channel, not in a stream: it takes no memory, costs little where no page is
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from worker.stream.keys import CHANGED
 from worker.stream.packing import Command
 
 
-def announcement(users: Iterable[str]) -> Command:
-    """The command that announces users. They are named in NFC, as in the database."""
-    return ("PUBLISH", CHANGED, json.dumps(list(users), ensure_ascii=False))
+def announcement(users: Iterable[str] | None) -> Command:
+    """The command that announces users, or everyone if it is None. They are named in NFC, as in the database."""
+    return ("PUBLISH", CHANGED, json.dumps(None if users is None else list(users), ensure_ascii=False))
 
 
-def users_of(text: str) -> Sequence[str]:
-    """The users of an announcement; none if it is not one of zik's."""
+def users_of(text: str) -> Collection[str] | None:
+    """The users of an announcement, None for everyone; none if it is not one of zik's."""
     try:
         users = json.loads(text)
     except ValueError:
-        return []
-    return [user for user in users if isinstance(user, str)] if isinstance(users, list) else []
+        return ()
+    if users is None:
+        return None
+    return {user for user in users if isinstance(user, str)} if isinstance(users, list) else ()

@@ -13,7 +13,7 @@ from worker.stream.keys import ATTEMPTS, BOOKS, DRAINS, GROUP, ORPHANS, STREAM
 from worker.stream.producer import Producer
 
 # Well below the socket timeout: an idle read must end as an empty reply, not as a broken connection.
-BLOCK_MS: Final = 500
+BLOCK_MS: Final = 1_000
 
 # A client may add entries of any size, thousands at once. Reading them takes about three times their bytes.
 _MAX_BATCH_BYTES: Final = 16 * 2**20

@@ -143,8 +143,8 @@ class StreamInspector:
             for digest in digests:
                 self._redis.publish(REVOKED, digest)
 
-    def announce_changed(self, users: Iterable[str]) -> None:
-        """Let open pages know whose data has changed. Call it after COMMIT."""
+    def announce_changed(self, users: Iterable[str] | None) -> None:
+        """Let open pages know whose data has changed; None is everyone's. Call it after COMMIT."""
         with translated():
             self._redis.execute_command(*announcement(users))
 

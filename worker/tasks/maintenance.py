@@ -2,7 +2,7 @@ import logging
 from datetime import timedelta
 
 from worker.celery.application import app
-from worker.celery.names import MAINTENANCE, MAINTENANCE_OF_0_1
+from worker.celery.names import MAINTENANCE
 from worker.database.engine import opened_engine
 from worker.operations import dead_letters
 from worker.stream.consumer import EventStream
@@ -25,10 +25,6 @@ def maintenance() -> dict[str, int]:
     if any(done.values()):
         logger.info("maintenance: %s", ", ".join(f"{count} {name}" for name, count in done.items()))
     return done
-
-
-# While workers are upgraded before the beat, the beat of 0.1 sends the old name.
-app.task(name=MAINTENANCE_OF_0_1)(maintenance.run)
 
 
 def _idle(stream: EventStream) -> set[str]:

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 # messages are prefetched.
 BUDGET_S = 2.0
 # A little longer than the pause between two rings, so that a drain is always reading when an event arrives.
-DRY_S = 1.2
+DRY_S = 2.4
 
 
 @app.task(name=RECORD_EVENTS, bind=True)
@@ -22,7 +22,7 @@ def record_events(self: Any) -> dict[str, int]:
     began = time.monotonic()
     with taken_drain(self.request.hostname) as (drain, outage):
         tally = outage.attempt(lambda: drain.run(budget_s=BUDGET_S, dry_s=DRY_S), within_s=BUDGET_S)
-    if tally and time.monotonic() - began >= BUDGET_S:
+    if tally and tally.batches and time.monotonic() - began >= BUDGET_S:
         _request_another()
     return {outcome.value: count for outcome, count in tally.outcomes.items()} if tally else {}
 
@@ -31,5 +31,5 @@ def _request_another() -> None:
     """The bell alone keeps only as many slots busy as it rings within one drain."""
     try:
         ring(app)
-    except Exception as error:  # noqa: BLE001 -- the batch is recorded, and the bell rings within a second
+    except Exception as error:  # noqa: BLE001 -- the batch is recorded, and the bell rings within two seconds
         logger.debug("could not request another drain: %s", error)

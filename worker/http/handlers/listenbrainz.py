@@ -114,6 +114,7 @@ class _Writer:
         at, identity = listenbrainz.deletion_of(await read_body(request))
         if not await self._services.in_database(delete_play, token.username, at, identity):
             raise RequestRefusedError(404, "no such listen is recorded, or not yet")
+        await self._services.announce_changed(token.username)
         return _OK
 
 

@@ -1,10 +1,7 @@
-"""Serve the days and years of a listener, and delete and bring back plays there."""
+"""Serve the days of a listener, and delete and bring back plays there."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
 from functools import partial
-from html import escape
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -12,40 +9,28 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from worker.database.engine import snapshot
-from worker.errors import ZikError
 from worker.http.body import read_body
 from worker.http.endpoint import Answer, endpoints
 from worker.http.forms import parameters
 from worker.http.page_access import Pages, day_named, identity_named
-from worker.http.page_answers import HTML, no_such_page, page_answer, redirect, refuse
+from worker.http.page_answers import page_answer, redirect, refuse
 from worker.http.reading import number
 from worker.http.services import Services
 from worker.operations import corrections
 from worker.operations.corrections import Choice
 from worker.pages import links
 from worker.pages.day import AskedDay, day_of_listening
-from worker.pages.text import short
-from worker.report.page import page
 from worker.report.wording import WEEKDAYS
-from worker.report.year import Year, year_of
-from worker.statistics import Listener, UserListening, find_listener
-
-# The report has a policy of its own, by the digest of its style.
-_REPORT_HEADERS: Final = {
-    "content-security-policy": "frame-ancestors 'none'",
-    "cache-control": "private, no-cache",
-    "vary": "cookie",
-}
+from worker.statistics import find_listener
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
-    """`/u/USER/day/…` and `/u/USER/YEAR`."""
+    """`/u/USER/day/…`."""
     days = _Days(services)
     found = {
         ("GET", "/u/{user}/day/{day}"): days.day,
         ("POST", "/u/{user}/day/{day}/delete"): days.delete,
         ("POST", "/u/{user}/day/{day}/restore"): days.restore,
-        ("GET", "/u/{user}/{year:int}"): days.year,
     }
     return endpoints(found, refuse=refuse, gate=services.gate)
 
@@ -57,10 +42,10 @@ class _Days:
 
     async def day(self, request: Request) -> Answer:
         day, part = day_named(request.path_params["day"]), max(1, number(request, "page", 1))
-        frame = await self._pages.frame(request)
-        asked = AskedDay(day, part, with_deleted=frame.may_change)
+        may_change = (await self._pages.frame(request)).may_change
+        asked = AskedDay(day, part, with_deleted=may_change)
         question = partial(day_of_listening, asked=asked, now=self._services.now())
-        content = await self._pages.ask(frame, question)
+        frame, content = await self._pages.open(request, question)
         return page_answer("day", frame, day=content, weekday=WEEKDAYS[day.weekday()])
 
     async def delete(self, request: Request) -> Answer:
@@ -74,31 +59,8 @@ class _Days:
         sent = parameters(request, await read_body(request))
         user = await self._pages.user_to_change(request, sent)
         await self._services.in_database(change, user, identity_named(sent.get("play", "")))
+        await self._services.announce_changed(user)
         return redirect(f"{links.home(user)}{links.day(day)}")
-
-    async def year(self, request: Request) -> Answer:
-        asked, now = request.path_params["year"], self._services.now()
-        if not date.min.year < asked < date.max.year:
-            raise no_such_page()
-        frame = await self._pages.frame(request)
-        content = await self._pages.ask(frame, partial(_year, year=asked, now=now))
-        html = page(content, made_on=now.astimezone(UTC).date())
-        return Answer(200, _with_way_back(html, frame.user or "").encode(), HTML, _REPORT_HEADERS)
-
-
-def _with_way_back(report: str, user: str) -> str:
-    """The report is a file to keep; here it also leads back to the other pages."""
-    body, end, rest = report.rpartition("</footer>")
-    return (
-        f'{body}<nav aria-label="Pages"><a href="{links.home(user)}">More of {escape(short(user))}</a></nav>{end}{rest}'
-    )
-
-
-def _year(of: UserListening, listener: Listener, *, year: int, now: datetime) -> Year:
-    try:
-        return year_of(of, listener, year, today=listener.today(now))
-    except ZikError:
-        raise no_such_page() from None
 
 
 def _delete(engine: Engine, user: str, play_id: UUID) -> None:

@@ -1,15 +1,16 @@
 """Serve the import of a history in the browser: upload, look, publish, take back. Each user imports their own."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
+from typing import Final
 from uuid import uuid4
 
 from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from worker.contract.timezones import RULE, names_timezone
+from worker.contract.clock_skew import utc_now
 from worker.database.engine import snapshot
 from worker.http.body import read_body
 from worker.http.endpoint import Answer, endpoints
@@ -21,6 +22,7 @@ from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.http.sessions import Sessions, Visit
 from worker.http.uploads import MAX_UPLOAD_BYTES, Upload, Uploads, save
+from worker.importers.options import ENCODING, SHIFT, TIMEZONE, UNDATED, OptionError, clock_of, encoding_of
 from worker.importers.run import new_import_id
 from worker.operations.corrections import Imported, imports
 from worker.pages.rendering import Frame
@@ -74,18 +76,25 @@ class _Imports:
         return redirect(f"/import/{job.id}")
 
     async def show(self, request: Request) -> Answer:
-        visit, user = await self._visit(request)
-        return page_answer("import_job", _frame(request, visit, user), job=await self._job(request, user))
+        return await self._show(request)
 
     async def read(self, request: Request) -> Answer:
-        """Once more, in another timezone."""
+        """Once more, with what is said about its times and its encoding now."""
         sent, user = await self._sent(request)
         job = await self._job(request, user)
         if not job.is_busy:
-            job.zone = _zone(sent.get("timezone", ""))
+            problem = _tell(job, sent)
+            if problem:
+                return await self._show(request, job, problem)
             _check_there(job)
             await self._imports.read(job)
         return redirect(f"/import/{job.id}")
+
+    async def _show(self, request: Request, job: Job | None = None, problem: str = "") -> Answer:
+        visit, user = await self._visit(request)
+        frame = _frame(request, visit, user)
+        job = job or await self._job(request, user)
+        return page_answer("import_job", frame, status=400 if problem else 200, job=job, problem=problem)
 
     async def publish(self, request: Request) -> Answer:
         _, user = await self._sent(request)
@@ -144,14 +153,26 @@ def _frame(request: Request, visit: Visit, user: str) -> Frame:
 
 def _job_of(upload: Upload, user: str) -> Job:
     name = short(PurePath(upload.name.replace("\\", "/")).name)
-    return Job(new_import_id(uuid4()), user, name, _zone(upload.fields.get("timezone", "")))
+    job = Job(new_import_id(uuid4()), user, name)
+    if problem := _tell(job, upload.fields):
+        raise RequestRefusedError(400, problem)
+    return job
 
 
-def _zone(text: str) -> str:
-    name = text.strip()
-    if name and not names_timezone(name):
-        raise RequestRefusedError(400, f"the timezone {RULE}")
-    return name
+def _tell(job: Job, sent: Mapping[str, str]) -> str:
+    """Note what a form says of the file's times and encoding. Returns which field makes no sense, and why."""
+    job.zone = " ".join(sent.get("timezone", "").split())
+    job.undated, job.shift, job.encoding = (sent.get(name, "").strip() for name in ("undated", "shift", "encoding"))
+    try:
+        clock_of(job.zone.split(), job.shift or None, job.undated or None, today=utc_now().date())
+        encoding_of(job.encoding or None)
+    except OptionError as error:
+        return f"{_FIELDS[error.option]}: {error}"
+    return ""
+
+
+# As their labels begin.
+_FIELDS: Final = {TIMEZONE: "Where you were", UNDATED: "The day", SHIFT: "How far behind", ENCODING: "The encoding"}
 
 
 def _keep(upload: Upload, job: Job) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute
@@ -11,9 +12,11 @@ from starlette.routing import BaseRoute
 from worker.errors import ZikError
 from worker.http.endpoint import Answer, endpoints
 from worker.http.page_access import Pages, day_named, identity_named
-from worker.http.page_answers import no_such_page, page_answer, refuse, with_etag
+from worker.http.page_answers import no_such_page, page_answer, redirect, refuse, with_etag
 from worker.http.services import Services
+from worker.operations.left_out import why_left_out
 from worker.operations.now_playing import NowPlaying, read_now_playing
+from worker.pages import links
 from worker.pages.plays import latest_plays
 from worker.pages.profile import profile
 from worker.pages.subject import subject_page
@@ -44,15 +47,13 @@ class _Listening:
         self._pages = Pages(services)
 
     async def profile(self, request: Request) -> Answer:
-        frame = await self._pages.frame(request)
-        content = await self._pages.ask(frame, partial(profile, now=self._services.now()))
+        frame, content = await self._pages.open(request, partial(profile, now=self._services.now()))
         playing = await self._playing(frame.user or "")
         return page_answer("profile", frame, profile=content, plays=content.plays, playing=playing)
 
     async def live(self, request: Request) -> Answer:
         """The part of the profile that changes with each play, to be put in its place."""
-        frame = await self._pages.frame(request)
-        plays = await self._pages.ask(frame, lambda of, _: latest_plays(of))
+        frame, plays = await self._pages.open(request, lambda of, _: latest_plays(of))
         playing = await self._playing(frame.user or "")
         return with_etag(request, page_answer("live", frame, plays=plays, playing=playing))
 
@@ -64,8 +65,7 @@ class _Listening:
             raise no_such_page()
         at = day_named(asked["at"]) if asked.get("at") else None
         question = partial(tops, asked=AskedTop(subject, Period(period), at), now=self._services.now())
-        frame = await self._pages.frame(request)
-        content = await self._pages.ask(frame, question)
+        frame, content = await self._pages.open(request, question)
         return page_answer("top", frame, top=content, at=at)
 
     async def subject(self, request: Request) -> Answer:
@@ -73,11 +73,12 @@ class _Listening:
         if named not in set(Subject):
             raise no_such_page()
         identity = identity_named(request.path_params["identity"])
-        frame = await self._pages.frame(request)
-        content = await self._pages.ask(frame, lambda of, _: subject_page(of, Subject(named), identity))
-        if content is None:
-            raise no_such_page()
-        return page_answer("subject", frame, page=content)
+        frame, content = await self._pages.open(request, lambda of, _: subject_page(of, Subject(named), identity))
+        if content is not None:
+            return page_answer("subject", frame, page=content)
+        if frame.may_change and await self._pages.ask(frame, partial(_is_left_out, subject=named, identity=identity)):
+            return redirect(f"{links.home(frame.user or '')}{links.left_out()}")
+        raise no_such_page()
 
     async def search(self, request: Request) -> Answer:
         text = request.query_params.get("q", "")
@@ -85,8 +86,7 @@ class _Listening:
         def question(of: UserListening, _: Listener) -> Found | None:
             return search(of, text, most=_FOUND) if text.strip() else None
 
-        frame = await self._pages.frame(request)
-        found = await self._pages.ask(frame, question)
+        frame, found = await self._pages.open(request, question)
         return page_answer("search", frame, text=text, found=found)
 
     async def nothing(self, request: Request) -> Answer:
@@ -98,3 +98,7 @@ class _Listening:
         with suppress(ZikError):
             return read_now_playing(await self._services.stream.now_playing(user))
         return None
+
+
+def _is_left_out(of: UserListening, _: Listener, *, subject: str, identity: UUID) -> bool:
+    return why_left_out(of.connection, of.user_id, subject, identity) is not None

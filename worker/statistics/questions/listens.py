@@ -8,10 +8,9 @@ from typing import Any
 from sqlalchemy import Date, Integer, Select, Subquery, select
 
 from worker.models import PlayHistory, Song
-from worker.statistics import statements
-from worker.statistics.local_time import timezones_of, windows
 from worker.statistics.periods import Span
 from worker.statistics.questions.sources import UserListening
+from worker.statistics.rollups.compute import of_user
 from worker.statistics.sql import total
 
 
@@ -29,10 +28,7 @@ def listens_of(listening: UserListening, days: Sequence[date]) -> Subquery:
 
     Costs a look at each play of the days.
     """
-    connection, user_id = listening.connection, listening.user_id
-    rows = list(windows(((user_id, day) for day in days), timezones_of(connection, [user_id])))
-    parameters: dict[str, Any] = {"windows": len(rows), **listening.rule.as_parameters()}
-    statement = statements.bound(connection, "user_listens", rows, **parameters)
+    statement = of_user(listening.connection, "user_listens", listening.user_id, days, listening.rule)
     return statement.columns(
         PlayHistory.played_at, PlayHistory.song_id, PlayHistory.ms_played, day=Date, offset_minutes=Integer
     ).subquery()
@@ -40,7 +36,7 @@ def listens_of(listening: UserListening, days: Sequence[date]) -> Subquery:
 
 def listens_by_day(listening: UserListening, span: Span) -> Sequence[tuple[date, int]]:
     """The days of a span with a listen, in order, and how many. Costs a look at each hour with plays."""
-    hour = listening.rollups(span.first, span.last).hours.c
+    hour = listening.rollups(span.first, span.last).days.c
     listens = total(hour.listens)
     rows = listening.connection.execute(
         select(hour.day, listens).group_by(hour.day).having(listens > 0).order_by(hour.day)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
@@ -26,6 +27,7 @@ ALWAYS: Final = Between()
 class RecentPlay:
     """One play, with the spelling of the catalogue, and the album, artists and duration of this play."""
 
+    id: UUID
     played_at: datetime
     recorded_at: datetime
     utc_offset_minutes: int | None
@@ -52,15 +54,15 @@ def recent_plays(
     oldest_first = between.after is not None and between.before is None and not offset
     order = (play.played_at, play.song_id) if oldest_first else (play.played_at.desc(), play.song_id.desc())
     columns = select(
-        play.played_at, play.created_at, play.utc_offset_minutes, play.ms_played, play.source, play.context,
+        play.id, play.played_at, play.created_at, play.utc_offset_minutes, play.ms_played, play.source, play.context,
         *columns_of_song(play),
     )  # fmt: skip
     rows = connection.execute(
         with_song(columns, play).where(*_conditions(user_id, between)).order_by(*order).offset(offset).limit(most)
     ).all()
     plays = [
-        RecentPlay(at, recorded_at, offset_minutes, ms_played, source, context, song_ref(*song_facts))
-        for at, recorded_at, offset_minutes, ms_played, source, context, *song_facts in rows
+        RecentPlay(play_id, at, recorded_at, offset_minutes, ms_played, source, context, song_ref(*song_facts))
+        for play_id, at, recorded_at, offset_minutes, ms_played, source, context, *song_facts in rows
     ]
     return plays[::-1] if oldest_first else plays
 

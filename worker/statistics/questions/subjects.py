@@ -5,7 +5,21 @@ from enum import StrEnum, unique
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, Subquery, case, func, null, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    ScalarSelect,
+    Select,
+    SelectBase,
+    Subquery,
+    case,
+    cast,
+    func,
+    null,
+    select,
+    union,
+)
 from sqlalchemy.orm import aliased
 
 from worker.models import Merge, Song, Track, TrackArtist
@@ -14,6 +28,9 @@ _Rows = Select[*tuple[Any, ...]]
 _LISTED: Final = aliased(TrackArtist)
 # A song that is not filed yet counts as an artist of its own.
 _ARTIST: Final = func.coalesce(_LISTED.artist_identity, Song.artist_identity, Song.identity)
+
+# With a type, because PostgreSQL takes a null without one for a text, and unites it with no number.
+_NONE: Final = cast(null(), BigInteger)
 
 
 @unique
@@ -33,7 +50,7 @@ def filed(rows: FromClause, subject: Subject) -> _Rows:
 
 
 def _under_songs(rows: FromClause) -> _Rows:
-    return _joined(rows, Song.identity, rows.c.song_id, null()).join(Song, Song.id == rows.c.song_id)
+    return _joined(rows, Song.identity, rows.c.song_id, _NONE).join(Song, Song.id == rows.c.song_id)
 
 
 def _under_artists(rows: FromClause) -> _Rows:
@@ -46,7 +63,7 @@ def _under_artists(rows: FromClause) -> _Rows:
 
 
 def _under_albums(rows: FromClause) -> _Rows:
-    return _joined(rows, Track.album_identity, null(), rows.c.track_id).join(Track, Track.id == rows.c.track_id)
+    return _joined(rows, Track.album_identity, _NONE, rows.c.track_id).join(Track, Track.id == rows.c.track_id)
 
 
 def _joined(rows: FromClause, key: Any, song_id: ColumnElement[Any], track_id: Any) -> _Rows:
@@ -61,23 +78,23 @@ _FILED: Final[Mapping[Subject, Callable[[FromClause], _Rows]]] = {
 }
 
 
-def may_count_for(subject: Subject, identities: Collection[UUID]) -> Select[int]:
+def may_count_for(subject: Subject, identities: Collection[UUID]) -> SelectBase:
     """The ids of the songs whose plays may count for some subjects: all of a song, a few tracks of it for others.
 
-    Costs a look at each song in the catalogue, unless the subject is a song.
+    Costs a look at each of these songs, and at the tracks that list an artist.
     """
     counting = select(func.coalesce(Song.counts_as_id, Song.id))
     if subject is Subject.SONG:
         return counting.where(Song.identity.in_(identities))
     if subject is Subject.ALBUM:
         return counting.join(Track, Track.song_id == Song.id).where(Track.album_identity.in_(identities))
-    listed = (
-        select(Track.song_id)
-        .join(TrackArtist, TrackArtist.track_id == Track.id)
-        .where(TrackArtist.artist_identity.in_(identities))
+    listed = counting.join(Track, Track.song_id == Song.id).join(TrackArtist, TrackArtist.track_id == Track.id)
+    # Each by an index of its own: for an OR, both databases read the whole catalogue.
+    return union(
+        counting.where(Song.artist_identity.in_(identities)),
+        counting.where(Song.artist_identity.is_(None), Song.identity.in_(identities)),
+        listed.where(TrackArtist.artist_identity.in_(identities)),
     )
-    artist = func.coalesce(Song.artist_identity, Song.identity)
-    return counting.where(or_(artist.in_(identities), Song.id.in_(listed)))
 
 
 def named(first: Subquery, subject: Subject) -> _Rows:
@@ -100,23 +117,25 @@ def _artists_named(first: Subquery) -> _Rows:
         .limit(1)
         .scalar_subquery()
     )
-    merged = (
-        select(func.min(Merge.into_artist))
-        .where(Merge.subject == Subject.ARTIST.value, Merge.into_identity == first.c.filed_under)
-        .scalar_subquery()
-    )
-    artist = func.coalesce(merged, Song.artist, listed).label("artist")
+    artist = func.coalesce(_merged_name(first.c.filed_under), Song.artist, listed).label("artist")
     identity = first.c.filed_under.label("identity")
     return select(artist, null().label("title"), identity).outerjoin_from(first, Song, Song.id == first.c.named_song_id)
 
 
 def _albums_named(first: Subquery) -> _Rows:
-    artist = func.coalesce(Track.album_artist, Track.artists[0].as_string(), Song.artist).label("artist")
+    merged = _merged_name(Track.merged_artist_identity)
+    artist = func.coalesce(merged, Track.album_artist, Track.artists[0].as_string(), Song.artist).label("artist")
     return (
         select(artist, Track.album.label("title"), first.c.filed_under.label("identity"))
         .join(first, first.c.named_track_id == Track.id)
         .join(Song, Song.id == Track.song_id)
     )
+
+
+def _merged_name(artist: Any) -> ScalarSelect[Any]:
+    """The name of an artist whom others were merged into; null without a merge."""
+    name = select(func.min(Merge.into_artist))
+    return name.where(Merge.subject == Subject.ARTIST.value, Merge.into_identity == artist).scalar_subquery()
 
 
 _NAMED: Final[Mapping[Subject, Callable[[Subquery], _Rows]]] = {

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Subquery
+from sqlalchemy import ColumnElement, Connection, Subquery, TextClause, select
 
 from worker.failpoints import Point, hit
-from worker.models import ListeningHour, SongDay
+from worker.models import LeftOut, ListeningHour, SongDay
 from worker.statistics import statements
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import UserDay, timezones_of, windows
@@ -22,11 +22,14 @@ _OF_ONE_USER: Final[Mapping[Rollup, Name]] = {ListeningHour: "user_hours", SongD
 def compute_days(connection: Connection, days: Collection[UserDay], rule: ListenRule) -> Sequence[UserDay]:
     """Replace all rollups of these days, and of days joined to them. The caller has locked the users, or runs alone.
 
+    Forgets sums that contain them.
+
     Returns the joined days: those on which other plays of a run lie that began to count, or ceased to.
     """
     joined = _compute(connection, days, rule)
     if joined:
         _compute(connection, joined, rule)
+    statements.run(connection, "forget_sums", day_rows([*days, *joined]))
     hit(Point.MID_AGGREGATION)
     return joined
 
@@ -38,9 +41,8 @@ def _compute(connection: Connection, days: Collection[UserDay], rule: ListenRule
 
 def joined_days(connection: Connection, user_id: int, days: Collection[date], rule: ListenRule) -> Sequence[date]:
     """The days that have to be computed together with these days of a user, because a run of plays joins them."""
-    rows = _windows(connection, [(user_id, day) for day in days])
-    found = statements.run(connection, "joined_days", rows, windows=len(rows), **rule.as_parameters())
-    return [_as_date(day) for _, day in found]
+    statement = of_user(connection, "joined_days", user_id, days, rule)
+    return [_as_date(day) for _, day in connection.execute(statement)]
 
 
 def _as_date(day: date | str) -> date:
@@ -51,10 +53,17 @@ def computed_rows(
     connection: Connection, rollup: Rollup, user_id: int, days: Collection[date], rule: ListenRule
 ) -> Subquery:
     """The rows that a sweep would write for some days of a user, at least one, with the columns of `columns_of`."""
+    statement = of_user(connection, _OF_ONE_USER[rollup], user_id, days, rule)
+    # A CTE stands at the beginning of the whole statement: SQLite's parser allows no deep nesting.
+    return select(statement.columns(*columns_of(rollup)).cte(f"computed_{rollup.__tablename__}")).subquery()
+
+
+def of_user(connection: Connection, name: Name, user_id: int, days: Collection[date], rule: ListenRule) -> TextClause:
+    """A statement over the plays of some days of one user, at least one."""
     rows = _windows(connection, [(user_id, day) for day in days])
-    name = _OF_ONE_USER[rollup]
-    statement = statements.bound(connection, name, rows, windows=len(rows), **rule.as_parameters())
-    return statement.columns(*columns_of(rollup)).subquery()
+    leaves_out = connection.execute(select(LeftOut.user_id).where(LeftOut.user_id == user_id).limit(1)).first()
+    parameters = {"windows": len(rows), **rule.as_parameters()}
+    return statements.bound(connection, name, rows, with_left_out=leaves_out is not None, **parameters)
 
 
 def columns_of(rollup: Rollup) -> Sequence[ColumnElement[Any]]:

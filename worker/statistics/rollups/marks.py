@@ -9,10 +9,11 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 from uuid_utils import uuid7
 
 from worker.database.statement import instant
-from worker.models import ChartPlace, PlayHistory, Song, StaleDay, StaleHistory, User
+from worker.models import ChartPlace, LeftOut, PlayHistory, Song, StaleDay, StaleHistory, User
 from worker.statistics import statements
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups.compute import day_rows
+from worker.statistics.rollups.sums import forget_sums_of_songs
 
 
 def spread_histories(connection: Connection, *, most: int, most_plays: int) -> int:
@@ -67,6 +68,8 @@ def _few_enough(connection: Connection, histories: Sequence[Any], most_plays: in
 def _take(connection: Connection, histories: Sequence[Any]) -> Sequence[Any]:
     if histories:
         connection.execute(delete(StaleHistory).where(StaleHistory.mark.in_([each.mark for each in histories])))
+    if songs := {each.song_id for each in histories if each.song_id is not None}:
+        forget_sums_of_songs(connection, songs)
     return histories
 
 
@@ -124,6 +127,16 @@ def mark_all(connection: Connection, *, user_id: int | None = None) -> int:
         statements.run(connection, "mark_days_without_user", mark=new_mark().hex)
         mark_charts(connection, connection.scalars(select(ChartPlace.starts_on).distinct()))
     return len(rows)
+
+
+def is_anything_left_out(connection: Connection) -> bool:
+    """Whether any user leaves out a song or an artist. Nobody begins to until the transaction ends.
+
+    Who begins later marks a history that is computed after this transaction.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE left_out IN SHARE MODE")
+    return connection.execute(select(LeftOut.user_id).limit(1)).first() is not None
 
 
 def new_mark() -> UUID:
