@@ -307,6 +307,9 @@ def test_no_table_keeps_a_row_of_a_forgotten_user(drain: Drain, monkeypatch: pyt
     assert list(sum_up(drain.engine, user_id))
     assert corrections.delete_play(drain.engine, "Zoë", at, identity.hex)
     assert leave_out_shown(drain.engine, user_id, "song", identity)
+    # Of a history that is long, and old enough.
+    monkeypatch.setattr("worker.statistics.rollups.sums._LATE", timedelta())
+    assert [*sum_up(drain.engine, user_id)]
     had = tables_of(drain.engine, user_id)
     erase(drain, "Zoë")
     # Days are computed and no longer stale: their marks may have gone before.

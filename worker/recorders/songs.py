@@ -7,7 +7,8 @@ so where that can go wrong the song is left to be filed (`worker.statistics.roll
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -81,7 +82,8 @@ _LINK: Final = Statement(
 )
 
 
-class KnownSong(NamedTuple):
+@dataclass(slots=True)
+class KnownSong:
     """A song's id, and which of its optional fields the database holds."""
 
     id: int
@@ -96,6 +98,12 @@ class KnownSong(NamedTuple):
             or (not self.has_duration and song.duration_ms is not None)
             or (song.ids is not None and not self.attributes.issuperset(song.ids))
         )
+
+    def learn(self, stored: "KnownSong") -> None:
+        """Note what the database holds meanwhile. Gaps are only ever filled."""
+        self.has_album |= stored.has_album
+        self.has_duration |= stored.has_duration
+        self.attributes |= stored.attributes
 
 
 def resolve_songs(connection: Connection, songs: Collection[SongRef]) -> dict[SongName, KnownSong]:
