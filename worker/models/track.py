@@ -13,7 +13,7 @@ class Track(TimestampMixin, Base):
     `identity` is a digest over song, album, album artist and artists, so that plays which name the same share a row.
     `album_identity` is what top albums group by: the album under its album artist, else under the first of `artists`,
     else under the song's artist. Null without an album. `merged_artist_identity` is what that artist counts as, if a
-    person has merged it into another one.
+    person has merged it, or another one into it.
     """
 
     __tablename__ = "tracks"

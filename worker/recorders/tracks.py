@@ -45,7 +45,7 @@ _INSERT_ARTISTS: Final = Statement(
 _FIND_MERGED: Final = Statement(
     """
     SELECT DISTINCT song_id FROM {rows}
-      JOIN merges ON merges.subject = 'artist' AND merges.identity = incoming.artist_identity
+      JOIN merges ON merges.subject = 'artist' AND incoming.artist_identity IN (merges.identity, merges.into_identity)
     """,
     {"song_id": "bigint", "artist_identity": "uuid"},
 )
@@ -105,7 +105,7 @@ def _create(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[str,
 
 
 def _file_merged(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Leave tracks of artists that count as others to `worker.statistics.rollups.filing`."""
+    """Leave tracks of artists that count as others, or that others count as, to `worker.statistics.rollups.filing`."""
     names = [
         {"song_id": row["song_id"], "artist_identity": artist_identity(name)}
         for row in rows

@@ -34,7 +34,8 @@ def merge_artists(engine: Engine, artist: str, into: str) -> int:
         shown = _of(connection, before.end(into_identity), before)
         record_merge(connection, ARTIST, identity, into_identity, into_artist=into)
         _mark_charts(connection, shown)
-        return _file(connection, songs)
+        _file(connection, sorted({*songs, *shown}))
+        return len(songs)
 
 
 def split_artist(engine: Engine, artist: str) -> int:

@@ -177,13 +177,12 @@ def _file_tracks(connection: Connection, song_ids: Collection[int], artists: Mer
 
 
 def _album(track: Any, artists: Merges) -> tuple[UUID | None, UUID | None]:
-    """The identity of a track's album, and whom its artist counts as if they are merged into another one."""
+    """The identity of a track's album, and whom its artist counts as if anyone is merged into them."""
     if not track.album:
         return None, None
     whose = track.album_artist or (track.artists[0] if track.artists else track.artist)
-    artist = UUID(artist_identity(whose))
-    merged = artists.end(artist)
-    return UUID(album_identity(artists.artist(whose), track.album)), None if merged == artist else merged
+    end = artists.end(UUID(artist_identity(whose)))
+    return UUID(album_identity(artists.artist(whose), track.album)), end if end in artists.names else None
 
 
 def _file_artists(connection: Connection, tracks: _Found, artists: Merges) -> None:
