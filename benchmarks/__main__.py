@@ -26,6 +26,7 @@ from benchmarks import (
     sqlite,
     statistics,
     throughput,
+    upgrading,
 )
 from benchmarks.contenders.zik import Setup
 from benchmarks.data import Shape
@@ -122,6 +123,13 @@ def _reading(options: Options) -> Report:
     return reading.measure(rounds=options.rounds, plays=options.plays or (500_000 if options.quick else reading.PLAYS))
 
 
+def _upgrading(options: Options) -> Report:
+    if options.against is None:
+        raise SystemExit("upgrading: --against names a checkout of the last release")
+    plays = options.rows[0] if options.rows else (500_000 if options.quick else 5_000_000)
+    return upgrading.measure(old=options.against.resolve(), plays=plays)
+
+
 def _soak(options: Options) -> Report:
     setup = replace(_setup(options), statistics=True)
     return soak.measure(minutes=2.0 if options.quick else options.minutes, rate=options.rate, setup=setup)
@@ -144,6 +152,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Options], Report]]] = {
     "pages": _pages,
     "idle": _idle,
     "reading": _reading,
+    "upgrading": _upgrading,
     "soak": _soak,
 }
 
@@ -159,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, help="alternating rounds, else 5; the spread of fewer says little")
     add("--events", type=int, help="plays that wait, or that are recorded; memory's full run takes 5000000")
     add("--quick", action="store_true", help="few settings, and two rounds if --rounds does not say: a first look")
-    add("--rows", type=int, nargs="+", help="growth, refreshing: how many plays are stored already")
+    add("--rows", type=int, nargs="+", help="growth, refreshing, upgrading: how many plays are stored already")
     add(
         "--plays",
         type=int,
@@ -177,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="throughput: the real histories in ../shared/data, under a name of their own",
     )
-    add("--against", type=Path, help="throughput: another checkout, whose worker runs beside it")
+    add("--against", type=Path, help="throughput, upgrading: another checkout, whose worker runs beside it")
     add("--out", type=Path, default=RESULTS, help="where the JSON and the charts go")
     return parser
 
@@ -187,7 +196,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _parser().parse_args()
     options.rounds = options.rounds or (_QUICK_ROUNDS if options.quick else _ROUNDS)
-    chosen = list(MEASUREMENTS) if options.measurement == "all" else [options.measurement]
+    # An upgrade needs the release before, which not every checkout has beside it.
+    every = [name for name in MEASUREMENTS if name != "upgrading" or options.against]
+    chosen = every if options.measurement == "all" else [options.measurement]
     for name in chosen:
         MEASUREMENTS[name](options).publish(options.out)
 

@@ -7,7 +7,9 @@ from typing import Any, Final
 from benchmarks.rounds import console
 from benchmarks.servers import Servers
 from benchmarks.statistics import ROLLUPS
+from worker.database.engine import opened_engine
 from worker.statistics import ListenRule
+from worker.statistics.rollups.sweep import refresh
 
 LISTENER: Final = "listener"
 YEARS: Final = 12
@@ -16,15 +18,19 @@ _OFFSET: Final = timedelta(hours=1)
 
 
 def fill(servers: Servers, plays: int) -> None:
-    """Let the server write the plays up to now, and each rollup by one statement."""
+    """Let the server write the plays up to now, and each rollup by one statement. A sweep sums the history up."""
     began = time.monotonic()
-    rule = ListenRule().as_parameters()
+    rule = ListenRule()
     with servers.postgres() as connection:
         for statement in (*_NAMES, _PLAYS):
             connection.execute(statement, {"songs": _SONGS, "plays": plays, "years": YEARS, "user": LISTENER})
         connection.execute("ANALYZE play_history")
         for rollup in ROLLUPS:
-            connection.execute(rollup, rule)
+            connection.execute(rollup, rule.as_parameters())
+    today_waits(servers, waits=True)
+    with opened_engine(servers.database_url) as engine:
+        refresh(engine, rule)
+    with servers.postgres() as connection:
         connection.execute("VACUUM (ANALYZE)")
         connection.execute("CHECKPOINT")
     console.print(f"  {servers.plays():,} plays and their rollups in {time.monotonic() - began:.0f} s", highlight=False)

@@ -109,7 +109,7 @@ class Settings(PublisherSettings):
     celery_broker_url: Annotated[str, AfterValidator(_broker_url)] | None = Field(None, repr=False)
 
     unknown_users: Literal["create", "reject"] = "create"
-    batch_size: Annotated[int, Field(ge=1, le=10_000)] = 2_000
+    batch_size: Annotated[int, Field(ge=1, le=10_000)] = 5_000
 
     listen_percent: Annotated[int, Field(ge=0, le=100)] = 50
     listen_seconds: Annotated[int, Field(ge=0, le=_LONGEST_PLAY_S)] = 240

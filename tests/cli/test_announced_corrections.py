@@ -17,6 +17,8 @@ CORRECTIONS = [
     (("plays", "edit", "--user", "ada", event_id(1), "--ms-played", "5"), OF_ADA),
     (("plays", "restore", "--user", "ada", event_id(1)), OF_ADA),
     (("import", "undo", "--user", "ada", "one", "--yes"), OF_ADA),
+    (("user", "leave-out", "ada", "--artist", "Tool"), OF_ADA),
+    (("user", "count-again", "ada", "--artist", "Tool"), OF_ADA),
     (("song", "set", "Tool", "Schism", "--duration", "4:05"), None),
     (("song", "merge", "Tool", "Schism", "Tool", "Parabola"), None),
     (("artist", "merge", "Tool", "Lie"), None),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.announced import listening
 from tests.support.http_server import HttpServer
 from tests.support.pages import NOW, ask, form_of, opened, publish, sign_in, text_of
 from worker.operations.left_out import left_out
@@ -58,6 +59,15 @@ def test_a_name_that_a_page_cannot_write_is_left_out(listened: HttpServer) -> No
     page = opened(listened, f"/u/ada/{links.artist(song['artist'])}")
     listened.client.post(f"{LIST}/add", data={"form": form_of(page), "artist": button(page, "artist")})
     assert names(listened) == [("T\x1bool", None)]
+
+
+def test_open_pages_learn_of_what_is_left_out_and_counted_again(listened: HttpServer) -> None:
+    page = opened(listened, f"/u/ada/{links.artist('Artist 1')}")
+    sent = {"form": form_of(page), "artist": button(page, "artist")}
+    with listening(listened.settings.redis_url) as ear:
+        for action in ("add", "remove"):
+            listened.client.post(f"{LIST}/{action}", data=sent)
+            assert ear.listen() == [["ada"]]
 
 
 def test_a_form_of_another_site_leaves_nothing_out(listened: HttpServer) -> None:

@@ -27,7 +27,7 @@ OUR_TAGS: Final = {
     "small", "bdi", "details", "summary", "div", "b", "ol", "li", "span", "caption", "i", "footer", "em", "label",
 }  # fmt: skip
 OUR_SCRIPT: Final = ("script", {"type": "module", "src": next(path for path in assets() if path.endswith("/live.js"))})
-OUR_LINK: Final = re.compile(r"(?:/|#|song|artist|album|top|day|search|\d{4}).*")
+OUR_LINK: Final = re.compile(r"(?:/|#|song|artist|album|top|day|search|left-out|\d{4}).*")
 
 
 @pytest.fixture

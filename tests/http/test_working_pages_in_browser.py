@@ -92,6 +92,18 @@ def test_a_committed_play_comes_to_the_open_page_and_the_focus_stays(site: Site,
     assert page.evaluate("window.isTheSame")
 
 
+def test_a_deletion_comes_to_the_open_page_though_nothing_else_happens(site: Site, browser: Browser) -> None:
+    site.record({**PLAY, "time": "2023-05-02T11:00:00Z", "song": {"title": "Schism", "artist": "Tool"}})
+    page = site.open(browser, site.ada, "/u/ada")
+    expect(page.locator(".poster")).to_have_text("Schism")
+    # Its stream is open: what it shows next it has heard.
+    site.record({**PLAY, "time": "2023-05-02T12:00:00Z", "song": {"title": "Lateralus", "artist": "Tool"}})
+    expect(page.locator(".poster")).to_have_text("Lateralus")
+    other = site.open(browser, site.ada, "/u/ada/day/2023-05-02")
+    other.get_by_role("button", name="Delete Lateralus").click()
+    expect(page.locator(".poster")).to_have_text("Schism")
+
+
 def test_an_opened_list_stays_open_when_the_page_changes(site: Site, browser: Browser) -> None:
     site.record(*({**PLAY, "time": f"2023-05-02T10:{minute:02d}:00Z"} for minute in range(20)))
     page = site.open(browser, site.ada, "/u/ada")

@@ -5,7 +5,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -48,6 +48,7 @@ from worker.privacy.export import export_lines
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.statistics.charts import refresh_charts
+from worker.statistics.rollups.sums import sum_up
 from worker.statistics.rollups.sweep import refresh
 from worker.statistics.verify import verify
 from worker.stream.consumer import EventStream
@@ -292,7 +293,7 @@ def is_blocked(engine: Engine) -> bool:
 TABLES_OF_A_USER = {name for name, table in Base.metadata.tables.items() if "user_id" in table.columns}
 
 
-def test_no_table_keeps_a_row_of_a_forgotten_user(drain: Drain) -> None:
+def test_no_table_keeps_a_row_of_a_forgotten_user(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> None:
     with_tokens_and_feedback(drain.engine)
     with transaction(drain.engine) as session:
         user_id = session.scalars(select(User.id).where(User.username == "Zoë")).one()
@@ -304,6 +305,9 @@ def test_no_table_keeps_a_row_of_a_forgotten_user(drain: Drain) -> None:
         at, identity = session.execute(played.where(PlayHistory.user_id == user_id).limit(1)).one()
     assert corrections.delete_play(drain.engine, "Zoë", at, identity.hex)
     assert leave_out_shown(drain.engine, user_id, "song", identity)
+    # Of a history that is long, and old enough.
+    monkeypatch.setattr("worker.statistics.rollups.sums._LATE", timedelta())
+    assert [*sum_up(drain.engine, user_id)]
     had = tables_of(drain.engine, user_id)
     erase(drain, "Zoë")
     # Days are computed and no longer stale: their marks may have gone before.

@@ -2,7 +2,9 @@
 
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, date, datetime
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -15,8 +17,11 @@ from worker.errors import RowRefusedError
 from worker.models import PlayHistory, Song, StaleDay
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
-from worker.recorders.plays import CopyPolicy
+from worker.recorders.play_to_record import PlayToRecord
+from worker.recorders.plays import CopyPolicy, record_plays
+from worker.recorders.stale_days import mark_stale_days
 
+AFTER = datetime(2021, 4, 23, tzinfo=UTC)
 RECORDED, DUPLICATE, DEAD = Outcome.RECORDED, Outcome.DUPLICATE, Outcome.DEAD
 
 
@@ -32,13 +37,22 @@ def stored(engine: Engine) -> list[PlayHistory]:
         return list(session.scalars(select(PlayHistory).order_by(PlayHistory.id)))
 
 
-@contextmanager
-def inserts(engine: Engine) -> Iterator[list[str]]:
+def inserts(engine: Engine) -> AbstractContextManager[list[str]]:
     """The INSERT statements into `play_history` that SQLAlchemy sees; COPY goes past it."""
+    return statements_with(engine, "INSERT INTO play_history")
+
+
+def searches(engine: Engine) -> AbstractContextManager[list[str]]:
+    """The statements that look for stored plays before COPY."""
+    return statements_with(engine, "unnest(")
+
+
+@contextmanager
+def statements_with(engine: Engine, words: str) -> Iterator[list[str]]:
     seen: list[str] = []
 
     def listener(*arguments: Any) -> None:
-        if "INSERT INTO play_history" in arguments[2]:
+        if words in arguments[2]:
             seen.append(arguments[2])
 
     event.listen(engine, "before_cursor_execute", listener)
@@ -53,35 +67,85 @@ def test_a_batch_of_new_plays_is_copied(postgres: Engine) -> None:
     assert len(stored(postgres)) == 2
 
 
-def test_a_batch_with_a_duplicate_is_inserted_without_loss(postgres: Engine) -> None:
+def test_a_batch_with_a_duplicate_is_copied_without_it(postgres: Engine) -> None:
     known = Known()
     outcomes(postgres, play(), known=known)
-    with inserts(postgres) as seen:
+    with inserts(postgres) as inserted, searches(postgres) as searched:
         assert outcomes(postgres, play(user="bob"), play(), play(user="eve"), known=known) == [
             RECORDED,
             DUPLICATE,
             RECORDED,
         ]
-    assert len(seen) == 1
+    assert (len(searched), inserted) == (1, [])
     assert len(stored(postgres)) == 3
 
 
-def test_after_a_duplicate_the_next_19_batches_are_not_copied(postgres: Engine) -> None:
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param({"id": event_id(1), "time": "2021-05-22T05:40:53Z"}, id="its-id"),
+        pytest.param({"id": event_id(2), "time": "2021-04-22T05:40:53.123456Z"}, id="its-moment"),
+    ],
+)
+def test_a_stored_play_is_found_by_either_of_its_keys(postgres: Engine, again: Fields) -> None:
+    known = Known()
+    first = play(id=event_id(1), time="2021-04-22T05:40:53.123456Z")
+    outcomes(postgres, first, known=known)
+    with inserts(postgres) as inserted:
+        assert outcomes(postgres, play(**again), play(id=event_id(3), user="eve"), known=known)[1] is RECORDED
+    assert inserted == []
+    assert [str(row.id) for row in stored(postgres)] == [event_id(1), event_id(3)]
+
+
+def test_a_batch_of_duplicates_alone_writes_nothing(postgres: Engine) -> None:
+    known = Known()
+    outcomes(postgres, play(), play(user="bob"), known=known)
+    with inserts(postgres) as inserted:
+        assert outcomes(postgres, play(), play(user="bob"), known=known) == [DUPLICATE, DUPLICATE]
+    assert inserted == []
+
+
+def test_after_a_duplicate_the_next_19_batches_look_for_more(postgres: Engine) -> None:
     known = Known()
     outcomes(postgres, play(), known=known)
     outcomes(postgres, play(), known=known)
-    for careful in [True] * 19 + [False]:
-        with inserts(postgres) as seen:
+    for is_careful in [True] * 19 + [False]:
+        with searches(postgres) as seen:
             outcomes(postgres, play(time=f"2021-04-22T05:40:{len(stored(postgres)):02}Z"), known=known)
-        assert bool(seen) is careful
+        assert bool(seen) is is_careful
     assert len(stored(postgres)) == 21
 
 
-def test_a_copy_policy_lasts_until_it_sees_a_duplicate() -> None:
+def test_a_duplicate_that_was_looked_for_keeps_the_next_batches_careful() -> None:
     policy = CopyPolicy()
-    assert all(policy.try_copy() for _ in range(100))
+    assert not any(policy.is_careful() for _ in range(100))
     policy.saw_duplicate()
-    assert not policy.try_copy()
+    assert policy.is_careful()
+
+
+def test_duplicates_in_each_batch_undo_no_second_copy(postgres: Engine) -> None:
+    known = Known()
+    outcomes(postgres, play(), known=known)
+    with statements_with(postgres, "ROLLBACK TO SAVEPOINT") as undone:
+        for second in range(60):
+            assert outcomes(postgres, play(), play(time=f"2022-04-22T05:40:{second:02}Z"), known=known) == [
+                DUPLICATE,
+                RECORDED,
+            ]
+    assert len(undone) == 1
+
+
+def test_a_play_that_another_transaction_stores_in_between_is_a_duplicate(
+    postgres: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Known()
+    outcomes(postgres, play(), known=known)
+    # What a search sees that ends before the other transaction commits.
+    monkeypatch.setattr("worker.recorders.plays._not_stored", lambda _, plays: plays)
+    with inserts(postgres) as inserted:
+        assert outcomes(postgres, play(user="bob"), play(), known=known) == [RECORDED, DUPLICATE]
+    assert len(inserted) == 1
+    assert len(stored(postgres)) == 2
 
 
 @pytest.mark.parametrize(
@@ -159,3 +223,107 @@ def test_a_play_of_a_deleted_song_is_refused_and_no_duplicate(postgres: Engine) 
     assert seen == []
     # PostgreSQL's own message quotes the line that COPY was at.
     assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+def a_play(**fields: Any) -> PlayToRecord:
+    ordinary = PlayToRecord(
+        user_id=1, played_at=datetime(2021, 4, 22, tzinfo=UTC), song_id=1, id=event_id(1), reported_at=None,
+        ms_played=None, duration_ms=None, track_id=0, utc_offset_minutes=None, source=None, context=None,
+        entry_id="1-0",
+    )  # fmt: skip
+    return ordinary._replace(**fields)
+
+
+OPTIONAL: Fields = {
+    "reported_at": datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC),
+    "ms_played": 181_200,
+    "duration_ms": 183_000,
+    "utc_offset_minutes": -570,
+    "source": "mpd",
+    "context": {"shuffle": True},
+}
+
+
+@pytest.mark.parametrize("present", [set(some) for n in range(7) for some in combinations(OPTIONAL, n)], ids=str)
+def test_each_combination_of_optional_values_is_stored_as_it_is(postgres: Engine, present: set[str]) -> None:
+    outcomes(postgres, play(), known=Known())
+    (before,) = stored(postgres)
+    given = a_play(user_id=before.user_id, song_id=before.song_id, id=event_id(9), track_id=7)
+    given = given._replace(**{name: value for name, value in OPTIONAL.items() if name in present})
+    with transaction(postgres) as session:
+        record_plays(session.connection(), [given], CopyPolicy())
+    row = next(row for row in stored(postgres) if str(row.id) == event_id(9))
+    assert {name: getattr(row, name) for name in OPTIONAL} == {
+        name: value if name in present else None for name, value in OPTIONAL.items()
+    }
+    assert (row.track_id, row.played_at) == (7, given.played_at)
+
+
+@pytest.mark.parametrize(
+    "extreme",
+    [
+        {"played_at": datetime(1, 1, 1, tzinfo=UTC)},
+        {"played_at": datetime(1999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)},
+        {"played_at": datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)},
+        {"reported_at": datetime(1970, 1, 1, tzinfo=UTC)},
+        {"ms_played": 0, "duration_ms": 2**31 - 1},
+        {"track_id": 2**63 - 1},
+        {"utc_offset_minutes": -(2**15)},
+        {"source": ""},
+        {"source": "\u96e8" * 100},
+        {"context": {}},
+        {"context": {"\u96e8": ["\U0001f3b5", 1e-7, 0.1, -0.5, 2**62, None, {"a": [[]]}]}},
+    ],
+    ids=str,
+)
+def test_extreme_values_are_stored_as_they_are(postgres: Engine, extreme: Fields) -> None:
+    outcomes(postgres, play(id=event_id(9)), known=Known())
+    (before,) = stored(postgres)
+    given = a_play(user_id=before.user_id, song_id=before.song_id, **extreme)
+    # The row after it shows that its lengths are right, too.
+    after = a_play(user_id=before.user_id, song_id=before.song_id, id=event_id(2), played_at=AFTER)
+    with transaction(postgres) as session:
+        record_plays(session.connection(), [given, after], CopyPolicy())
+    assert len(stored(postgres)) == 3
+    row = stored(postgres)[0]
+    assert {name: getattr(row, name) for name in extreme} == extreme
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [{"ms_played": 2**31}, {"duration_ms": -(2**31) - 1}, {"utc_offset_minutes": 2**15}, {"track_id": 2**63}],
+    ids=str,
+)
+def test_a_number_that_does_not_fit_its_column_is_refused_and_nothing_is_cut_off(
+    postgres: Engine, impossible: Fields
+) -> None:
+    outcomes(postgres, play(id=event_id(9)), known=Known())
+    (before,) = stored(postgres)
+    given = a_play(user_id=before.user_id, song_id=before.song_id, **impossible)
+    with pytest.raises(RowRefusedError, match="OverflowError"), transaction(postgres) as session:
+        record_plays(session.connection(), [given], CopyPolicy())
+    assert len(stored(postgres)) == 1
+
+
+def test_a_text_without_utf_8_is_refused(postgres: Engine) -> None:
+    outcomes(postgres, play(id=event_id(9)), known=Known())
+    (before,) = stored(postgres)
+    for impossible in ({"source": "\ud800"}, {"context": {"a": "\ud800"}}):
+        given = a_play(user_id=before.user_id, song_id=before.song_id, **impossible)
+        with pytest.raises(RowRefusedError, match="UnicodeEncodeError"), transaction(postgres) as session:
+            record_plays(session.connection(), [given], CopyPolicy())
+
+
+@pytest.mark.parametrize(
+    "day", [date(1, 1, 1), date(1999, 12, 31), date(2000, 1, 1), date(2024, 2, 29), date(9999, 12, 31)], ids=str
+)
+def test_the_day_of_a_mark_is_stored_as_it_is(postgres: Engine, day: date) -> None:
+    outcomes(postgres, play(), known=Known())
+    (before,) = stored(postgres)
+    with transaction(postgres) as session:
+        session.execute(delete(StaleDay))
+        mark_stale_days(
+            session.connection(), [(before.user_id, datetime(day.year, day.month, day.day, 12, tzinfo=UTC), 0)]
+        )
+    with snapshot(postgres) as session:
+        assert session.execute(select(StaleDay.user_id, StaleDay.day)).all() == [(before.user_id, day)]

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, delete, select
 from tests.support.events import Fields, accepted, favorite, play, song
 from worker.contract.identity import album_identity, artist_identity
 from worker.database.engine import snapshot, transaction
+from worker.errors import RowRefusedError
 from worker.models import PlayHistory, Song, Track, TrackArtist
 from worker.recorders.batch import Recorded, record_batch, resolve_new
 from worker.recorders.known import Known
@@ -148,7 +149,7 @@ def test_new_tracks_are_resolved_before_their_plays_and_then_known(engine: Engin
     assert known.unknown(accepted(play(song=song(album="LP4"))))
     assert not known.unknown(accepted(favorite(song=song(album="LP4"))))
     recorded = record(engine, *minutes(song(album="LP3"), song(artists=["A"]), song()), known=known)
-    assert recorded.tracks == {}
+    assert recorded.places == {}
 
 
 def test_a_rolled_back_track_is_not_remembered(engine: Engine) -> None:
@@ -167,7 +168,10 @@ def test_a_cached_track_of_a_deleted_song_is_never_the_track_of_another_song(eng
         session.execute(delete(Song))
     # SQLite gives the number of the track to another one.
     record(engine, play(song=song(title="other", album="LP4")))
-    known.songs.forget()
+    # The cached track goes with its cached song, whose id no other song gets.
+    with pytest.raises(RowRefusedError):
+        record(engine, play(song=song(album="LP3")), known=known)
+    known.forget()
     record(engine, play(song=song(album="LP3")), known=known)
     assert sorted(album for album, *_ in plays(engine)) == ["LP3", "LP4"]
 

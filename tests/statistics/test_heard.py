@@ -174,6 +174,12 @@ def test_a_song_that_is_not_filed_yet_counts_as_an_artist_of_its_own(engine: Eng
     assert listens == {identity: 1}
 
 
+@pytest.mark.parametrize("title", ["`39", "The `39", "The\t`39", "The\x1f'39", "The \u201939"])
+def test_search_knows_all_white_space_and_apostrophes(engine: Engine, title: str) -> None:
+    found = _found(engine, "'39", play(song={"title": title, "artist": "Queen"}))
+    assert [place.title for place in found.songs] == [title]
+
+
 def _found(engine: Engine, text: str, *events: dict[str, object]) -> Found:
     with transaction(engine) as session:
         record_batch(session.connection(), accepted(*events), known=Known())

@@ -70,13 +70,13 @@ def test_an_unfinished_sweep_is_not_timestamped(
     assert aggregated_at(redis_url) is None
 
 
-@pytest.mark.parametrize(("waiting", "days"), [(2_000, 3), (2_001, 1)])
+@pytest.mark.parametrize(("waiting", "days"), [(5_000, 3), (5_001, 1)])
 def test_a_sweep_computes_fewer_days_during_a_backlog(
     recorded: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch, *, waiting: int, days: int
 ) -> None:
     with EventStream.opened(redis_url) as stream:
         stream.append([b"{}"] * waiting)
-    assert app.settings.batch_size == 2_000
+    assert app.settings.batch_size == 5_000
     monkeypatch.setattr("worker.tasks.aggregate.BUDGET_IN_A_BACKLOG_S", 0.0)
     monkeypatch.setattr("worker.tasks.aggregate.DAYS_AT_ONCE_IN_A_BACKLOG", 1)
     assert str(aggregate_listening()).startswith(f"computed {days} days")

@@ -194,7 +194,7 @@ def _report(engine: Engine, books: Books, seconds: float, folder: Path) -> None:
         "or, with what the demo has recorded:\n\n"
         f"  export DATABASE_URL=sqlite:///{folder / 'demo.db'}\n"
         f"  {zik} up                                             its pages, at http://127.0.0.1:{DEFAULT_PORT}{home(_LISTENER)}\n"
-        f"  {zik} token create --user {_LISTENER} --name me      signs in there, to delete a play for instance\n"
+        f"  {zik} token create --user {_LISTENER} --name me     signs in there, to delete a play for instance\n"
         f"  {zik} clock --user {_LISTENER}                      when a user listens\n"
         f"  {zik} report --user {_LISTENER} --year {datetime.now(UTC).year}         a user's year as a page\n"
         f"  {zik} dead list                                      why an event was not recorded"

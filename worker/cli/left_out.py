@@ -5,9 +5,10 @@ import typer
 from rich.table import Table
 from sqlalchemy import Engine
 
+from worker.cli.correcting import correcting
 from worker.cli.question import find_user, open_snapshot
 from worker.cli.terminal import AsJson, console, plain, print_json, say
-from worker.database.engine import opened_engine, snapshot
+from worker.database.engine import snapshot
 from worker.escaping import printable
 from worker.operations import left_out as leaving
 from worker.settings import load_settings
@@ -59,7 +60,7 @@ def _change(
     if (artist is None) is (song is None):
         raise typer.BadParameter("name one artist, --artist NAME, or one song, --song ARTIST TITLE")
     name, title = (artist or "", None) if song is None else song
-    with opened_engine(load_settings().database_url) as engine:
+    with correcting(user) as engine:
         with snapshot(engine) as session:
             user_id = find_user(session.connection(), user).id
         changed = change(engine, user_id, name, title)

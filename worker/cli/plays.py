@@ -25,7 +25,7 @@ desk = typer.Typer(
 
 Ids = Annotated[list[UUID] | None, typer.Argument(metavar="[ID]...", help="Ids of plays.")]
 Day = Annotated[date | None, typer.Option("--day", parser=as_day, metavar="DATE", help="Of this local day.")]
-Artist = Annotated[str | None, typer.Option("--artist", help="Of this artist, in any spelling of the contract.")]
+Artist = Annotated[str | None, typer.Option("--artist", help="Of this artist, and of those that count as the same.")]
 Title = Annotated[str | None, typer.Option("--title", help="With this title.")]
 Source = Annotated[str | None, typer.Option("--source", help="From exactly this source.")]
 Import = Annotated[str | None, typer.Option("--import", metavar="ID", help="From this import, see `zik import undo`.")]

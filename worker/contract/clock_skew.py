@@ -15,6 +15,8 @@ from worker.errors import InvalidEventError, Reason
 TOLERATED: Final = timedelta(minutes=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
+_EARLIEST_MS: Final = (EARLIEST_TIME - _EPOCH) // _MS
+_LATEST_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
 
 
 def utc_now() -> datetime:
@@ -29,10 +31,11 @@ def received_at(entry_id: str, *, now: datetime) -> datetime | None:
     worker's clock.
     """
     ms = int(entry_id.partition("-")[0])
-    # Compared as integers, because an id may exceed the range of datetime.
-    if (EARLIEST_TIME - _EPOCH) // _MS <= ms <= (now + TOLERATED - _EPOCH) // _MS:
-        return _EPOCH + ms * _MS
-    return None
+    # First compared as integers, because an id may exceed the range of datetime.
+    if not _EARLIEST_MS <= ms <= _LATEST_MS:
+        return None
+    received = _EPOCH + ms * _MS
+    return received if received <= now + TOLERATED else None
 
 
 def corrected(event: Event, *, entry_id: str, now: datetime) -> Event:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from msgspec import Struct
@@ -133,10 +133,10 @@ class Accepted(NamedTuple):
 
 
 # Time zones range from 12 hours behind UTC to 14 ahead.
-_MOST_BEHIND: Final = timedelta(hours=12)
-
-
-_MOST_AHEAD: Final = timedelta(hours=14)
+_MOST_BEHIND_H: Final = 12
+_MOST_AHEAD_H: Final = 14
+_HOURS: Final = 24
+_A_DAY: Final = timedelta(days=1)
 
 
 @cache
@@ -145,12 +145,18 @@ def _offset(minutes: int) -> timedelta:
 
 
 def local_days(at: datetime, offset_minutes: int | None) -> Sequence[date]:
-    """The local day of an instant, or every possible one if the client gave no offset.
+    """The local day of an instant in UTC, or every possible one if the client gave no offset.
 
     The user's `timezone` preference would narrow it down, but it may change between marking and computing, and an extra
     day to compute costs less than a missed one.
     """
     if offset_minutes is not None:
         return ((at + _offset(offset_minutes)).date(),)
-    first, last = (at - _MOST_BEHIND).date(), (at + _MOST_AHEAD).date()
-    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    return _possible_days(at.date(), at.hour)
+
+
+@lru_cache(maxsize=4_096)
+def _possible_days(day: date, hour: int) -> Sequence[date]:
+    behind = () if hour >= _MOST_BEHIND_H else (day - _A_DAY,)
+    ahead = () if hour < _HOURS - _MOST_AHEAD_H else (day + _A_DAY,)
+    return (*behind, day, *ahead)

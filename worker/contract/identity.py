@@ -34,6 +34,7 @@ _INVISIBLE: Final = (
     *range(0xFFF9, 0xFFFC),
     *range(0xE0100, 0xE01F0),
 )
+_HIDDEN: Final = frozenset(map(chr, _INVISIBLE))
 _TYPOGRAPHY: Final[Mapping[int, str | None]] = {
     **dict.fromkeys(map(ord, _APOSTROPHES), "'"),
     **dict.fromkeys(map(ord, _QUOTES), '"'),
@@ -79,6 +80,11 @@ def loose_title(text: str) -> str:
     # Before the canonical form, which makes a space of an acute accent; and after it, which makes dashes of others.
     loose = canonical_title(text.translate(_TYPOGRAPHY)).translate(_TYPOGRAPHY)
     return " ".join(loose.split()) or canonical_title(text)
+
+
+def hides_characters(*names: str) -> bool:
+    """Whether a name has characters that nobody sees: of twins, another one is shown."""
+    return not all(name.isascii() or _HIDDEN.isdisjoint(name) for name in names)
 
 
 def song_identity(artist: str, title: str) -> str:

@@ -33,6 +33,10 @@ SILENCE_S: Final = STATEMENT_TIMEOUT_MS / 1000 + 5
 # cost of a forbidden plan would trigger it.
 _BY_KEY: Final = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
 
+# Questions read rows of one user here and there, most of which are in memory. By default PostgreSQL expects a disk that
+# seeks, and would read the whole catalogue for a few thousand songs instead.
+_IN_MEMORY: Final = "SET LOCAL random_page_cost = 1.1; SET LOCAL jit = off"
+
 # Server, database, role and PG* variables may set each of these, and the driver cannot read times in other styles. For
 # each transaction, because behind a transaction pooler a session is shared.
 _PINNED: Final = "; ".join(
@@ -211,6 +215,6 @@ def _begin_postgresql(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
     driver.silent_for_s = None if unlimited else SILENCE_S
     begun = [_PINNED, *(_no_limits(driver.info.server_version) if unlimited else _LIMITS)]
-    if not unlimited and not options.get("zik_reads_only"):
-        begun.append(_BY_KEY)
+    if not unlimited:
+        begun.append(_IN_MEMORY if options.get("zik_reads_only") else _BY_KEY)
     connection.exec_driver_sql("; ".join(begun))

@@ -16,6 +16,8 @@ class AdvisoryLock(IntEnum):
     DRAW_CHARTS = 0x7A696B02
     # Of two people who are erased at once, each would leave the songs that only they share to the other.
     ERASE_USER = 0x7A696B03
+    # Who files songs elsewhere forgets the sums of them, also those that another transaction is about to commit.
+    SUM_UP = 0x7A696B04
 
 
 def take(connection: Connection, lock: AdvisoryLock) -> None:

@@ -59,7 +59,7 @@ class Drain:
     stream: EventStream
     engine: Engine
     consumer: str
-    batch_size: int = 2_000
+    batch_size: int = 5_000
     create_users: bool = True
     abandoned_ms: int = ABANDONED_MS
     now: Callable[[], datetime] = utc_now

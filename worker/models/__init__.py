@@ -13,6 +13,7 @@ from worker.models.preference import Preference
 from worker.models.rollups import ChartPlace, ListeningHour, SongDay
 from worker.models.song import Song
 from worker.models.stale_marks import StaleChart, StaleDay, StaleHistory
+from worker.models.sums import DaySum, SubjectSum, SummedStretch
 from worker.models.token import AccessToken
 from worker.models.track import Track, TrackArtist
 from worker.models.user import User
@@ -22,6 +23,7 @@ __all__ = [
     "Base",
     "ChartPlace",
     "CorrectedPlay",
+    "DaySum",
     "DeadLetter",
     "Favorite",
     "LeftOut",
@@ -35,6 +37,8 @@ __all__ = [
     "StaleChart",
     "StaleDay",
     "StaleHistory",
+    "SubjectSum",
+    "SummedStretch",
     "TimestampMixin",
     "Track",
     "TrackArtist",

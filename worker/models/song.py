@@ -2,9 +2,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Index, String, Text, and_, false, literal_column, text
+from sqlalchemy import BigInteger, ColumnElement, Index, String, Text, and_, exists, false, literal_column, or_, text
 from sqlalchemy.engine.default import DefaultExecutionContext
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from worker.contract.identity import album_identity, artist_identity, song_identity, twin_identity
 from worker.models.base import Base, Id, TimestampMixin, owned_by
@@ -101,6 +101,13 @@ class Song(TimestampMixin, Base):
             title=title,
             **known,
         )
+
+    @classmethod
+    def is_named(cls, artist: str, title: str) -> ColumnElement[bool]:
+        """Whether it is the song of these names, or, if there is none, one that differs in typography alone."""
+        identity, other = UUID(song_identity(artist, title)), aliased(cls)
+        is_twin = cls.twin_identity == UUID(twin_identity(artist, title))
+        return or_(cls.identity == identity, and_(is_twin, ~exists().where(other.identity == identity)))
 
     @classmethod
     def has_mbid(cls, mbid: UUID) -> ColumnElement[bool]:

@@ -87,6 +87,9 @@ _POSTGRESQL: Final = (
         DELETE FROM song_days WHERE user_id = OLD.id;
         DELETE FROM listening_hours WHERE user_id = OLD.id;
         DELETE FROM stale_days WHERE user_id = OLD.id;
+        DELETE FROM summed_stretches WHERE user_id = OLD.id;
+        DELETE FROM subject_sums WHERE user_id = OLD.id;
+        DELETE FROM day_sums WHERE user_id = OLD.id;
         RETURN OLD;
     END $$
     """,
@@ -214,6 +217,9 @@ _SQLITE: Final = (
         DELETE FROM song_days WHERE user_id = OLD.id;
         DELETE FROM listening_hours WHERE user_id = OLD.id;
         DELETE FROM stale_days WHERE user_id = OLD.id;
+        DELETE FROM summed_stretches WHERE user_id = OLD.id;
+        DELETE FROM subject_sums WHERE user_id = OLD.id;
+        DELETE FROM day_sums WHERE user_id = OLD.id;
     END
     """,
 )

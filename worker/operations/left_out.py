@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
 
-from worker.contract.identity import artist_identity, song_identity, twin_identity
+from worker.contract.identity import artist_identity, twin_identity
 from worker.database.engine import transaction
 from worker.errors import ArtistNotFoundError, SongNotFoundError
 from worker.models import LeftOut, Merge, Song, TrackArtist
@@ -127,8 +127,8 @@ def _named(connection: Connection, artist: str, title: str | None) -> tuple[str,
     if title is None:
         return ARTIST, UUID(artist_identity(artist))
     # A song that was split from its twins has an identity that its names do not tell.
-    exact = select(Song.twin_identity).where(Song.identity == UUID(song_identity(artist, title)))
-    return SONG, connection.scalar(exact) or UUID(twin_identity(artist, title))
+    stored = select(Song.twin_identity).where(Song.is_named(artist, title)).limit(1)
+    return SONG, connection.scalar(stored) or UUID(twin_identity(artist, title))
 
 
 def _is_known(connection: Connection, subject: str, identity: UUID) -> bool:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, case, func, or_, select, update
 
-from worker.contract.identity import song_identity
 from worker.database.engine import transaction
 from worker.errors import SongNotFoundError
 from worker.models import PlayHistory, Song, Track
@@ -104,7 +103,7 @@ def implausible(connection: Connection, *, most: int = 3) -> Sequence[tuple[str,
 
 
 def _find(connection: Connection, artist: str, title: str) -> Row[Any]:
-    wanted = select(*Song.__table__.c).where(Song.identity == UUID(song_identity(artist, title)))
+    wanted = select(*Song.__table__.c).where(Song.is_named(artist, title)).order_by(Song.id).limit(1)
     found = connection.execute(wanted).one_or_none()
     if found is None:
         raise SongNotFoundError(artist, title)

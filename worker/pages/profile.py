@@ -1,5 +1,6 @@
 """What a listener's first page shows: their last plays, their figures, and when they listen."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -62,23 +63,24 @@ class Profile:
 
 
 def profile(of: UserListening, listener: Listener, *, now: datetime) -> Profile:
-    """Ask all questions of the page. Costs a look at each hour with plays, ever: some ten rows per day.
+    """Ask all questions of the page. Costs a look at each day with plays, ever.
 
     The songs and artists of a whole history are not counted, which would take most of the time.
     """
     today = listener.today(now)
     month, week, year = span(Period.MONTH, today), span(Period.WEEK, today), last_twelve_months(today)
     ever = days(of, date.min, date.max)
+    recent = ever[bisect_left(ever, year.first, key=lambda day: day.day) :]
     return Profile(
         today=today,
         plays=latest_plays(of),
         ever=ever,
-        week=sum(day.listens for day in ever if day.day in week),
+        week=sum(day.listens for day in recent if day.day in week),
         streaks=streaks_of((day.day for day in ever if day.listens), today=today),
         lately=totals(of, month),
         artists=top(of, Subject.ARTIST, month, most=_FAVOURITES),
         year=year,
-        months=months_of_days([day for day in ever if day.day in year], year.first, year.last),
+        months=months_of_days([day for day in recent if day.day in year], year.first, year.last),
         clock=week_clock(week_hours(of, year)),
     )
 

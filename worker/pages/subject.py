@@ -15,6 +15,7 @@ from worker.statistics import (
     Span,
     Subject,
     UserListening,
+    counted_artist,
     days_of_song,
     first_listed,
     heard,
@@ -53,6 +54,8 @@ def subject_page(of: UserListening, subject: Subject, identity: UUID) -> Subject
 
     A name such as `A & B`, which counts for none if clients list its artists, leads to the first of them.
     """
+    if subject is Subject.ARTIST:
+        identity = counted_artist(of.connection, identity)
     found = heard(of, subject, identity)
     if found is None and subject is Subject.ARTIST and (listed := first_listed(of.connection, identity)):
         identity = listed

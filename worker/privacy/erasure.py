@@ -16,6 +16,7 @@ from worker.drain.drain import ABANDONED_MS, Drain
 from worker.errors import RetryableError, UnknownUserError
 from worker.models import (
     CorrectedPlay,
+    DaySum,
     Favorite,
     LeftOut,
     ListeningHour,
@@ -24,6 +25,7 @@ from worker.models import (
     Preference,
     Song,
     SongDay,
+    SubjectSum,
     User,
 )
 from worker.operations import tokens
@@ -42,6 +44,8 @@ _OWNED: Final = {
     "left out of statistics": LeftOut.user_id,
     "listening hours": ListeningHour.user_id,
     "songs by day": SongDay.user_id,
+    "sums of songs, artists and albums": SubjectSum.user_id,
+    "sums of days": DaySum.user_id,
 }
 _REFERRING: Final = (PlayHistory, CorrectedPlay, Favorite)
 # Checks again, once the songs are locked: rows that were committed since the songs were chosen may refer to them, and

@@ -4,8 +4,9 @@ Every transaction locks rows in the same order, so two that record the same thin
 deadlock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -15,13 +16,13 @@ from worker.errors import InvalidEventError, Reason
 from worker.failpoints import Point, hit
 from worker.recorders.dead_letters import Letter, bury
 from worker.recorders.favorites import FavoriteToRecord, record_favorites
-from worker.recorders.known import Known, Resolved
+from worker.recorders.known import Known, Naming, Place, Resolved, naming
 from worker.recorders.play_to_record import PlayToRecord
 from worker.recorders.plays import record_plays
 from worker.recorders.preferences import PreferenceToRecord, record_preferences
 from worker.recorders.songs import KnownSong, resolve_songs
 from worker.recorders.stale_days import mark_stale_days
-from worker.recorders.tracks import NO_TRACK, TrackKey, resolve_tracks, track_key
+from worker.recorders.tracks import NO_TRACK, resolve_tracks, track_key
 from worker.recorders.users import resolve_users
 
 
@@ -33,19 +34,33 @@ class Recorded(Resolved):
     dead: list[Letter]
 
 
+class _ByType(NamedTuple):
+    """A batch with its ids. `unknown` are the events whose user, song or track has none yet."""
+
+    plays: list[PlayToRecord]
+    favorites: list[FavoriteToRecord]
+    preferences: list[PreferenceToRecord]
+    unknown: list[Accepted]
+
+
+_NOTHING: Final = Resolved(users={}, songs={}, places={})
+
+
 def resolve_new(
     connection: Connection, accepted: Sequence[Accepted], *, known: Known, create_users: bool = True
 ) -> Resolved:
-    """Create new users, songs and tracks, and fill gaps of known songs, in the caller's transaction.
+    """Look up users, songs and tracks, create new ones, and fill gaps of songs, in the caller's transaction.
 
     `record_batch` does this too. But another transaction that needs the same song waits until this one has committed,
     so with several drains a short transaction before the long one is faster (docs/decisions/0012).
     """
-    users, new_users = _resolve_users(connection, accepted, known, create=create_users)
-    recordable = [entry for entry in accepted if entry.event.user in users]
-    song_ids, new_songs = _resolve_songs(connection, recordable, known)
-    _, new_tracks = _resolve_tracks(connection, recordable, song_ids, known)
-    return Resolved(users=new_users, songs=new_songs, tracks=new_tracks)
+    users = _resolve_users(connection, accepted, known, create=create_users)
+    recordable = [entry.event for entry in accepted if entry.event.user in users]
+    songs = _resolve_songs(
+        connection, [event.song for event in recordable if not isinstance(event, PreferenceEvent)], known
+    )
+    played = {naming(event.song): event.song for event in recordable if isinstance(event, PlayEvent)}
+    return Resolved(users=users, songs=songs, places=_resolve_places(connection, played, songs))
 
 
 def record_batch(
@@ -57,94 +72,83 @@ def record_batch(
     create_users: bool = True,
 ) -> Recorded:
     """Write a batch in the caller's transaction. Replaying, reordering or splitting it gives the same rows."""
-    users, new_users = _resolve_users(connection, accepted, known, create=create_users)
-    recordable = [entry for entry in accepted if entry.event.user in users]
-    song_ids, new_songs = _resolve_songs(connection, recordable, known)
-    track_ids, new_tracks = _resolve_tracks(connection, recordable, song_ids, known)
-    plays, favorites, preferences = _by_type(recordable, users, song_ids, track_ids)
+    resolved = _NOTHING
+    batch = _by_type(accepted, known, resolved)
+    if batch.unknown:
+        resolved = resolve_new(connection, batch.unknown, known=known, create_users=create_users)
+        batch = _by_type(accepted, known, resolved)
 
-    recorded_plays = record_plays(connection, plays, known.plays)
+    recorded_plays = record_plays(connection, batch.plays, known.plays)
     outcomes = recorded_plays.outcomes
     hit(Point.MID_TRANSACTION)
-    outcomes |= record_favorites(connection, favorites)
-    outcomes |= record_preferences(connection, preferences)
+    outcomes |= record_favorites(connection, batch.favorites)
+    outcomes |= record_preferences(connection, batch.preferences)
     mark_stale_days(connection, ((new.user_id, new.played_at, new.utc_offset_minutes) for new in recorded_plays.new))
 
-    dead = [
-        *letters,
-        *(_unknown_user(entry) for entry in accepted if entry.event.user not in users),
-        *(_id_conflict(entry) for entry in recordable if outcomes[entry.entry_id] is Outcome.DEAD),
-    ]
+    dead = [*letters, *map(_unknown_user, batch.unknown)]
+    if Outcome.DEAD in outcomes.values():
+        dead += [_id_conflict(entry) for entry in accepted if outcomes.get(entry.entry_id) is Outcome.DEAD]
     bury(connection, dead)
     outcomes |= {letter.entry_id: Outcome.DEAD for letter in dead}
-    return Recorded(outcomes=outcomes, dead=dead, users=new_users, songs=new_songs, tracks=new_tracks)
+    return Recorded(outcomes=outcomes, dead=dead, users=resolved.users, songs=resolved.songs, places=resolved.places)
 
 
 def _resolve_users(
     connection: Connection, accepted: Sequence[Accepted], known: Known, *, create: bool
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the ids of the batch's users by name, and those of them that were not cached."""
+) -> dict[str, int]:
+    """Return the ids of the events' users by name."""
     names = {entry.event.user for entry in accepted}
     cached = {name: user_id for name in names if (user_id := known.users.get(name)) is not None}
-    new = resolve_users(connection, names - cached.keys(), create=create)
-    return cached | new, new
+    return cached | resolve_users(connection, names - cached.keys(), create=create)
 
 
-def _resolve_songs(
-    connection: Connection, accepted: Sequence[Accepted], known: Known
-) -> tuple[list[int], dict[SongName, KnownSong]]:
-    """Return the song id of each entry, 0 for one without a song, and the songs that were not cached or have gaps."""
-    song_ids: list[int] = []
-    to_resolve: dict[int, SongRef] = {}
-    for position, (_, _, event) in enumerate(accepted):
-        cached = None
-        if not isinstance(event, PreferenceEvent):
-            cached = known.song(event.song)
-            if cached is None:
-                to_resolve[position] = event.song
-        song_ids.append(cached.id if cached else 0)
-    resolved = resolve_songs(connection, to_resolve.values())
-    for position, song in to_resolve.items():
-        song_ids[position] = resolved[song.name].id
-    return song_ids, resolved
+def _resolve_songs(connection: Connection, songs: Sequence[SongRef], known: Known) -> dict[SongName, KnownSong]:
+    """Return the songs by name, with no gap that one of these could fill."""
+    cached: dict[SongName, KnownSong] = {}
+    to_resolve: list[SongRef] = []
+    for song in songs:
+        if (found := known.song(song)) is None:
+            to_resolve.append(song)
+        else:
+            cached[song.name] = found
+    return cached | resolve_songs(connection, to_resolve)
 
 
-def _resolve_tracks(
-    connection: Connection, accepted: Sequence[Accepted], song_ids: Sequence[int], known: Known
-) -> tuple[list[int], dict[TrackKey, int]]:
-    """Return the track id of each entry, and the tracks that were not cached."""
-    track_ids: list[int] = []
-    to_resolve: dict[int, TrackKey] = {}
-    songs: dict[TrackKey, SongRef] = {}
-    for position, ((_, _, event), song_id) in enumerate(zip(accepted, song_ids, strict=True)):
-        track_id = NO_TRACK
-        if isinstance(event, PlayEvent) and (key := track_key(song_id, event.song)) is not None:
-            track_id = known.tracks.get(key, NO_TRACK)
-            if not track_id:
-                to_resolve[position] = key
-                songs[key] = event.song
-        track_ids.append(track_id)
-    resolved = resolve_tracks(connection, songs)
-    for position, key in to_resolve.items():
-        track_ids[position] = resolved[key]
-    return track_ids, resolved
+def _resolve_places(
+    connection: Connection, played: Mapping[Naming, SongRef], songs: Mapping[SongName, KnownSong]
+) -> dict[Naming, Place]:
+    keys = {key: track_key(songs[song.name].id, song) for key, song in played.items()}
+    to_resolve = {track: played[key] for key, track in keys.items() if track is not None}
+    track_ids = resolve_tracks(connection, to_resolve)
+    return {
+        key: Place(songs[played[key].name], NO_TRACK if track is None else track_ids[track])
+        for key, track in keys.items()
+    }
 
 
-def _by_type(
-    accepted: Sequence[Accepted], users: dict[str, int], song_ids: Sequence[int], track_ids: Sequence[int]
-) -> tuple[list[PlayToRecord], list[FavoriteToRecord], list[PreferenceToRecord]]:
+def _by_type(accepted: Sequence[Accepted], known: Known, resolved: Resolved) -> _ByType:
+    """Give each event the ids of its user, song and track, in one look at the cache where that covers it."""
     plays: list[PlayToRecord] = []
     favorites: list[FavoriteToRecord] = []
     preferences: list[PreferenceToRecord] = []
-    for (entry_id, _, event), song_id, track_id in zip(accepted, song_ids, track_ids, strict=True):
-        user_id = users[event.user]
-        if isinstance(event, PlayEvent):
-            plays.append(PlayToRecord.of(entry_id, event, user_id, song_id, track_id))
+    unknown: list[Accepted] = []
+    for entry in accepted:
+        entry_id, _, event = entry
+        user_id = known.users.get(event.user) or resolved.users.get(event.user)
+        if user_id is None:
+            unknown.append(entry)
+        elif isinstance(event, PlayEvent):
+            if place := known.place(event.song) or resolved.places.get(naming(event.song)):
+                plays.append(PlayToRecord.of(entry_id, event, user_id, place.song.id, place.track_id))
+            else:
+                unknown.append(entry)
         elif isinstance(event, PreferenceEvent):
             preferences.append(PreferenceToRecord(entry_id, event, user_id))
+        elif song := known.song(event.song) or resolved.songs.get(event.song.name):
+            favorites.append(FavoriteToRecord(entry_id, event, user_id, song.id))
         else:
-            favorites.append(FavoriteToRecord(entry_id, event, user_id, song_id))
-    return plays, favorites, preferences
+            unknown.append(entry)
+    return _ByType(plays, favorites, preferences, unknown)
 
 
 def _unknown_user(entry: Accepted) -> Letter:

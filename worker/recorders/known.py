@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from worker.contract.events import Accepted, PlayEvent, PreferenceEvent, SongName, SongRef
 from worker.recorders.plays import CopyPolicy
 from worker.recorders.songs import KnownSong
-from worker.recorders.tracks import TrackKey, track_key
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+
+# Artist, title, album, album artist and artists, as spelled by the client: what decides song and track of a play.
+Naming = tuple[str, str, str | None, str | None, tuple[str, ...] | None]
 
 # At about 400 bytes an entry this is 13 MB in each process, enough for the songs that nearly all plays are of.
 MAX_ENTRIES = 32_768
@@ -39,13 +41,27 @@ class BoundedCache(dict[Key, Value]):
         self.clear()
 
 
+class Place(NamedTuple):
+    """Where a play belongs. A track's song never changes, and a song's id is never used again."""
+
+    song: KnownSong
+    track_id: int
+
+
+def naming(song: SongRef) -> Naming:
+    return song.artist, song.title, song.album, song.album_artist, song.artists
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """The users, songs and tracks that a transaction has looked up or created; remember them once it has committed."""
+    """What a transaction has looked up or created for the events that the cache did not cover.
+
+    Remember it once the transaction has committed.
+    """
 
     users: dict[str, int]
     songs: dict[SongName, KnownSong]
-    tracks: dict[TrackKey, int]
+    places: dict[Naming, Place]
 
 
 @dataclass(frozen=True)
@@ -54,13 +70,18 @@ class Known:
 
     users: BoundedCache[str, int] = field(default_factory=BoundedCache)
     songs: BoundedCache[SongName, KnownSong] = field(default_factory=BoundedCache)
-    tracks: BoundedCache[TrackKey, int] = field(default_factory=BoundedCache)
+    places: BoundedCache[Naming, Place] = field(default_factory=BoundedCache)
     plays: CopyPolicy = field(default_factory=CopyPolicy)
 
     def song(self, song: SongRef) -> KnownSong | None:
         """The cached song; None if it is not cached, or if the client knows more of it than the database."""
         known = self.songs.get(song.name)
         return None if known is None or known.learns_from(song) else known
+
+    def place(self, song: SongRef) -> Place | None:
+        """The cached song and track of a play, in one look; None as for `song`."""
+        place = self.places.get((song.artist, song.title, song.album, song.album_artist, song.artists))
+        return None if place is None or place.song.learns_from(song) else place
 
     def unknown(self, accepted: Sequence[Accepted]) -> Sequence[Accepted]:
         """The events whose user, song or track has to be looked up, created or completed."""
@@ -70,20 +91,25 @@ class Known:
         event = entry.event
         if event.user not in self.users:
             return False
-        if isinstance(event, PreferenceEvent):
-            return True
-        song = self.song(event.song)
-        if song is None or not isinstance(event, PlayEvent):
-            return song is not None
-        key = track_key(song.id, event.song)
-        return key is None or key in self.tracks
+        if isinstance(event, PlayEvent):
+            return self.place(event.song) is not None
+        return isinstance(event, PreferenceEvent) or self.song(event.song) is not None
 
     def remember(self, resolved: Resolved) -> None:
         self.users.remember(resolved.users)
-        self.songs.remember(resolved.songs)
-        self.tracks.remember(resolved.tracks)
+        # Places of one name share its song, so that what is learned by one is known by all.
+        songs = {name: self._learned(name, song) for name, song in resolved.songs.items()}
+        self.songs.remember(songs)
+        self.places.remember({key: Place(songs[key[:2]], track_id) for key, (_, track_id) in resolved.places.items()})
+
+    def _learned(self, name: SongName, song: KnownSong) -> KnownSong:
+        known = self.songs.get(name)
+        if known is None or known.id != song.id:
+            return song
+        known.learn(song)
+        return known
 
     def forget(self) -> None:
         self.users.forget()
         self.songs.forget()
-        self.tracks.forget()
+        self.places.forget()

@@ -2,31 +2,37 @@
 
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from psycopg.types.json import Jsonb
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from worker.books import Outcome
-from worker.database.copy import copy_rows
+from worker.database.copy import copy_rows, microseconds
 from worker.database.statement import Statement, read_instant
 from worker.recorders.corrected_plays import judge_corrected
+from worker.recorders.packed_plays import COLUMNS, packed
 from worker.recorders.play_to_record import PlayToRecord, hex_of
 
-_COPIED: Final = {
-    "user_id": "int8",
-    "played_at": "timestamptz",
-    "song_id": "int8",
-    "id": "bytea",
-    "reported_at": "timestamptz",
-    "ms_played": "int4",
-    "duration_ms": "int4",
-    "track_id": "int8",
-    "utc_offset_minutes": "int2",
-    "source": "text",
-    "context": "jsonb",
-}
+# Which of the given plays are stored, by their numbers: each play's keys are looked up one after the other. Arrays,
+# because they cost half of JSON; OFFSET, so that PostgreSQL does not sooner read all plays.
+_STORED: Final = text(
+    """
+    SELECT number
+      FROM (SELECT id, user_id, timestamptz '2000-01-01 00:00Z' + at * interval '1 microsecond' AS played_at, song_id,
+                   number
+              FROM unnest(CAST(:ids AS uuid[]), CAST(:users AS bigint[]), CAST(:moments AS bigint[]),
+                          CAST(:songs AS bigint[])) WITH ORDINALITY AS given (id, user_id, at, song_id, number)
+           ) AS incoming
+     WHERE EXISTS (
+           SELECT 1 FROM play_history AS stored
+            WHERE stored.id = incoming.id AND stored.user_id = incoming.user_id LIMIT 1 OFFSET 0)
+        OR EXISTS (
+           SELECT 1 FROM play_history AS stored
+            WHERE stored.user_id = incoming.user_id AND stored.played_at = incoming.played_at
+              AND stored.song_id = incoming.song_id LIMIT 1 OFFSET 0)
+    """
+)
 _INSERT: Final = Statement(
     """
     INSERT INTO play_history
@@ -76,23 +82,24 @@ class RecordedPlays(NamedTuple):
 
 
 class CopyPolicy:
-    """Whether to try COPY: nearly all batches hold only new plays, and COPY costs two thirds of INSERT … ON CONFLICT.
+    """Whether to look for stored plays before COPY, which a single one of them undoes.
 
-    A single stored play undoes the whole COPY. Duplicates come in runs, as when a history is published again, so after
-    one the next batches are inserted.
+    Most batches hold only new plays. Duplicates come in runs, as when a history is published again, or all the time, as
+    from players with a bad network; so after one they are looked for in the next batches, too.
     """
 
-    _INSERTED_BATCHES: Final = 20
+    _CAREFUL_BATCHES: Final = 20
 
     def __init__(self) -> None:
-        self._batches_to_insert = 0
+        self._careful_batches = 0
 
-    def try_copy(self) -> bool:
-        self._batches_to_insert = max(0, self._batches_to_insert - 1)
-        return not self._batches_to_insert
+    def is_careful(self) -> bool:
+        """Ask once a batch."""
+        self._careful_batches = max(0, self._careful_batches - 1)
+        return bool(self._careful_batches)
 
     def saw_duplicate(self) -> None:
-        self._batches_to_insert = self._INSERTED_BATCHES
+        self._careful_batches = self._CAREFUL_BATCHES
 
 
 def record_plays(connection: Connection, plays: Sequence[PlayToRecord], policy: CopyPolicy) -> RecordedPlays:
@@ -104,9 +111,12 @@ def record_plays(connection: Connection, plays: Sequence[PlayToRecord], policy: 
     if not plays:
         return RecordedPlays({}, [])
     outcomes = judge_corrected(connection, plays)
+    to_record = [play for play in plays if play.entry_id not in outcomes] if outcomes else plays
     # In key order: two transactions that write the same plays in different orders deadlock.
-    ordered = sorted((play for play in plays if play.entry_id not in outcomes), key=itemgetter(0, 1, 2, 3))
-    new = (_copied(connection, ordered, policy) or _inserted(connection, ordered)) if ordered else []
+    ordered = sorted(to_record, key=itemgetter(0, 1, 2, 3))
+    new = _copied(connection, ordered, policy)
+    if new is None:
+        new = _inserted(connection, ordered)
     outcomes |= dict.fromkeys([play.entry_id for play in new], Outcome.RECORDED)
     rest = [play for play in plays if play.entry_id not in outcomes] if len(outcomes) < len(plays) else []
     conflicts = _with_the_id_of_another(connection, rest)
@@ -115,20 +125,48 @@ def record_plays(connection: Connection, plays: Sequence[PlayToRecord], policy: 
     return RecordedPlays(outcomes, new)
 
 
-def _copied(connection: Connection, plays: list[PlayToRecord], policy: CopyPolicy) -> list[PlayToRecord]:
-    """Copy the plays and return them. If one of them is stored already, store nothing and return nothing."""
-    if connection.dialect.name != "postgresql" or not policy.try_copy():
-        return []
-    first = _first_of_equals(plays)
+def _copied(connection: Connection, plays: list[PlayToRecord], policy: CopyPolicy) -> list[PlayToRecord] | None:
+    """Copy the plays that are not stored, and return those.
+
+    None: nothing is stored, because this is not PostgreSQL, or another transaction keeps storing the same plays.
+    """
+    if connection.dialect.name != "postgresql":
+        return None
+    for is_careful in (True,) if policy.is_careful() else (False, True):
+        new = _not_stored(connection, plays) if is_careful else plays
+        if len(new) < len(plays):
+            policy.saw_duplicate()
+        first = _first_of_equals(new)
+        if _is_copied(connection, first):
+            return first
+        policy.saw_duplicate()
+    return None
+
+
+def _not_stored(connection: Connection, plays: list[PlayToRecord]) -> list[PlayToRecord]:
+    given = {
+        "ids": (play.id for play in plays),
+        "users": (play.user_id for play in plays),
+        "moments": (microseconds(play.played_at) for play in plays),
+        "songs": (play.song_id for play in plays),
+    }
+    arrays = {name: f"{{{','.join(map(str, values))}}}" for name, values in given.items()}
+    stored = set(connection.scalars(_STORED, arrays))
+    return [play for number, play in enumerate(plays, start=1) if number not in stored] if stored else plays
+
+
+def _is_copied(connection: Connection, plays: list[PlayToRecord]) -> bool:
+    """Copy the plays, unless one of them is stored already: then none is."""
+    if not plays:
+        return True
     try:
         with connection.begin_nested():
-            copy_rows(connection, "play_history", _COPIED, map(_copy_row, first))
+            copy_rows(connection, "play_history", COLUMNS, packed(plays))
     except IntegrityError as error:
         if getattr(error.orig, "sqlstate", None) != _UNIQUE_VIOLATION:
             raise
-        policy.saw_duplicate()
-        return []
-    return first
+        return False
+    return True
 
 
 def _first_of_equals(plays: Iterable[PlayToRecord]) -> list[PlayToRecord]:
@@ -143,14 +181,6 @@ def _first_of_equals(plays: Iterable[PlayToRecord]) -> list[PlayToRecord]:
             ids.add((user_id, play_id))
             key = this
     return kept
-
-
-def _copy_row(play: PlayToRecord) -> Sequence[Any]:
-    user_id, at, song_id, play_id, reported_at, ms_played, duration_ms, track_id, offset_minutes, *rest = play
-    source, context, _ = rest
-    id_ = bytes.fromhex(hex_of(play_id))
-    json = None if context is None else Jsonb(context)
-    return user_id, at, song_id, id_, reported_at, ms_played, duration_ms, track_id, offset_minutes, source, json
 
 
 def _inserted(connection: Connection, plays: list[PlayToRecord]) -> list[PlayToRecord]:

@@ -7,12 +7,13 @@ so where that can go wrong the song is left to be filed (`worker.statistics.roll
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from worker.contract.events import SongName, SongRef
-from worker.contract.identity import artist_identity, twin_identity
+from worker.contract.identity import artist_identity, hides_characters, twin_identity
 from worker.database.statement import Statement
 
 _COLUMNS: Final = {
@@ -23,6 +24,7 @@ _COLUMNS: Final = {
     "artist_identity": "uuid",
     "twin_identity": "uuid",
     "is_plain": "boolean",
+    "hides": "boolean",
     "duration_ms": "integer",
     "attributes": "jsonb",
 }
@@ -42,18 +44,21 @@ _TWIN: Final = """
            (SELECT min(id + 0) FROM songs WHERE twin_identity = incoming.twin_identity) AS twin_id,
            (SELECT min(coalesce(counts_as_id, id)) FROM songs WHERE twin_identity = incoming.twin_identity) AS counts_id
 """
-# ORDER BY within, because PostgreSQL would otherwise merge the two levels, and look each twin up three times.
+# ORDER BY within, because PostgreSQL would otherwise merge the two levels, and look each twin up three times. Of twins
+# in one batch the first counts, so names that hide characters come last. All spellings of an identity hide the same.
 _UPSERT: Final = Statement(
     f"""
     INSERT INTO songs (identity, artist, title, album, artist_identity, twin_identity, merged_into_id, counts_as_id,
-                       duration_ms, attributes, is_filed)
+                       duration_ms, duration_set_ms, attributes, is_filed)
     SELECT identity, artist, title, album, coalesce(merged_identity, artist_identity), twin_identity, twin_id,
-           counts_id, duration_ms, attributes, is_plain AND twin_id IS NULL
+           counts_id, duration_ms, twin_duration_ms, attributes, is_plain AND twin_id IS NULL
       FROM (
         SELECT incoming.*, {_TWIN},
+               (SELECT max(duration_set_ms) FROM songs
+                 WHERE twin_identity = incoming.twin_identity) AS twin_duration_ms,
                (SELECT counts_as_identity FROM merges
                  WHERE subject = 'artist' AND identity = incoming.artist_identity) AS merged_identity
-          FROM {{rows}} ORDER BY incoming.identity
+          FROM {{rows}} ORDER BY incoming.hides, incoming.identity
       ) AS found
      WHERE true
     ON CONFLICT (identity) DO UPDATE
@@ -77,7 +82,8 @@ _LINK: Final = Statement(
 )
 
 
-class KnownSong(NamedTuple):
+@dataclass(slots=True)
+class KnownSong:
     """A song's id, and which of its optional fields the database holds."""
 
     id: int
@@ -92,6 +98,12 @@ class KnownSong(NamedTuple):
             or (not self.has_duration and song.duration_ms is not None)
             or (song.ids is not None and not self.attributes.issuperset(song.ids))
         )
+
+    def learn(self, stored: "KnownSong") -> None:
+        """Note what the database holds meanwhile. Gaps are only ever filled."""
+        self.has_album |= stored.has_album
+        self.has_duration |= stored.has_duration
+        self.attributes |= stored.attributes
 
 
 def resolve_songs(connection: Connection, songs: Collection[SongRef]) -> dict[SongName, KnownSong]:
@@ -143,6 +155,7 @@ def _row(identity: str, song: SongRef) -> dict[str, Any]:
         "artist_identity": artist_identity(song.artist),
         "twin_identity": (twin := twin_identity(song.artist, song.title)),
         "is_plain": twin == identity,
+        "hides": twin != identity and hides_characters(song.artist, song.title),
         "duration_ms": song.duration_ms,
         "attributes": song.ids or None,
     }

@@ -1,5 +1,6 @@
 """Mark the days whose statistics a new play makes stale, in the transaction that stores the play."""
 
+import struct
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
@@ -9,9 +10,11 @@ from uuid_utils import uuid7
 
 from worker.contract.events import local_days
 from worker.database.copy import copy_rows
+from worker.database.copy import days as packed_days
 from worker.database.statement import Statement
 
-_COPIED: Final = {"user_id": "int8", "day": "date", "mark": "bytea"}
+_COPIED: Final = ("user_id", "day", "mark")
+_ROW: Final = struct.Struct("!hiqiii16s").pack
 _INSERT: Final = Statement(
     """
     INSERT INTO stale_days (user_id, day, mark)
@@ -29,7 +32,8 @@ def mark_stale_days(connection: Connection, played: Iterable[tuple[int, datetime
     mark = uuid7()
     # Every transaction has a mark of its own, so COPY cannot meet a duplicate.
     if connection.dialect.name == "postgresql":
-        copy_rows(connection, "stale_days", _COPIED, ((*user_day, mark.bytes) for user_day in sorted(days)))
+        rows = (_ROW(3, 8, user_id, 4, packed_days(day), 16, mark.bytes) for user_id, day in sorted(days))
+        copy_rows(connection, "stale_days", _COPIED, rows)
     else:
-        rows = [{"user_id": user_id, "day": day.isoformat(), "mark": mark.hex} for user_id, day in days]
-        _INSERT.run(connection, rows)
+        given = [{"user_id": user_id, "day": day.isoformat(), "mark": mark.hex} for user_id, day in days]
+        _INSERT.run(connection, given)

@@ -13,7 +13,7 @@ from worker.statistics.questions.days import Day, days
 from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
 from worker.statistics.questions.favorites import Opinion, opinions
 from worker.statistics.questions.first_last import FirstAndLast, first_and_last
-from worker.statistics.questions.heard import Heard, first_listed, heard, listens_of, songs_of
+from worker.statistics.questions.heard import Heard, counted_artist, first_listed, heard, listens_of, songs_of
 from worker.statistics.questions.listener import Listener, find_listener, misnamed_timezones
 from worker.statistics.questions.listens import Listen
 from worker.statistics.questions.milestones import Milestone, milestones
@@ -75,6 +75,7 @@ __all__ = [
     "artist_comebacks",
     "chart",
     "count_discoveries",
+    "counted_artist",
     "days",
     "days_of_song",
     "discoveries",

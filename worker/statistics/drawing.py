@@ -74,7 +74,11 @@ _PARTS: Final[Mapping[Subject, Mapping[str, str]]] = {
         "oldest": "min(track_id) AS track_id",
         "joined": "JOIN tracks ON tracks.id = track_id",
         "named": "JOIN tracks ON tracks.id = track_id JOIN songs ON songs.id = tracks.song_id",
-        "name": "coalesce(tracks.album_artist, tracks.artists ->> 0, songs.artist)",
+        "name": """
+            coalesce((SELECT min(into_artist) FROM merges
+                       WHERE subject = 'artist' AND into_identity = tracks.merged_artist_identity),
+                     tracks.album_artist, tracks.artists ->> 0, songs.artist)
+        """,
         "title": "tracks.album",
     },
 }

@@ -50,20 +50,26 @@ _ROWS: Final[Mapping[Name, Mapping[str, Any]]] = {
     "mark_days_of_histories": {"user_id": 1, "song_id": None, "mark": _MARK, "since": f"{_DAY} 12:00:00"},
     "mark_charts_of_songs": {"song_id": 1},
     "mark_charts": {"day": _DAY, "mark": _MARK},
+    "forget_sums": {"user_id": 1, "day": _DAY},
+    "forget_sums_of_songs": {"song_id": 1},
+    "users_to_sum": {"user_id": 1},
+    "sum_stretches": {"user_id": 1, "first_day": "2026-01-01", "last_day": _DAY},
     "file_songs": {"id": 1, "artist_identity": _MARK, "twin_identity": _MARK},
-    "link_twins": {"twin_identity": _MARK, "into_identity": None, "end_identity": _MARK},
+    "link_twins": {"twin_identity": _MARK, "head_id": 1, "into_id": None, "end_id": None},
     "file_tracks": {"id": 1, "album_identity": _MARK},
     "compare_hours": {"user_id": 1, **_STRETCH},
     "compare_songs": {"user_id": 1, **_STRETCH},
+    "compare_sums": {"user_id": 1},
 }
 _PARAMETERS: Final[Mapping[str, str | int]] = {
     "windows": 1,
     "histories": 1,
+    "most": 1,
     "days": 1,
     "first": date.min.isoformat(),
     "last": date.max.isoformat(),
     "mark": _MARK,
-    "pattern": "%tool%",
+    "pattern": "% tool%",
 }
 
 

@@ -364,45 +364,125 @@ SELECT day, mark FROM json_to_recordset(CAST(:rows AS json)) AS incoming (day da
  WHERE true ORDER BY day;
 
 
+-- fragment: user_days
+json_to_recordset(CAST(:rows AS json)) AS incoming (user_id bigint, day date)
+
+-- fragment: played_songs
+json_to_recordset(CAST(:rows AS json)) AS incoming (song_id bigint)
+
+-- fragment: users
+json_to_recordset(CAST(:rows AS json)) AS incoming (user_id bigint)
+
+-- fragment: stretches
+json_to_recordset(CAST(:rows AS json)) AS incoming (user_id bigint, first_day date, last_day date)
+
+
+-- fragment: sum_columns
+-- `day` is the latest with a listen; without one it says nothing, and is the latest.
+CAST(sum(plays) AS integer) AS plays, CAST(sum(listens) AS integer) AS listens, CAST(sum(ms_played) AS bigint) AS ms_played,
+coalesce(max(CASE WHEN listens > 0 THEN day END), max(day)) AS day
+
+-- name: forget_sums
+-- Forget the sums of users with a stretch that contains one of some days. What stays behind is not read any more.
+DELETE FROM summed_stretches WHERE user_id IN (
+    SELECT stored.user_id
+      FROM {user_days}
+      JOIN summed_stretches AS stored
+        ON stored.user_id = incoming.user_id AND incoming.day BETWEEN stored.first_day AND stored.last_day);
+
+
+-- name: forget_sums_of_songs
+-- Forget the sums of users who have played some songs, now filed under another artist or album.
+DELETE FROM summed_stretches WHERE EXISTS (
+    SELECT 1
+      FROM {played_songs}
+      JOIN song_days ON song_days.song_id = incoming.song_id
+     WHERE song_days.user_id = summed_stretches.user_id);
+
+
+-- name: users_to_sum
+-- Which of some users have at least `:most` rows of `song_days` after the days of the sums of all time, which begin on
+-- `:first`.
+SELECT user_id
+  FROM {users}
+ WHERE (SELECT count(*)
+          FROM (SELECT 1 FROM song_days AS heard
+                 WHERE heard.user_id = incoming.user_id
+                   AND heard.day > coalesce((SELECT max(last_day) FROM summed_stretches AS stored
+                                              WHERE stored.user_id = incoming.user_id AND first_day = :first), :first)
+                 LIMIT :most) AS unsummed) >= :most;
+
+
+-- name: sum_stretches
+-- Sum up stretches of users.
+INSERT INTO summed_stretches (user_id, first_day, last_day)
+SELECT user_id, first_day, last_day FROM {stretches} WHERE true ORDER BY user_id, first_day, last_day;
+WITH tracks_heard AS MATERIALIZED (
+    SELECT user_id, first_day, last_day, song_id, track_id, {sum_columns}
+      FROM {stretches} JOIN song_days USING (user_id)
+     WHERE day BETWEEN first_day AND last_day
+     GROUP BY user_id, first_day, last_day, song_id, track_id
+)
+INSERT INTO subject_sums (user_id, first_day, last_day, subject, filed_under, named_song_id, named_track_id,
+                          plays, listens, ms_played, day)
+SELECT user_id, first_day, last_day, 'song', songs.identity, song_id, CAST(NULL AS bigint), {sum_columns}
+  FROM tracks_heard JOIN songs ON songs.id = song_id
+ GROUP BY 1, 2, 3, 5, 6
+ UNION ALL
+SELECT user_id, first_day, last_day, 'artist', coalesce(listed.artist_identity, songs.artist_identity, songs.identity),
+       min(CASE WHEN listed.track_id IS NULL THEN song_id END), min(listed.track_id), {sum_columns}
+  FROM tracks_heard JOIN songs ON songs.id = song_id
+  LEFT JOIN track_artists AS listed ON listed.track_id = tracks_heard.track_id
+ GROUP BY 1, 2, 3, 5
+ UNION ALL
+SELECT user_id, first_day, last_day, 'album', album_identity, NULL, min(track_id), {sum_columns}
+  FROM tracks_heard JOIN tracks ON tracks.id = track_id
+ WHERE album_identity IS NOT NULL
+ GROUP BY 1, 2, 3, 5;
+INSERT INTO day_sums (user_id, first_day, last_day, day, plays, listens, ms_played)
+SELECT user_id, first_day, last_day, day,
+       CAST(sum(plays) AS integer), CAST(sum(listens) AS integer), CAST(sum(ms_played) AS bigint)
+  FROM {stretches} JOIN listening_hours USING (user_id)
+ WHERE day BETWEEN first_day AND last_day
+ GROUP BY user_id, first_day, last_day, day
+ ORDER BY user_id, first_day, last_day, day;
+
+
 -- name: file_songs
 -- Store the identities of songs. Twins keep theirs, because a song may have been split from them; and what was known of
--- a song's album and duration before 0.3 never changes.
+-- a song's album and duration before 0.3 never changes. A duration that was set by hand is that of the twins.
 UPDATE songs
    SET artist_identity = incoming.artist_identity, is_filed = true,
        twin_identity = coalesce(songs.twin_identity, incoming.twin_identity),
        legacy_track_id = coalesce(songs.legacy_track_id, incoming.legacy_track_id),
-       legacy_duration_ms = coalesce(songs.legacy_duration_ms, incoming.legacy_duration_ms)
+       legacy_duration_ms = coalesce(songs.legacy_duration_ms, incoming.legacy_duration_ms),
+       duration_set_ms = coalesce(songs.duration_set_ms, (
+           SELECT max(twin.duration_set_ms) FROM songs AS twin
+            WHERE twin.twin_identity = coalesce(songs.twin_identity, incoming.twin_identity)))
   FROM json_to_recordset(CAST(:rows AS json)) AS incoming (
          id bigint, artist_identity uuid, twin_identity uuid, legacy_track_id bigint, legacy_duration_ms integer)
  WHERE songs.id = incoming.id;
 
 
 -- name: link_twins
--- Point the songs of each twin identity at the oldest of them, and this one at the oldest song that it is merged into.
--- `id + 0`, because PostgreSQL would look for the least id in the order of all songs.
+-- Point the songs of each twin identity at `head_id`, one of them, and this one at the song that it is merged into.
 UPDATE songs SET merged_into_id = wanted.merged_into_id, counts_as_id = wanted.counts_as_id
   FROM (
-    SELECT id, CASE WHEN id = head THEN into_head ELSE head END AS merged_into_id,
-           nullif(coalesce(end_head, head), id) AS counts_as_id
-      FROM (
-        SELECT song.id,
-               (SELECT min(id + 0) FROM songs WHERE twin_identity = incoming.twin_identity) AS head,
-               (SELECT min(id + 0) FROM songs WHERE twin_identity = incoming.into_identity) AS into_head,
-               (SELECT min(id + 0) FROM songs WHERE twin_identity = incoming.end_identity) AS end_head
-          FROM json_to_recordset(CAST(:rows AS json)) AS incoming (
-         twin_identity uuid, into_identity uuid, end_identity uuid)
-          JOIN songs AS song ON song.twin_identity = incoming.twin_identity
-      ) AS heads
+    SELECT song.id, CASE WHEN song.id = head_id THEN into_id ELSE head_id END AS merged_into_id,
+           nullif(coalesce(end_id, head_id), song.id) AS counts_as_id
+      FROM json_to_recordset(CAST(:rows AS json)) AS incoming (
+             twin_identity uuid, head_id bigint, into_id bigint, end_id bigint)
+      JOIN songs AS song ON song.twin_identity = incoming.twin_identity
   ) AS wanted
  WHERE songs.id = wanted.id
    AND (songs.merged_into_id, songs.counts_as_id) IS DISTINCT FROM (wanted.merged_into_id, wanted.counts_as_id);
 
 
 -- name: file_tracks
--- Store the album identities of tracks.
-UPDATE tracks SET album_identity = incoming.album_identity
+-- Store the album identities of tracks, and whom the artists of these albums count as.
+UPDATE tracks SET album_identity = incoming.album_identity, merged_artist_identity = incoming.merged_artist_identity
   FROM json_to_recordset(CAST(:rows AS json)) AS incoming (
-         id bigint, album_identity uuid)
+         id bigint, album_identity uuid, merged_artist_identity uuid)
  WHERE tracks.id = incoming.id;
 
 
@@ -476,18 +556,50 @@ SELECT * FROM (
    AND {not_stale}
  ORDER BY user_id, day, song_id, track_id;
 
+-- name: compare_sums
+-- The rows of `day_sums` that differ from the hours of the stretches of some users.
+SELECT * FROM (
+    SELECT user_id, first_day, last_day, day,
+           sum(plays) FILTER (WHERE wanted) AS plays, sum(listens) FILTER (WHERE wanted) AS listens,
+           sum(ms_played) FILTER (WHERE wanted) AS ms_played, sum(plays) FILTER (WHERE NOT wanted) AS plays_found,
+           sum(listens) FILTER (WHERE NOT wanted) AS listens_found,
+           sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
+      FROM (SELECT true AS wanted, user_id, first_day, last_day, day, plays, listens, ms_played
+              FROM summed_stretches JOIN listening_hours USING (user_id)
+             WHERE day BETWEEN first_day AND last_day
+             UNION ALL
+            SELECT false, user_id, first_day, last_day, day, plays, listens, ms_played
+              FROM summed_stretches JOIN day_sums USING (user_id, first_day, last_day)) AS both_sides
+     WHERE user_id IN (SELECT user_id FROM {users})
+     GROUP BY user_id, first_day, last_day, day) AS compared
+ WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
+ ORDER BY user_id, first_day, last_day, day;
+
+
+-- fragment: other_spaces
+-- The white space of ASCII that is no space, and the grave accent, which is an apostrophe in the loose form.
+E'[\t\n\x0b\f\r\x1c\x1d\x1e\x1f`]'
 
 -- name: names_like
--- Names that may match a pattern, with what they name: in lower case, or because only its loose form can be compared.
-SELECT 'artist' AS subject, coalesce(artist_identity, identity) AS identity, artist AS name FROM songs
- WHERE lower(artist COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(artist) <> length(artist)
+-- Names that may match a pattern, with what they name: in lower case, where a word begins with it; or because only its
+-- loose form can be compared. The pattern begins with `% `.
+SELECT DISTINCT 'artist' AS subject, coalesce(artist_identity, identity) AS identity, artist AS name FROM songs
+ WHERE (lower(replace(artist COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
+        AND (' ' || lower(artist COLLATE "C") LIKE :pattern ESCAPE '!' OR artist ~ {other_spaces}))
+    OR octet_length(artist) <> length(artist)
  UNION ALL
 SELECT 'artist' AS subject, artist_identity AS identity, name FROM track_artists
- WHERE lower(name COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(name) <> length(name)
+ WHERE (lower(replace(name COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
+        AND (' ' || lower(name COLLATE "C") LIKE :pattern ESCAPE '!' OR name ~ {other_spaces}))
+    OR octet_length(name) <> length(name)
  UNION ALL
-SELECT 'album' AS subject, album_identity AS identity, album AS name FROM tracks
+SELECT DISTINCT 'album' AS subject, album_identity AS identity, album AS name FROM tracks
  WHERE album_identity IS NOT NULL
-   AND (lower(album COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(album) <> length(album))
+   AND ((lower(replace(album COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
+         AND (' ' || lower(album COLLATE "C") LIKE :pattern ESCAPE '!' OR album ~ {other_spaces}))
+        OR octet_length(album) <> length(album))
  UNION ALL
 SELECT 'song' AS subject, identity, title AS name FROM songs
- WHERE lower(title COLLATE "C") LIKE :pattern ESCAPE '!' OR octet_length(title) <> length(title);
+ WHERE (lower(replace(title COLLATE "C", '`', '''')) LIKE '%' || substr(:pattern, 3) ESCAPE '!'
+        AND (' ' || lower(title COLLATE "C") LIKE :pattern ESCAPE '!' OR title ~ {other_spaces}))
+    OR octet_length(title) <> length(title);

@@ -28,11 +28,16 @@ Name = Literal[
     "mark_days_without_user",
     "mark_charts_of_songs",
     "mark_charts",
+    "forget_sums",
+    "forget_sums_of_songs",
+    "users_to_sum",
+    "sum_stretches",
     "file_songs",
     "link_twins",
     "file_tracks",
     "compare_hours",
     "compare_songs",
+    "compare_sums",
     "names_like",
 ]
 NAMES: Final[Sequence[Name]] = get_args(Name)

@@ -2,13 +2,25 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, exists, func, select, union
+from sqlalchemy import BigInteger, Connection, Engine, Row, case, cast, exists, func, null, select, union
 
 from worker.database.engine import snapshot, without_statement_timeout
-from worker.models import ChartPlace, ListeningHour, PlayHistory, SongDay, StaleChart, StaleDay, StaleHistory, User
+from worker.models import (
+    ChartPlace,
+    ListeningHour,
+    PlayHistory,
+    Song,
+    SongDay,
+    StaleChart,
+    StaleDay,
+    StaleHistory,
+    SubjectSum,
+    SummedStretch,
+    User,
+)
 from worker.statistics import statements
 from worker.statistics.charts import chart
 from worker.statistics.drawing import LENGTH
@@ -18,8 +30,9 @@ from worker.statistics.periods import ONE_DAY, Span, spans_of
 from worker.statistics.questions.backlog import count_waiting_days
 from worker.statistics.questions.sources import RollupsOnly
 from worker.statistics.questions.subjects import Subject
-from worker.statistics.questions.top import rank
-from worker.statistics.rollups.pending import has_one_listener
+from worker.statistics.questions.top import rank, sums_of
+from worker.statistics.rollups.compute import columns_of
+from worker.statistics.rollups.pending import has_one_listener, pending_of
 from worker.statistics.statements import Name
 
 _USERS_AT_ONCE: Final = 200
@@ -107,6 +120,52 @@ def _of_users(connection: Connection, users: Sequence[int], rule: ListenRule) ->
             key, numbers = rest[:-6], rest[-6:]
             where = f"{table}: user {user_id}, {day}, {'/'.join(map(str, key))}"
             yield Difference(where, _numbers(numbers[:3]), _numbers(numbers[3:]))
+    yield from _of_sums(connection, users)
+
+
+def _of_sums(connection: Connection, users: Sequence[int]) -> Iterator[Difference]:
+    """Where the sums of stretches differ from their days, or from what their tracks are filed under."""
+    rows = [{"user_id": user_id} for user_id in users]
+    for *key, plays, listens, ms, plays_found, listens_found, ms_found in statements.run(
+        connection, "compare_sums", rows
+    ):
+        where = f"day_sums: user {'/'.join(map(str, key))}"
+        yield Difference(where, _numbers((plays, listens, ms)), _numbers((plays_found, listens_found, ms_found)))
+    stretches = select(SummedStretch.user_id, SummedStretch.first_day, SummedStretch.last_day)
+    for stretch in connection.execute(stretches.where(SummedStretch.user_id.in_(users))).all():
+        pending = pending_of(connection, stretch.user_id)
+        # No question reads the sums of a stretch with a day that waits.
+        if pending.is_filing or any(stretch.first_day <= day <= stretch.last_day for day in pending.days):
+            continue
+        for subject in Subject:
+            wanted_rows, found_rows = _filed(connection, stretch, subject), _stored(connection, stretch, subject)
+            if wanted_rows != found_rows:
+                where = f"subject_sums: {subject}s of user {', '.join(map(str, stretch))}"
+                yield Difference(where, f"{len(wanted_rows)} rows", f"{len(found_rows)} rows, not all the same")
+
+
+def _filed(connection: Connection, stretch: Row[int, date, date], subject: Subject) -> set[tuple[Any, ...]]:
+    """The sums of songs, artists or albums as a question adds them up from days."""
+    user_id, first, last = stretch
+    days = select(*columns_of(SongDay)).where(SongDay.user_id == user_id, SongDay.day.between(first, last))
+    sums = sums_of([days.subquery()], subject).subquery().c
+    numbers = (sums.plays, sums.listens, cast(sums.ms_played, BigInteger), sums.day)
+    if subject is Subject.SONG:
+        wanted = select(Song.identity, Song.id, null(), *numbers).join(Song, Song.id == sums.song_id)
+    else:
+        wanted = select(sums.filed_under, sums.named_song_id, sums.named_track_id, *numbers)
+    return {tuple(row) for row in connection.execute(wanted)}
+
+
+def _stored(connection: Connection, stretch: Row[int, date, date], subject: Subject) -> set[tuple[Any, ...]]:
+    user_id, first, last = stretch
+    table = SubjectSum
+    names = (table.filed_under, table.named_song_id, table.named_track_id)
+    day = case((table.listens > 0, table.day))
+    stored = select(*names, table.plays, table.listens, table.ms_played, day).where(
+        table.user_id == user_id, table.first_day == first, table.last_day == last, table.subject == subject
+    )
+    return {tuple(row) for row in connection.execute(stored)}
 
 
 def _numbers(numbers: Sequence[int | None]) -> str:

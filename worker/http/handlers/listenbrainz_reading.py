@@ -87,7 +87,7 @@ class _Reading:
         user = await self._reader.user(request)
         found = await self._opinions(user)
         by_msid = {shapes.msid(identity): each for each in found for identity in each.identities}
-        by_mbid = {mbid.lower(): each for each in found if (mbid := (each.song.ids or {}).get("mbid"))}
+        by_mbid = {mbid: each for each in found for mbid in each.mbids}
         rows = [
             # By the id that was asked for: the song may count as another one.
             _opinion(user, said) | {"recording_msid": wanted}
@@ -96,7 +96,9 @@ class _Reading:
             for wanted in _ids(request, "recording_msids")
         ]
         rows += [
-            _opinion(user, said) if (said := by_mbid.get(wanted)) else shapes.no_feedback(user, mbid=wanted)
+            _opinion(user, said) | {"recording_mbid": wanted}
+            if (said := by_mbid.get(wanted))
+            else shapes.no_feedback(user, mbid=wanted)
             for wanted in _ids(request, "recording_mbids")
         ]
         return json_answer(200, {"feedback": rows})

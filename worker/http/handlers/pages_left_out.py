@@ -40,10 +40,9 @@ class _LeftOut:
         self._pages = Pages(services)
 
     async def show(self, request: Request) -> Answer:
-        frame = await self._pages.frame(request)
+        frame, names = await self._pages.open(request, lambda of, _: left_out(of.connection, of.user_id))
         if not frame.may_change:
             raise no_such_page()
-        names = await self._pages.ask(frame, lambda of, _: left_out(of.connection, of.user_id))
         return page_answer("left_out", frame, names=names)
 
     async def add(self, request: Request) -> Answer:
@@ -59,6 +58,7 @@ class _LeftOut:
         if subject is None:
             raise no_such_page()
         await self._services.in_database(_changed, user, change, subject, identity_named(sent[subject]))
+        await self._services.announce_changed(user)
         return redirect(f"{links.home(user)}{links.left_out()}")
 
 

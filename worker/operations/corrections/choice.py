@@ -1,6 +1,9 @@
-"""Choose plays of a user by id, local day, song, source or import, among those that count or those that are deleted."""
+"""Choose plays of a user by id, local day, song, source or import, among those that count or those that are deleted.
 
-from collections.abc import Collection, Iterator, Sequence
+Songs and artists are compared as statistics do: twins and merged ones are one.
+"""
+
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
@@ -8,16 +11,20 @@ from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Uuid, exists, func, literal, or_, select
 from sqlalchemy.orm import aliased
 
 from worker.contract.events import IMPORT, SongRef
-from worker.contract.identity import canonical_title, song_identity
-from worker.models import CorrectedPlay, PlayHistory, Song
+from worker.contract.identity import artist_identity, loose_title
+from worker.models import CorrectedPlay, Merge, PlayHistory, Song, TrackArtist
 from worker.models.sent_song import columns_of_song, song_ref, with_song
 from worker.statistics.local_time import bounds_of, timezones_of
+from worker.statistics.rollups.merges import ARTIST
 
 _AT_ONCE: Final = 1_000
+# The song that a play counts for.
+_COUNTS: Final = aliased(Song)
+_COUNTED: Final = func.coalesce(Song.counts_as_id, Song.id)
 _Table = type[PlayHistory] | type[CorrectedPlay]
 
 
@@ -74,8 +81,9 @@ def find(
     timezone_of_user = timezones_of(connection, [user_id]).get(user_id, UTC)
     chosen = _chosen(user_id, choice, deleted=deleted).execution_options(yield_per=_AT_ONCE)
     with closing(connection.execute(chosen)) as rows:
-        found = (_found(row, timezone_of_user, is_deleted=deleted) for row in rows)
-        return list(islice(_satisfying(found, choice), most))
+        titled = (row for row in rows if _has_title(row, choice))
+        found = (_found(row, timezone_of_user, is_deleted=deleted) for row in titled)
+        return list(islice((play for play in found if choice.day is None or play.time.date() == choice.day), most))
 
 
 def ids_of_day(connection: Connection, user_id: int, day: date) -> Sequence[UUID]:
@@ -121,7 +129,7 @@ def _of_imports(connection: Connection, table: _Table, user_id: int) -> dict[str
 
 
 def _chosen(user_id: int, choice: Choice, *, deleted: bool) -> Select[Any]:
-    """The chosen plays, as far as SQL can tell: the local day and the spelling of one name are judged later."""
+    """The chosen plays, as far as SQL can tell: the local day, and a title without an artist, are judged later."""
     table: _Table = CorrectedPlay if deleted else PlayHistory
     edit = aliased(CorrectedPlay)
     is_edited = exists().where(edit.user_id == table.user_id, edit.id == table.id, ~edit.is_deletion)
@@ -135,20 +143,35 @@ def _chosen(user_id: int, choice: Choice, *, deleted: bool) -> Select[Any]:
         first, last = bounds_of(choice.day, choice.day)
         wanted += [table.played_at >= first, table.played_at < last]
     if choice.artist and choice.title:
-        wanted.append(Song.identity == UUID(song_identity(choice.artist, choice.title)))
+        counted = select(_COUNTED).where(Song.is_named(choice.artist, choice.title))
+        wanted.append(_COUNTS.id.in_(counted))
+    elif choice.artist:
+        wanted.append(_is_by(choice.artist, table))
     if choice.source is not None:
         wanted.append(table.source == choice.source)
     if choice.import_id is not None:
         wanted.append(import_id == choice.import_id)
     plays = select(
         table.id, table.played_at, table.utc_offset_minutes, table.ms_played, table.source,
-        import_id.label("import_id"), is_edited.label("is_edited"), *columns_of_song(table),
+        import_id.label("import_id"), is_edited.label("is_edited"), _COUNTS.title.label("counts_as"),
+        *columns_of_song(table),
     )  # fmt: skip
-    return with_song(plays, table).where(*wanted).order_by(table.played_at, table.id)
+    with_counting = with_song(plays, table).join(_COUNTS, _COUNTS.id == _COUNTED)
+    return with_counting.where(*wanted).order_by(table.played_at, table.id)
+
+
+def _is_by(artist: str, table: _Table) -> ColumnElement[bool]:
+    """Whether a play counts for the artist, or its song does, along all merges."""
+    identity = UUID(artist_identity(artist))
+    merged = select(Merge.counts_as_identity).where(Merge.subject == ARTIST, Merge.identity == identity)
+    end = func.coalesce(merged.scalar_subquery(), literal(identity, Uuid))
+    track_id = func.coalesce(table.track_id, Song.legacy_track_id)
+    listed = exists().where(TrackArtist.track_id == track_id, TrackArtist.artist_identity == end)
+    return or_(_COUNTS.artist_identity == end, Song.artist_identity == end, listed)
 
 
 def _found(row: Row[*tuple[Any, ...]], timezone_of_user: tzinfo, *, is_deleted: bool) -> FoundPlay:
-    play_id, played_at, offset, ms_played, source, import_id, is_edited, *song = row
+    play_id, played_at, offset, ms_played, source, import_id, is_edited, _, *song = row
     return FoundPlay(
         id=play_id,
         time=played_at.astimezone(_local(offset, timezone_of_user)),
@@ -165,13 +188,8 @@ def _local(offset_minutes: int | None, timezone_of_user: tzinfo) -> tzinfo:
     return timezone_of_user if offset_minutes is None else timezone(timedelta(minutes=offset_minutes))
 
 
-def _satisfying(found: Iterator[FoundPlay], choice: Choice) -> Iterator[FoundPlay]:
-    artist, title = (name and canonical_title(name) for name in (choice.artist, choice.title))
-    for play in found:
-        if (
-            (choice.day is None or play.time.date() == choice.day)
-            # Where both are given, the song is known by its identity already, however it was corrected since.
-            and (not artist or title or canonical_title(play.song.artist) == artist)
-            and (not title or artist or canonical_title(play.song.title) == title)
-        ):
-            yield play
+def _has_title(row: Row[*tuple[Any, ...]], choice: Choice) -> bool:
+    """Whether the play, or the song that it counts as, has the title, if that is given without an artist."""
+    if choice.title is None or choice.artist is not None:
+        return True
+    return loose_title(choice.title) in {loose_title(row.title), loose_title(row.counts_as)}

@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, exists, or_, select
+from sqlalchemy import Connection, Engine, exists, insert, or_, select
 
 from worker.contract.identity import artist_identity
 from worker.database.engine import transaction, without_statement_timeout
 from worker.errors import DatabaseUnavailableError, MergeRefusedError
-from worker.models import Merge, Song, Track, TrackArtist
+from worker.models import Merge, Song, StaleHistory, Track, TrackArtist
 from worker.operations.merging.recording import lock_catalogue, record_merge, take_merge_back
 from worker.statistics.rollups.filing import file
+from worker.statistics.rollups.marks import new_mark
 from worker.statistics.rollups.merges import ARTIST, Merges, merges_of
 
 _AT_ONCE: Final = 1_000
@@ -30,7 +31,9 @@ def merge_artists(engine: Engine, artist: str, into: str) -> int:
         before = merges_of(connection, ARTIST)
         identity, into_identity = (_known(connection, name) for name in (artist, into))
         songs = _of(connection, identity, before)
+        shown = _of(connection, before.end(into_identity), before)
         record_merge(connection, ARTIST, identity, into_identity, into_artist=into)
+        _mark_charts(connection, shown)
         return _file(connection, songs)
 
 
@@ -49,6 +52,7 @@ def split_artist(engine: Engine, artist: str) -> int:
             raise MergeRefusedError("the artist is not merged into another one", way_out="nothing was changed")
         songs = _of(connection, before.end(identity), before)
         take_merge_back(connection, ARTIST, identity)
+        _mark_charts(connection, songs)
         return _file(connection, songs)
 
 
@@ -85,6 +89,13 @@ def _spellings(connection: Connection, identity: UUID, merges: Merges) -> Iterat
 
 def _parts(rows: Sequence[Part]) -> Iterator[Sequence[Part]]:
     return (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE))
+
+
+def _mark_charts(connection: Connection, songs: Sequence[int]) -> None:
+    """The artist of these songs may be shown by another name now."""
+    if songs:
+        rows = [{"mark": new_mark(), "song_id": song_id, "charts_only": True} for song_id in songs]
+        connection.execute(insert(StaleHistory), rows)
 
 
 def _file(connection: Connection, songs: list[int]) -> int:

@@ -5,14 +5,14 @@ from enum import StrEnum, unique
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Engine, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, select, update
 
-from worker.contract.identity import apart_identity, song_identity, twin_identity
+from worker.contract.identity import apart_identity
 from worker.database.engine import transaction
 from worker.errors import MergeRefusedError, SongNotFoundError
 from worker.models import Song
 from worker.operations.merging.recording import lock_catalogue, record_merge, take_merge_back
-from worker.statistics.rollups.filing import file, link_twins
+from worker.statistics.rollups.filing import file, heads, link_twins
 from worker.statistics.rollups.merges import SONG, merges_of
 
 
@@ -47,9 +47,7 @@ def find_song(connection: Connection, artist: str, title: str) -> CatalogueSong:
     Raises:
         SongNotFoundError: no song has such names.
     """
-    song = _first(connection, Song.identity == UUID(song_identity(artist, title))) or _first(
-        connection, Song.twin_identity == UUID(twin_identity(artist, title))
-    )
+    song = _first(connection, Song.is_named(artist, title))
     if song is None:
         raise SongNotFoundError(artist, title)
     return song
@@ -95,7 +93,7 @@ def split_song(engine: Engine, song_id: int) -> Split:
         if twin in merges.into:
             link_twins(connection, [twin], take_merge_back(connection, SONG, twin))
             return Split.MERGE
-        if not connection.scalar(select(exists().where(Song.twin_identity == twin, Song.id < song_id))):
+        if heads(connection, [twin])[twin] == song_id:
             raise MergeRefusedError(
                 "the song counts for itself", way_out="name the one to be split from it: `zik song show` lists them"
             )

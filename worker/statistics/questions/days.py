@@ -25,7 +25,7 @@ def days(listening: Listening, first: date, last: date) -> Sequence[Day]:
 
     Costs a look at each hour with plays: some ten rows per day and user.
     """
-    hour = listening.rollups(first, last).hours.c
+    hour = listening.rollups(first, last).days.c
     rows = listening.connection.execute(
         select(hour.day, total(hour.plays), total(hour.listens), total(hour.ms_played))
         .group_by(hour.day)

@@ -20,13 +20,15 @@ HATED: Final = "hated."
 class Opinion:
     """What a user says of a song: `score` 1 loves it, -1 hates it.
 
-    `song` is the one that counts, and `identities` are those of all songs that count as it, as 32 hex digits.
+    `song` is the one that counts, and `identities` are those of all songs that count as it, as 32 hex digits. `mbids`
+    are theirs as far as they are known, in lower case.
     """
 
     said_at: datetime
     score: int
     song: SongRef
     identities: frozenset[str]
+    mbids: frozenset[str]
 
 
 def opinions(connection: Connection, user_id: int) -> Sequence[Opinion]:
@@ -50,19 +52,28 @@ def opinions(connection: Connection, user_id: int) -> Sequence[Opinion]:
     for said_at, loved, identity, song_id, *facts in rows:
         score = 1 if loved else -1 if hated.get(identity.hex) == said_at else 0
         newest.setdefault(song_id, (said_at, score, SongRef(*facts)))
-    identities = _identities(connection, user_id)
-    return [Opinion(*opinion, frozenset(identities[song_id])) for song_id, opinion in newest.items() if opinion[1] != 0]
+    spelled = _spelled(connection, user_id)
+    return [
+        Opinion(*opinion, frozenset(identities), frozenset(mbids))
+        for song_id, opinion in newest.items()
+        if opinion[1] != 0
+        for identities, mbids in (spelled[song_id],)
+    ]
 
 
-def _identities(connection: Connection, user_id: int) -> Mapping[int, set[str]]:
-    """The identities of the user's favorites by the song that counts: its own, and those of all that count as it."""
+def _spelled(connection: Connection, user_id: int) -> Mapping[int, tuple[set[str], set[str]]]:
+    """Identities and MBIDs of the user's favorites by the song that counts: of it, and of all that count as it."""
     favorite, spelled = aliased(Song), aliased(Song)
     counting = func.coalesce(favorite.counts_as_id, favorite.id)
     favorites = select(counting).join(Favorite, Favorite.song_id == favorite.id).where(Favorite.user_id == user_id)
-    found = defaultdict[int, set[str]](set)
+    found = defaultdict[int, tuple[set[str], set[str]]](lambda: (set(), set()))
     for key in (spelled.id, spelled.counts_as_id):
-        for song_id, identity in connection.execute(select(key, spelled.identity).where(key.in_(favorites))):
-            found[song_id or 0].add(identity.hex)
+        songs = select(key, spelled.identity, spelled.attributes).where(key.in_(favorites))
+        for song_id, identity, attributes in connection.execute(songs):
+            identities, mbids = found[song_id or 0]
+            identities.add(identity.hex)
+            if isinstance(mbid := (attributes or {}).get("mbid"), str):
+                mbids.add(mbid.lower())
     return found
 
 

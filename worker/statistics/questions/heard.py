@@ -1,15 +1,14 @@
 """What a user heard of one song, artist or album: how much, when first and last, and by month."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Subquery, func, select, union_all
+from sqlalchemy import Connection, Select, Subquery, extract, func, select, union_all
 
-from worker.models import Song, Track, TrackArtist
+from worker.models import Merge, Song, Track, TrackArtist
 from worker.statistics.periods import Period, Span, span
 from worker.statistics.questions.sources import UserListening
 from worker.statistics.questions.subjects import Subject, filed, may_count_for, named
@@ -43,32 +42,37 @@ def heard(listening: UserListening, subject: Subject, identity: UUID) -> Heard |
 
     Costs a look at each of its songs, and at each of their days.
     """
-    parts = _parts(listening, _EVER, subject, [identity])
-    found = listening.connection.execute(grouped(parts, _by_day).order_by("day")).all()
+    parts = _parts(listening.rollups(*_EVER[1:]).songs, subject, [identity])
+    day = grouped(parts, _by_day).subquery().c
+    month = (extract("year", day.day), extract("month", day.day))
+    sums = (total(day[name]) for name in ("plays", "listens", "ms_played"))
+    by_month = select(*month, *sums, func.min(day.day), func.max(day.day)).group_by(*month).order_by(*month)
+    found = listening.connection.execute(by_month).all()
     if not found:
         return None
-    months = Counter[date]()
-    for day, _, listens, _ in found:
-        months[span(Period.MONTH, day).first] += listens
-    plays, listens, ms_played = (sum(column) for column in list(zip(*found, strict=True))[1:])
+    years, months, plays, listens, ms_played, first_days, last_days = zip(*found, strict=True)
     artist, title, shown = listening.connection.execute(named(_one(parts), subject)).one()
     album = select(Song.album).where(Song.identity == shown)
     return Heard(
         artist=artist,
         title=title,
         album=listening.connection.scalar(album) if subject is Subject.SONG else None,
-        plays=plays,
-        listens=listens,
-        ms_played=ms_played,
-        first_day=found[0].day,
-        last_day=found[-1].day,
-        months=+months,
+        plays=sum(plays),
+        listens=sum(listens),
+        ms_played=sum(ms_played),
+        first_day=first_days[0],
+        last_day=last_days[-1],
+        months={
+            date(int(year), int(number), 1): count
+            for year, number, count in zip(years, months, listens, strict=True)
+            if count
+        },
     )
 
 
 def songs_of(listening: UserListening, subject: Subject, identity: UUID, *, most: int) -> Sequence[Place]:
     """The user's first `most` songs of an artist or album, in the order of `rank`. Costs as much as `heard`."""
-    songs = sums_of(_parts(listening, _EVER, subject, [identity]), Subject.SONG)
+    songs = sums_of(_parts(listening.rollups(*_EVER[1:]).songs, subject, [identity]), Subject.SONG)
     return first_places(listening.connection, with_any(songs, By.LISTENS), Subject.SONG, most=most)
 
 
@@ -79,7 +83,8 @@ def places_of(
 
     Costs as much as `heard`.
     """
-    sums = sums_of(_candidates(listening, _EVER, subject, identities), subject).subquery()
+    summed, parts = _summed(listening, _EVER, subject, identities)
+    sums = sums_of(_candidates(parts, subject, identities), subject, summed=summed).subquery()
     wanted = select(sums)
     if subject is not Subject.SONG:
         # A track that counts for one of them may count for other artists, too.
@@ -94,29 +99,34 @@ def listens_of(
 
     Costs a look at each of their songs, and at each of their days in the span.
     """
-    sums = grouped(_parts(listening, wanted, subject, identities), _by_subject)
+    summed, parts = _summed(listening, wanted, subject, identities)
+    sums = grouped([*summed, *_parts(parts, subject, identities)], _by_subject)
     return {identity: listens for identity, listens in listening.connection.execute(sums) if listens}
 
 
-def _parts(
+def _summed(
     listening: UserListening, wanted: Span, subject: Subject, identities: Collection[UUID]
-) -> Sequence[Subquery]:
-    """Rows of the days of these subjects, with what `filed` adds."""
-    each = [filed(part, subject).subquery() for part in _candidates(listening, wanted, subject, identities)]
+) -> tuple[Sequence[Subquery], Sequence[Subquery]]:
+    """The sums of these artists or albums, and the rows of tracks that they leave out."""
+    rollups = listening.rollups(wanted.first, wanted.last)
+    if subject is Subject.SONG:
+        return (), rollups.songs
+    summed, parts = rollups.filed(subject)
+    return [select(part).where(part.c.filed_under.in_(identities)).subquery() for part in summed], parts
+
+
+def _parts(rows: Sequence[Subquery], subject: Subject, identities: Collection[UUID]) -> Sequence[Subquery]:
+    """Rows of these subjects, with what `filed` adds."""
+    each = [filed(part, subject).subquery() for part in _candidates(rows, subject, identities)]
     if subject is Subject.SONG:
         return each
     return [select(part).where(part.c.filed_under.in_(identities)).subquery() for part in each]
 
 
-def _candidates(
-    listening: UserListening, wanted: Span, subject: Subject, identities: Collection[UUID]
-) -> Sequence[Subquery]:
-    """The rows of all days of songs that have something to do with these subjects."""
+def _candidates(rows: Sequence[Subquery], subject: Subject, identities: Collection[UUID]) -> Sequence[Subquery]:
+    """The rows of all songs that have something to do with these subjects."""
     songs = may_count_for(subject, identities)
-    return [
-        select(part).where(part.c.song_id.in_(songs)).subquery()
-        for part in listening.rollups(wanted.first, wanted.last).songs
-    ]
+    return [select(part).where(part.c.song_id.in_(songs)).subquery() for part in rows]
 
 
 def _one(parts: Sequence[Subquery]) -> Subquery:
@@ -132,6 +142,12 @@ def _by_day(rows: Subquery) -> Select[*tuple[Any, ...]]:
 
 def _by_subject(rows: Subquery) -> Select[*tuple[Any, ...]]:
     return select(rows.c.filed_under, total(rows.c.listens).label("listens")).group_by(rows.c.filed_under)
+
+
+def counted_artist(connection: Connection, artist: UUID) -> UUID:
+    """The artist that this one counts as: itself, unless a person has merged it. Costs a look-up by key."""
+    merged = select(Merge.counts_as_identity).where(Merge.subject == Subject.ARTIST.value, Merge.identity == artist)
+    return connection.scalar(merged) or artist
 
 
 def first_listed(connection: Connection, artist: UUID) -> UUID | None:

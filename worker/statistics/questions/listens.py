@@ -36,7 +36,7 @@ def listens_of(listening: UserListening, days: Sequence[date]) -> Subquery:
 
 def listens_by_day(listening: UserListening, span: Span) -> Sequence[tuple[date, int]]:
     """The days of a span with a listen, in order, and how many. Costs a look at each hour with plays."""
-    hour = listening.rollups(span.first, span.last).hours.c
+    hour = listening.rollups(span.first, span.last).days.c
     listens = total(hour.listens)
     rows = listening.connection.execute(
         select(hour.day, listens).group_by(hour.day).having(listens > 0).order_by(hour.day)

@@ -67,7 +67,7 @@ def _matching(listening: UserListening, wanted: str) -> Mapping[Subject, Sequenc
     if wanted:
         begins = _beginning(wanted)
         # Spaces within a name may be several.
-        pattern = "%".join(["", *(_LIKE.sub(r"!\g<0>", word) for word in wanted.split()), ""])
+        pattern = "%".join(["", *(_LIKE.sub(r"!\g<0>", word) for word in wanted.split()), ""]).replace("%", "% ", 1)
         names = statements.bound(listening.connection, "names_like", pattern=pattern)
         rows = listening.connection.execute(
             names.columns(subject=Text, identity=Uuid, name=Text), execution_options={"yield_per": _AT_ONCE}

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import Select, Subquery, select
+from sqlalchemy import Select, Subquery, func, select
 
-from worker.contract.identity import song_identity
+from worker.models import Song
 from worker.statistics.periods import Span
 from worker.statistics.questions.days import Day
 from worker.statistics.questions.sources import Listening
-from worker.statistics.questions.subjects import Subject, may_count_for
 from worker.statistics.sql import grouped, total
 
 
@@ -20,7 +18,7 @@ def days_of_song(listening: Listening, artist: str, title: str, span: Span) -> S
     Includes the plays of all songs that count as one with it. Costs a look at each day of the song, and for everyone at
     each song of each day of the span.
     """
-    songs = may_count_for(Subject.SONG, [UUID(song_identity(artist, title))])
+    songs = select(func.coalesce(Song.counts_as_id, Song.id)).where(Song.is_named(artist, title))
     parts = [select(rows).where(rows.c.song_id.in_(songs)).subquery() for rows in listening.rollups(*span[1:]).songs]
     names = ("plays", "listens", "ms_played")
 

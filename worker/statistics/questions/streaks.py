@@ -38,7 +38,7 @@ def streaks(listening: UserListening, span: Span, *, today: date) -> Streaks:
 
     Costs a look at each hour with plays in the span: some ten rows per day.
     """
-    hour = listening.rollups(span.first, span.last).hours.c
+    hour = listening.rollups(span.first, span.last).days.c
     days = listening.connection.scalars(select(hour.day).where(hour.listens > 0).group_by(hour.day).order_by(hour.day))
     return streaks_of(days, today=today)
 

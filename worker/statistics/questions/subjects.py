@@ -5,7 +5,21 @@ from enum import StrEnum, unique
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, SelectBase, Subquery, case, func, null, select, union
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    ScalarSelect,
+    Select,
+    SelectBase,
+    Subquery,
+    case,
+    cast,
+    func,
+    null,
+    select,
+    union,
+)
 from sqlalchemy.orm import aliased
 
 from worker.models import Merge, Song, Track, TrackArtist
@@ -14,6 +28,9 @@ _Rows = Select[*tuple[Any, ...]]
 _LISTED: Final = aliased(TrackArtist)
 # A song that is not filed yet counts as an artist of its own.
 _ARTIST: Final = func.coalesce(_LISTED.artist_identity, Song.artist_identity, Song.identity)
+
+# With a type, because PostgreSQL takes a null without one for a text, and unites it with no number.
+_NONE: Final = cast(null(), BigInteger)
 
 
 @unique
@@ -33,7 +50,7 @@ def filed(rows: FromClause, subject: Subject) -> _Rows:
 
 
 def _under_songs(rows: FromClause) -> _Rows:
-    return _joined(rows, Song.identity, rows.c.song_id, null()).join(Song, Song.id == rows.c.song_id)
+    return _joined(rows, Song.identity, rows.c.song_id, _NONE).join(Song, Song.id == rows.c.song_id)
 
 
 def _under_artists(rows: FromClause) -> _Rows:
@@ -46,7 +63,7 @@ def _under_artists(rows: FromClause) -> _Rows:
 
 
 def _under_albums(rows: FromClause) -> _Rows:
-    return _joined(rows, Track.album_identity, null(), rows.c.track_id).join(Track, Track.id == rows.c.track_id)
+    return _joined(rows, Track.album_identity, _NONE, rows.c.track_id).join(Track, Track.id == rows.c.track_id)
 
 
 def _joined(rows: FromClause, key: Any, song_id: ColumnElement[Any], track_id: Any) -> _Rows:
@@ -100,23 +117,25 @@ def _artists_named(first: Subquery) -> _Rows:
         .limit(1)
         .scalar_subquery()
     )
-    merged = (
-        select(func.min(Merge.into_artist))
-        .where(Merge.subject == Subject.ARTIST.value, Merge.into_identity == first.c.filed_under)
-        .scalar_subquery()
-    )
-    artist = func.coalesce(merged, Song.artist, listed).label("artist")
+    artist = func.coalesce(_merged_name(first.c.filed_under), Song.artist, listed).label("artist")
     identity = first.c.filed_under.label("identity")
     return select(artist, null().label("title"), identity).outerjoin_from(first, Song, Song.id == first.c.named_song_id)
 
 
 def _albums_named(first: Subquery) -> _Rows:
-    artist = func.coalesce(Track.album_artist, Track.artists[0].as_string(), Song.artist).label("artist")
+    merged = _merged_name(Track.merged_artist_identity)
+    artist = func.coalesce(merged, Track.album_artist, Track.artists[0].as_string(), Song.artist).label("artist")
     return (
         select(artist, Track.album.label("title"), first.c.filed_under.label("identity"))
         .join(first, first.c.named_track_id == Track.id)
         .join(Song, Song.id == Track.song_id)
     )
+
+
+def _merged_name(artist: Any) -> ScalarSelect[Any]:
+    """The name of an artist whom others were merged into; null without a merge."""
+    name = select(func.min(Merge.into_artist))
+    return name.where(Merge.subject == Subject.ARTIST.value, Merge.into_identity == artist).scalar_subquery()
 
 
 _NAMED: Final[Mapping[Subject, Callable[[Subquery], _Rows]]] = {

@@ -60,6 +60,7 @@ class Place:
 _Sums = Select[*tuple[Any, ...]]
 _Column = ColumnElement[Any] | InstrumentedAttribute[Any]
 
+_FILED: Final = ("filed_under", "named_song_id", "named_track_id", "day", "plays", "listens", "ms_played")
 _NO_LIMIT: Final = 2**31 - 1
 # So many songs more than wanted are looked at, to order those that are even with the last place by identity.
 _EVEN: Final = 100
@@ -81,8 +82,10 @@ def rank(
     plays were recorded. Costs a look at each track of each day of the span. For everyone, read the chart that is drawn
     with it: `charts.top`.
     """
-    parts = listening.rollups(span.first, span.last).songs
-    sums = sums_of(parts, subject, everyone=listening.covers_everyone)
+    summed, parts = listening.rollups(span.first, span.last).filed(subject)
+    if subject is Subject.SONG and by is By.LISTENS:
+        summed = _heard_enough(summed, parts, most)
+    sums = sums_of(parts, subject, summed=summed, everyone=listening.covers_everyone)
     return first_places(listening.connection, with_any(sums, by), subject, most=most, by=by)
 
 
@@ -132,23 +135,52 @@ class _Ranking(NamedTuple):
         return (named[name].desc().nulls_last() for name in self.order)
 
 
-def sums_of(parts: Sequence[Subquery], subject: Subject, *, everyone: bool = False) -> _Sums:
+def sums_of(
+    parts: Sequence[Subquery], subject: Subject, *, summed: Sequence[Subquery] = (), everyone: bool = False
+) -> _Sums:
     """The sums of each song, artist or album, its listeners, and the day of its latest listen.
 
     Sums up tracks before it joins them: a history has many more days of songs than songs. For everyone it sums up each
-    listener by themselves, because two songs of an artist may have the same listeners.
+    listener by themselves, because two songs of an artist may have the same listeners. `summed` has rows that are filed
+    already.
     """
     if subject is Subject.SONG:
-        return _songs(parts, everyone=everyone)
+        return _songs([*map(_of_songs, summed), *parts], everyone=everyone)
     # Joins each part by itself: PostgreSQL cannot know that a union holds each track once or twice. LIMIT hides the
     # key, else it would expect a group for each track, and sort them.
     heard = (_heard(rows, rows.c.song_id, rows.c.track_id, everyone=everyone) for rows in parts)
-    each = union_all(*(select(filed(rows, subject).limit(_NO_LIMIT).subquery()) for rows in heard)).subquery()
+    filed_now = [filed(rows, subject).limit(_NO_LIMIT).subquery() for rows in heard]
+    names = (*_FILED, *["user_id"] * everyone)
+    each = union_all(*(select(*(rows.c[name] for name in names)) for rows in (*summed, *filed_now))).subquery()
     listeners = func.count(each.c.user_id.distinct()) if everyone else literal(1)
-    names = (func.min(each.c[name]).label(name) for name in ("named_song_id", "named_track_id"))
+    named_by = (func.min(each.c[name]).label(name) for name in ("named_song_id", "named_track_id"))
     # Filters the sums, not the tracks: testing each track takes a tenth of the time.
     key = each.c.filed_under
-    return _summed(each, key).add_columns(listeners.label("listeners"), *names).having(func.count(key) > 0)
+    return _summed(each, key).add_columns(listeners.label("listeners"), *named_by).having(func.count(key) > 0)
+
+
+def _heard_enough(summed: Sequence[Subquery], parts: Sequence[Subquery], most: int) -> Sequence[Subquery]:
+    """Without the songs that can get none of the first `most` places: most songs are heard a few times.
+
+    So many others have so many listens in the sums alone that whatever a song has in the other parts cannot make up for
+    it.
+    """
+    if len(summed) != 1:
+        return summed
+    (song,) = summed
+    last = select(song.c.listens).order_by(song.c.listens.desc()).offset(most + _EVEN - 1).limit(1).scalar_subquery()
+    more: ColumnElement[int] | int = 0
+    if parts:
+        later = grouped(parts, lambda rows: _summed(rows, rows.c.song_id)).subquery().c
+        more = func.coalesce(select(func.max(later.listens)).scalar_subquery(), 0)
+    return [select(song).where(song.c.listens >= func.coalesce(last, 0) - more).subquery()]
+
+
+def _of_songs(summed: Subquery) -> Subquery:
+    """Sums of songs as rows of tracks."""
+    row = summed.c
+    names = (row.user_id, row.named_song_id.label("song_id"), row.day, row.plays, row.listens, row.ms_played)
+    return select(*names).subquery()
 
 
 def _songs(parts: Sequence[Subquery], *, everyone: bool) -> _Sums:

@@ -1,9 +1,11 @@
 """Totals: plays, listens, time, songs, artists and days of a span."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from sqlalchemy import Select, Subquery, func, select, true, union
+from sqlalchemy import Select, Subquery, func, select, true, union, union_all
 
 from worker.statistics.periods import Span
 from worker.statistics.questions.sources import Listening, RollupRows
@@ -51,7 +53,7 @@ def totals(listening: Listening, span: Span) -> Totals:
 
 # No DISTINCT below: PostgreSQL sorts for it, but groups without sorting.
 def _days(rollups: RollupRows) -> Subquery:
-    hour = rollups.hours.c
+    hour = rollups.days.c
     names = ("plays", "listens", "ms_played")
     day = select(hour.day, *(total(hour[name]).label(name) for name in names)).group_by(hour.day).subquery()
     sums = (total(day.c[name]).label(name) for name in names)
@@ -67,14 +69,23 @@ def _listeners(rollups: RollupRows) -> Subquery:
 
 def _songs(rollups: RollupRows) -> Subquery:
     """The number of songs and of artists with a listen."""
+    summed, rest = rollups.filed(Subject.SONG)
+    artists, _ = rollups.filed(Subject.ARTIST)
     # UNION, not UNION ALL: a track may be in both parts. MATERIALIZED, or SQLite would read the days twice.
-    track = union(*map(_with_listens, rollups.songs)).cte("tracks_with_listens").prefix_with("MATERIALIZED")
-    song = select(track.c.song_id).group_by(track.c.song_id).subquery()
-    filed_under = filed(track, Subject.ARTIST).subquery().c.filed_under
-    artist = select(filed_under).group_by(filed_under).subquery()
-    songs = select(func.count().label("songs")).select_from(song).subquery()
-    artists = select(func.count().label("artists")).select_from(artist).subquery()
-    return select(*songs.c, *artists.c).join_from(songs, artists, true()).subquery()
+    track = union(*map(_with_listens, rest)).cte("tracks_with_listens").prefix_with("MATERIALIZED") if rest else None
+    song = [select(part.c.named_song_id.label("counted")).where(part.c.listens > 0) for part in summed]
+    artist = [select(part.c.filed_under.label("counted")).where(part.c.listens > 0) for part in artists]
+    if track is not None:
+        song.append(select(track.c.song_id.label("counted")))
+        artist.append(select(filed(track, Subject.ARTIST).subquery().c.filed_under.label("counted")))
+    songs, artists_heard = _number(song, "songs"), _number(artist, "artists")
+    return select(*songs.c, *artists_heard.c).join_from(songs, artists_heard, true()).subquery()
+
+
+def _number(parts: Sequence[Select[Any]], name: str) -> Subquery:
+    each = union_all(*parts).subquery().c.counted
+    group = select(each).group_by(each).subquery()
+    return select(func.count().label(name)).select_from(group).subquery()
 
 
 def _with_listens(rows: Subquery) -> Select[int, int]:

@@ -22,11 +22,14 @@ _OF_ONE_USER: Final[Mapping[Rollup, Name]] = {ListeningHour: "user_hours", SongD
 def compute_days(connection: Connection, days: Collection[UserDay], rule: ListenRule) -> Sequence[UserDay]:
     """Replace all rollups of these days, and of days joined to them. The caller has locked the users, or runs alone.
 
+    Forgets sums that contain them.
+
     Returns the joined days: those on which other plays of a run lie that began to count, or ceased to.
     """
     joined = _compute(connection, days, rule)
     if joined:
         _compute(connection, joined, rule)
+    statements.run(connection, "forget_sums", day_rows([*days, *joined]))
     hit(Point.MID_AGGREGATION)
     return joined
 
@@ -51,7 +54,8 @@ def computed_rows(
 ) -> Subquery:
     """The rows that a sweep would write for some days of a user, at least one, with the columns of `columns_of`."""
     statement = of_user(connection, _OF_ONE_USER[rollup], user_id, days, rule)
-    return statement.columns(*columns_of(rollup)).subquery()
+    # A CTE stands at the beginning of the whole statement: SQLite's parser allows no deep nesting.
+    return select(statement.columns(*columns_of(rollup)).cte(f"computed_{rollup.__tablename__}")).subquery()
 
 
 def of_user(connection: Connection, name: Name, user_id: int, days: Collection[date], rule: ListenRule) -> TextClause:

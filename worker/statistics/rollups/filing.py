@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, insert, select
 from uuid_utils import uuid4
 
-from worker.contract.identity import album_identity, artist_identity, twin_identity
+from worker.contract.identity import album_identity, artist_identity, hides_characters, twin_identity
 from worker.database.locks import lock_writers
 from worker.models import Song, StaleHistory, Track, TrackArtist
 from worker.statistics import statements
@@ -68,12 +68,32 @@ def file(connection: Connection, song_ids: Collection[int]) -> int:
 
 
 def link_twins(connection: Connection, twins: Iterable[UUID], merges: Merges) -> None:
-    """Point the songs of these twin identities, and all that are merged into them, at what they count as."""
+    """Point the songs of these twin identities, and all that are merged into them, at what they count as.
+
+    Twins count as the oldest of them whose names hide no character, and this one as what it is merged into.
+    """
+    linked = [(twin, merges.into.get(twin), merges.end(twin)) for twin in merges.with_merged(twins)]
+    head = heads(connection, {identity for each in linked for identity in each if identity})
     rows = [
-        {"twin_identity": twin.hex, "into_identity": _hex(merges.into.get(twin)), "end_identity": merges.end(twin).hex}
-        for twin in merges.with_merged(twins)
+        {
+            "twin_identity": twin.hex,
+            "head_id": head.get(twin),
+            "into_id": into and head.get(into),
+            "end_id": head.get(end),
+        }
+        for twin, into, end in linked
     ]
     statements.run(connection, "link_twins", rows)
+
+
+def heads(connection: Connection, twins: Collection[UUID]) -> Mapping[UUID, int]:
+    """The song of each twin identity that its twins count as: the oldest of those whose names hide no character."""
+    names = select(Song.id, Song.twin_identity, Song.artist, Song.title).where(Song.twin_identity.in_(twins))
+    found: dict[UUID, tuple[bool, int]] = {}
+    for song_id, twin, *its_names in connection.execute(names):
+        if twin is not None:
+            found[twin] = min((hides_characters(*its_names), song_id), found.get(twin, (True, song_id)))
+    return {twin: song_id for twin, (_, song_id) in found.items()}
 
 
 def _hex(identity: UUID | None) -> str | None:
@@ -134,24 +154,36 @@ def _file_tracks(connection: Connection, song_ids: Collection[int], artists: Mer
     """File the tracks of these songs under their albums, and their artists under what these count as."""
     tracks = connection.execute(
         select(
-            Track.id, Track.song_id, Track.album, Track.album_artist, Track.artists, Track.album_identity, Song.artist
+            Track.id,
+            Track.song_id,
+            Track.album,
+            Track.album_artist,
+            Track.artists,
+            Track.album_identity,
+            Track.merged_artist_identity,
+            Song.artist,
         )
         .join(Song, Song.id == Track.song_id)
         .where(Track.song_id.in_(song_ids))
     ).all()
     rows = [
-        {"id": track.id, "album_identity": _hex(wanted)}
+        {"id": track.id, "album_identity": _hex(wanted[0]), "merged_artist_identity": _hex(wanted[1])}
         for track in tracks
-        if (wanted := _album(track, artists)) != track.album_identity
+        if (wanted := _album(track, artists)) != (track.album_identity, track.merged_artist_identity)
     ]
     if rows:
         statements.run(connection, "file_tracks", rows)
     _file_artists(connection, tracks, artists)
 
 
-def _album(track: Any, artists: Merges) -> UUID | None:
+def _album(track: Any, artists: Merges) -> tuple[UUID | None, UUID | None]:
+    """The identity of a track's album, and whom its artist counts as if they are merged into another one."""
+    if not track.album:
+        return None, None
     whose = track.album_artist or (track.artists[0] if track.artists else track.artist)
-    return UUID(album_identity(artists.artist(whose), track.album)) if track.album else None
+    artist = UUID(artist_identity(whose))
+    merged = artists.end(artist)
+    return UUID(album_identity(artists.artist(whose), track.album)), None if merged == artist else merged
 
 
 def _file_artists(connection: Connection, tracks: _Found, artists: Merges) -> None:

@@ -13,6 +13,7 @@ from worker.models import ChartPlace, LeftOut, PlayHistory, Song, StaleDay, Stal
 from worker.statistics import statements
 from worker.statistics.local_time import UserDay
 from worker.statistics.rollups.compute import day_rows
+from worker.statistics.rollups.sums import forget_sums_of_songs
 
 
 def spread_histories(connection: Connection, *, most: int, most_plays: int) -> int:
@@ -67,6 +68,8 @@ def _few_enough(connection: Connection, histories: Sequence[Any], most_plays: in
 def _take(connection: Connection, histories: Sequence[Any]) -> Sequence[Any]:
     if histories:
         connection.execute(delete(StaleHistory).where(StaleHistory.mark.in_([each.mark for each in histories])))
+    if songs := {each.song_id for each in histories if each.song_id is not None}:
+        forget_sums_of_songs(connection, songs)
     return histories
 
 

@@ -16,7 +16,10 @@ ARTIST: Final = "artist"
 
 @dataclass(frozen=True)
 class Merges:
-    """All merges of songs, or of artists. `into` has the next identity of each, `names` the artists merged into."""
+    """All merges of songs, or of artists. `into` has the next identity of each, `names` the artists merged into.
+
+    Of several spellings of such an artist the first in order stands.
+    """
 
     into: Mapping[UUID, UUID] = field(default_factory=dict)
     names: Mapping[UUID, str] = field(default_factory=dict)
@@ -51,7 +54,7 @@ def _forest(rows: Iterable[Row[tuple[object, ...]]]) -> Merges:
     for row in rows:
         into[row.identity] = row.into_identity
         if row.into_artist is not None:
-            names[row.into_identity] = row.into_artist
+            names[row.into_identity] = min(row.into_artist, names.get(row.into_identity, row.into_artist))
     return Merges(into, names)
 
 

@@ -2,29 +2,60 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, func, null, or_, select, union
+from sqlalchemy import ColumnElement, Connection, Date, and_, cast, func, literal, null, or_, select, union
 
 from worker.contract.events import local_days
-from worker.models import ListeningHour, PlayHistory, SongDay, StaleChart, StaleDay, StaleHistory
+from worker.models import ListeningHour, PlayHistory, SongDay, StaleChart, StaleDay, StaleHistory, SummedStretch
 from worker.statistics.periods import ONE_DAY
-from worker.statistics.sql import within
+
+_DAY: Final = 0
+_HISTORY: Final = 1
+_FILING: Final = 2
+_STRETCH: Final = 3
+
+Days = tuple[date, date]
+
+
+class Pending(NamedTuple):
+    """What is true of a user's rollups in one snapshot.
+
+    `days` wait for a sweep, in order: they are marked, or part of a marked history. `stretches` have sums, each by its
+    first and last day. `is_filing` if a song is about to be filed elsewhere, so that sums of artists and albums may not
+    hold.
+    """
+
+    days: Sequence[date]
+    stretches: Sequence[Days]
+    is_filing: bool
+
+
+def pending_of(connection: Connection, user_id: int) -> Pending:
+    """Which of a user's days wait for a sweep, and which stretches are summed.
+
+    Days may include one that is up to date, and miss none, not even a day with rollups and no plays. Costs a look at
+    the user's marks; if a history is marked that may be theirs, also a look at their plays.
+    """
+    no_day = cast(null(), Date)
+    marked = select(literal(_DAY), StaleDay.day, no_day).where(StaleDay.user_id == user_id)
+    history = select(literal(_HISTORY), no_day, no_day).where(_may_be_of(user_id))
+    filing = select(literal(_FILING), no_day, no_day).where(StaleHistory.song_id.is_not(None))
+    stretch = SummedStretch
+    summed = select(literal(_STRETCH), stretch.first_day, stretch.last_day).where(stretch.user_id == user_id)
+    # One statement: nearly every question finds little here, so the round trip is most of the cost.
+    found: dict[int, list[Days]] = {_DAY: [], _HISTORY: [], _FILING: [], _STRETCH: []}
+    for kind, first, last in connection.execute(union(marked, history, filing, summed)):
+        found[kind].append((first, last))
+    days = {day for day, _ in found[_DAY]}
+    if found[_HISTORY]:
+        days.update(_days_of_histories(connection, user_id))
+    return Pending(sorted(days), found[_STRETCH], bool(found[_FILING]))
 
 
 def waiting_days(connection: Connection, user_id: int, first: date, last: date) -> Sequence[date]:
-    """The user's days from `first` to `last` that wait for a sweep, in order: marked, or part of a marked history.
-
-    May include a day that is up to date, and misses none, not even a day with rollups and no plays. Costs a look at the
-    user's marks; if a history is marked that may be theirs, also a look at their plays.
-    """
-    marked = select(StaleDay.day).where(StaleDay.user_id == user_id, within(StaleDay.day, first, last))
-    history = select(null()).where(_may_be_of(user_id))
-    # One statement: nearly every question finds nothing here, so the round trip is most of the cost.
-    days = set(connection.scalars(union(marked, history)))
-    if None in days:
-        days.remove(None)
-        days.update(day for day in _days_of_histories(connection, user_id) if first <= day <= last)
-    return sorted(days)
+    """The user's days from `first` to `last` that wait for a sweep, see `pending_of`."""
+    return [day for day in pending_of(connection, user_id).days if first <= day <= last]
 
 
 def _may_be_of(user_id: int) -> ColumnElement[bool]:

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
@@ -24,6 +24,7 @@ from worker.statistics.rollups.marks import (
     spread_to_charts,
     stale_days,
 )
+from worker.statistics.rollups.sums import sum_up, users_to_sum
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +40,12 @@ _AFTER_ALL: Final = (2**63 - 1, date.max)
 
 @dataclass
 class Refreshed:
-    """What a sweep has done. `finished` is false if its time ran out before it had seen every mark."""
+    """What a sweep has done, and for whom. `finished` is false if its time ran out before it had seen every mark."""
 
     days: int = 0
     histories: int = 0
     finished: bool = False
+    users: set[int] = field(default_factory=set)
 
     def __str__(self) -> str:
         rest = "" if self.finished else "; more is waiting"
@@ -89,6 +91,7 @@ def _steps(engine: Engine, rule: ListenRule, done: Refreshed, days_at_once: int)
     oldest = _oldest(engine)
     for bounds in ((oldest, _AFTER_ALL), (_BEFORE_ALL, oldest)):
         yield from _days_between(bounds, engine, rule, done, days_at_once)
+    yield from _sum_up(engine, done.users)
 
 
 def _file(engine: Engine) -> int:
@@ -128,7 +131,16 @@ def _days_between(
             return
         after = days[-1]
         done.days += len(claimed)
+        done.users.update(user_id for user_id, _ in claimed)
         yield
+
+
+def _sum_up(engine: Engine, users: Collection[int]) -> Iterator[None]:
+    """Sum up the histories of those users who have a long one."""
+    with transaction(engine) as session:
+        long = users_to_sum(session.connection(), users)
+    for user_id in long:
+        yield from sum_up(engine, user_id)
 
 
 def _commit(engine: Engine, work: Callable[[Connection], int]) -> int:
