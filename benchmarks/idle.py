@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -50,19 +51,17 @@ def measure(*, rounds: int, seconds: float) -> Report:
 
 
 def _imports(rounds: int) -> list[Line]:
-    asked = {**_PYTHON, **{f"zik {name} --help": ["-m", "worker", *name.split(), "--help"] for name in ENTRIES}}
-    for arguments in asked.values():
-        _run(arguments)  # So that what is compiled is compiled.
-    taken = {name: [_run(arguments) for _ in range(rounds)] for name, arguments in asked.items()}
-    return [
-        Line(
-            name,
-            Measured(tuple(1_000 * cpu_s for cpu_s, _ in each)),
-            "ms",
-            f"of processor time; wall clock {1_000 * sorted(wall_s for _, wall_s in each)[rounds // 2]:.0f} ms",
-        )
-        for name, each in taken.items()
-    ]
+    taken = {name: [_run(arguments) for _ in range(rounds)] for name, arguments in _PYTHON.items()}
+    lines = [_line(name, [cpu_s for cpu_s, _ in each], [wall_s for _, wall_s in each]) for name, each in taken.items()]
+    helped = {name: _run(["-m", "worker", *name.split(), "--help"]) for name in ENTRIES}
+    slowest = max(helped, key=lambda name: helped[name][0])
+    cpu_s, wall_s = zip(*helped.values(), strict=True)
+    return [*lines, _line(f"zik COMMAND --help, {len(helped)} commands, slowest: {slowest}", cpu_s, wall_s)]
+
+
+def _line(name: str, cpu_s: Sequence[float], wall_s: Sequence[float]) -> Line:
+    note = f"of processor time; wall clock {1_000 * statistics.median(wall_s):.0f} ms"
+    return Line(name, Measured(tuple(1_000 * each for each in cpu_s)), "ms", note)
 
 
 def _run(arguments: Sequence[str]) -> tuple[float, float]:
@@ -79,7 +78,17 @@ def installed_python() -> str:
     """The Python of an environment that has this checkout, what it needs, and nothing of what its tests need."""
     folder = Path(tempfile.gettempdir()) / "zik-benchmark-data" / "installed"
     env = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(folder)}
-    sync = ["sync", "--quiet", "--frozen", "--no-default-groups", "--extra", "embedded", "--extra", "http"]
+    sync = [
+        "sync",
+        "--quiet",
+        "--frozen",
+        "--compile-bytecode",
+        "--no-default-groups",
+        "--extra",
+        "embedded",
+        "--extra",
+        "http",
+    ]
     subprocess.run([shutil.which("uv") or "uv", *sync], check=True, env=env, cwd=ROOT)  # noqa: S603 -- our own words
     return str(folder / "bin" / "python")
 

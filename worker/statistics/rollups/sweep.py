@@ -29,7 +29,7 @@ from worker.statistics.rollups.sums import sum_up, users_to_sum
 logger = logging.getLogger(__name__)
 
 _SONGS_AT_ONCE: Final = 1_000
-_HISTORIES_AT_ONCE: Final = 20
+_HISTORIES_AT_ONCE: Final = 200
 # About a second of work.
 _PLAYS_AT_ONCE: Final = 200_000
 # At twenty plays a day, as many plays as a few batches of the recorder.
