@@ -66,8 +66,8 @@ def _line(name: str, cpu_s: Sequence[float], wall_s: Sequence[float]) -> Line:
 
 def _run(arguments: Sequence[str]) -> tuple[float, float]:
     """Seconds of processor time and of wall clock."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     command = [installed_python(), *arguments]
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603 -- our own words
     after, ended = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, ended - began
