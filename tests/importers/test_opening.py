@@ -167,7 +167,7 @@ def tar() -> bytes:
         (b"%PDF-1.7", "is a PDF"),
         (b"SQLite format 3\x00....", "is an SQLite database; export its plays as CSV"),
         (tar(), "is a tar archive; unpack it and import the folder"),
-        (gzip.compress(tar()), "is a tar archive; unpack it and import the folder"),
+        (gzip.compress(tar(), mtime=0), "is a tar archive; unpack it and import the folder"),
         (b"<!DOCTYPE html><title>YouTube</title>", "is YouTube's history as a web page; choose JSON"),
         (b"<html><body>", "is a web page"),
         (b'<?xml version="1.0"?>\n<!DOCTYPE plist PUBLIC "-//Apple">', "is a music library of iTunes"),
