@@ -147,10 +147,16 @@ def test_a_long_day_has_pages(server_at_now: HttpServer) -> None:
     [
         "nothing", "top/genres", "top/songs?period=hour", "top/songs?at=soon", "top/songs?at=1999-01-01", "day/today",
         "day/2026-02-30", "day/9999-12-31", "song/0", "song/00000000000000000000000000000000", "artist/x", "genre/rock",
-        "0", "9999", "99999999999999999999", "1999", "day/2026-11-23/delete",
+        "0", "9999", "99999999999999999999", "day/2026-11-23/delete",
     ],
 )  # fmt: skip
 def test_an_address_of_nothing_is_a_page_that_says_so(listened: HttpServer, path: str) -> None:
     answer = listened.client.get(f"/u/ada/{path}")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "There is no such page" in answer.text
+
+
+def test_a_year_without_plays_says_so(listened: HttpServer) -> None:
+    answer = listened.client.get("/u/ada/1999")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "Nothing was played in that year." in answer.text
