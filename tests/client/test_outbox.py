@@ -1,6 +1,7 @@
 """An outbox keeps events in order over days without Redis, and refuses new ones when it is full."""
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,20 @@ def test_an_outbox_of_a_newer_zik_is_named_as_that(path: Path) -> None:
         Outbox(path, max_events=10)
     assert str(path) in str(caught.value)
     assert "upgrade this player" in str(caught.value)
+
+
+def test_an_outbox_opens_while_another_process_has_just_made_it(path: Path) -> None:
+    Outbox(path, max_events=9).close()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    # As between the making of the file and the switch to write-ahead logging, which SQLite then refuses at once.
+    other.execute("PRAGMA journal_mode = DELETE")
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("SELECT count(*) FROM events").fetchone()
+    freed = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    freed.start()
+    outbox = Outbox(path, max_events=9)
+    freed.join()
+    outbox.append([b"{}"])
+    assert outbox.count() == 1
+    outbox.close()
+    other.close()

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ SUFFIXES: Final = ("", "-wal", "-shm")
 # Distinguishes an outbox from any other SQLite file: "zik" and the version of the table.
 _APPLICATION_ID: Final = 0x7A696B01
 _BUSY_TIMEOUT_S: Final = 5.0
+_PAUSE_S: Final = 0.02
 _MAX_WAL_BYTES: Final = 1 << 20
 _CREATE: Final = "CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY AUTOINCREMENT, payload TEXT NOT NULL)"
 _SEQ: Final = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)"
@@ -68,8 +70,22 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(_CREATE)
         connection.execute("COMMIT")
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     connection.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch the file to write-ahead logging. While another connection uses it, SQLite refuses that without waiting."""
+    give_up_at = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
 
 
 def _application_id(connection: sqlite3.Connection) -> int:
