@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection
 from itertools import cycle, islice
@@ -113,13 +114,16 @@ def _producers(run: _Run) -> dict[str, Callable[[], float]]:
     return {_ONE_BY_ONE: lambda: by(1), _BY_HUNDREDS: lambda: by(bodies.BATCH)}
 
 
+def _add(  # noqa: PLR0913 -- Two say where to.
+    run: _Run, measurements: dict[str, Callable[[], float]], name: str, load: Load, *, connections: int, events: int = 1
+) -> None:
+    measurements[name] = lambda: events * run.send(name, load, connections=connections)
+
+
 def _bare(run: _Run) -> dict[str, Callable[[], float]]:
     """What remains of `_zik` where nobody checks anything."""
     measurements: dict[str, Callable[[], float]] = {}
-
-    def add(name: str, load: Load, *, connections: int, events: int = 1) -> None:
-        measurements[name] = lambda: events * run.send(name, load, connections=connections)
-
+    add = partial(_add, run, measurements)
     for workers, port in run.bare_ports.items():
         for connections in (1, _BATCH_CONNECTIONS):
             singles = Load(port, "/", run.token, bodies.payloads())
@@ -132,10 +136,7 @@ def _bare(run: _Run) -> dict[str, Callable[[], float]]:
 def _zik(run: _Run) -> dict[str, Callable[[], float]]:
     singles, imports, json_lines = bodies.singles(), bodies.imports(), bodies.json_lines()
     measurements: dict[str, Callable[[], float]] = {}
-
-    def add(name: str, load: Load, *, connections: int, events: int = 1) -> None:
-        measurements[name] = lambda: events * run.send(name, load, connections=connections)
-
+    add = partial(_add, run, measurements)
     for workers, port in run.ports.items():
         for connections in CONNECTIONS:
             add(_singles(workers, connections), Load(port, _SUBMIT, run.token, singles), connections=connections)

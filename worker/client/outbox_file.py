@@ -75,7 +75,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Switch the file to write-ahead logging. While another connection uses it, SQLite refuses that without waiting."""
+    """Switch the file to write-ahead logging. While another process writes, SQLite refuses that without waiting."""
     give_up_at = time.monotonic() + _BUSY_TIMEOUT_S
     while True:
         try:

@@ -83,7 +83,6 @@ class Application:
             _at_stop(services.live.close)
             self._direct = direct_routes(services)
             self._router.router.routes.extend(routes(services))
-            tune_gc()
             yield
 
 
@@ -106,7 +105,9 @@ def _at_stop(call: Callable[[], None]) -> None:
 def create_application() -> Application:
     """Make the application of one process, for granian."""
     set_up_logs(logging.INFO)
-    return Application(load_settings())
+    application = Application(load_settings())
+    tune_gc()
+    return application
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

@@ -38,7 +38,8 @@ class MonthCell:
 class SubjectPage:
     """`years` has a row of twelve months for each year, latest first.
 
-    `songs` is empty for a song, and `days`, the latest ones with a play, for all else.
+    `days` has the latest days on which a song was played, and is empty for artists and albums. `songs` is empty for a
+    song.
     """
 
     subject: Subject

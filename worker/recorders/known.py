@@ -80,7 +80,7 @@ class Known:
 
     def place(self, song: SongRef) -> Place | None:
         """The cached song and track of a play, in one look; None as for `song`."""
-        place = self.places.get((song.artist, song.title, song.album, song.album_artist, song.artists))
+        place = self.places.get(naming(song))
         return None if place is None or place.song.learns_from(song) else place
 
     def unknown(self, accepted: Sequence[Accepted]) -> Sequence[Accepted]:

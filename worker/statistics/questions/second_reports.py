@@ -7,9 +7,8 @@ from uuid import UUID
 from sqlalchemy import Text, column
 
 from worker.models import PlayHistory
-from worker.statistics import statements
-from worker.statistics.local_time import timezones_of, windows
 from worker.statistics.questions.sources import UserListening
+from worker.statistics.rollups.compute import of_user
 
 
 def second_reports(listening: UserListening, days: Collection[date]) -> Mapping[UUID, str]:
@@ -17,12 +16,8 @@ def second_reports(listening: UserListening, days: Collection[date]) -> Mapping[
 
     Costs a look at each play of these days and of those beside them.
     """
-    connection, user_id = listening.connection, listening.user_id
-    rows = list(windows(((user_id, day) for day in days), timezones_of(connection, [user_id])))
-    if not rows:
+    if not days:
         return {}
-    statement = statements.bound(
-        connection, "second_reports", rows, windows=len(rows), **listening.rule.as_parameters()
-    )
-    found = connection.execute(statement.columns(PlayHistory.__table__.c.id, column("counted_source", Text)))
+    statement = of_user(listening.connection, "second_reports", listening.user_id, days, listening.rule)
+    found = listening.connection.execute(statement.columns(PlayHistory.__table__.c.id, column("counted_source", Text)))
     return dict(found.all())
