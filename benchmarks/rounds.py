@@ -63,8 +63,8 @@ def best_of(candidates: Sequence[Contender], run: Callable[[Contender], float]) 
 
     for candidate in candidates:
         attempt(candidate)
-    finalists = sorted(candidates, key=settled, reverse=True)[:_FINALISTS] if len(candidates) > 1 else []
+    finalists = sorted(candidates, key=settled, reverse=True)[:_FINALISTS]
     for candidate in finalists * 2:
         attempt(candidate)
-    best = max(finalists or candidates, key=settled)
+    best = max(finalists, key=settled)
     return best, {candidate.settings: settled(candidate) for candidate in candidates}
