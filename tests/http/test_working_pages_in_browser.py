@@ -141,16 +141,16 @@ def test_a_history_is_imported_and_taken_back(site: Site, browser: Browser, *, s
         {"name": "plays.csv", "mimeType": "text/csv", "buffer": TABLE}
     )
     page.get_by_role("button", name="Look what is in it").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("2 events to import.", timeout=15_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("2 events to import.")
     page.get_by_text("The first of them").click()
     expect(page.get_by_role("cell", name="plays.csv")).to_be_visible()
     page.get_by_role("button", name="Import").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Published.", timeout=15_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Published.")
     site.drain()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Imported.", timeout=15_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Imported.")
     expect(page.locator(".outcomes")).to_contain_text("2")
     page.get_by_role("button", name="Take it back").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Taken back.", timeout=15_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Taken back.")
     expect(page.locator("main")).to_contain_text("2 plays deleted")
 
 
@@ -210,7 +210,7 @@ def test_each_page_is_whole_and_accessible(site: Site, browser: Browser, width: 
         {"name": "x" * 300, "mimeType": "text/csv", "buffer": TABLE}
     )
     page.get_by_role("button", name="Look what is in it").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("2 events to import.", timeout=15_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("2 events to import.")
     _assert_whole(page, page.url, width)
 
 

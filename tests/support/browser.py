@@ -10,12 +10,15 @@ from typing import Any, Final
 import pytest
 from granian.constants import Interfaces
 from granian.server.embed import Server
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.support.processes import eventually
 from worker.http.application import Application
 from worker.local.http_server import answers
 from worker.local.valkey import free_port
+
+# What is waited for comes at once, but not on a machine that runs three such tests.
+expect.set_options(timeout=20_000)
 
 FLAGS: Final = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
