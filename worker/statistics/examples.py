@@ -38,10 +38,14 @@ _DAY: Final = "2026-11-23"
 _MARK: Final = "0193564a000070008000000000000000"
 _STRETCH: Final = {"starts_at": "2026-11-22 00:00:00", "ends_at": "2026-11-25 00:00:00", "offset_minutes": 60}
 _WINDOW: Final = {"user_id": 1, "first_day": _DAY, "last_day": _DAY, **_STRETCH}
+_SUMS: Final = {"plays": 1, "listens": 1, "ms_played": 180_000}
 _ROWS: Final[Mapping[Name, Mapping[str, Any]]] = {
     "compute_days": _WINDOW,
     "user_hours": _WINDOW,
     "user_songs": _WINDOW,
+    "user_rows": _WINDOW,
+    "given_hours": {"user_id": 1, "day": _DAY, "hour": 20, **_SUMS},
+    "given_songs": {"user_id": 1, "day": _DAY, "song_id": 1, "track_id": 0, **_SUMS},
     "second_reports": _WINDOW,
     "user_listens": _WINDOW,
     "joined_days": _WINDOW,
@@ -63,6 +67,7 @@ _ROWS: Final[Mapping[Name, Mapping[str, Any]]] = {
 }
 _PARAMETERS: Final[Mapping[str, str | int]] = {
     "windows": 1,
+    "given": 1,
     "histories": 1,
     "most": 1,
     "days": 1,

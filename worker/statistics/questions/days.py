@@ -30,5 +30,5 @@ def days(listening: Listening, first: date, last: date) -> Sequence[Day]:
         select(hour.day, total(hour.plays), total(hour.listens), total(hour.ms_played))
         .group_by(hour.day)
         .order_by(hour.day)
-    )
+    ).all()
     return [Day(*row) for row in rows]
