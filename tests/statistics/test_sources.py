@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, delete, event, insert, select, text, update
@@ -11,9 +11,22 @@ from tests.support import brute_force
 from tests.support import rollup_rows as rows
 from tests.support.events import event_id, play, preference, song
 from tests.support.rollup_rows import RULE, record
+from worker.contract.identity import artist_identity
 from worker.database.engine import snapshot, transaction
 from worker.models import ListeningHour, PlayHistory, Song, StaleDay, StaleHistory, User
-from worker.statistics import GlobalListening, Period, UserListening, days, local_time, span, totals
+from worker.statistics import (
+    GlobalListening,
+    Period,
+    Subject,
+    UserListening,
+    days,
+    heard,
+    listened,
+    local_time,
+    songs_of,
+    span,
+    totals,
+)
 from worker.statistics.questions import backlog
 from worker.statistics.questions.backlog import Backlog
 from worker.statistics.questions.sources import FEW
@@ -149,6 +162,23 @@ def test_a_few_waiting_days_are_computed_once_for_all_questions(settled: Engine)
 
     _plays_more(settled)
     assert len(computed(settled, ask)) == 1
+
+
+def test_a_page_says_the_same_before_and_after_a_sweep(settled: Engine) -> None:
+    """Its statements read several tables of what was computed, each with rows of its own."""
+    ever = span(Period.ALL, date.min)
+    tool = UUID(artist_identity("Tool"))
+
+    def asked() -> list[object]:
+        with snapshot(settled) as session:
+            of = UserListening(session.connection(), user_id(settled, "ada"), RULE)
+            found = heard(of, Subject.ARTIST, tool)
+            return [totals(of, ever), listened(of, ever), found, songs_of(of, Subject.ARTIST, tool, most=9)]
+
+    record(settled, *(at(f"2021-05-01T{hour:02}:00:00Z", 10 + hour, song=song(title=f"{hour}")) for hour in range(5)))
+    before = asked()
+    refresh(settled, RULE)
+    assert asked() == before
 
 
 def test_waiting_days_that_no_question_is_about_are_not_computed(settled: Engine) -> None:

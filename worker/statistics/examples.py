@@ -15,9 +15,9 @@ from worker.statistics.charts import chart
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import Period, span
 from worker.statistics.questions.comebacks import artist_comebacks, song_comebacks
-from worker.statistics.questions.days import days
+from worker.statistics.questions.days import days, listened
 from worker.statistics.questions.discoveries import count_discoveries, discoveries
-from worker.statistics.questions.heard import listens_of, songs_of
+from worker.statistics.questions.heard import heard, listens_of
 from worker.statistics.questions.named_albums import named_albums
 from worker.statistics.questions.song_days import days_of_song
 from worker.statistics.questions.sources import UserListening
@@ -92,6 +92,7 @@ _QUESTIONS: Final[Mapping[str, _Ask]] = {
     "chart: the first ten songs of a month for everyone": lambda user: chart(
         user.connection, Subject.SONG, _MONTH, most=10
     ),
+    "listened: plays, listens and time of a month": lambda user: listened(user, _MONTH),
     "days: each day of a month": lambda user: days(user, _MONTH.first, _MONTH.last),
     "week_hours: each hour of the week in a month": lambda user: week_hours(user, _MONTH),
     "streaks: the days with a listen in a month": lambda user: streaks(user, _MONTH, today=_MONTH.last),
@@ -104,7 +105,7 @@ _QUESTIONS: Final[Mapping[str, _Ask]] = {
     "listens_of: the listens of an artist in a month": lambda user: listens_of(
         user, Subject.ARTIST, _MONTH, [UUID(_MARK)]
     ),
-    "songs_of: the first ten songs of an artist": lambda user: songs_of(user, Subject.ARTIST, UUID(_MARK), most=10),
+    "heard: the tracks that count for an artist": lambda user: heard(user, Subject.ARTIST, UUID(_MARK)),
     "days_of_song: the days of a song in a month": lambda user: days_of_song(user, "Tool", "Parabola", _MONTH),
 }
 

@@ -1,10 +1,10 @@
 """Whose listening a question is about, read from the rollups and, for days that wait for a sweep, from the plays."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from sqlalchemy import Connection, Select, Subquery, and_, select, union_all
 
@@ -22,6 +22,7 @@ from worker.statistics.rollups.compute import (
 from worker.statistics.rollups.pending import Days, Pending, pending_of
 from worker.statistics.sql import within
 
+Result = TypeVar("Result")
 SumTable = type[DaySum] | type[SubjectSum]
 
 # Days that wait for a sweep: mostly today, three of them where plays have no offset. So many are computed once for all
@@ -159,6 +160,17 @@ class UserListening:
             rest_of=lambda rollup: rows_of(rollup, rest),
             sums_of=sums_of,
         )
+
+    def once(self, question: Hashable, ask: Callable[[], Result]) -> Result:
+        """What `ask` answers, asked once: in a snapshot the answer stays the same."""
+        if question not in self._answers:
+            self._answers[question] = ask()
+        answer: Result = self._answers[question]
+        return answer
+
+    @cached_property
+    def _answers(self) -> dict[Hashable, Any]:
+        return {}
 
     def _stored(self, rollup: Rollup, span: Days, waiting: Sequence[date]) -> Select[*tuple[Any, ...]]:
         stored = _stored(rollup, *span).where(rollup.user_id == self.user_id)
