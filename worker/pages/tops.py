@@ -14,7 +14,7 @@ from worker.statistics import (
     Span,
     Subject,
     UserListening,
-    days,
+    listened,
     listens_of,
     span,
     top,
@@ -85,12 +85,12 @@ def tops(of: UserListening, listener: Listener, *, asked: AskedTop, now: datetim
         identities = [place.identity for place in places]
         listens = listens_of(of, subject, earlier, identities)
         before = [listens.get(identity, 0) for identity in identities]
-    found = days(of, wanted.first, wanted.last)
+    sums = listened(of, wanted)
     return Top(
         subject=subject,
         span=wanted,
-        listens=sum(day.listens for day in found),
-        ms_played=sum(day.ms_played for day in found),
+        listens=sums.listens,
+        ms_played=sums.ms_played,
         places=places,
         earlier=earlier,
         before=before,

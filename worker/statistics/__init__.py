@@ -9,7 +9,7 @@ from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import ONE_DAY, Period, Span, a_year_before, span, year_before
 from worker.statistics.questions.accounts import Account, accounts
 from worker.statistics.questions.comebacks import AWAY_DAYS, Comeback, artist_comebacks, song_comebacks
-from worker.statistics.questions.days import Day, days
+from worker.statistics.questions.days import Day, Listened, days, listened
 from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
 from worker.statistics.questions.favorites import Opinion, opinions
 from worker.statistics.questions.first_last import FirstAndLast, first_and_last
@@ -51,6 +51,7 @@ __all__ = [
     "History",
     "Listen",
     "ListenRule",
+    "Listened",
     "Listener",
     "Listening",
     "Milestone",
@@ -85,6 +86,7 @@ __all__ = [
     "heard",
     "history",
     "is_public",
+    "listened",
     "listens_of",
     "longest_run",
     "milestones",

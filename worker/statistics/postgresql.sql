@@ -141,14 +141,28 @@ WITH {leaving} seen AS (
       JOIN songs AS song ON song.id = play.song_id
 ), {counted}
 
--- fragment: of_user
+-- fragment: plays_of_user
 -- PostgreSQL estimates a hundred rows for `:rows`, and would read all songs for so many. LIMIT gives it the number.
+SELECT play.user_id, incoming.first_day AS part, {local_day} BETWEEN first_day AND last_day AS is_wanted,
+       {heard}
+  FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
+  {plays_of_windows}
+
+-- fragment: of_user
 WITH {leaving} seen AS (
-    SELECT play.user_id, incoming.first_day AS part, {local_day} BETWEEN first_day AND last_day AS is_wanted,
-           {heard}
-      FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
-      {plays_of_windows}
+    {plays_of_user}
       JOIN songs AS song ON song.id = play.song_id
+), {counted}
+
+-- fragment: song_of_each
+-- For a few days. PostgreSQL expects that a window has one in two hundred of the user's plays, and would read all songs
+-- for so many. OFFSET 0 makes it look up the song of each play.
+CROSS JOIN LATERAL (SELECT * FROM songs WHERE songs.id = play.song_id OFFSET 0) AS song
+
+-- fragment: of_few_days
+WITH {leaving} seen AS (
+    {plays_of_user}
+      {song_of_each}
 ), {counted}
 
 -- fragment: joined
@@ -228,9 +242,34 @@ SELECT user_id, day, song_id, track_id, CAST(count(*) AS integer) AS plays,
 {joined};
 
 
+-- name: user_rows
+-- What a few days of one user add up to by hour and track, from which the rows of both rollups follow. A row without an
+-- hour is a day beside them that has to be computed with them.
+{of_few_days}
+SELECT user_id, day, hour, song_id, track_id, CAST(count(*) AS integer) AS plays,
+       CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
+  FROM counted GROUP BY user_id, day, hour, song_id, track_id
+ UNION ALL
+SELECT user_id, day, NULL, 0, 0, 0, 0, 0 FROM ({joined}) AS joined;
+
+
+-- name: given_hours
+-- Rows that `listening_hours` is to have, computed by `user_rows`. LIMIT gives PostgreSQL their number.
+SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS computed (
+    user_id bigint, day date, hour smallint, plays integer, listens integer, ms_played bigint)
+ LIMIT :given;
+
+
+-- name: given_songs
+-- Rows that `song_days` is to have, computed by `user_rows`. LIMIT gives PostgreSQL their number.
+SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS computed (
+    user_id bigint, day date, song_id bigint, track_id bigint, plays integer, listens integer, ms_played bigint)
+ LIMIT :given;
+
+
 -- name: second_reports
 -- Plays of some days of one user that do not count, because another source reports the same ones, with that source.
-{of_user}
+{of_few_days}
 SELECT id, counted_source FROM judged WHERE is_wanted AND source <> counted_source AND NOT is_long;
 
 

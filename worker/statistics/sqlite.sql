@@ -136,14 +136,27 @@ WITH {leaving} seen AS (
       JOIN songs AS song ON song.id = play.song_id
 ), {counted}
 
--- fragment: of_user
+-- fragment: plays_of_user
 -- PostgreSQL estimates a hundred rows for `:rows`, and would read all songs for so many. LIMIT gives it the number.
+SELECT play.user_id, incoming.first_day AS part, {local_day} BETWEEN first_day AND last_day AS is_wanted,
+       {heard}
+  FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
+  {plays_of_windows}
+
+-- fragment: of_user
 WITH {leaving} seen AS (
-    SELECT play.user_id, incoming.first_day AS part, {local_day} BETWEEN first_day AND last_day AS is_wanted,
-           {heard}
-      FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
-      {plays_of_windows}
+    {plays_of_user}
       JOIN songs AS song ON song.id = play.song_id
+), {counted}
+
+-- fragment: song_of_each
+-- For a few days.
+JOIN songs AS song ON song.id = play.song_id
+
+-- fragment: of_few_days
+WITH {leaving} seen AS (
+    {plays_of_user}
+      {song_of_each}
 ), {counted}
 
 -- fragment: joined
@@ -195,9 +208,34 @@ SELECT user_id, day, song_id, track_id, CAST(count(*) AS integer) AS plays,
 {joined};
 
 
+-- name: user_rows
+-- What a few days of one user add up to by hour and track, from which the rows of both rollups follow. A row without an
+-- hour is a day beside them that has to be computed with them.
+{of_few_days}
+SELECT user_id, day, hour, song_id, track_id, CAST(count(*) AS integer) AS plays,
+       CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
+  FROM counted GROUP BY user_id, day, hour, song_id, track_id
+ UNION ALL
+SELECT user_id, day, NULL, 0, 0, 0, 0, 0 FROM ({joined}) AS joined;
+
+
+-- name: given_hours
+-- Rows that `listening_hours` is to have, computed by `user_rows`.
+SELECT value ->> '$.user_id' AS user_id, value ->> '$.day' AS day, value ->> '$.hour' AS hour,
+       value ->> '$.plays' AS plays, value ->> '$.listens' AS listens, value ->> '$.ms_played' AS ms_played
+  FROM json_each(:rows) LIMIT :given;
+
+
+-- name: given_songs
+-- Rows that `song_days` is to have, computed by `user_rows`.
+SELECT value ->> '$.user_id' AS user_id, value ->> '$.day' AS day, value ->> '$.song_id' AS song_id,
+       value ->> '$.track_id' AS track_id, value ->> '$.plays' AS plays, value ->> '$.listens' AS listens, value ->> '$.ms_played' AS ms_played
+  FROM json_each(:rows) LIMIT :given;
+
+
 -- name: second_reports
 -- Plays of some days of one user that do not count, because another source reports the same ones, with that source.
-{of_user}
+{of_few_days}
 SELECT id, counted_source FROM judged WHERE is_wanted AND source <> counted_source AND NOT is_long;
 
 
