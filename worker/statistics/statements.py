@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Any, Final, Literal, get_args
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, TextClause, bindparam, text
 
 Name = Literal[
     "compute_days",
@@ -108,7 +108,9 @@ def bound(
 ) -> TextClause:
     """A statement of one command with its values, to be part of another statement."""
     (command,) = _commands(connection.dialect.name, name, with_left_out=with_left_out)
-    return command.bindparams(**_values(rows, parameters))
+    # Unique, because a statement may hold this one twice, for different days.
+    values = _values(rows, parameters)
+    return command.bindparams(*(bindparam(key, value, unique=True) for key, value in values.items()))
 
 
 def _values(rows: Rows | None, parameters: Mapping[str, Any]) -> Mapping[str, Any]:

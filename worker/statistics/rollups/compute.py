@@ -54,8 +54,10 @@ def computed_rows(
 ) -> Subquery:
     """The rows that a sweep would write for some days of a user, at least one, with the columns of `columns_of`."""
     statement = of_user(connection, _OF_ONE_USER[rollup], user_id, days, rule)
-    # A CTE stands at the beginning of the whole statement: SQLite's parser allows no deep nesting.
-    return select(statement.columns(*columns_of(rollup)).cte(f"computed_{rollup.__tablename__}")).subquery()
+    # A CTE stands at the beginning of the whole statement: SQLite's parser allows no deep nesting. A statement may have
+    # some for different days.
+    name = f"computed_{rollup.__tablename__}_{min(days):%Y%m%d}"
+    return select(statement.columns(*columns_of(rollup)).cte(name)).subquery()
 
 
 def of_user(connection: Connection, name: Name, user_id: int, days: Collection[date], rule: ListenRule) -> TextClause:
