@@ -422,8 +422,8 @@ SELECT user_id
 
 -- name: sum_stretches
 -- Sum up stretches of users.
-INSERT INTO summed_stretches (user_id, first_day, last_day)
-SELECT user_id, first_day, last_day FROM {stretches} WHERE true ORDER BY user_id, first_day, last_day;
+INSERT INTO summed_stretches (user_id, first_day, last_day, stamp)
+SELECT user_id, first_day, last_day, lower(hex(randomblob(16))) FROM {stretches} WHERE true ORDER BY user_id, first_day, last_day;
 WITH tracks_heard AS MATERIALIZED (
     SELECT user_id, first_day, last_day, song_id, track_id, {sum_columns}
       FROM {stretches} JOIN song_days USING (user_id)

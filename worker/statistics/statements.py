@@ -113,7 +113,7 @@ def bound(
 ) -> TextClause:
     """A statement of one command with its values, to be part of another statement, even beside others."""
     (command,) = _commands(connection.dialect.name, name, with_left_out=with_left_out)
-    # Unique, because two of them in one statement have parameters of the same names.
+    # Unique, because a statement may hold this one twice, for different days.
     return command.bindparams(*(bindparam(*each, unique=True) for each in _values(rows, parameters).items()))
 
 

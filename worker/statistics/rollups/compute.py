@@ -57,12 +57,14 @@ def computed_rows(
     connection: Connection, rollup: Rollup, user_id: int, days: Collection[date], rule: ListenRule
 ) -> Subquery:
     """The rows that a sweep would write for some days of a user, at least one, with the columns of `columns_of`."""
-    return _as_rows(rollup, of_user(connection, _OF_ONE_USER[rollup], user_id, days, rule))
+    return _as_rows(rollup, min(days), of_user(connection, _OF_ONE_USER[rollup], user_id, days, rule))
 
 
-def _as_rows(rollup: Rollup, statement: TextClause) -> Subquery:
-    # A CTE stands at the beginning of the whole statement: SQLite's parser allows no deep nesting.
-    return select(statement.columns(*columns_of(rollup)).cte(f"computed_{rollup.__tablename__}")).subquery()
+def _as_rows(rollup: Rollup, first: date, statement: TextClause) -> Subquery:
+    # A CTE stands at the beginning of the whole statement: SQLite's parser allows no deep nesting. A statement may have
+    # some for different days.
+    name = f"computed_{rollup.__tablename__}_{first:%Y%m%d}"
+    return select(statement.columns(*columns_of(rollup)).cte(name)).subquery()
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class ComputedDays:
     def rows(self, connection: Connection, rollup: Rollup, first: date, last: date) -> Subquery:
         """The rows of the days from `first` to `last`, as `computed_rows` gives them."""
         rows = list(self._rows_of(rollup, first, last))
-        return _as_rows(rollup, statements.bound(connection, _GIVEN[rollup], rows, given=len(rows)))
+        return _as_rows(rollup, first, statements.bound(connection, _GIVEN[rollup], rows, given=len(rows)))
 
     def _rows_of(self, rollup: Rollup, first: date, last: date) -> Iterator[dict[str, Any]]:
         names = ("user_id", "day", *_KEYS[rollup])
