@@ -39,6 +39,7 @@ _MARK: Final = "0193564a000070008000000000000000"
 _STRETCH: Final = {"starts_at": "2026-11-22 00:00:00", "ends_at": "2026-11-25 00:00:00", "offset_minutes": 60}
 _WINDOW: Final = {"user_id": 1, "first_day": _DAY, "last_day": _DAY, **_STRETCH}
 _SUMS: Final = {"plays": 1, "listens": 1, "ms_played": 180_000}
+_CHARTED: Final = {"day": _DAY, "starts_on": _DAY}
 _ROWS: Final[Mapping[Name, Mapping[str, Any]]] = {
     "compute_days": _WINDOW,
     "user_hours": _WINDOW,
@@ -61,9 +62,11 @@ _ROWS: Final[Mapping[Name, Mapping[str, Any]]] = {
     "file_songs": {"id": 1, "artist_identity": _MARK, "twin_identity": _MARK},
     "link_twins": {"twin_identity": _MARK, "head_id": 1, "into_id": None, "end_id": None},
     "file_tracks": {"id": 1, "album_identity": _MARK},
-    "compare_hours": {"user_id": 1, **_STRETCH},
-    "compare_songs": {"user_id": 1, **_STRETCH},
+    "compare_days": {"user_id": 1, **_STRETCH},
     "compare_sums": {"user_id": 1},
+    "compare_song_charts": _CHARTED,
+    "compare_artist_charts": _CHARTED,
+    "compare_album_charts": _CHARTED,
 }
 _PARAMETERS: Final[Mapping[str, str | int]] = {
     "windows": 1,
@@ -75,6 +78,9 @@ _PARAMETERS: Final[Mapping[str, str | int]] = {
     "last": date.max.isoformat(),
     "mark": _MARK,
     "pattern": "% tool%",
+    "subject": "song",
+    "period": "day",
+    "length": 500,
 }
 
 

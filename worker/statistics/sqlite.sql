@@ -528,16 +528,18 @@ AND NOT EXISTS (SELECT 1 FROM stale_histories AS stale WHERE stale.user_id = com
 AND NOT EXISTS (SELECT 1 FROM stale_histories AS stale JOIN play_history AS play USING (song_id)
                  WHERE play.user_id = compared.user_id AND stale.charts_only IS NOT TRUE)
 
--- name: compare_hours
--- The rows of `listening_hours` that differ from the plays of some users.
+-- fragment: two_sides
+-- What the plays say and what is stored, each side with one row at most.
+max(plays) FILTER (WHERE wanted) AS plays, max(listens) FILTER (WHERE wanted) AS listens,
+max(ms_played) FILTER (WHERE wanted) AS ms_played, max(plays) FILTER (WHERE NOT wanted) AS plays_found,
+max(listens) FILTER (WHERE NOT wanted) AS listens_found, max(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
+
+-- name: compare_days
+-- The rows of `listening_hours` and `song_days` that differ from the plays of some users, from one look at the plays.
 -- By the stretches of the users' timezones over all their plays, not by the windows of days that `compute_days` uses.
 WITH {all_counted}
 SELECT * FROM (
-    SELECT user_id, day, hour,
-           sum(plays) FILTER (WHERE wanted) AS plays, sum(listens) FILTER (WHERE wanted) AS listens,
-           sum(ms_played) FILTER (WHERE wanted) AS ms_played, sum(plays) FILTER (WHERE NOT wanted) AS plays_found,
-           sum(listens) FILTER (WHERE NOT wanted) AS listens_found,
-           sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
+    SELECT 'listening_hours' AS rollup, user_id, day, CAST(hour AS text) AS key, {two_sides}
       FROM (SELECT true AS wanted, user_id, day, hour, count(*) AS plays,
                    count(*) FILTER (WHERE is_listen) AS listens, coalesce(sum(ms_played), 0) AS ms_played
               FROM counted
@@ -545,21 +547,9 @@ SELECT * FROM (
              UNION ALL
             SELECT false, user_id, day, hour, plays, listens, ms_played FROM listening_hours
              WHERE user_id IN (SELECT user_id FROM {offsets})) AS both_sides
-     GROUP BY user_id, day, hour) AS compared
- WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
-   AND {not_stale}
- ORDER BY user_id, day, hour;
-
-
--- name: compare_songs
--- The rows of `song_days` that differ from the plays of some users, as `compare_hours`.
-WITH {all_counted}
-SELECT * FROM (
-    SELECT user_id, day, song_id, track_id,
-           sum(plays) FILTER (WHERE wanted) AS plays, sum(listens) FILTER (WHERE wanted) AS listens,
-           sum(ms_played) FILTER (WHERE wanted) AS ms_played, sum(plays) FILTER (WHERE NOT wanted) AS plays_found,
-           sum(listens) FILTER (WHERE NOT wanted) AS listens_found,
-           sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
+     GROUP BY user_id, day, hour
+     UNION ALL
+    SELECT 'song_days', user_id, day, CAST(song_id AS text) || '/' || CAST(track_id AS text), {two_sides}
       FROM (SELECT true AS wanted, user_id, day, song_id, track_id, count(*) AS plays,
                    count(*) FILTER (WHERE is_listen) AS listens, coalesce(sum(ms_played), 0) AS ms_played
               FROM counted
@@ -570,7 +560,8 @@ SELECT * FROM (
      GROUP BY user_id, day, song_id, track_id) AS compared
  WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
    AND {not_stale}
- ORDER BY user_id, day, song_id, track_id;
+ ORDER BY rollup, user_id, day, key;
+
 
 -- name: compare_sums
 -- The rows of `day_sums` that differ from the hours of the stretches of some users.
@@ -590,6 +581,120 @@ SELECT * FROM (
      GROUP BY user_id, first_day, last_day, day) AS compared
  WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
  ORDER BY user_id, first_day, last_day, day;
+
+-- fragment: days_of_charts
+-- Days of periods of one kind, which begin on `starts_on`.
+(SELECT value ->> '$.day' AS day, value ->> '$.starts_on' AS starts_on FROM json_each(:rows)) AS incoming
+
+-- fragment: heard_in_charts
+CAST(sum(plays) AS integer) AS plays, CAST(sum(listens) AS integer) AS listens,
+sum(CAST(ms_played AS double precision)) AS ms_played, max(CASE WHEN listens > 0 THEN day END) AS latest
+
+-- fragment: placed
+-- The places of `sums`.
+placed AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT sums.*, row_number() OVER (
+                   PARTITION BY starts_on
+                   ORDER BY listens DESC, plays DESC, ms_played DESC, latest DESC, filed_under) AS place
+          FROM sums) AS ranked
+     WHERE place <= :length)
+
+-- fragment: charts_compared
+-- How many places of each chart only `drawn` has, and how many only `charts`.
+SELECT starts_on, sum(wanted) AS wanted, sum(found) AS found
+  FROM (SELECT starts_on, sum(wanted) AS wanted, sum(found) AS found
+          FROM (SELECT 1 AS wanted, 0 AS found, starts_on, place, filed_under, artist, title, plays, listens,
+                       CAST(ms_played AS bigint) AS ms_played, listeners
+                  FROM drawn
+                 UNION ALL
+                SELECT 0, 1, starts_on, place, identity, artist, title, plays, listens, ms_played, listeners
+                  FROM charts
+                 WHERE subject = :subject AND period = :period
+                   AND starts_on IN (SELECT starts_on FROM {days_of_charts})) AS both_sides
+         GROUP BY starts_on, place, filed_under, artist, title, plays, listens, ms_played, listeners) AS places
+ WHERE wanted <> found
+ GROUP BY starts_on
+ ORDER BY starts_on
+
+-- name: compare_song_charts
+-- The charts of songs of some periods that differ from `song_days`. By other SQL than draws them: sums know no listeners,
+-- who are counted of the places alone.
+WITH heard AS (
+    SELECT starts_on, song_id, {heard_in_charts}
+      FROM {days_of_charts} JOIN song_days USING (day)
+     GROUP BY starts_on, song_id HAVING sum(listens) > 0
+), sums AS (
+    SELECT heard.*, songs.identity AS filed_under FROM heard JOIN songs ON songs.id = song_id
+), {placed}, listening AS (
+    SELECT starts_on, song_id, count(DISTINCT user_id) AS listeners
+      FROM {days_of_charts} JOIN song_days USING (day) JOIN placed USING (starts_on, song_id)
+     GROUP BY starts_on, song_id
+), drawn AS (
+    SELECT placed.*, songs.artist, songs.title, listening.listeners
+      FROM placed JOIN listening USING (starts_on, song_id) JOIN songs ON songs.id = song_id
+)
+{charts_compared};
+
+
+-- fragment: artist_of_track
+coalesce(listed.artist_identity, songs.artist_identity, songs.identity)
+
+-- name: compare_artist_charts
+-- The charts of artists of some periods that differ from `song_days`, as `compare_song_charts`.
+WITH heard AS (
+    SELECT starts_on, song_id, track_id, {heard_in_charts}
+      FROM {days_of_charts} JOIN song_days USING (day)
+     GROUP BY starts_on, song_id, track_id
+), sums AS (
+    SELECT starts_on, {artist_of_track} AS filed_under,
+           min(CASE WHEN listed.track_id IS NULL THEN song_id END) AS song_id, min(listed.track_id) AS track_id,
+           sum(plays) AS plays, sum(listens) AS listens, sum(ms_played) AS ms_played, max(latest) AS latest
+      FROM heard JOIN songs ON songs.id = song_id
+      LEFT JOIN track_artists AS listed ON listed.track_id = heard.track_id
+     GROUP BY starts_on, {artist_of_track} HAVING sum(listens) > 0
+), {placed}, listening AS (
+    SELECT placed.starts_on, placed.filed_under, count(DISTINCT user_id) AS listeners
+      FROM {days_of_charts} JOIN song_days USING (day) JOIN songs ON songs.id = song_days.song_id
+      LEFT JOIN track_artists AS listed ON listed.track_id = song_days.track_id
+      JOIN placed ON placed.starts_on = incoming.starts_on AND placed.filed_under = {artist_of_track}
+     GROUP BY placed.starts_on, placed.filed_under
+), drawn AS (
+    SELECT placed.*, NULL AS title, listening.listeners,
+           coalesce((SELECT min(into_artist) FROM merges WHERE subject = 'artist' AND into_identity = filed_under),
+                    songs.artist, (SELECT min(name) FROM track_artists AS listed
+                                    WHERE listed.track_id = placed.track_id AND artist_identity = filed_under)) AS artist
+      FROM placed JOIN listening USING (starts_on, filed_under) LEFT JOIN songs ON songs.id = song_id
+)
+{charts_compared};
+
+
+-- name: compare_album_charts
+-- The charts of albums of some periods that differ from `song_days`, as `compare_song_charts`.
+WITH heard AS (
+    SELECT starts_on, track_id, {heard_in_charts}
+      FROM {days_of_charts} JOIN song_days USING (day)
+     GROUP BY starts_on, track_id
+), sums AS (
+    SELECT starts_on, album_identity AS filed_under, min(track_id) AS track_id,
+           sum(plays) AS plays, sum(listens) AS listens, sum(ms_played) AS ms_played, max(latest) AS latest
+      FROM heard JOIN tracks ON tracks.id = track_id
+     WHERE album_identity IS NOT NULL
+     GROUP BY starts_on, album_identity HAVING sum(listens) > 0
+), {placed}, listening AS (
+    SELECT placed.starts_on, filed_under, count(DISTINCT user_id) AS listeners
+      FROM {days_of_charts} JOIN song_days USING (day) JOIN tracks ON tracks.id = song_days.track_id
+      JOIN placed ON placed.starts_on = incoming.starts_on AND filed_under = album_identity
+     GROUP BY placed.starts_on, filed_under
+), drawn AS (
+    SELECT placed.*, tracks.album AS title, listening.listeners,
+           coalesce((SELECT min(into_artist) FROM merges
+                      WHERE subject = 'artist' AND into_identity = tracks.merged_artist_identity),
+                    tracks.album_artist, tracks.artists ->> 0, songs.artist) AS artist
+      FROM placed JOIN listening USING (starts_on, filed_under)
+      JOIN tracks ON tracks.id = track_id JOIN songs ON songs.id = tracks.song_id
+)
+{charts_compared};
 
 
 -- name: names_like

@@ -38,9 +38,11 @@ Name = Literal[
     "file_songs",
     "link_twins",
     "file_tracks",
-    "compare_hours",
-    "compare_songs",
+    "compare_days",
     "compare_sums",
+    "compare_song_charts",
+    "compare_artist_charts",
+    "compare_album_charts",
     "names_like",
 ]
 NAMES: Final[Sequence[Name]] = get_args(Name)
