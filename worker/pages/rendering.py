@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from worker.pages import links, text
 from worker.pages.plays import by_day
+from worker.pages.reasons import sentence
 from worker.pages.tops import span_name
 from worker.report import wording
 
@@ -86,6 +87,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(links=links, words=wording, asset=_path_of, plays_by_day=by_day, span_name=span_name)
+    environment.globals.update(
+        links=links, words=wording, asset=_path_of, plays_by_day=by_day, span_name=span_name, why=sentence
+    )
     environment.filters.update(shown=text.shown, short=text.short, shell=shlex.quote)
     return environment

@@ -21,7 +21,7 @@ from worker.statistics.questions.named_albums import NamedAlbums, named_albums
 from worker.statistics.questions.recent import Between, History, RecentPlay, history, recent_plays
 from worker.statistics.questions.repeats import Run, longest_run
 from worker.statistics.questions.search import Found, search
-from worker.statistics.questions.second_reports import second_reports
+from worker.statistics.questions.second_reports import second_reports, short_plays
 from worker.statistics.questions.song_days import days_of_song
 from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.stayed import STAY_DAYS, Stayed, StayedDiscoveries, stayed_discoveries
@@ -97,6 +97,7 @@ __all__ = [
     "refresh_read_charts",
     "search",
     "second_reports",
+    "short_plays",
     "song_comebacks",
     "songs_of",
     "span",

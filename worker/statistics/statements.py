@@ -20,6 +20,7 @@ Name = Literal[
     "user_songs",
     "second_reports",
     "user_listens",
+    "short_plays",
     "count_waiting_days",
     "waiting_days",
     "waiting_plays",
