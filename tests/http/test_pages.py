@@ -214,6 +214,25 @@ def test_a_day_shows_its_plays_and_sums(listened: HttpServer) -> None:
         assert re.findall(r'<td><time datetime="([^"]+)"', page) == [play.time.isoformat() for play in plays]
 
 
+def test_a_day_says_which_plays_are_no_listens(listened: HttpServer) -> None:
+    for day in ask(listened, lambda of: days(of, date(2026, 10, 1), TODAY)):
+        page = text_of(opened(listened, f"/u/ada/day/{day.day}"))
+        assert page.count("too short to count") == day.plays - day.listens
+
+
+def test_a_song_with_few_listens_has_a_shade_for_each_number(server_at_now: HttpServer) -> None:
+    song = {"title": "Parabola", "artist": "Tool"}
+    days_of = {"2026-03": 1, "2026-04": 1, "2026-05": 1, "2026-06": 3, "2026-07": 2}
+    times = [f"{month}-{day + 1:02}T10:00:00Z" for month, number in days_of.items() for day in range(number)]
+    publish(server_at_now, *({"type": "play", "user": "ada", "time": time, "song": song} for time in times))
+    sign_in(server_at_now)
+    cells = re.findall(r'class="l(\d)">(\d)', opened(server_at_now, f"/u/ada/song/{song_identity('Tool', 'Parabola')}"))
+    level = {int(listens): int(level) for level, listens in cells}
+    assert 0 < level[1] < level[2] < level[3]
+    levels = set(re.findall(r'<td class="l(\d)"><a', opened(server_at_now, "/u/ada")))
+    assert len(levels) == 1
+
+
 def test_a_year_shows_its_report(listened: HttpServer) -> None:
     answer = listened.client.get("/u/ada/2026")
     assert answer.status_code == 200
