@@ -319,6 +319,21 @@ def test_a_dead_letter_can_be_listed_and_shown(zik: Zik, stream: EventStream) ->
 
     assert letter["reason"] == "missing_field"
     assert BAD.decode() in shown.out
+    assert "kept_since: 20" in shown.out
+
+
+def test_the_list_of_dead_letters_says_whose_they_are_and_what_they_were(zik: Zik, stream: EventStream) -> None:
+    song = {"title": "[bold]Parabola[/]", "artist": "Tool"}
+    event = {"v": 1, "type": "play", "user": "ada", "source": "mpd/0.23", "song": song}
+    stream.append([json.dumps(event).encode(), b"no json"])
+    zik("drain")
+
+    first, second = zik("dead", "list").out.splitlines()[4:6]
+
+    assert [cell.strip() for cell in first.split("│")[1:-1]] == [
+        "1", "ada", "mpd/0.23", "[bold]Parabola[/], Tool", "missing_field", "time: Field required",
+    ]  # fmt: skip
+    assert [cell.strip() for cell in second.split("│")[1:6]] == ["2", "", "unknown", "", "invalid_json"]
 
 
 def test_showing_a_missing_dead_letter_names_its_number(zik: Zik) -> None:

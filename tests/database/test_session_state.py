@@ -15,7 +15,7 @@ from sqlalchemy import Engine, make_url, text
 from tests.support.bad_inputs import CORPUS
 from tests.support.events import event_id, favorite, payload, preference, song
 from tests.support.processes import url_of
-from worker.database.engine import opened_engine, snapshot, transaction
+from worker.database.engine import opened_engine, snapshot, transaction, without_statement_timeout
 from worker.database.schema import bring_up_schema
 from worker.drain.drain import Drain
 from worker.errors import DatabaseMisusedError
@@ -149,6 +149,18 @@ def test_s1_what_the_environment_sets_changes_no_row(
                 environment.setenv(variable, value)
             answers = _result(redis_url, engine)
         assert (_stored(engine), answers) == plain
+
+
+@pytest.mark.parametrize(("work_mem", "granted"), [("4MB", "64MB"), ("96MB", "96MB")])
+def test_work_over_whole_tables_has_the_memory_of_maintenance_or_more(
+    postgres: Engine, monkeypatch: pytest.MonkeyPatch, work_mem: str, granted: str
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", f"-c work_mem={work_mem} -c maintenance_work_mem=64MB")
+    with opened_engine(url_of(postgres)) as engine:
+        with transaction(without_statement_timeout(engine)) as session:
+            assert session.scalar(text("SHOW work_mem")) == granted
+        with transaction(engine) as session:
+            assert session.scalar(text("SHOW work_mem")) == work_mem
 
 
 # --- the encoding of the database (S2) -----------------------------------------------------------

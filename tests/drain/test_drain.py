@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 from tests.support.events import play_payload, play_payloads
 from tests.support.processes import count
 from worker.books import Outcome
-from worker.contract.events import MAX_EVENT_BYTES
+from worker.contract.events import MAX_EVENT_BYTES, SongRef
 from worker.database.engine import open_engine, snapshot, transaction
 from worker.database.schema import bring_up_schema
 from worker.drain.drain import Drain
 from worker.errors import DatabaseMisusedError, DatabaseUnavailableError, StreamUnavailableError
 from worker.operations.dead_letters import count_by_reason, find
 from worker.recorders.batch import record_batch
-from worker.recorders.known import Known
+from worker.recorders.known import Known, Place
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream
 from worker.stream.keys import STREAM
@@ -55,6 +55,23 @@ def test_new_users_and_songs_are_committed_before_the_plays(stream: EventStream,
     stream.append([play_payload(), play_payload("another", user="bob")])
     Drain(stream, postgres, "a", record=looking).run()
     assert seen == [{"app_users": 2, "songs": 2, "play_history": 0}]
+
+
+def test_a_batch_is_looked_up_once_and_what_is_new_twice(stream: EventStream, postgres: Engine) -> None:
+    looked_up: list[str] = []
+
+    class Watched(Known):
+        def place(self, song: SongRef) -> Place | None:
+            looked_up.append(song.title)
+            return super().place(song)
+
+    drain = Drain(stream, postgres, "a", known=Watched())
+    stream.append([play_payload("known")])
+    drain.run()
+    looked_up.clear()
+    stream.append([play_payload("known", time="2021-04-23T05:40:53Z"), play_payload("new")])
+    drain.run()
+    assert looked_up == ["known", "new", "new"]
 
 
 def test_a_song_deleted_twice_during_a_batch_loses_no_play(stream: EventStream, postgres: Engine) -> None:

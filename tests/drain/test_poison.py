@@ -9,12 +9,13 @@ from sqlalchemy import Connection, Engine
 
 from tests.support.events import play_payload, play_payloads
 from tests.support.processes import count, full
-from worker.contract.events import Accepted
+from worker.contract.events import Accepted, SongRef
 from worker.drain.drain import Drain
 from worker.errors import DatabaseUnavailableError
 from worker.failpoints import POISON
 from worker.operations.dead_letters import Desk, find
 from worker.recorders.batch import record_batch
+from worker.recorders.known import Known, Place
 from worker.stream.consumer import EventStream
 from worker.stream.keys import ATTEMPTS
 
@@ -46,6 +47,18 @@ def test_a_payload_that_always_fails_is_buried_alone(stream: EventStream, sqlite
     assert count(sqlite, "dead_letters", "reason = 'kills_reader'") == 1
     books = stream.books()
     assert (books.recorded, books.dead, books.waiting, books.unaccounted) == (40, 1, 0, 0)
+
+
+def test_a_payload_that_fails_while_it_is_looked_up_is_buried_alone(stream: EventStream, sqlite: Engine) -> None:
+    class Failing(Known):
+        def place(self, song: SongRef) -> Place | None:
+            if song.title == "poison":
+                raise TypeError("a bug in zik")
+            return super().place(song)
+
+    stream.append([*play_payloads(20), POISONED])
+    assert runs_until_dry(Drain(stream, sqlite, "a", known=Failing()), TypeError) == 6
+    assert (count(sqlite, "play_history"), count(sqlite, "dead_letters", "reason = 'kills_reader'")) == (20, 1)
 
 
 def test_neighbours_are_recorded_before_the_suspect_is_retried(stream: EventStream, sqlite: Engine) -> None:

@@ -43,6 +43,25 @@ def test_the_demo_balances_its_books_and_leaves_nothing_running(home: Path) -> N
         assert processes_of(home) == []
 
 
+def test_up_goes_on_with_what_the_demo_has_recorded(home: Path) -> None:
+    with running(home, "demo", "--events", "300") as demo:
+        out, _ = demo.communicate(timeout=60)
+    demo_home = re.search(r"export ZIK_HOME=(\S+)", out)
+    assert demo_home, out
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    with running(Path(demo_home[1]), "up", REDIS_URL=url) as up:
+        output = read_until(up, "Ctrl-C stops everything")
+        with EventStream.opened(url) as stream:
+            books = stream.books()
+        assert (books.received, books.dead, books.waiting) == (300, 1, 0)
+        assert re.search(r"^token +\S+ of the user listener-000;", output, re.MULTILINE)
+
+        # What it runs on is not emptied.
+        with running(home, "demo") as second:
+            refusal, _ = second.communicate(timeout=30)
+        assert "`zik up` is already running" in refusal
+
+
 def test_the_demo_plays_a_history_of_ones_own(home: Path) -> None:
     (home / "mine.jsonl").write_bytes(GOOD + b"\nno json\n")
     with running(home, "demo", "--history", "mine.jsonl") as demo:

@@ -18,7 +18,7 @@ from worker.models import PlayHistory, Song, StaleDay
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.recorders.play_to_record import PlayToRecord
-from worker.recorders.plays import CopyPolicy, record_plays
+from worker.recorders.plays import CopyPolicy, Search, record_plays
 from worker.recorders.stale_days import mark_stale_days
 
 AFTER = datetime(2021, 4, 23, tzinfo=UTC)
@@ -118,9 +118,33 @@ def test_after_a_duplicate_the_next_19_batches_look_for_more(postgres: Engine) -
 
 def test_a_duplicate_that_was_looked_for_keeps_the_next_batches_careful() -> None:
     policy = CopyPolicy()
-    assert not any(policy.is_careful() for _ in range(100))
+    assert all(policy.searches() == [*Search] for _ in range(100))
     policy.saw_duplicate()
-    assert policy.is_careful()
+    assert policy.searches() == [Search.MOMENTS, Search.MOMENTS_AND_IDS]
+
+
+def test_a_repeated_play_is_looked_for_by_its_moment_alone(postgres: Engine) -> None:
+    known = Known()
+    outcomes(postgres, play(), known=known)
+    with searches(postgres) as searched:
+        for user in ("bob", "eve"):
+            assert outcomes(postgres, play(), play(user=user), known=known) == [DUPLICATE, RECORDED]
+    assert not any("stored.id" in statement for statement in searched)
+
+
+def test_after_an_id_that_was_used_twice_the_next_19_batches_look_for_ids(postgres: Engine) -> None:
+    known, first = Known(), play(id=event_id(1))
+    outcomes(postgres, first, known=known)
+    again = play(id=event_id(1), time="2021-05-22T05:40:53Z")
+    with statements_with(postgres, "ROLLBACK TO SAVEPOINT") as undone:
+        for second in range(20):
+            new = play(time=f"2022-04-22T05:40:{second:02}Z")
+            assert outcomes(postgres, again, new, known=known) == [DEAD, RECORDED]
+    # By the first batch, with no search and with one of moments alone.
+    assert len(undone) == 2
+    with searches(postgres) as searched:
+        outcomes(postgres, first, known=known)
+    assert not any("stored.id" in statement for statement in searched)
 
 
 def test_duplicates_in_each_batch_undo_no_second_copy(postgres: Engine) -> None:
@@ -141,7 +165,7 @@ def test_a_play_that_another_transaction_stores_in_between_is_a_duplicate(
     known = Known()
     outcomes(postgres, play(), known=known)
     # What a search sees that ends before the other transaction commits.
-    monkeypatch.setattr("worker.recorders.plays._not_stored", lambda _, plays: plays)
+    monkeypatch.setattr("worker.recorders.plays._not_stored", lambda _, plays, *__: plays)
     with inserts(postgres) as inserted:
         assert outcomes(postgres, play(user="bob"), play(), known=known) == [RECORDED, DUPLICATE]
     assert len(inserted) == 1

@@ -12,7 +12,7 @@ from worker.contract.identity import album_identity, artist_identity
 from worker.database.engine import snapshot, transaction
 from worker.errors import RowRefusedError
 from worker.models import PlayHistory, Song, Track, TrackArtist
-from worker.recorders.batch import Recorded, record_batch, resolve_new
+from worker.recorders.batch import Recorded, assign, record_batch, resolve_new
 from worker.recorders.known import Known
 
 
@@ -142,12 +142,12 @@ def test_a_favorite_has_no_track(engine: Engine) -> None:
 def test_new_tracks_are_resolved_before_their_plays_and_then_known(engine: Engine) -> None:
     known, batch = Known(), accepted(*minutes(song(album="LP3"), song(artists=["A"]), song()))
     with transaction(engine) as session:
-        known.remember(resolve_new(session.connection(), known.unknown(batch), known=known))
-    assert not known.unknown(batch)
+        known.remember(resolve_new(session.connection(), assign(batch, known).unknown, known=known))
+    assert not assign(batch, known).unknown
     assert len(tracks(engine)) == 2
     # A song that is known, on another album.
-    assert known.unknown(accepted(play(song=song(album="LP4"))))
-    assert not known.unknown(accepted(favorite(song=song(album="LP4"))))
+    assert assign(accepted(play(song=song(album="LP4"))), known).unknown
+    assert not assign(accepted(favorite(song=song(album="LP4"))), known).unknown
     recorded = record(engine, *minutes(song(album="LP3"), song(artists=["A"]), song()), known=known)
     assert recorded.places == {}
 

@@ -2,20 +2,34 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine, delete, insert, select, text, update
+from sqlalchemy import Engine, delete, event, insert, select, text, update
 
 from tests.support import brute_force
 from tests.support import rollup_rows as rows
 from tests.support.events import event_id, play, preference, song
 from tests.support.rollup_rows import RULE, record
+from worker.contract.identity import artist_identity
 from worker.database.engine import snapshot, transaction
 from worker.models import ListeningHour, PlayHistory, Song, StaleDay, StaleHistory, User
-from worker.statistics import GlobalListening, UserListening, days, local_time
+from worker.statistics import (
+    GlobalListening,
+    Period,
+    Subject,
+    UserListening,
+    days,
+    heard,
+    listened,
+    local_time,
+    songs_of,
+    span,
+    totals,
+)
 from worker.statistics.questions import backlog
 from worker.statistics.questions.backlog import Backlog
+from worker.statistics.questions.sources import FEW
 from worker.statistics.rollups.marks import mark_all
 from worker.statistics.rollups.pending import waiting_days
 from worker.statistics.rollups.sweep import refresh
@@ -124,6 +138,58 @@ def test_a_question_computes_only_its_own_stale_days(settled: Engine) -> None:
     _moves_east(settled)
     assert waiting(settled, "ada", date(2021, 4, 22), date(2021, 4, 22)) == [date(2021, 4, 22)]
     assert waiting(settled, "bob") == []
+
+
+def computed(engine: Engine, ask: Callable[[UserListening], object]) -> list[str]:
+    """The statements over plays of waiting days that a question about ada takes."""
+    found: list[str] = []
+
+    def remember(_: object, __: object, statement: str, *___: object) -> None:
+        found.extend([statement] * ("linked AS" in statement))
+
+    ada = user_id(engine, "ada")
+    with snapshot(engine) as session:
+        connection = session.connection()
+        event.listen(connection, "before_cursor_execute", remember)
+        ask(UserListening(connection, ada, RULE))
+    return found
+
+
+def test_a_few_waiting_days_are_computed_once_for_all_questions(settled: Engine) -> None:
+    def ask(of: UserListening) -> None:
+        assert days(of, *EVER) == days(of, *EVER)
+        totals(of, span(Period.ALL, date.min))
+
+    _plays_more(settled)
+    assert len(computed(settled, ask)) == 1
+
+
+def test_a_page_says_the_same_before_and_after_a_sweep(settled: Engine) -> None:
+    """Its statements read several tables of what was computed, each with rows of its own."""
+    ever = span(Period.ALL, date.min)
+    tool = UUID(artist_identity("Tool"))
+
+    def asked() -> list[object]:
+        with snapshot(settled) as session:
+            of = UserListening(session.connection(), user_id(settled, "ada"), RULE)
+            found = heard(of, Subject.ARTIST, tool)
+            return [totals(of, ever), listened(of, ever), found, songs_of(of, Subject.ARTIST, tool, most=9)]
+
+    record(settled, *(at(f"2021-05-01T{hour:02}:00:00Z", 10 + hour, song=song(title=f"{hour}")) for hour in range(5)))
+    before = asked()
+    refresh(settled, RULE)
+    assert asked() == before
+
+
+def test_waiting_days_that_no_question_is_about_are_not_computed(settled: Engine) -> None:
+    _plays_more(settled)
+    assert computed(settled, lambda of: days(of, date(2021, 4, 22), date(2021, 4, 28))) == []
+
+
+def test_many_waiting_days_stay_in_the_database(settled: Engine) -> None:
+    record(settled, *(at(f"2021-05-{day:02}T12:00:00Z", day) for day in range(10, 10 + FEW + 1)))
+    statements = computed(settled, lambda of: days(of, *EVER))
+    assert any("computed_listening_hours AS" in each for each in statements)
 
 
 def test_filing_a_song_makes_no_day_stale(settled: Engine) -> None:

@@ -141,6 +141,15 @@ def test_a_wrong_sum_is_a_difference(summed: Engine, table: type[SubjectSum] | t
     assert {each.where.partition(":")[0] for each in verify(summed, RULE).differences} == {table.__tablename__}
 
 
+@pytest.mark.parametrize("subject", Subject)
+def test_a_missing_sum_is_a_difference(summed: Engine, subject: Subject) -> None:
+    with transaction(summed) as session:
+        session.execute(delete(SubjectSum).where(SubjectSum.subject == subject.value))
+    differences = verify(summed, RULE).differences
+    assert {each.where.partition(" of")[0] for each in differences} == {f"subject_sums: {subject}s"}
+    assert {each.found for each in differences} == {"0 others"}
+
+
 def test_a_short_history_has_no_sums(summed: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.statistics.rollups.sums.WORTH_SUMMING", 100)
     _long_ago(summed)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from operator import add
 from typing import Any
+from unittest.mock import patch
 
 from sqlalchemy import Engine, Subquery, delete, select, union_all, update
 
@@ -51,9 +52,12 @@ def days(engine: Engine, *events: Mapping[str, Any]) -> dict[date, int]:
 
 
 def rollups_of_user(engine: Engine, user_id: int, rule: ListenRule = RULE) -> brute_force.Rollups:
-    """Every row that answers questions about a user."""
+    """Every row that answers questions about a user: as few waiting days are computed, and the same as many are."""
     with snapshot(engine) as session:
-        return _read(UserListening(session.connection(), user_id, rule))
+        found = _read(UserListening(session.connection(), user_id, rule))
+        with patch("worker.statistics.questions.sources.FEW", 0):
+            assert _read(UserListening(session.connection(), user_id, rule)) == found
+        return found
 
 
 def rollups_of_everyone(engine: Engine, rule: ListenRule = RULE) -> brute_force.Rollups:

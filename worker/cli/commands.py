@@ -92,7 +92,7 @@ PANELS: Final[Mapping[str, Sequence[Entry]]] = {
             "forget:forget",
             "Erase a person everywhere: account, tokens, history, dead letters, waiting events. Prints a receipt.",
         ),
-        Entry("dead", "dead:desk", "The dead-letter desk: events that could not be recorded, and why."),
+        Entry("dead", "dead:desk", "Dead letters: events that could not be recorded, and why."),
     ),
     "Statistics": (
         Entry(

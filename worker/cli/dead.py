@@ -5,30 +5,30 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from sqlalchemy import Engine
 
 from worker.books import Outcome
-from worker.cli.terminal import MOST_ROWS, AsJson, console, errors, print_json, say
+from worker.cli.terminal import MOST_ROWS, AsJson, console, errors, plain, print_json, say
 from worker.database.engine import opened_engine
 from worker.errors import Reason, ZikError
 from worker.escaping import printable
 from worker.models import DeadLetter
 from worker.operations import dead_letters
+from worker.pages.desk import shown_letter
 from worker.settings import load_settings
 from worker.stream.consumer import EventStream
 
 desk = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="The dead-letter desk: events that could not be recorded, and why.",
+    help="Dead letters: events that could not be recorded, and why.",
 )
 
 Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Numbers of letters.")]
 ByReason = Annotated[Reason | None, typer.Option("--reason", help="Only letters with this reason.")]
-All = Annotated[bool, typer.Option("--all", help="Every letter on the desk.")]
+All = Annotated[bool, typer.Option("--all", help="Every letter.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=MOST_ROWS, help="At most this many letters.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
@@ -47,11 +47,15 @@ def list_letters(*, reason: ByReason = None, limit: Limit = 50, as_json: AsJson 
         print_json([_as_json(letter) for letter in letters])
         return
     table = Table(title=f"Dead letters ({len(letters):,} of {total:,})", title_justify="left")
-    for heading in ("number", "entry", "reason", "tried", "detail"):
+    for heading in ("number", "user", "client", "what", "reason", "detail"):
         table.add_column(heading, overflow="fold")
     for letter in letters:
-        table.add_row(str(letter.id), letter.entry_id, letter.reason, str(letter.attempts), escape(letter.detail))
+        shown = shown_letter(letter)
+        texts = (shown.user or "", shown.client, shown.what, letter.reason, letter.detail)
+        table.add_row(str(letter.id), *map(plain, texts))
     console.print(table)
+    if letters:
+        console.print(f"`zik dead show {letters[0].id}` shows what came, and when", style="dim", highlight=False)
 
 
 @desk.command()
@@ -65,13 +69,13 @@ def show(letter_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json: As
         print_json(_as_json(letter))
         return
     for name, value in _as_json(letter).items():
-        console.print(f"{name + ':':<11}", end="", style="bold")
+        console.print(f"{name + ':':<12}", end="", style="bold")
         say(printable(str(value)))
 
 
 @desk.command()
 def retry(ids: Ids = None, *, every: All = False, reason: ByReason = None, as_json: AsJson = False) -> None:
-    """Try to record letters again, by the same rules as the drain. Exit code 1 if one stays on the desk."""
+    """Try to record letters again, by the same rules as the drain. Exit code 1 if one is still refused."""
     settings = load_settings()
     with EventStream.opened(settings.redis_url) as stream, opened_engine(settings.database_url) as engine:
         letters = dead_letters.Desk(engine, stream, create_users=settings.unknown_users == "create")

@@ -13,6 +13,7 @@ from rich.table import Table
 from sqlalchemy import Engine
 
 from worker.books import Books
+from worker.cli.local_token import local_token
 from worker.cli.terminal import books_table, console, plain, progress, say
 from worker.cli.up import report_restart, stopped_by_signals
 from worker.contract.codec import encode
@@ -20,12 +21,12 @@ from worker.database.engine import opened_engine, snapshot
 from worker.database.schema import bring_up_schema
 from worker.errors import OperatorError, StreamUnavailableError
 from worker.importers.json_lines import lines_of, publish_lines
-from worker.local.http_server import DEFAULT_PORT, is_http_installed, start_http_server
-from worker.local.services import exclusive_folder, start_worker
+from worker.local.http_server import is_http_installed, start_http_server
+from worker.local.services import exclusive_folder, folder_of_up, start_worker
 from worker.local.simulator import simulate
 from worker.local.supervisor import Supervisor
 from worker.local.valkey import free_port, start_valkey, stop_leftover
-from worker.pages.links import home
+from worker.pages.links import home as page_of
 from worker.settings import load_settings
 from worker.statistics.charts import chart, refresh_charts
 from worker.statistics.listen_rule import ListenRule
@@ -58,19 +59,22 @@ History = Annotated[
 def demo(*, events: Events = 20_000, history: History = None) -> None:
     """Watch zik at work for a minute: an embedded Valkey, a real worker, simulated listeners, and the books.
 
-    Uses its own folder, and stops everything at the end. Exit code 1 if the books do not balance.
+    Uses a home of its own, and stops everything at the end. Exit code 1 if the books do not balance.
     """
     with (
         stopped_by_signals(),
-        exclusive_folder(load_settings().home / ".zik" / "demo", command="zik demo") as folder,
+        exclusive_folder(load_settings().home / ".zik" / "demo", command="zik demo") as home,
     ):
-        _empty(folder)
-        books = _run(folder, events, history)
+        with exclusive_folder(folder_of_up(home), command="zik up"):
+            _empty(home)
+        with exclusive_folder(folder_of_up(home), command="zik up") as folder:
+            books = _run(home, folder, events, history)
     raise typer.Exit(code=0 if books.balanced and not books.waiting else 1)
 
 
-def _run(folder: Path, events: int, history: Path | None) -> Books:
-    database_url = f"sqlite:///{folder / 'demo.db'}"
+def _run(home: Path, folder: Path, events: int, history: Path | None) -> Books:
+    """Record the events in the folder that `zik up` uses in this home, so that it goes on with them."""
+    database_url = f"sqlite:///{home / 'dev.db'}"
     with Supervisor(report=report_restart) as supervisor, opened_engine(database_url) as engine:
         url = start_valkey(supervisor, folder / "valkey", port=free_port())
         console.print(f"[green]✓[/] embedded Valkey on {url}", highlight=False)
@@ -80,7 +84,7 @@ def _run(folder: Path, events: int, history: Path | None) -> Books:
         console.print("[green]✓[/] celery -A worker worker, with beat")
         if is_http_installed():
             http = start_http_server(supervisor, folder, env=settings.as_environment())
-            page = "" if history else f", a page at {http}{home(_LISTENER)}"
+            page = "" if history else f", a page at {http}{page_of(_LISTENER)}"
             console.print(f"[green]✓[/] zik serve on {http}{page}", highlight=False)
         console.print()
         started = time.monotonic()
@@ -88,10 +92,13 @@ def _run(folder: Path, events: int, history: Path | None) -> Books:
             books = _publish(_DemoStream(stream, supervisor), _lines(events, history), None if history else events)
         seconds = time.monotonic() - started
     with opened_engine(database_url) as engine:
-        # The worker does both too, but only every ten seconds and every hour.
+        # The worker does both too, but only every ten seconds, every hour and every day.
         refresh(engine, ListenRule.configured(settings))
-        refresh_charts(engine, today=datetime.now(UTC).date(), closed=False)
-        _report(engine, books, seconds, folder)
+        refresh_charts(engine, today=datetime.now(UTC).date(), closed=True)
+        _report(engine, books, seconds)
+        if history is None:
+            local_token(engine, folder, username=_LISTENER)
+    _suggest(home)
     return books
 
 
@@ -120,10 +127,10 @@ class _DemoStream:
                 time.sleep(0.1)
 
 
-def _empty(folder: Path) -> None:
+def _empty(home: Path) -> None:
     """Delete what the last demo left, and stop its server if the demo was killed."""
-    stop_leftover(folder / "valkey" / "valkey.conf")
-    for path in folder.iterdir():
+    stop_leftover(folder_of_up(home) / "valkey" / "valkey.conf")
+    for path in home.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name != "lock":
@@ -180,24 +187,28 @@ def _drained(books: Books) -> int:
     return books.recorded + books.duplicate + books.dead
 
 
-def _report(engine: Engine, books: Books, seconds: float, folder: Path) -> None:
+def _report(engine: Engine, books: Books, seconds: float) -> None:
     console.print(f"\n{books.received:,} events in {seconds:.1f} s, published and recorded concurrently\n")
     console.print(books_table(books))
     console.print(_top_songs(engine))
+
+
+def _suggest(home: Path) -> None:
     # With `uv run` no other shell has the command on its path.
     zik = "uv run zik" if "UV" in os.environ else "zik"
+    # What is set would win over what this home has.
+    others = "".join(f" {name}=" for name in ("DATABASE_URL", "REDIS_URL") if os.environ.get(name))
     say(
-        "Everything has stopped. Try next:\n\n"
-        f"  {zik} up                 the same for real use, until stopped\n"
-        f"  {zik} publish FILE…      your own events, one JSON object per line\n"
-        f"  {zik} status --watch     how many events are where\n\n"
-        "or, with what the demo has recorded:\n\n"
-        f"  export DATABASE_URL=sqlite:///{folder / 'demo.db'}\n"
-        f"  {zik} up                                             its pages, at http://127.0.0.1:{DEFAULT_PORT}{home(_LISTENER)}\n"
-        f"  {zik} token create --user {_LISTENER} --name me     signs in there, to delete a play for instance\n"
-        f"  {zik} clock --user {_LISTENER}                      when a user listens\n"
-        f"  {zik} report --user {_LISTENER} --year {datetime.now(UTC).year}         a user's year as a page\n"
-        f"  {zik} dead list                                      why an event was not recorded"
+        "Everything has stopped. Try next, with what the demo has recorded:\n\n"
+        f"  export ZIK_HOME={home}{others}\n"
+        f"  {zik} up                                     its pages, and a token that signs in, until stopped\n"
+        f"  {zik} status --watch                         how many events are where\n"
+        f"  {zik} clock --user {_LISTENER}              when a user listens\n"
+        f"  {zik} report --user {_LISTENER} --year {datetime.now(UTC).year} a user's year as a page\n"
+        f"  {zik} dead list                              why an event was not recorded\n\n"
+        "or, in a terminal without that ZIK_HOME, for real use:\n\n"
+        f"  {zik} up                                     until stopped\n"
+        f"  {zik} publish FILE…                          your own events, one JSON object per line"
     )
 
 

@@ -20,14 +20,17 @@ class LocalToken(NamedTuple):
     text: str
 
 
-def local_token(engine: Engine, folder: Path) -> LocalToken:
-    """The token that lies in the folder, readable by its owner alone; another one if that is none, or was revoked."""
+def local_token(engine: Engine, folder: Path, *, username: str | None = None) -> LocalToken:
+    """The token that lies in the folder, readable by its owner alone; another one if that is none, or was revoked.
+
+    `username`: whose another one is, by default that of the person who runs zik.
+    """
     path = folder / "token"
     text = path.read_text(encoding="utf-8").strip() if path.exists() else ""
     known = tokens.find(engine, tokens.digest_of(text)) if text else None
     if known is not None:
         return LocalToken(known.username, text)
-    username = _this_person()
+    username = username or _this_person()
     forgotten = [row.id for row in tokens.listed(engine, username) if row.name == _NAME]
     tokens.revoke(engine, forgotten)
     text = tokens.create(engine, username, name=_NAME, scopes=(tokens.Scope.SUBMIT, tokens.Scope.READ))

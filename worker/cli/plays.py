@@ -2,7 +2,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
@@ -22,6 +22,8 @@ from worker.settings import load_settings
 desk = typer.Typer(
     add_completion=False, no_args_is_help=True, help="List, delete, restore and edit plays. Each can be taken back."
 )
+
+_ID_WIDTH: Final = 36
 
 Ids = Annotated[list[UUID] | None, typer.Argument(metavar="[ID]...", help="Ids of plays.")]
 Day = Annotated[date | None, typer.Option("--day", parser=as_day, metavar="DATE", help="Of this local day.")]
@@ -60,13 +62,15 @@ def list_plays(
         print_json([_as_json(play) for play in plays])
         return
     table = Table(title=f"{'Deleted plays' if deleted else 'Plays'} ({len(plays):,})", title_justify="left")
-    for heading in ("id", "time", "song", "artist", "album", "source", "import", ""):
+    # Narrow terminals fold the texts, but never an id, which is there to be copied.
+    table.add_column("id", no_wrap=True, min_width=_ID_WIDTH)
+    for heading in ("time", "song", "artist", "album", "source", "import", ""):
         table.add_column(heading, overflow="fold")
     for play in plays:
         song = play.song
         texts = (song.title, song.artist, song.album, play.source, play.import_id)
         cells = (plain(text or "") for text in texts)
-        table.add_row(str(play.id), play.time.isoformat(" "), *cells, "edited" if play.is_edited else "")
+        table.add_row(str(play.id), play.time.isoformat(" ", "seconds"), *cells, "edited" if play.is_edited else "")
     console.print(table)
 
 

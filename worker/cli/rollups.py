@@ -84,7 +84,10 @@ def _report(comparison: Comparison, *, as_json: bool) -> None:
     )
     counts = ((comparison.waiting, "day"), (comparison.charts_waiting, "chart"))
     if waiting := [amount(count, noun) for count, noun in counts if count]:
-        say(f"not compared: {' and '.join(waiting)} that wait to be computed; run `zik aggregate`, then verify again")
+        say(
+            f"not compared: {' and '.join(waiting)} that wait to be computed. A worker computes days every 10 s, "
+            "charts every hour, and those of the past once a day; `zik aggregate` does it at once"
+        )
     if not comparison.exact:
         say("`zik recompute` computes them again. Please report a bug, too: statistics should never differ")
 

@@ -71,7 +71,7 @@ def _database(state: Overview) -> Iterator[RenderableType]:
 def _letters(state: Overview) -> Iterator[RenderableType]:
     if state.letters:
         counts = ", ".join(f"{reason} {count:,}" for reason, count in state.letters.items())
-        yield Text(f"dead letters on the desk: {counts} (zik dead list)", style="yellow")
+        yield Text(f"dead letters: {counts} (zik dead list)", style="yellow")
 
 
 def _playing(state: Overview) -> Iterator[RenderableType]:

@@ -13,7 +13,7 @@ from worker.cli.messages import say
 from worker.errors import OperatorError
 from worker.local.apart import apart
 from worker.local.http_server import is_http_installed, start_http_server
-from worker.local.services import exclusive_folder, start_worker
+from worker.local.services import exclusive_folder, folder_of_up, start_worker
 from worker.local.supervisor import Supervisor
 from worker.local.valkey import start_valkey
 from worker.settings import Settings, load_settings, without_password
@@ -36,7 +36,7 @@ def up(*, concurrency: Concurrency = 2) -> None:
     settings = load_settings()
     with (
         stopped_by_signals(),
-        exclusive_folder(settings.home / ".zik" / "up", command="zik up") as folder,
+        exclusive_folder(folder_of_up(settings.home), command="zik up") as folder,
         Supervisor(report=report_restart) as supervisor,
     ):
         url = _redis(settings, folder, supervisor)
@@ -61,6 +61,7 @@ def _serve_players(settings: Settings, folder: Path, supervisor: Supervisor) -> 
     say(f"http      listening on {url}, log in {folder / 'http'}.log")
     say(f"token     {token} of the user {username}; players: docs/players.md")
     say(f"page      {url}{page} for a browser; the token signs in")
+    say("          another listener needs a token of their own: zik token create --user NAME --name PLAYER")
 
 
 def _redis(settings: Settings, folder: Path, supervisor: Supervisor) -> str:

@@ -37,6 +37,16 @@ _BY_KEY: Final = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
 # seeks, and would read the whole catalogue for a few thousand songs instead.
 _IN_MEMORY: Final = "SET LOCAL random_page_cost = 1.1; SET LOCAL jit = off"
 
+# Work over whole tables groups millions of rows. With the memory that PostgreSQL gives a question it writes and reads
+# them several times; the operator has granted more to maintenance. And no jit: a hundred statements would be compiled.
+_WITH_MEMORY: Final = (
+    (
+        "SELECT set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')),"
+        " pg_size_bytes(current_setting('maintenance_work_mem'))) / 1024 || 'kB', true)"
+    ),
+    "SET LOCAL jit = off",
+)
+
 # Server, database, role and PG* variables may set each of these, and the driver cannot read times in other styles. For
 # each transaction, because behind a transaction pooler a session is shared.
 _PINNED: Final = "; ".join(
@@ -206,7 +216,8 @@ def _no_limits(server_version: int) -> list[str]:
     settings = ["statement_timeout", "idle_in_transaction_session_timeout"]
     if server_version >= _LIMITS_TRANSACTIONS:
         settings.append("transaction_timeout")
-    return [f"SET LOCAL lock_timeout = {LONG_LOCK_TIMEOUT_MS}", *(f"SET LOCAL {name} = 0" for name in settings)]
+    limits = (f"SET LOCAL {name} = 0" for name in settings)
+    return [f"SET LOCAL lock_timeout = {LONG_LOCK_TIMEOUT_MS}", *limits, *_WITH_MEMORY]
 
 
 def _begin_postgresql(connection: Connection) -> None:

@@ -17,7 +17,7 @@ from worker.drain.poison import BUGS, PoisonGuard
 from worker.drain.triage import harmless_events, refused
 from worker.errors import DatabaseUnavailableError, RejectedError, RowRefusedError, WorkerUnfitError
 from worker.failpoints import Point, hit
-from worker.recorders.batch import Recorded, record_batch, resolve_new
+from worker.recorders.batch import Assigned, Recorded, assign, record_batch, resolve_new
 from worker.recorders.dead_letters import Letter, bury
 from worker.recorders.known import Known
 
@@ -29,7 +29,7 @@ _OF_THE_DATABASE: Final = (*BUGS, OSError, SQLAlchemyError)
 class RecordBatch(Protocol):
     """The signature of `worker.recorders.batch.record_batch`."""
 
-    def __call__(
+    def __call__(  # noqa: PLR0913 -- what a batch is recorded from, and the last one may be left out
         self,
         connection: Connection,
         accepted: list[Accepted],
@@ -38,6 +38,7 @@ class RecordBatch(Protocol):
         *,
         known: Known,
         create_users: bool,
+        assigned: Assigned | None = None,
     ) -> Recorded: ...
 
 
@@ -106,9 +107,11 @@ class BatchRecorder:
         yield settled
 
     def _commit(self, accepted: list[Accepted], letters: list[Letter]) -> dict[str, Outcome]:
-        self._commit_new_names(accepted)
+        assigned = self._assigned(accepted)
         with self._connected() as connection:
-            recorded = self.record(connection, accepted, letters, known=self.known, create_users=self.create_users)
+            recorded = self.record(
+                connection, accepted, letters, known=self.known, create_users=self.create_users, assigned=assigned
+            )
             hit(Point.BEFORE_COMMIT)
         hit(Point.AFTER_COMMIT)
         if Outcome.DEAD in recorded.outcomes.values():
@@ -116,13 +119,20 @@ class BatchRecorder:
         self.known.remember(recorded)
         return recorded.outcomes
 
-    def _commit_new_names(self, accepted: list[Accepted]) -> None:
-        """Commit new users and songs first: another drain that needs one would otherwise wait for all the plays."""
-        new = self.known.unknown(accepted) if self.engine.dialect.name == "postgresql" else []
-        if new:
-            with self._connected() as connection:
-                resolved = resolve_new(connection, new, known=self.known, create_users=self.create_users)
-            self.known.remember(resolved)
+    def _assigned(self, accepted: list[Accepted]) -> Assigned:
+        """Look up the batch in the cache, and commit new users and songs before the batch.
+
+        Otherwise another drain that needs one of them would wait for all the plays.
+        """
+        with self.guard.blaming():
+            assigned = assign(accepted, self.known)
+        if not assigned.unknown or self.engine.dialect.name != "postgresql":
+            return assigned
+        with self._connected() as connection:
+            resolved = resolve_new(connection, assigned.unknown, known=self.known, create_users=self.create_users)
+        self.known.remember(resolved)
+        with self.guard.blaming():
+            return assigned.completed(assign(assigned.unknown, self.known, resolved))
 
     def _bury(self, letters: list[Letter]) -> dict[str, Outcome]:
         with self._connected() as connection:

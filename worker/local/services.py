@@ -17,6 +17,11 @@ _READY_TIMEOUT_S: Final = 30.0
 _UNUSABLE_DISK: Final = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
+def folder_of_up(home: Path) -> Path:
+    """Where `zik up` keeps its Valkey, its token and its logs."""
+    return home / ".zik" / "up"
+
+
 @contextmanager
 def exclusive_folder(folder: Path, *, command: str) -> Iterator[Path]:
     """Lock the folder for the block. The kernel releases the lock however the process ends.

@@ -13,6 +13,9 @@ class SummedStretch(TimestampMixin, Base):
     Only users with a long history have any. The sums of a stretch hold as long as this row is there: whoever computes
     one of its days again, or files one of its songs elsewhere, deletes it in the same transaction. What it leaves in
     the other tables is not read any more.
+
+    `stamp` is a new one each time: as long as a stretch has the same, nothing has changed that its days tell. Null if
+    the release before summed it up.
     """
 
     __tablename__ = "summed_stretches"
@@ -20,6 +23,7 @@ class SummedStretch(TimestampMixin, Base):
     user_id: Mapped[Id]
     first_day: Mapped[date] = mapped_column(primary_key=True)
     last_day: Mapped[date] = mapped_column(primary_key=True)
+    stamp: Mapped[UUID | None]
 
 
 class SubjectSum(TimestampMixin, Base):

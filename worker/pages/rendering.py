@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from worker.pages import links, text
+from worker.pages import heat, links, text
 from worker.pages.plays import by_day
 from worker.pages.reasons import sentence
 from worker.pages.tops import span_name
@@ -88,7 +88,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        links=links, words=wording, asset=_path_of, plays_by_day=by_day, span_name=span_name, why=sentence
+        heat=heat, links=links, words=wording, asset=_path_of, plays_by_day=by_day, span_name=span_name, why=sentence
     )
     environment.filters.update(shown=text.shown, short=text.short, shell=shlex.quote)
     return environment

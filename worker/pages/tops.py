@@ -16,7 +16,7 @@ from worker.statistics import (
     Span,
     Subject,
     UserListening,
-    days,
+    listened,
     listens_of,
     recent_plays,
     span,
@@ -68,12 +68,12 @@ def tops(of: UserListening, listener: Listener, *, asked: AskedTop, now: datetim
         listens = listens_of(of, subject, compared, [place.identity for place in shown])
         before = [listens.get(place.identity, 0) for place in shown]
         offered = choices(wanted, Span(Period.ALL, first_day(of, listener) or today, today))
-    found = days(of, wanted.first, wanted.last)
+    sums = listened(of, wanted)
     return Top(
         subject=subject,
         span=wanted,
-        listens=sum(day.listens for day in found),
-        ms_played=sum(day.ms_played for day in found),
+        listens=sums.listens,
+        ms_played=sums.ms_played,
         places=shown,
         has_more=len(places) > _MOST,
         compared=compared,

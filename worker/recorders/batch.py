@@ -34,7 +34,7 @@ class Recorded(Resolved):
     dead: list[Letter]
 
 
-class _ByType(NamedTuple):
+class Assigned(NamedTuple):
     """A batch with its ids. `unknown` are the events whose user, song or track has none yet."""
 
     plays: list[PlayToRecord]
@@ -42,8 +42,42 @@ class _ByType(NamedTuple):
     preferences: list[PreferenceToRecord]
     unknown: list[Accepted]
 
+    def completed(self, unknown: "Assigned") -> "Assigned":
+        """The batch with what its unknown events have been assigned meanwhile."""
+        return Assigned(
+            self.plays + unknown.plays,
+            self.favorites + unknown.favorites,
+            self.preferences + unknown.preferences,
+            unknown.unknown,
+        )
+
 
 _NOTHING: Final = Resolved(users={}, songs={}, places={})
+
+
+def assign(accepted: Sequence[Accepted], known: Known, resolved: Resolved = _NOTHING) -> Assigned:
+    """Give each event the ids of its user, song and track, in one look at the cache where that covers it."""
+    plays: list[PlayToRecord] = []
+    favorites: list[FavoriteToRecord] = []
+    preferences: list[PreferenceToRecord] = []
+    unknown: list[Accepted] = []
+    for entry in accepted:
+        entry_id, _, event = entry
+        user_id = known.users.get(event.user) or resolved.users.get(event.user)
+        if user_id is None:
+            unknown.append(entry)
+        elif isinstance(event, PlayEvent):
+            if place := known.place(event.song) or resolved.places.get(naming(event.song)):
+                plays.append(PlayToRecord.of(entry_id, event, user_id, place.song.id, place.track_id))
+            else:
+                unknown.append(entry)
+        elif isinstance(event, PreferenceEvent):
+            preferences.append(PreferenceToRecord(entry_id, event, user_id))
+        elif song := known.song(event.song) or resolved.songs.get(event.song.name):
+            favorites.append(FavoriteToRecord(entry_id, event, user_id, song.id))
+        else:
+            unknown.append(entry)
+    return Assigned(plays, favorites, preferences, unknown)
 
 
 def resolve_new(
@@ -63,20 +97,24 @@ def resolve_new(
     return Resolved(users=users, songs=songs, places=_resolve_places(connection, played, songs))
 
 
-def record_batch(
+def record_batch(  # noqa: PLR0913 -- what a batch is recorded from, and the last one may be left out
     connection: Connection,
     accepted: Sequence[Accepted],
     letters: Sequence[Letter] = (),
     *,
     known: Known,
     create_users: bool = True,
+    assigned: Assigned | None = None,
 ) -> Recorded:
-    """Write a batch in the caller's transaction. Replaying, reordering or splitting it gives the same rows."""
+    """Write a batch in the caller's transaction. Replaying, reordering or splitting it gives the same rows.
+
+    `assigned` is what `assign` has found for `accepted`, if the caller has looked already.
+    """
     resolved = _NOTHING
-    batch = _by_type(accepted, known, resolved)
+    batch = assigned or assign(accepted, known)
     if batch.unknown:
         resolved = resolve_new(connection, batch.unknown, known=known, create_users=create_users)
-        batch = _by_type(accepted, known, resolved)
+        batch = batch.completed(assign(batch.unknown, known, resolved))
 
     recorded_plays = record_plays(connection, batch.plays, known.plays)
     outcomes = recorded_plays.outcomes
@@ -124,31 +162,6 @@ def _resolve_places(
         key: Place(songs[played[key].name], NO_TRACK if track is None else track_ids[track])
         for key, track in keys.items()
     }
-
-
-def _by_type(accepted: Sequence[Accepted], known: Known, resolved: Resolved) -> _ByType:
-    """Give each event the ids of its user, song and track, in one look at the cache where that covers it."""
-    plays: list[PlayToRecord] = []
-    favorites: list[FavoriteToRecord] = []
-    preferences: list[PreferenceToRecord] = []
-    unknown: list[Accepted] = []
-    for entry in accepted:
-        entry_id, _, event = entry
-        user_id = known.users.get(event.user) or resolved.users.get(event.user)
-        if user_id is None:
-            unknown.append(entry)
-        elif isinstance(event, PlayEvent):
-            if place := known.place(event.song) or resolved.places.get(naming(event.song)):
-                plays.append(PlayToRecord.of(entry_id, event, user_id, place.song.id, place.track_id))
-            else:
-                unknown.append(entry)
-        elif isinstance(event, PreferenceEvent):
-            preferences.append(PreferenceToRecord(entry_id, event, user_id))
-        elif song := known.song(event.song) or resolved.songs.get(event.song.name):
-            favorites.append(FavoriteToRecord(entry_id, event, user_id, song.id))
-        else:
-            unknown.append(entry)
-    return _ByType(plays, favorites, preferences, unknown)
 
 
 def _unknown_user(entry: Accepted) -> Letter:

@@ -1,10 +1,10 @@
 """Cache what committed transactions have established, so that known users, songs and tracks are not looked up again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from worker.contract.events import Accepted, PlayEvent, PreferenceEvent, SongName, SongRef
+from worker.contract.events import SongName, SongRef
 from worker.recorders.plays import CopyPolicy
 from worker.recorders.songs import KnownSong
 
@@ -82,18 +82,6 @@ class Known:
         """The cached song and track of a play, in one look; None as for `song`."""
         place = self.places.get(naming(song))
         return None if place is None or place.song.learns_from(song) else place
-
-    def unknown(self, accepted: Sequence[Accepted]) -> Sequence[Accepted]:
-        """The events whose user, song or track has to be looked up, created or completed."""
-        return [entry for entry in accepted if not self._covers(entry)]
-
-    def _covers(self, entry: Accepted) -> bool:
-        event = entry.event
-        if event.user not in self.users:
-            return False
-        if isinstance(event, PlayEvent):
-            return self.place(event.song) is not None
-        return isinstance(event, PreferenceEvent) or self.song(event.song) is not None
 
     def remember(self, resolved: Resolved) -> None:
         self.users.remember(resolved.users)

@@ -1,6 +1,7 @@
 """Record plays: insert-only, each recognised by (user, event id) and by (user, moment, song)."""
 
 from collections.abc import Iterable, Sequence
+from enum import IntEnum
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -14,25 +15,28 @@ from worker.recorders.corrected_plays import judge_corrected
 from worker.recorders.packed_plays import COLUMNS, packed
 from worker.recorders.play_to_record import PlayToRecord, hex_of
 
-# Which of the given plays are stored, by their numbers: each play's keys are looked up one after the other. Arrays,
-# because they cost half of JSON; OFFSET, so that PostgreSQL does not sooner read all plays.
-_STORED: Final = text(
-    """
+_GIVEN: Final = """
     SELECT number
       FROM (SELECT id, user_id, timestamptz '2000-01-01 00:00Z' + at * interval '1 microsecond' AS played_at, song_id,
                    number
               FROM unnest(CAST(:ids AS uuid[]), CAST(:users AS bigint[]), CAST(:moments AS bigint[]),
                           CAST(:songs AS bigint[])) WITH ORDINALITY AS given (id, user_id, at, song_id, number)
            ) AS incoming
-     WHERE EXISTS (
-           SELECT 1 FROM play_history AS stored
-            WHERE stored.id = incoming.id AND stored.user_id = incoming.user_id LIMIT 1 OFFSET 0)
-        OR EXISTS (
+"""
+_HAS_MOMENT: Final = """EXISTS (
            SELECT 1 FROM play_history AS stored
             WHERE stored.user_id = incoming.user_id AND stored.played_at = incoming.played_at
               AND stored.song_id = incoming.song_id LIMIT 1 OFFSET 0)
-    """
-)
+"""
+_HAS_ID: Final = """EXISTS (
+           SELECT 1 FROM play_history AS stored
+            WHERE stored.id = incoming.id AND stored.user_id = incoming.user_id LIMIT 1 OFFSET 0)
+"""
+# Which of the given plays are stored, by their numbers: each play's keys are looked up one after the other. Arrays,
+# because they cost half of JSON; OFFSET, so that PostgreSQL does not sooner read all plays.
+_STORED: Final = text(f"{_GIVEN} WHERE {_HAS_ID} OR {_HAS_MOMENT}")
+# Without the ids, which lie in no order, this takes half the time.
+_STORED_BY_MOMENT: Final = text(f"{_GIVEN} WHERE {_HAS_MOMENT}")
 _INSERT: Final = Statement(
     """
     INSERT INTO play_history
@@ -81,25 +85,40 @@ class RecordedPlays(NamedTuple):
     new: list[PlayToRecord]
 
 
+class Search(IntEnum):
+    """What is looked for before COPY, from the cheapest to the most thorough search."""
+
+    NOTHING = 0
+    MOMENTS = 1
+    MOMENTS_AND_IDS = 2
+
+    @property
+    def more_thorough(self) -> "Search":
+        return Search(min(self + 1, Search.MOMENTS_AND_IDS))
+
+
 class CopyPolicy:
-    """Whether to look for stored plays before COPY, which a single one of them undoes.
+    """What to look for before COPY, which a single stored play undoes.
 
     Most batches hold only new plays. Duplicates come in runs, as when a history is published again, or all the time, as
-    from players with a bad network; so after one they are looked for in the next batches, too.
+    from players with a bad network; so after one they are looked for in the next batches, too. Nearly all have the
+    moment of the stored play. A wrong clock, or an id that was used twice, is found only by id.
     """
 
     _CAREFUL_BATCHES: Final = 20
 
     def __init__(self) -> None:
-        self._careful_batches = 0
+        self._batches_left = {Search.MOMENTS: 0, Search.MOMENTS_AND_IDS: 0}
 
-    def is_careful(self) -> bool:
-        """Ask once a batch."""
-        self._careful_batches = max(0, self._careful_batches - 1)
-        return bool(self._careful_batches)
+    def searches(self) -> list[Search]:
+        """The searches to try until a COPY succeeds. Ask once a batch."""
+        self._batches_left = {search: max(0, left - 1) for search, left in self._batches_left.items()}
+        least = max((search for search, left in self._batches_left.items() if left), default=Search.NOTHING)
+        return [search for search in Search if search >= least]
 
-    def saw_duplicate(self) -> None:
-        self._careful_batches = self._CAREFUL_BATCHES
+    def saw_duplicate(self, search: Search = Search.MOMENTS) -> None:
+        """Note that a play is stored already. `search` is the least one that finds it."""
+        self._batches_left[search] = self._CAREFUL_BATCHES
 
 
 def record_plays(connection: Connection, plays: Sequence[PlayToRecord], policy: CopyPolicy) -> RecordedPlays:
@@ -132,26 +151,29 @@ def _copied(connection: Connection, plays: list[PlayToRecord], policy: CopyPolic
     """
     if connection.dialect.name != "postgresql":
         return None
-    for is_careful in (True,) if policy.is_careful() else (False, True):
-        new = _not_stored(connection, plays) if is_careful else plays
+    for search in policy.searches():
+        new = _not_stored(connection, plays, search)
         if len(new) < len(plays):
             policy.saw_duplicate()
         first = _first_of_equals(new)
         if _is_copied(connection, first):
             return first
-        policy.saw_duplicate()
+        policy.saw_duplicate(search.more_thorough)
     return None
 
 
-def _not_stored(connection: Connection, plays: list[PlayToRecord]) -> list[PlayToRecord]:
-    given = {
-        "ids": (play.id for play in plays),
+def _not_stored(connection: Connection, plays: list[PlayToRecord], search: Search) -> list[PlayToRecord]:
+    if search is Search.NOTHING:
+        return plays
+    given: dict[str, Iterable[object]] = {
+        "ids": (play.id for play in plays) if search is Search.MOMENTS_AND_IDS else (),
         "users": (play.user_id for play in plays),
         "moments": (microseconds(play.played_at) for play in plays),
         "songs": (play.song_id for play in plays),
     }
     arrays = {name: f"{{{','.join(map(str, values))}}}" for name, values in given.items()}
-    stored = set(connection.scalars(_STORED, arrays))
+    statement = _STORED if search is Search.MOMENTS_AND_IDS else _STORED_BY_MOMENT
+    stored = set(connection.scalars(statement, arrays))
     return [play for number, play in enumerate(plays, start=1) if number not in stored] if stored else plays
 
 
@@ -169,8 +191,13 @@ def _is_copied(connection: Connection, plays: list[PlayToRecord]) -> bool:
     return True
 
 
-def _first_of_equals(plays: Iterable[PlayToRecord]) -> list[PlayToRecord]:
-    """Keep the first of plays with the same id or key, as INSERT would."""
+def _first_of_equals(plays: Sequence[PlayToRecord]) -> list[PlayToRecord]:
+    """Keep the first of plays with the same id or key, as INSERT would. They come in the order of their keys."""
+    keys = [play[:3] for play in plays]
+    differing = [play for play, key, before in zip(plays, keys, [None, *keys], strict=False) if key != before]
+    # Nearly always: a player that repeats itself does so with the same key.
+    if len({play.id for play in differing}) == len(differing):
+        return differing
     kept: list[PlayToRecord] = []
     ids: set[tuple[int, str]] = set()
     key = None

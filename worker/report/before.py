@@ -26,7 +26,7 @@ _DEPTH: Final = 200
 
 @dataclass(frozen=True)
 class Before:
-    """The answers about a year before, for comparison. `tops` have its first places.
+    """The answers about a year before, for comparison. `tops` have those of its first places that are compared.
 
     `is_cut`: it ends on the day that the report's period has reached.
     """
@@ -42,10 +42,12 @@ class Before:
         return next((each for each in self.tops[subject] if _key(each) == _key(place)), None)
 
 
-def before_of(listening: Listening, wanted: Span, *, today: date) -> Before | None:
+def before_of(
+    listening: Listening, wanted: Span, *, tops: Mapping[Subject, Sequence[Place]], today: date
+) -> Before | None:
     """The same a year before, None without plays. If `wanted` is not over, it ends on the date that is today.
 
-    For everyone the places are then left out: charts are drawn for whole periods.
+    `tops` are the places to compare. For everyone the places are then left out: charts are drawn for whole periods.
     """
     before = year_before(wanted, today=today)
     found = totals(listening, before) if before else None
@@ -58,8 +60,13 @@ def before_of(listening: Listening, wanted: Span, *, today: date) -> Before | No
         is_cut=is_cut,
         totals=found,
         days=days(listening, before.first, before.last),
-        tops={subject: top(listening, subject, before, most=_DEPTH) if has_tops else [] for subject in Subject},
+        tops={subject: _same(listening, subject, before, tops[subject]) if has_tops else [] for subject in Subject},
     )
+
+
+def _same(listening: Listening, subject: Subject, before: Span, places: Sequence[Place]) -> Sequence[Place]:
+    wanted = {_key(place) for place in places}
+    return [place for place in top(listening, subject, before, most=_DEPTH) if _key(place) in wanted]
 
 
 def _key(place: Place) -> tuple[str, str]:

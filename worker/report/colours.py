@@ -50,12 +50,12 @@ def tile_path(name: str) -> str:
 def _shape(kind: int, x: int, y: int) -> str:
     right, low = x + _HALF, y + _HALF
     return (
-        f"M{x} {y}h2a2 2 0 0 1-2 2z",
-        f"M{right} {y}v2a2 2 0 0 1-2-2z",
-        f"M{right} {low}h-2a2 2 0 0 1 2-2z",
-        f"M{x} {low}v-2a2 2 0 0 1 2 2z",
-        f"M{x}.3 {y + 1}a.7.7 0 0 0 1.4 0a.7.7 0 0 0-1.4 0z",
-        f"M{x} {y}.7h2v.6h-2z",
+        f"M{x} {y}h2a2 2 0 0 1-2 2",
+        f"M{right} {y}v2a2 2 0 0 1-2-2",
+        f"M{right} {low}h-2a2 2 0 0 1 2-2",
+        f"M{x} {low}v-2a2 2 0 0 1 2 2",
+        f"M{x or ''}.3 {y + 1}a.7.7 0 0 0 1.4 0 .7.7 0 0 0-1.4 0",
+        f"M{x} {y or ''}.7h2v.6h-2",
     )[kind]
 
 

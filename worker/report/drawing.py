@@ -41,7 +41,7 @@ class Label:
 class Marks:
     """The squares of one shade, in one colour: `colour` is None for all fields without a count.
 
-    `path` has a line through the middle of each square, to be drawn as wide as a square.
+    `path` has a line half a unit above the middle of each square, to be drawn half a unit lower, as wide as a square.
     """
 
     colour: int | None
@@ -116,7 +116,7 @@ def _grid(columns: int, fields: Iterable[tuple[int, int, int, int]], names: Sequ
     squares = defaultdict[tuple[int | None, int], list[str]](list)
     for colour, level, column, row in fields:
         # A thick line is a square in half the letters.
-        squares[colour if level else None, level].append(f"M{_x(column)} {_TOP + row * _STEP + _SIDE / 2}h{_SIDE}")
+        squares[colour if level else None, level].append(f"M{_x(column)} {_TOP + row * _STEP + _SIDE // 2}h{_SIDE}")
     weekdays = [Label(0, _TOP + row * _STEP + 10, weekday) for row, weekday in enumerate(WEEKDAYS) if row % 2 == 0]
     above = [Label(_x(column), _TOP - 6, name) for column, name in names]
     marks = [Marks(colour, level, "".join(paths)) for (colour, level), paths in squares.items()]
@@ -144,4 +144,10 @@ def _ray(angle: float, inner: float, outer: float) -> str:
     x, y = math.sin(angle), -math.cos(angle)
     middle = RING / 2
     length = outer - inner
-    return f"M{middle + inner * x:.1f} {middle + inner * y:.1f}l{length * x:.1f} {length * y:.1f}"
+    return f"M{_pair(middle + inner * x, middle + inner * y)}l{_pair(length * x, length * y)}"
+
+
+def _pair(x: float, y: float) -> str:
+    """Two numbers in as few letters as SVG needs: a minus separates them, too."""
+    first, second = (f"{number:.1f}".removesuffix(".0") for number in (x, y))
+    return first + second if second.startswith("-") else f"{first} {second}"

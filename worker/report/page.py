@@ -24,6 +24,8 @@ from worker.statistics import AWAY_DAYS, ONE_DAY, STAY_DAYS, Comeback, Period, S
 _SIZES: Final = (("xl", 6, 14), ("l", 10, 30), ("m", 16, 80))
 _COMEBACKS: Final = 6
 _INDENT: Final = re.compile(r"\s*\n\s*")
+# Around what separates the parts of a style sheet that has no texts. The space before a colon may begin a selector.
+_SPACES: Final = re.compile(r"\s*([{};,])\s*|(?<=[:])\s+")
 
 
 def page(year: Year, *, made_on: date, name: str | None = None, above: str = "") -> str:
@@ -165,7 +167,7 @@ def _style() -> str:
         style = style.replace(f"/*{name}*/", " ".join(f"--c{number}: {each};" for number, each in enumerate(palette)))
     classes = (f".c{number} {{ --c: var(--c{number}); --deep: {deep}; }}" for number, deep in enumerate(colours.DEEP))
     # As the page itself: the digest is of what the browser reads.
-    return _INDENT.sub("\n", style.replace("/*CLASSES*/", "\n".join(classes)))
+    return _SPACES.sub(lambda found: found[1] or "", style.replace("/*CLASSES*/", "".join(classes)).strip())
 
 
 def _policy(style: str) -> str:

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Final
 
 from worker.statistics import (
+    ArtistPart,
     Comeback,
     Discovery,
     DiscoveryCount,
@@ -22,6 +23,7 @@ from worker.statistics import (
     days,
     discoveries,
     first_and_last,
+    first_heard,
     longest_run,
     milestones,
     song_comebacks,
@@ -60,8 +62,8 @@ class Personal:
     discovered: Discovered | None
 
 
-def personal_of(listening: UserListening, wanted: Span, *, today: date) -> Personal:
-    """The answers about a span that has plays."""
+def personal_of(listening: UserListening, wanted: Span, *, artists: Sequence[ArtistPart], today: date) -> Personal:
+    """The answers about a span that has plays. `artists` are those of its parts."""
     since = days(listening, date.min, wanted.last)[0].day
     return Personal(
         since=since,
@@ -69,15 +71,16 @@ def personal_of(listening: UserListening, wanted: Span, *, today: date) -> Perso
         ends=first_and_last(listening, wanted),
         run=longest_run(listening, wanted),
         milestones=milestones(listening, wanted),
-        artists_back=artist_comebacks(listening, wanted, most=_COMEBACKS),
+        artists_back=artist_comebacks(listening, wanted, most=_COMEBACKS, parts=artists),
         songs_back=song_comebacks(listening, wanted, most=_COMEBACKS),
         discovered=_discovered(listening, wanted) if since.year < wanted.first.year else None,
     )
 
 
 def _discovered(listening: UserListening, wanted: Span) -> Discovered:
+    found = first_heard(listening, wanted)
     return Discovered(
-        counts=count_discoveries(listening, Period.MONTH, wanted),
-        stayed=stayed_discoveries(listening, wanted, most=_STAYED),
-        latest=discoveries(listening, wanted, most=_LATEST),
+        counts=count_discoveries(listening, Period.MONTH, wanted, found=found),
+        stayed=stayed_discoveries(listening, wanted, most=_STAYED, found=found),
+        latest=discoveries(listening, wanted, most=_LATEST, found=found),
     )

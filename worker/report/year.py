@@ -11,6 +11,7 @@ from worker.report.before import Before, before_of
 from worker.report.personal import Personal, personal_of
 from worker.report.spans import title_of
 from worker.statistics import (
+    ArtistPart,
     Day,
     Listener,
     Listening,
@@ -22,8 +23,10 @@ from worker.statistics import (
     Totals,
     UserListening,
     WeekHour,
+    artist_parts,
     days,
     days_of_song,
+    first_artists,
     named_albums,
     span,
     top,
@@ -94,7 +97,7 @@ def year_of(listening: UserListening, listener: Listener, year: int, *, today: d
 
 
 def report_of(listening: Listening, listener: Listener | None, wanted: Span, *, today: date) -> Year:
-    """The answers about a year or a month. Costs some forty questions for a year, sixty for a month.
+    """The answers about a year or a month. Costs some forty questions.
 
     For everyone, places are those of the charts: up to an hour old, and none where no chart is drawn yet.
 
@@ -105,6 +108,7 @@ def report_of(listening: Listening, listener: Listener | None, wanted: Span, *, 
     if not found.plays:
         raise _no_plays(listener, wanted)
     by_day = days(listening, wanted.first, wanted.last)
+    artists = [] if listening.covers_everyone else artist_parts(listening, wanted)
     tops = {subject: top(listening, subject, wanted, most=_PLACES) for subject in Subject}
     first = next(iter(tops[Subject.SONG]), None)
     return Year(
@@ -116,11 +120,11 @@ def report_of(listening: Listening, listener: Listener | None, wanted: Span, *, 
         hours=week_hours(listening, wanted),
         tops=tops,
         albums=named_albums(listening, wanted),
-        parts=list(_parts(listening, wanted)),
+        parts=list(_parts(listening, wanted, artists)),
         biggest=_biggest(listening, by_day),
         song_days=days_of_song(listening, first.artist, first.title or "", wanted) if first else [],
-        before=before_of(listening, wanted, today=today),
-        personal=None if listening.covers_everyone else personal_of(listening, wanted, today=today),
+        before=before_of(listening, wanted, tops=tops, today=today),
+        personal=None if listening.covers_everyone else personal_of(listening, wanted, artists=artists, today=today),
     )
 
 
@@ -131,10 +135,15 @@ def _no_plays(listener: Listener | None, wanted: Span) -> ZikError:
     return ZikError(f"no plays of {name} in {when}; `zik stats --user {name}` shows the days that have plays")
 
 
-def _parts(listening: Listening, wanted: Span) -> Iterator[Part]:
+def _parts(listening: Listening, wanted: Span, artists: Sequence[ArtistPart]) -> Iterator[Part]:
     period = Period.MONTH if wanted.period is Period.YEAR else Period.DAY
-    for part in sorted({span(period, day) for day in wanted.days()}, key=lambda part: part.first):
-        yield Part(part, next(iter(top(listening, Subject.ARTIST, part, most=1)), None))
+    parts = sorted({span(period, day) for day in wanted.days()}, key=lambda part: part.first)
+    first = {} if listening.covers_everyone else first_artists(listening, artists)
+    for part in parts:
+        if listening.covers_everyone:
+            yield Part(part, next(iter(top(listening, Subject.ARTIST, part, most=1)), None))
+        else:
+            yield Part(part, first.get(part.first))
 
 
 def _biggest(listening: Listening, by_day: Sequence[Day]) -> BiggestDay | None:

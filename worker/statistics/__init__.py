@@ -8,10 +8,13 @@ from worker.statistics.charts import chart, refresh_charts, refresh_read_charts,
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import ONE_DAY, Period, Span, a_year_before, span, year_before
 from worker.statistics.questions.accounts import Account, accounts
+from worker.statistics.questions.artist_parts import ArtistPart, artist_parts
 from worker.statistics.questions.comebacks import AWAY_DAYS, Comeback, artist_comebacks, song_comebacks
-from worker.statistics.questions.days import Day, days
+from worker.statistics.questions.days import Day, Listened, days, listened
 from worker.statistics.questions.discoveries import Discovery, DiscoveryCount, count_discoveries, discoveries
 from worker.statistics.questions.favorites import Opinion, opinions
+from worker.statistics.questions.first_artists import first_artists
+from worker.statistics.questions.first_heard import FirstHeard, first_heard
 from worker.statistics.questions.first_last import FirstAndLast, first_and_last
 from worker.statistics.questions.heard import Heard, counted_artist, first_listed, heard, listens_of, songs_of
 from worker.statistics.questions.listener import Listener, find_listener, misnamed_timezones
@@ -22,6 +25,7 @@ from worker.statistics.questions.recent import Between, History, RecentPlay, his
 from worker.statistics.questions.repeats import Run, longest_run
 from worker.statistics.questions.search import Found, search
 from worker.statistics.questions.second_reports import second_reports, short_plays
+from worker.statistics.questions.settled import settled
 from worker.statistics.questions.song_days import days_of_song
 from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
 from worker.statistics.questions.stayed import STAY_DAYS, Stayed, StayedDiscoveries, stayed_discoveries
@@ -38,6 +42,7 @@ __all__ = [
     "PUBLIC_PROFILE",
     "STAY_DAYS",
     "Account",
+    "ArtistPart",
     "Between",
     "By",
     "Comeback",
@@ -45,12 +50,14 @@ __all__ = [
     "Discovery",
     "DiscoveryCount",
     "FirstAndLast",
+    "FirstHeard",
     "Found",
     "GlobalListening",
     "Heard",
     "History",
     "Listen",
     "ListenRule",
+    "Listened",
     "Listener",
     "Listening",
     "Milestone",
@@ -73,6 +80,7 @@ __all__ = [
     "a_year_before",
     "accounts",
     "artist_comebacks",
+    "artist_parts",
     "chart",
     "count_discoveries",
     "counted_artist",
@@ -81,10 +89,13 @@ __all__ = [
     "discoveries",
     "find_listener",
     "first_and_last",
+    "first_artists",
+    "first_heard",
     "first_listed",
     "heard",
     "history",
     "is_public",
+    "listened",
     "listens_of",
     "longest_run",
     "milestones",
@@ -97,6 +108,7 @@ __all__ = [
     "refresh_read_charts",
     "search",
     "second_reports",
+    "settled",
     "short_plays",
     "song_comebacks",
     "songs_of",

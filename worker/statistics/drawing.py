@@ -22,42 +22,45 @@ _FORGET: Final = Statement(
     "DELETE FROM charts WHERE period = :period AND starts_on IN (SELECT starts_on FROM {rows})", {"starts_on": "date"}
 )
 # The ranking of `questions.top`, for each span. Every day of a span is a row, so that days are found by their index.
+# Sums up each listener first: then the listeners are counted without sorting them.
 _DRAW: Final = """
     INSERT INTO charts (subject, period, starts_on, place, identity, artist, title, plays, listens, ms_played,
                         listeners)
     SELECT CAST(:subject AS text), CAST(:period AS text), starts_on, place, filed_under, {name}, {title}, ranked.plays,
-           ranked.listens, ranked.ms_played, listeners
+           ranked.listens, CAST(ranked.ms_played AS bigint), listeners
       FROM (SELECT sums.*, row_number() OVER (
                        PARTITION BY starts_on
                        ORDER BY listens DESC, plays DESC, ms_played DESC, latest DESC, filed_under) AS place
-              FROM (SELECT starts_on, {key} AS filed_under, {oldest},
-                           CAST(sum(plays) AS bigint) AS plays, CAST(sum(listens) AS bigint) AS listens,
-                           CAST(sum(ms_played) AS bigint) AS ms_played, max(latest) AS latest,
-                           CAST(count(DISTINCT user_id) AS integer) AS listeners
-                      FROM (SELECT starts_on, song_id, track_id, user_id, sum(plays) AS plays, sum(listens) AS listens,
-                                   sum(ms_played) AS ms_played, max(CASE WHEN listens > 0 THEN day END) AS latest
-                              FROM {{rows}} JOIN song_days USING (day)
-                             GROUP BY starts_on, song_id, track_id, user_id) AS heard
-                      {joined}
-                     GROUP BY starts_on, {key} HAVING count({key}) > 0 AND sum(listens) > 0) AS sums) AS ranked
+              FROM (SELECT starts_on, filed_under, min(song_id) AS song_id, min(track_id) AS track_id,
+                           sum(plays) AS plays, sum(listens) AS listens, sum(ms_played) AS ms_played,
+                           max(latest) AS latest, count(*) AS listeners
+                      FROM (SELECT starts_on, user_id, {key} AS filed_under, {oldest},
+                                   CAST(sum(plays) AS integer) AS plays, CAST(sum(listens) AS integer) AS listens,
+                                   sum(CAST(ms_played AS double precision)) AS ms_played,
+                                   max(CASE WHEN listens > 0 THEN day END) AS latest
+                              FROM {{rows}} JOIN song_days AS heard USING (day)
+                              {joined}
+                             GROUP BY starts_on, user_id, {key}) AS of_user
+                     WHERE filed_under IS NOT NULL
+                     GROUP BY starts_on, filed_under HAVING sum(listens) > 0) AS sums) AS ranked
       {named}
      WHERE place <= :length
 """
 _PARTS: Final[Mapping[Subject, Mapping[str, str]]] = {
     Subject.SONG: {
         "key": "songs.identity",
-        "oldest": "min(song_id) AS song_id",
-        "joined": "JOIN songs ON songs.id = song_id",
+        "oldest": "min(heard.song_id) AS song_id, CAST(NULL AS bigint) AS track_id",
+        "joined": "JOIN songs ON songs.id = heard.song_id",
         "named": "JOIN songs ON songs.id = song_id",
         "name": "artist",
         "title": "title",
     },
     Subject.ARTIST: {
         "key": "coalesce(listed.artist_identity, songs.artist_identity, songs.identity)",
-        "oldest": "min(CASE WHEN listed.track_id IS NULL THEN song_id END) AS song_id, "
+        "oldest": "min(CASE WHEN listed.track_id IS NULL THEN heard.song_id END) AS song_id, "
         "min(listed.track_id) AS track_id",
         "joined": """
-            JOIN songs ON songs.id = song_id
+            JOIN songs ON songs.id = heard.song_id
             LEFT JOIN track_artists AS listed ON listed.track_id = heard.track_id
         """,
         "named": "LEFT JOIN songs ON songs.id = song_id",
@@ -71,8 +74,8 @@ _PARTS: Final[Mapping[Subject, Mapping[str, str]]] = {
     },
     Subject.ALBUM: {
         "key": "tracks.album_identity",
-        "oldest": "min(track_id) AS track_id",
-        "joined": "JOIN tracks ON tracks.id = track_id",
+        "oldest": "CAST(NULL AS bigint) AS song_id, min(heard.track_id) AS track_id",
+        "joined": "JOIN tracks ON tracks.id = heard.track_id",
         "named": "JOIN tracks ON tracks.id = track_id JOIN songs ON songs.id = tracks.song_id",
         "name": """
             coalesce((SELECT min(into_artist) FROM merges

@@ -15,9 +15,9 @@ from worker.statistics.charts import chart
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.periods import Period, span
 from worker.statistics.questions.comebacks import artist_comebacks, song_comebacks
-from worker.statistics.questions.days import days
+from worker.statistics.questions.days import days, listened
 from worker.statistics.questions.discoveries import count_discoveries, discoveries
-from worker.statistics.questions.heard import listens_of, songs_of
+from worker.statistics.questions.heard import heard, listens_of
 from worker.statistics.questions.named_albums import named_albums
 from worker.statistics.questions.song_days import days_of_song
 from worker.statistics.questions.sources import UserListening
@@ -38,10 +38,15 @@ _DAY: Final = "2026-11-23"
 _MARK: Final = "0193564a000070008000000000000000"
 _STRETCH: Final = {"starts_at": "2026-11-22 00:00:00", "ends_at": "2026-11-25 00:00:00", "offset_minutes": 60}
 _WINDOW: Final = {"user_id": 1, "first_day": _DAY, "last_day": _DAY, **_STRETCH}
+_SUMS: Final = {"plays": 1, "listens": 1, "ms_played": 180_000}
+_CHARTED: Final = {"day": _DAY, "starts_on": _DAY}
 _ROWS: Final[Mapping[Name, Mapping[str, Any]]] = {
     "compute_days": _WINDOW,
     "user_hours": _WINDOW,
     "user_songs": _WINDOW,
+    "user_rows": _WINDOW,
+    "given_hours": {"user_id": 1, "day": _DAY, "hour": 20, **_SUMS},
+    "given_songs": {"user_id": 1, "day": _DAY, "song_id": 1, "track_id": 0, **_SUMS},
     "second_reports": _WINDOW,
     "user_listens": _WINDOW,
     "joined_days": _WINDOW,
@@ -58,12 +63,15 @@ _ROWS: Final[Mapping[Name, Mapping[str, Any]]] = {
     "file_songs": {"id": 1, "artist_identity": _MARK, "twin_identity": _MARK},
     "link_twins": {"twin_identity": _MARK, "head_id": 1, "into_id": None, "end_id": None},
     "file_tracks": {"id": 1, "album_identity": _MARK},
-    "compare_hours": {"user_id": 1, **_STRETCH},
-    "compare_songs": {"user_id": 1, **_STRETCH},
+    "compare_days": {"user_id": 1, **_STRETCH},
     "compare_sums": {"user_id": 1},
+    "compare_song_charts": _CHARTED,
+    "compare_artist_charts": _CHARTED,
+    "compare_album_charts": _CHARTED,
 }
 _PARAMETERS: Final[Mapping[str, str | int]] = {
     "windows": 1,
+    "given": 1,
     "histories": 1,
     "most": 1,
     "days": 1,
@@ -71,6 +79,9 @@ _PARAMETERS: Final[Mapping[str, str | int]] = {
     "last": date.max.isoformat(),
     "mark": _MARK,
     "pattern": "% tool%",
+    "subject": "song",
+    "period": "day",
+    "length": 500,
 }
 
 
@@ -88,6 +99,7 @@ _QUESTIONS: Final[Mapping[str, _Ask]] = {
     "chart: the first ten songs of a month for everyone": lambda user: chart(
         user.connection, Subject.SONG, _MONTH, most=10
     ),
+    "listened: plays, listens and time of a month": lambda user: listened(user, _MONTH),
     "days: each day of a month": lambda user: days(user, _MONTH.first, _MONTH.last),
     "week_hours: each hour of the week in a month": lambda user: week_hours(user, _MONTH),
     "streaks: the days with a listen in a month": lambda user: streaks(user, _MONTH, today=_MONTH.last),
@@ -100,7 +112,7 @@ _QUESTIONS: Final[Mapping[str, _Ask]] = {
     "listens_of: the listens of an artist in a month": lambda user: listens_of(
         user, Subject.ARTIST, _MONTH, [UUID(_MARK)]
     ),
-    "songs_of: the first ten songs of an artist": lambda user: songs_of(user, Subject.ARTIST, UUID(_MARK), most=10),
+    "heard: the tracks that count for an artist": lambda user: heard(user, Subject.ARTIST, UUID(_MARK)),
     "days_of_song: the days of a song in a month": lambda user: days_of_song(user, "Tool", "Parabola", _MONTH),
 }
 

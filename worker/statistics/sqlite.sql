@@ -136,14 +136,27 @@ WITH {leaving} seen AS (
       JOIN songs AS song ON song.id = play.song_id
 ), {counted}
 
--- fragment: of_user
+-- fragment: plays_of_user
 -- PostgreSQL estimates a hundred rows for `:rows`, and would read all songs for so many. LIMIT gives it the number.
+SELECT play.user_id, incoming.first_day AS part, {local_day} BETWEEN first_day AND last_day AS is_wanted,
+       {heard}
+  FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
+  {plays_of_windows}
+
+-- fragment: of_user
 WITH {leaving} seen AS (
-    SELECT play.user_id, incoming.first_day AS part, {local_day} BETWEEN first_day AND last_day AS is_wanted,
-           {heard}
-      FROM (SELECT * FROM {windows} LIMIT :windows) AS incoming
-      {plays_of_windows}
+    {plays_of_user}
       JOIN songs AS song ON song.id = play.song_id
+), {counted}
+
+-- fragment: song_of_each
+-- For a few days.
+JOIN songs AS song ON song.id = play.song_id
+
+-- fragment: of_few_days
+WITH {leaving} seen AS (
+    {plays_of_user}
+      {song_of_each}
 ), {counted}
 
 -- fragment: joined
@@ -195,9 +208,34 @@ SELECT user_id, day, song_id, track_id, CAST(count(*) AS integer) AS plays,
 {joined};
 
 
+-- name: user_rows
+-- What a few days of one user add up to by hour and track, from which the rows of both rollups follow. A row without an
+-- hour is a day beside them that has to be computed with them.
+{of_few_days}
+SELECT user_id, day, hour, song_id, track_id, CAST(count(*) AS integer) AS plays,
+       CAST(count(*) FILTER (WHERE is_listen) AS integer) AS listens, coalesce(sum(ms_played), 0) AS ms_played
+  FROM counted GROUP BY user_id, day, hour, song_id, track_id
+ UNION ALL
+SELECT user_id, day, NULL, 0, 0, 0, 0, 0 FROM ({joined}) AS joined;
+
+
+-- name: given_hours
+-- Rows that `listening_hours` is to have, computed by `user_rows`.
+SELECT value ->> '$.user_id' AS user_id, value ->> '$.day' AS day, value ->> '$.hour' AS hour,
+       value ->> '$.plays' AS plays, value ->> '$.listens' AS listens, value ->> '$.ms_played' AS ms_played
+  FROM json_each(:rows) LIMIT :given;
+
+
+-- name: given_songs
+-- Rows that `song_days` is to have, computed by `user_rows`.
+SELECT value ->> '$.user_id' AS user_id, value ->> '$.day' AS day, value ->> '$.song_id' AS song_id,
+       value ->> '$.track_id' AS track_id, value ->> '$.plays' AS plays, value ->> '$.listens' AS listens, value ->> '$.ms_played' AS ms_played
+  FROM json_each(:rows) LIMIT :given;
+
+
 -- name: second_reports
 -- Plays of some days of one user that do not count, because another source reports the same ones, with that source.
-{of_user}
+{of_few_days}
 SELECT id, counted_source FROM judged WHERE is_wanted AND source <> counted_source AND NOT is_long;
 
 
@@ -209,7 +247,7 @@ SELECT day, played_at, offset_minutes, song_id, ms_played FROM counted WHERE is_
 
 -- name: short_plays
 -- Plays of some days of one user that did not last long enough for a listen.
-{of_user}
+{of_few_days}
 SELECT id FROM seen WHERE is_wanted AND NOT is_listen;
 
 
@@ -390,8 +428,8 @@ SELECT user_id
 
 -- name: sum_stretches
 -- Sum up stretches of users.
-INSERT INTO summed_stretches (user_id, first_day, last_day)
-SELECT user_id, first_day, last_day FROM {stretches} WHERE true ORDER BY user_id, first_day, last_day;
+INSERT INTO summed_stretches (user_id, first_day, last_day, stamp)
+SELECT user_id, first_day, last_day, lower(hex(randomblob(16))) FROM {stretches} WHERE true ORDER BY user_id, first_day, last_day;
 WITH tracks_heard AS MATERIALIZED (
     SELECT user_id, first_day, last_day, song_id, track_id, {sum_columns}
       FROM {stretches} JOIN song_days USING (user_id)
@@ -496,16 +534,18 @@ AND NOT EXISTS (SELECT 1 FROM stale_histories AS stale WHERE stale.user_id = com
 AND NOT EXISTS (SELECT 1 FROM stale_histories AS stale JOIN play_history AS play USING (song_id)
                  WHERE play.user_id = compared.user_id AND stale.charts_only IS NOT TRUE)
 
--- name: compare_hours
--- The rows of `listening_hours` that differ from the plays of some users.
+-- fragment: two_sides
+-- What the plays say and what is stored, each side with one row at most.
+max(plays) FILTER (WHERE wanted) AS plays, max(listens) FILTER (WHERE wanted) AS listens,
+max(ms_played) FILTER (WHERE wanted) AS ms_played, max(plays) FILTER (WHERE NOT wanted) AS plays_found,
+max(listens) FILTER (WHERE NOT wanted) AS listens_found, max(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
+
+-- name: compare_days
+-- The rows of `listening_hours` and `song_days` that differ from the plays of some users, from one look at the plays.
 -- By the stretches of the users' timezones over all their plays, not by the windows of days that `compute_days` uses.
 WITH {all_counted}
 SELECT * FROM (
-    SELECT user_id, day, hour,
-           sum(plays) FILTER (WHERE wanted) AS plays, sum(listens) FILTER (WHERE wanted) AS listens,
-           sum(ms_played) FILTER (WHERE wanted) AS ms_played, sum(plays) FILTER (WHERE NOT wanted) AS plays_found,
-           sum(listens) FILTER (WHERE NOT wanted) AS listens_found,
-           sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
+    SELECT 'listening_hours' AS rollup, user_id, day, CAST(hour AS text) AS key, {two_sides}
       FROM (SELECT true AS wanted, user_id, day, hour, count(*) AS plays,
                    count(*) FILTER (WHERE is_listen) AS listens, coalesce(sum(ms_played), 0) AS ms_played
               FROM counted
@@ -513,21 +553,9 @@ SELECT * FROM (
              UNION ALL
             SELECT false, user_id, day, hour, plays, listens, ms_played FROM listening_hours
              WHERE user_id IN (SELECT user_id FROM {offsets})) AS both_sides
-     GROUP BY user_id, day, hour) AS compared
- WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
-   AND {not_stale}
- ORDER BY user_id, day, hour;
-
-
--- name: compare_songs
--- The rows of `song_days` that differ from the plays of some users, as `compare_hours`.
-WITH {all_counted}
-SELECT * FROM (
-    SELECT user_id, day, song_id, track_id,
-           sum(plays) FILTER (WHERE wanted) AS plays, sum(listens) FILTER (WHERE wanted) AS listens,
-           sum(ms_played) FILTER (WHERE wanted) AS ms_played, sum(plays) FILTER (WHERE NOT wanted) AS plays_found,
-           sum(listens) FILTER (WHERE NOT wanted) AS listens_found,
-           sum(ms_played) FILTER (WHERE NOT wanted) AS ms_played_found
+     GROUP BY user_id, day, hour
+     UNION ALL
+    SELECT 'song_days', user_id, day, CAST(song_id AS text) || '/' || CAST(track_id AS text), {two_sides}
       FROM (SELECT true AS wanted, user_id, day, song_id, track_id, count(*) AS plays,
                    count(*) FILTER (WHERE is_listen) AS listens, coalesce(sum(ms_played), 0) AS ms_played
               FROM counted
@@ -538,7 +566,8 @@ SELECT * FROM (
      GROUP BY user_id, day, song_id, track_id) AS compared
  WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
    AND {not_stale}
- ORDER BY user_id, day, song_id, track_id;
+ ORDER BY rollup, user_id, day, key;
+
 
 -- name: compare_sums
 -- The rows of `day_sums` that differ from the hours of the stretches of some users.
@@ -558,6 +587,120 @@ SELECT * FROM (
      GROUP BY user_id, first_day, last_day, day) AS compared
  WHERE (plays, listens, ms_played) IS DISTINCT FROM (plays_found, listens_found, ms_played_found)
  ORDER BY user_id, first_day, last_day, day;
+
+-- fragment: days_of_charts
+-- Days of periods of one kind, which begin on `starts_on`.
+(SELECT value ->> '$.day' AS day, value ->> '$.starts_on' AS starts_on FROM json_each(:rows)) AS incoming
+
+-- fragment: heard_in_charts
+CAST(sum(plays) AS integer) AS plays, CAST(sum(listens) AS integer) AS listens,
+sum(CAST(ms_played AS double precision)) AS ms_played, max(CASE WHEN listens > 0 THEN day END) AS latest
+
+-- fragment: placed
+-- The places of `sums`.
+placed AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT sums.*, row_number() OVER (
+                   PARTITION BY starts_on
+                   ORDER BY listens DESC, plays DESC, ms_played DESC, latest DESC, filed_under) AS place
+          FROM sums) AS ranked
+     WHERE place <= :length)
+
+-- fragment: charts_compared
+-- How many places of each chart only `drawn` has, and how many only `charts`.
+SELECT starts_on, sum(wanted) AS wanted, sum(found) AS found
+  FROM (SELECT starts_on, sum(wanted) AS wanted, sum(found) AS found
+          FROM (SELECT 1 AS wanted, 0 AS found, starts_on, place, filed_under, artist, title, plays, listens,
+                       CAST(ms_played AS bigint) AS ms_played, listeners
+                  FROM drawn
+                 UNION ALL
+                SELECT 0, 1, starts_on, place, identity, artist, title, plays, listens, ms_played, listeners
+                  FROM charts
+                 WHERE subject = :subject AND period = :period
+                   AND starts_on IN (SELECT starts_on FROM {days_of_charts})) AS both_sides
+         GROUP BY starts_on, place, filed_under, artist, title, plays, listens, ms_played, listeners) AS places
+ WHERE wanted <> found
+ GROUP BY starts_on
+ ORDER BY starts_on
+
+-- name: compare_song_charts
+-- The charts of songs of some periods that differ from `song_days`. By other SQL than draws them: sums know no listeners,
+-- who are counted of the places alone.
+WITH heard AS (
+    SELECT starts_on, song_id, {heard_in_charts}
+      FROM {days_of_charts} JOIN song_days USING (day)
+     GROUP BY starts_on, song_id HAVING sum(listens) > 0
+), sums AS (
+    SELECT heard.*, songs.identity AS filed_under FROM heard JOIN songs ON songs.id = song_id
+), {placed}, listening AS (
+    SELECT starts_on, song_id, count(DISTINCT user_id) AS listeners
+      FROM {days_of_charts} JOIN song_days USING (day) JOIN placed USING (starts_on, song_id)
+     GROUP BY starts_on, song_id
+), drawn AS (
+    SELECT placed.*, songs.artist, songs.title, listening.listeners
+      FROM placed JOIN listening USING (starts_on, song_id) JOIN songs ON songs.id = song_id
+)
+{charts_compared};
+
+
+-- fragment: artist_of_track
+coalesce(listed.artist_identity, songs.artist_identity, songs.identity)
+
+-- name: compare_artist_charts
+-- The charts of artists of some periods that differ from `song_days`, as `compare_song_charts`.
+WITH heard AS (
+    SELECT starts_on, song_id, track_id, {heard_in_charts}
+      FROM {days_of_charts} JOIN song_days USING (day)
+     GROUP BY starts_on, song_id, track_id
+), sums AS (
+    SELECT starts_on, {artist_of_track} AS filed_under,
+           min(CASE WHEN listed.track_id IS NULL THEN song_id END) AS song_id, min(listed.track_id) AS track_id,
+           sum(plays) AS plays, sum(listens) AS listens, sum(ms_played) AS ms_played, max(latest) AS latest
+      FROM heard JOIN songs ON songs.id = song_id
+      LEFT JOIN track_artists AS listed ON listed.track_id = heard.track_id
+     GROUP BY starts_on, {artist_of_track} HAVING sum(listens) > 0
+), {placed}, listening AS (
+    SELECT placed.starts_on, placed.filed_under, count(DISTINCT user_id) AS listeners
+      FROM {days_of_charts} JOIN song_days USING (day) JOIN songs ON songs.id = song_days.song_id
+      LEFT JOIN track_artists AS listed ON listed.track_id = song_days.track_id
+      JOIN placed ON placed.starts_on = incoming.starts_on AND placed.filed_under = {artist_of_track}
+     GROUP BY placed.starts_on, placed.filed_under
+), drawn AS (
+    SELECT placed.*, NULL AS title, listening.listeners,
+           coalesce((SELECT min(into_artist) FROM merges WHERE subject = 'artist' AND into_identity = filed_under),
+                    songs.artist, (SELECT min(name) FROM track_artists AS listed
+                                    WHERE listed.track_id = placed.track_id AND artist_identity = filed_under)) AS artist
+      FROM placed JOIN listening USING (starts_on, filed_under) LEFT JOIN songs ON songs.id = song_id
+)
+{charts_compared};
+
+
+-- name: compare_album_charts
+-- The charts of albums of some periods that differ from `song_days`, as `compare_song_charts`.
+WITH heard AS (
+    SELECT starts_on, track_id, {heard_in_charts}
+      FROM {days_of_charts} JOIN song_days USING (day)
+     GROUP BY starts_on, track_id
+), sums AS (
+    SELECT starts_on, album_identity AS filed_under, min(track_id) AS track_id,
+           sum(plays) AS plays, sum(listens) AS listens, sum(ms_played) AS ms_played, max(latest) AS latest
+      FROM heard JOIN tracks ON tracks.id = track_id
+     WHERE album_identity IS NOT NULL
+     GROUP BY starts_on, album_identity HAVING sum(listens) > 0
+), {placed}, listening AS (
+    SELECT placed.starts_on, filed_under, count(DISTINCT user_id) AS listeners
+      FROM {days_of_charts} JOIN song_days USING (day) JOIN tracks ON tracks.id = song_days.track_id
+      JOIN placed ON placed.starts_on = incoming.starts_on AND filed_under = album_identity
+     GROUP BY placed.starts_on, filed_under
+), drawn AS (
+    SELECT placed.*, tracks.album AS title, listening.listeners,
+           coalesce((SELECT min(into_artist) FROM merges
+                      WHERE subject = 'artist' AND into_identity = tracks.merged_artist_identity),
+                    tracks.album_artist, tracks.artists ->> 0, songs.artist) AS artist
+      FROM placed JOIN listening USING (starts_on, filed_under)
+      JOIN tracks ON tracks.id = track_id JOIN songs ON songs.id = tracks.song_id
+)
+{charts_compared};
 
 
 -- name: names_like

@@ -11,13 +11,16 @@ from importlib.resources import files
 from typing import Any, Final, Literal, get_args
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, TextClause, bindparam, text
 
 Name = Literal[
     "compute_days",
     "user_hours",
     "joined_days",
     "user_songs",
+    "user_rows",
+    "given_hours",
+    "given_songs",
     "second_reports",
     "user_listens",
     "short_plays",
@@ -36,9 +39,11 @@ Name = Literal[
     "file_songs",
     "link_twins",
     "file_tracks",
-    "compare_hours",
-    "compare_songs",
+    "compare_days",
     "compare_sums",
+    "compare_song_charts",
+    "compare_artist_charts",
+    "compare_album_charts",
     "names_like",
 ]
 NAMES: Final[Sequence[Name]] = get_args(Name)
@@ -107,9 +112,10 @@ def run(connection: Connection, name: Name, rows: Rows | None = None, **paramete
 def bound(
     connection: Connection, name: Name, rows: Rows | None = None, *, with_left_out: bool = True, **parameters: Any
 ) -> TextClause:
-    """A statement of one command with its values, to be part of another statement."""
+    """A statement of one command with its values, to be part of another statement, even beside others."""
     (command,) = _commands(connection.dialect.name, name, with_left_out=with_left_out)
-    return command.bindparams(**_values(rows, parameters))
+    # Unique, because a statement may hold this one twice, for different days.
+    return command.bindparams(*(bindparam(*each, unique=True) for each in _values(rows, parameters).items()))
 
 
 def _values(rows: Rows | None, parameters: Mapping[str, Any]) -> Mapping[str, Any]:

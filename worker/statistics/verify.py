@@ -1,43 +1,50 @@
 """Compare every rollup and chart with the plays, by other SQL than the one that computed them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Engine, Row, case, cast, exists, func, null, select, union
+from sqlalchemy import (
+    BigInteger,
+    CompoundSelect,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    case,
+    cast,
+    except_,
+    exists,
+    func,
+    null,
+    select,
+    union,
+)
 
 from worker.database.engine import snapshot, without_statement_timeout
 from worker.models import (
-    ChartPlace,
     ListeningHour,
     PlayHistory,
     Song,
     SongDay,
-    StaleChart,
-    StaleDay,
-    StaleHistory,
     SubjectSum,
     SummedStretch,
     User,
 )
 from worker.statistics import statements
-from worker.statistics.charts import chart
-from worker.statistics.drawing import LENGTH
+from worker.statistics.chart_differences import chart_differences, charted, up_to_date
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.local_time import stretches, timezones_of
-from worker.statistics.periods import ONE_DAY, Span, spans_of
+from worker.statistics.periods import ONE_DAY, Span
 from worker.statistics.questions.backlog import count_waiting_days
-from worker.statistics.questions.sources import RollupsOnly
 from worker.statistics.questions.subjects import Subject
-from worker.statistics.questions.top import rank, sums_of
+from worker.statistics.questions.top import sums_of
 from worker.statistics.rollups.compute import columns_of
 from worker.statistics.rollups.pending import has_one_listener, pending_of
-from worker.statistics.statements import Name
 
 _USERS_AT_ONCE: Final = 200
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_STATEMENTS: Final[Mapping[str, Name]] = {"listening_hours": "compare_hours", "song_days": "compare_songs"}
 
 
 @dataclass(frozen=True)
@@ -81,15 +88,14 @@ def verify(engine: Engine, rule: ListenRule, *, users_at_once: int = _USERS_AT_O
         comparison.users += len(users)
         comparison.differences += _of_users(connection, users, rule)
     with snapshot(engine) as session:
-        spans = _spans(session.connection())
+        charts = list(charted(session.connection()))
         are_read = not has_one_listener(session.connection())
-    for span in spans:
+    for together in charts:
         with snapshot(engine) as session:
-            if _up_to_date(session.connection(), span):
-                comparison.charts += 1
-                comparison.differences += _of_chart(session.connection(), span)
-            else:
-                comparison.charts_waiting += are_read
+            spans = up_to_date(session.connection(), together)
+            comparison.charts += len(spans)
+            comparison.charts_waiting += are_read * (len(together) - len(spans))
+            comparison.differences += _of_charts(session.connection(), spans)
     return comparison
 
 
@@ -114,12 +120,9 @@ def _parts(engine: Engine, *, most: int) -> Iterator[tuple[Connection, Sequence[
 
 
 def _of_users(connection: Connection, users: Sequence[int], rule: ListenRule) -> Iterator[Difference]:
-    rows = list(_stretches(connection, users))
-    for table, name in _STATEMENTS.items():
-        for user_id, day, *rest in statements.run(connection, name, rows, **rule.as_parameters()):
-            key, numbers = rest[:-6], rest[-6:]
-            where = f"{table}: user {user_id}, {day}, {'/'.join(map(str, key))}"
-            yield Difference(where, _numbers(numbers[:3]), _numbers(numbers[3:]))
+    rows = _stretches(connection, users)
+    for rollup, user_id, day, key, *numbers in statements.run(connection, "compare_days", rows, **rule.as_parameters()):
+        yield Difference(f"{rollup}: user {user_id}, {day}, {key}", _numbers(numbers[:3]), _numbers(numbers[3:]))
     yield from _of_sums(connection, users)
 
 
@@ -138,34 +141,38 @@ def _of_sums(connection: Connection, users: Sequence[int]) -> Iterator[Differenc
         if pending.is_filing or any(stretch.first_day <= day <= stretch.last_day for day in pending.days):
             continue
         for subject in Subject:
-            wanted_rows, found_rows = _filed(connection, stretch, subject), _stored(connection, stretch, subject)
-            if wanted_rows != found_rows:
+            filed, stored = _filed(stretch, subject), _stored(stretch, subject)
+            wanted, found = (
+                connection.scalar(_number(each)) or 0 for each in (except_(filed, stored), except_(stored, filed))
+            )
+            if wanted or found:
                 where = f"subject_sums: {subject}s of user {', '.join(map(str, stretch))}"
-                yield Difference(where, f"{len(wanted_rows)} rows", f"{len(found_rows)} rows, not all the same")
+                yield Difference(where, f"{wanted} rows that they lack", f"{found} others")
 
 
-def _filed(connection: Connection, stretch: Row[int, date, date], subject: Subject) -> set[tuple[Any, ...]]:
+def _number(rows: CompoundSelect[*tuple[Any, ...]]) -> Select[int]:
+    return select(func.count()).select_from(rows.subquery())
+
+
+def _filed(stretch: Row[int, date, date], subject: Subject) -> Select[*tuple[Any, ...]]:
     """The sums of songs, artists or albums as a question adds them up from days."""
     user_id, first, last = stretch
     days = select(*columns_of(SongDay)).where(SongDay.user_id == user_id, SongDay.day.between(first, last))
     sums = sums_of([days.subquery()], subject).subquery().c
     numbers = (sums.plays, sums.listens, cast(sums.ms_played, BigInteger), sums.day)
     if subject is Subject.SONG:
-        wanted = select(Song.identity, Song.id, null(), *numbers).join(Song, Song.id == sums.song_id)
-    else:
-        wanted = select(sums.filed_under, sums.named_song_id, sums.named_track_id, *numbers)
-    return {tuple(row) for row in connection.execute(wanted)}
+        return select(Song.identity, Song.id, null(), *numbers).join(Song, Song.id == sums.song_id)
+    return select(sums.filed_under, sums.named_song_id, sums.named_track_id, *numbers)
 
 
-def _stored(connection: Connection, stretch: Row[int, date, date], subject: Subject) -> set[tuple[Any, ...]]:
+def _stored(stretch: Row[int, date, date], subject: Subject) -> Select[*tuple[Any, ...]]:
     user_id, first, last = stretch
     table = SubjectSum
     names = (table.filed_under, table.named_song_id, table.named_track_id)
     day = case((table.listens > 0, table.day))
-    stored = select(*names, table.plays, table.listens, table.ms_played, day).where(
+    return select(*names, table.plays, table.listens, table.ms_played, day).where(
         table.user_id == user_id, table.first_day == first, table.last_day == last, table.subject == subject
     )
-    return {tuple(row) for row in connection.execute(stored)}
 
 
 def _numbers(numbers: Sequence[int | None]) -> str:
@@ -193,28 +200,8 @@ def _midnight(at: datetime) -> datetime:
     return at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _spans(connection: Connection) -> list[Span]:
-    """Every period that has a rollup or a chart."""
-    days = {
-        day for column in (SongDay.day, ChartPlace.starts_on) for day in connection.scalars(select(column).distinct())
-    }
-    return sorted({span for day in days for span in spans_of(day)})
-
-
-def _up_to_date(connection: Connection, span: Span) -> bool:
-    """Whether no day of the chart waits for a sweep."""
-    marked = [
-        select(StaleChart.mark).where(StaleChart.day.between(span.first, span.last)),
-        select(StaleDay.mark).where(StaleDay.day.between(span.first, span.last)),
-        select(StaleHistory.mark),
-    ]
-    return not any(connection.scalar(select(marks.exists())) for marks in marked)
-
-
-def _of_chart(connection: Connection, span: Span) -> Iterator[Difference]:
-    for subject in Subject:
-        wanted = rank(RollupsOnly(connection), subject, span, most=LENGTH)
-        found = chart(connection, subject, span, most=LENGTH)
-        if wanted != found:
-            where = f"charts: {subject}s, {span.period} of {span.first}"
-            yield Difference(where, f"{len(wanted)} places", f"{len(found)} places, not all the same")
+def _of_charts(connection: Connection, spans: Sequence[Span]) -> Iterator[Difference]:
+    if spans:
+        for each in chart_differences(connection, spans):
+            where = f"charts: {each.subject}s, {each.span.period} of {each.span.first}"
+            yield Difference(where, f"{each.wanted} places that it lacks", f"{each.found} others")

@@ -18,8 +18,9 @@ from worker.http.services import Services
 from worker.pages import links
 from worker.pages.rendering import Frame, render
 from worker.report.card import as_png, can_draw_png, card
+from worker.report.kept import KeptYears
 from worker.report.page import page
-from worker.report.year import Year, year_of
+from worker.report.year import Year
 from worker.statistics import Listener, UserListening
 
 _PRIVATE: Final = {"cache-control": "private, no-cache", "vary": "cookie", "x-content-type-options": "nosniff"}
@@ -53,6 +54,7 @@ class _Years:
         self._pages = Pages(services)
         self._drawing = asyncio.Lock()
         self._draw = lru_cache(maxsize=_PICTURES)(as_png)
+        self._kept = KeptYears()
 
     async def report(self, request: Request) -> Answer:
         frame, year = await self._year(request)
@@ -85,16 +87,15 @@ class _Years:
         asked = request.path_params["year"]
         if not date.min.year < asked < date.max.year:
             raise no_such_page()
-        return await self._pages.open(request, partial(_year_of, year=asked, now=self._services.now()))
+        return await self._pages.open(request, partial(self._year_of, year=asked, now=self._services.now()))
+
+    def _year_of(self, of: UserListening, listener: Listener, *, year: int, now: datetime) -> Year | None:
+        try:
+            return self._kept.year_of(of, listener, year, today=listener.today(now))
+        except ZikError:
+            return None
 
 
 def _nothing(frame: Frame, year: int) -> Answer:
     message = "Nothing was played in that year."
     return page_answer("message", frame, status=404, title=str(year), message=message, may_sign_in=False)
-
-
-def _year_of(of: UserListening, listener: Listener, *, year: int, now: datetime) -> Year | None:
-    try:
-        return year_of(of, listener, year, today=listener.today(now))
-    except ZikError:
-        return None

@@ -6,6 +6,7 @@ from datetime import date
 
 from sqlalchemy import select
 
+from worker.statistics.periods import Span
 from worker.statistics.questions.sources import Listening
 from worker.statistics.sql import total
 
@@ -20,6 +21,22 @@ class Day:
     ms_played: int
 
 
+@dataclass(frozen=True)
+class Listened:
+    """What the days of a span add up to. `ms_played` sums the known lengths."""
+
+    plays: int
+    listens: int
+    ms_played: int
+
+
+def listened(listening: Listening, span: Span) -> Listened:
+    """The sums of `totals` that need no look at songs. Costs as much as `days`, and gives one row."""
+    at = listening.rollups(span.first, span.last).days.c
+    sums = select(total(at.plays), total(at.listens), total(at.ms_played))
+    return Listened(*listening.connection.execute(sums).one())
+
+
 def days(listening: Listening, first: date, last: date) -> Sequence[Day]:
     """The days with plays from `first` to `last`, both included, in order.
 
@@ -30,5 +47,5 @@ def days(listening: Listening, first: date, last: date) -> Sequence[Day]:
         select(hour.day, total(hour.plays), total(hour.listens), total(hour.ms_played))
         .group_by(hour.day)
         .order_by(hour.day)
-    )
+    ).all()
     return [Day(*row) for row in rows]

@@ -4,18 +4,14 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
 
-from sqlalchemy import Subquery, func, select
+from sqlalchemy import func, select
 
 from worker.models import Song
 from worker.statistics.periods import Period, Span, span
+from worker.statistics.questions.first_heard import FirstHeard, first_heard
 from worker.statistics.questions.listens import listens_of
 from worker.statistics.questions.sources import UserListening
-from worker.statistics.sql import grouped, within
-
-# More than most people discover in a day.
-_MORE: Final = 50
 
 
 @dataclass(frozen=True)
@@ -35,16 +31,18 @@ class DiscoveryCount:
     songs: int
 
 
-def discoveries(listening: UserListening, wanted: Span, *, most: int) -> Sequence[Discovery]:
+def discoveries(
+    listening: UserListening, wanted: Span, *, most: int, found: Sequence[FirstHeard] | None = None
+) -> Sequence[Discovery]:
     """The latest `most` discoveries of a span, newest first, within a day by the time of the listen.
 
-    Costs a look at each song of each day of the user's whole history, because any day may hold the first listen; and at
-    each play of the days of the answer.
+    Costs as much as `first_heard`, unless the answer of the span is passed as `found`; and a look at each play of the
+    days of the answer.
     """
-    found = _latest(listening, wanted, most)
-    if not found:
+    latest = _latest(first_heard(listening, wanted) if found is None else found, most)
+    if not latest:
         return []
-    listen = listens_of(listening, sorted({day for day, _ in found})).c
+    listen = listens_of(listening, sorted({day for day, _ in latest})).c
     began = (
         select(listen.day, listen.song_id, func.min(listen.played_at).label("began_at"))
         .group_by(listen.day, listen.song_id)
@@ -55,46 +53,30 @@ def discoveries(listening: UserListening, wanted: Span, *, most: int) -> Sequenc
         .join(Song, Song.id == began.c.song_id)
         .order_by(began.c.day.desc(), began.c.began_at.desc(), Song.artist, Song.title)
     )
-    return [Discovery(day, *names) for day, song_id, *names in rows if (day, song_id) in found][:most]
+    return [Discovery(day, *names) for day, song_id, *names in rows if (day, song_id) in latest][:most]
 
 
-def _latest(listening: UserListening, wanted: Span, most: int) -> Collection[tuple[date, int]]:
+def _latest(found: Sequence[FirstHeard], most: int) -> Collection[tuple[date, int]]:
     """Days and songs of the latest `most` discoveries, and of all others of the last of these days.
 
     Only the plays say which of that day are the latest.
     """
-    first = _first_listens(listening)
-    newest_first = select(first).where(within(first.c.day, wanted.first, wanted.last)).order_by(first.c.day.desc())
-    limit = most
-    while True:
-        limit += _MORE
-        rows = listening.connection.execute(newest_first.limit(limit)).all()
-        last_day = rows[most - 1].day if len(rows) > most else date.min
-        if len(rows) < limit or rows[-1].day < last_day:
-            return {(each.day, each.song_id) for each in rows if each.day >= last_day}
-        limit *= 2
+    newest_first = sorted(((song.first, song.song_id) for song in found), reverse=True)
+    last_days = newest_first[most - 1 : most] if most else []
+    since = last_days[0][0] if last_days else date.min
+    return {(day, song_id) for day, song_id in newest_first if day >= since} if most else set()
 
 
-def count_discoveries(listening: UserListening, period: Period, wanted: Span) -> Sequence[DiscoveryCount]:
+def count_discoveries(
+    listening: UserListening, period: Period, wanted: Span, *, found: Sequence[FirstHeard] | None = None
+) -> Sequence[DiscoveryCount]:
     """How many songs were discovered in each day, week, month or year of a span, in order. Skips periods without any.
 
-    Costs as much as `discoveries`.
+    Costs as much as `first_heard`, or nothing if the answer of the span is passed as `found`.
     """
-    first = _first_listens(listening)
-    rows = listening.connection.execute(
-        select(first.c.day, func.count()).where(within(first.c.day, wanted.first, wanted.last)).group_by(first.c.day)
-    )
+    heard = first_heard(listening, wanted) if found is None else found
+    days = Counter(song.first for song in heard)
     counts = Counter[date]()
-    for day, songs in rows:
+    for day, songs in days.items():
         counts[span(period, day).first] += songs
     return [DiscoveryCount(starts_on, songs) for starts_on, songs in sorted(counts.items())]
-
-
-def _first_listens(listening: UserListening) -> Subquery:
-    listens = [
-        select(song.c.song_id, song.c.day).where(song.c.listens > 0).subquery()
-        for song in listening.rollups(date.min, date.max).songs
-    ]
-    return grouped(
-        listens, lambda day: select(day.c.song_id, func.min(day.c.day).label("day")).group_by(day.c.song_id)
-    ).subquery()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from worker.statistics.periods import Span
-from worker.statistics.questions.listens import Listen, listens_by_day, nth_listen
+from worker.statistics.questions.listens import Listen, listens_by_day, nth_listens
 from worker.statistics.questions.sources import UserListening
 
 
@@ -24,4 +24,4 @@ def first_and_last(listening: UserListening, span: Span) -> FirstAndLast | None:
     if not by_day:
         return None
     (first_day, _), (last_day, listens) = by_day[0], by_day[-1]
-    return FirstAndLast(nth_listen(listening, first_day, 0), nth_listen(listening, last_day, listens - 1))
+    return FirstAndLast(*nth_listens(listening, [(first_day, 0), (last_day, listens - 1)]))

@@ -6,10 +6,23 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Subquery, extract, func, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Select,
+    Subquery,
+    Uuid,
+    cast,
+    extract,
+    literal,
+    select,
+    union_all,
+)
 
 from worker.models import Merge, Song, Track, TrackArtist
 from worker.statistics.periods import Period, Span, span
+from worker.statistics.questions.heard_tracks import HeardTrack, as_song_days, heard_tracks, listens_by_day
 from worker.statistics.questions.sources import UserListening
 from worker.statistics.questions.subjects import Subject, filed, may_count_for, named
 from worker.statistics.questions.top import By, Place, first_places, sums_of, with_any
@@ -40,39 +53,51 @@ class Heard:
 def heard(listening: UserListening, subject: Subject, identity: UUID) -> Heard | None:
     """What the user heard of the subject with this identity; None without a play. A merged song is the whole one.
 
-    Costs a look at each of its songs, and at each of their days.
+    Costs two looks at each day of its songs.
     """
-    parts = _parts(listening.rollups(*_EVER[1:]).songs, subject, [identity])
-    day = grouped(parts, _by_day).subquery().c
-    month = (extract("year", day.day), extract("month", day.day))
-    sums = (total(day[name]) for name in ("plays", "listens", "ms_played"))
-    by_month = select(*month, *sums, func.min(day.day), func.max(day.day)).group_by(*month).order_by(*month)
-    found = listening.connection.execute(by_month).all()
-    if not found:
+    tracks = heard_tracks(listening, subject, identity)
+    if not tracks:
         return None
-    years, months, plays, listens, ms_played, first_days, last_days = zip(*found, strict=True)
-    artist, title, shown = listening.connection.execute(named(_one(parts), subject)).one()
+    artist, title, shown = listening.connection.execute(named(_one(tracks, identity), subject)).one()
     album = select(Song.album).where(Song.identity == shown)
     return Heard(
         artist=artist,
         title=title,
         album=listening.connection.scalar(album) if subject is Subject.SONG else None,
-        plays=sum(plays),
-        listens=sum(listens),
-        ms_played=sum(ms_played),
-        first_day=first_days[0],
-        last_day=last_days[-1],
-        months={
-            date(int(year), int(number), 1): count
-            for year, number, count in zip(years, months, listens, strict=True)
-            if count
-        },
+        plays=sum(track.plays for track in tracks),
+        listens=sum(track.listens for track in tracks),
+        ms_played=sum(track.ms_played for track in tracks),
+        first_day=min(track.first_day for track in tracks),
+        last_day=max(track.last_day for track in tracks),
+        months=_months(listening, tracks),
     )
 
 
+def _one(tracks: Sequence[HeardTrack], identity: UUID) -> Subquery:
+    """The row that `named` finds a name for."""
+    songs = [track.named_song_id for track in tracks if track.named_song_id is not None]
+    ids = [track.named_track_id for track in tracks if track.named_track_id is not None]
+    return select(
+        literal(identity, Uuid).label("filed_under"),
+        literal(min(songs, default=None), BigInteger).label("named_song_id"),
+        literal(min(ids, default=None), BigInteger).label("named_track_id"),
+    ).subquery()
+
+
+def _months(listening: UserListening, tracks: Sequence[HeardTrack]) -> Mapping[date, int]:
+    day = union_all(*listens_by_day(listening, tracks)).subquery().c
+    month = (cast(extract("year", day.day), Integer), cast(extract("month", day.day), Integer))
+    listens = total(day.listens)
+    by_month = select(*month, listens).group_by(*month).having(listens > 0).order_by(*month)
+    return {date(year, number, 1): count for year, number, count in listening.connection.execute(by_month).all()}
+
+
 def songs_of(listening: UserListening, subject: Subject, identity: UUID, *, most: int) -> Sequence[Place]:
-    """The user's first `most` songs of an artist or album, in the order of `rank`. Costs as much as `heard`."""
-    songs = sums_of(_parts(listening.rollups(*_EVER[1:]).songs, subject, [identity]), Subject.SONG)
+    """The user's first `most` songs of an artist or album, in the order of `rank`. Costs nothing more after `heard`."""
+    tracks = heard_tracks(listening, subject, identity)
+    if not tracks:
+        return []
+    songs = sums_of([as_song_days(listening, tracks)], Subject.SONG)
     return first_places(listening.connection, with_any(songs, By.LISTENS), Subject.SONG, most=most)
 
 
@@ -127,17 +152,6 @@ def _candidates(rows: Sequence[Subquery], subject: Subject, identities: Collecti
     """The rows of all songs that have something to do with these subjects."""
     songs = may_count_for(subject, identities)
     return [select(part).where(part.c.song_id.in_(songs)).subquery() for part in rows]
-
-
-def _one(parts: Sequence[Subquery]) -> Subquery:
-    each = union_all(*map(select, parts)).subquery().c
-    names = (func.min(each[name]).label(name) for name in ("named_song_id", "named_track_id"))
-    return select(each.filed_under, *names).group_by(each.filed_under).subquery()
-
-
-def _by_day(rows: Subquery) -> Select[*tuple[Any, ...]]:
-    sums = (total(rows.c[name]).label(name) for name in ("plays", "listens", "ms_played"))
-    return select(rows.c.day, *sums).group_by(rows.c.day)
 
 
 def _by_subject(rows: Subquery) -> Select[*tuple[Any, ...]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import Date, Integer, Select, Subquery, select
+from sqlalchemy import Date, Integer, Select, Subquery, and_, func, or_, select
 
 from worker.models import PlayHistory, Song
 from worker.statistics.periods import Span
@@ -44,12 +44,23 @@ def listens_by_day(listening: UserListening, span: Span) -> Sequence[tuple[date,
     return [(day, number) for day, number in rows]
 
 
-def nth_listen(listening: UserListening, day: date, number: int) -> Listen:
-    """The listen of this number, from 0, of a day. Listens of one instant are in the order of identities."""
-    listens = listens_of(listening, [day])
-    statement = _named(listens).order_by(listens.c.played_at, Song.identity).offset(number).limit(1)
-    at, offset_minutes, artist, title = listening.connection.execute(statement).one()
-    return Listen(at.astimezone(timezone(timedelta(minutes=offset_minutes))), artist, title)
+def nth_listens(listening: UserListening, wanted: Sequence[tuple[date, int]]) -> Sequence[Listen]:
+    """The listens of some numbers, from 0, of some days, in that order. Those of one instant are ordered by identity.
+
+    Costs a look at each play of the days.
+    """
+    if not wanted:
+        return []
+    listens = listens_of(listening, sorted({day for day, _ in wanted}))
+    order = (listens.c.played_at, Song.identity)
+    number = (func.row_number().over(partition_by=listens.c.day, order_by=order) - 1).label("number")
+    each = _named(listens).add_columns(listens.c.day, number).subquery()
+    named = or_(*(and_(each.c.day == day, each.c.number == at) for day, at in wanted))
+    found = {
+        (day, at): Listen(played_at.astimezone(timezone(timedelta(minutes=offset_minutes))), artist, title)
+        for played_at, offset_minutes, artist, title, day, at in listening.connection.execute(select(each).where(named))
+    }
+    return [found[one] for one in wanted]
 
 
 def _named(listens: Subquery) -> Select[*tuple[Any, ...]]:

@@ -7,7 +7,7 @@ from itertools import chain, count
 from typing import Final
 
 from worker.statistics.periods import Span
-from worker.statistics.questions.listens import Listen, listens_by_day, nth_listen
+from worker.statistics.questions.listens import Listen, listens_by_day, nth_listens
 from worker.statistics.questions.sources import UserListening
 
 _ROUND: Final = (100, 1_000, 5_000)
@@ -29,7 +29,8 @@ def milestones(listening: UserListening, span: Span) -> Sequence[Milestone]:
     """
     by_day = listens_by_day(listening, span._replace(first=date.min))
     found = [(number, day, before) for number, day, before in _reached(by_day) if day >= span.first]
-    return [Milestone(number, nth_listen(listening, day, number - before - 1)) for number, day, before in found]
+    listens = nth_listens(listening, [(day, number - before - 1) for number, day, before in found])
+    return [Milestone(number, listen) for (number, _, _), listen in zip(found, listens, strict=True)]
 
 
 def _reached(by_day: Sequence[tuple[date, int]]) -> Iterator[tuple[int, date, int]]:

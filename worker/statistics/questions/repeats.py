@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from worker.models import Song
 from worker.statistics.periods import Span
@@ -37,16 +37,18 @@ def longest_run(listening: UserListening, span: Span) -> Run | None:
         return None
     listen = listens_of(listening, [day for day, _ in by_day]).c
     order = (listen.played_at, listen.song_id)
-    # Within a run, both numbers grow by one from listen to listen, so their difference stays the same.
-    run = func.row_number().over(order_by=order) - func.row_number().over(partition_by=listen.song_id, order_by=order)
-    numbered = select(listen.song_id, listen.day, listen.played_at, listen.ms_played, run.label("run")).subquery().c
+    before = func.lag(listen.song_id).over(order_by=order)
+    begins = case((before == listen.song_id, 0), else_=1).label("begins")
+    each = select(listen.song_id, listen.day, listen.played_at, listen.ms_played, begins).subquery().c
+    run = func.sum(each.begins).over(order_by=(each.played_at, each.song_id)).label("run")
+    numbered = select(each.song_id, each.day, each.played_at, each.ms_played, run).subquery().c
     listens = func.count()
     longest = (
         select(
             numbered.song_id, listens.label("listens"), func.min(numbered.day).label("first"),
             func.max(numbered.day).label("last"), total(numbered.ms_played).label("ms_played"),
         )
-        .group_by(numbered.song_id, numbered.run)
+        .group_by(numbered.run, numbered.song_id)
         .having(listens >= _LEAST)
         .order_by(listens.desc(), func.min(numbered.played_at), numbered.song_id)
         .limit(1)

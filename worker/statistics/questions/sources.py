@@ -1,22 +1,33 @@
 """Whose listening a question is about, read from the rollups and, for days that wait for a sweep, from the plays."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from sqlalchemy import Connection, Select, Subquery, and_, select, union_all
 
 from worker.models import DaySum, ListeningHour, SongDay, SubjectSum
 from worker.statistics.listen_rule import ListenRule
 from worker.statistics.questions.backlog import Backlog
-from worker.statistics.rollups.compute import Rollup, columns_of, computed_rows, joined_days, names_of
+from worker.statistics.rollups.compute import (
+    ComputedDays,
+    Rollup,
+    columns_of,
+    computed_rows,
+    joined_days,
+    names_of,
+)
 from worker.statistics.rollups.pending import Days, Pending, pending_of
 from worker.statistics.sql import within
 
+Result = TypeVar("Result")
 SumTable = type[DaySum] | type[SubjectSum]
 
+# Days that wait for a sweep: mostly today, three of them where plays have no offset. So many are computed once for all
+# statements of a snapshot; more, such as those of an import, stay in the database.
+FEW: Final = 7
 _SUMS: Final = ("plays", "listens", "ms_played")
 _COLUMNS: Final[Mapping[SumTable, Sequence[str]]] = {
     DaySum: ("user_id", "day", *_SUMS),
@@ -113,7 +124,8 @@ class GlobalListening:
 class UserListening:
     """One user's listening as it is now, even if no sweep has run yet.
 
-    Days that wait for a sweep are computed for the question, by the SQL that a sweep uses. Pass the connection of a
+    Days that wait for a sweep are computed for the question, by the SQL that a sweep uses; a few of them once for all
+    questions. Pass the connection of a
     snapshot, so that rollups and plays are read at one moment. `rule` must be the rule of the rollups.
     """
 
@@ -130,6 +142,8 @@ class UserListening:
 
         @cache
         def computed(rollup: Rollup) -> Subquery:
+            if self._few is not None:
+                return self._few.rows(self.connection, rollup, first, last)
             return computed_rows(self.connection, rollup, self.user_id, waiting, self.rule)
 
         def rows_of(rollup: Rollup, spans: Sequence[Days]) -> Sequence[Subquery]:
@@ -147,6 +161,17 @@ class UserListening:
             sums_of=sums_of,
         )
 
+    def once(self, question: Hashable, ask: Callable[[], Result]) -> Result:
+        """What `ask` answers, asked once: in a snapshot the answer stays the same."""
+        if question not in self._answers:
+            self._answers[question] = ask()
+        answer: Result = self._answers[question]
+        return answer
+
+    @cached_property
+    def _answers(self) -> dict[Hashable, Any]:
+        return {}
+
     def _stored(self, rollup: Rollup, span: Days, waiting: Sequence[date]) -> Select[*tuple[Any, ...]]:
         stored = _stored(rollup, *span).where(rollup.user_id == self.user_id)
         return stored.where(rollup.day.not_in(waiting)) if waiting else stored
@@ -155,12 +180,19 @@ class UserListening:
     def _pending(self) -> Pending:
         return pending_of(self.connection, self.user_id)
 
+    @cached_property
+    def _few(self) -> ComputedDays | None:
+        days = self._pending.days
+        return ComputedDays.of(self.connection, self.user_id, days, self.rule) if 0 < len(days) <= FEW else None
+
     def _waiting_days(self, first: date, last: date) -> Sequence[date]:
         """Days that wait for a sweep, or that are joined to one: a run of plays may go on into the next day."""
         earliest, latest = _day_after(first, -1), _day_after(last, 1)
         around = [day for day in self._pending.days if earliest <= day <= latest]
         if not around:
             return []
+        if self._few is not None:
+            return [day for day in self._few.days if first <= day <= last]
         joined = joined_days(self.connection, self.user_id, around, self.rule)
         return sorted(day for day in {*around, *joined} if first <= day <= last)
 

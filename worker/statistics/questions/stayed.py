@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Select, Subquery, func, select
-
-from worker.models import Song
-from worker.statistics.periods import Span
+from worker.statistics.periods import ONE_DAY, Span
+from worker.statistics.questions.first_heard import FirstHeard, first_heard
 from worker.statistics.questions.sources import UserListening
-from worker.statistics.sql import days_between, grouped, total, within
+from worker.statistics.questions.subjects import Filed, Subject, names_of
 
 STAY_DAYS: Final = 30
 
@@ -34,34 +32,28 @@ class StayedDiscoveries:
     songs: Sequence[Stayed]
 
 
-def stayed_discoveries(listening: UserListening, span: Span, *, most: int) -> StayedDiscoveries:
+def stayed_discoveries(
+    listening: UserListening, span: Span, *, most: int, found: Sequence[FirstHeard] | None = None
+) -> StayedDiscoveries:
     """The discoveries of a span that were heard again in it, `STAY_DAYS` later or after: the first `most` by listens.
 
-    Costs a look at each song of each day of the user's history up to the span's end.
+    Costs as much as `first_heard`, or nothing more than names if the answer of the span is passed as `found`.
     """
-    parts = [_listens(rows).subquery() for rows in listening.rollups(date.min, span.last).songs]
-    song = grouped(parts, _songs).subquery().c
-    stayed = (
-        select(song.song_id, song.first, song.last, song.listens, func.count().over().label("number"))
-        .where(within(song.first, span.first, span.last), days_between(song.first, song.last) >= STAY_DAYS)
-        .join(Song, Song.id == song.song_id)
-        .order_by(song.listens.desc(), song.first, Song.identity)
-        .limit(most)
-        .subquery()
-    ).c
-    rows = listening.connection.execute(
-        select(stayed.number, Song.artist, Song.title, stayed.first, stayed.last, stayed.listens)
-        .join(Song, Song.id == stayed.song_id)
-        .order_by(stayed.listens.desc(), stayed.first, Song.identity)
-    ).all()
-    return StayedDiscoveries(rows[0].number if rows else 0, [Stayed(*row[1:]) for row in rows])
+    heard = first_heard(listening, span) if found is None else found
+    stayed = sorted((song for song in heard if (song.last - song.first) // ONE_DAY >= STAY_DAYS), key=_order)
+    # Identities come with the names, so all that are even with the last one get theirs.
+    even = [song for song in stayed if _order(song) <= _order(stayed[:most][-1])] if most else []
+    names = names_of(listening.connection, Subject.SONG, [Filed(None, song.song_id) for song in even])
+    named = [
+        (*_order(song), names[key].identity, song, names[key])
+        for song in even
+        if (key := Filed(None, song.song_id)) in names
+    ]
+    named.sort(key=lambda each: each[:3])
+    return StayedDiscoveries(
+        len(stayed), [Stayed(name.artist, name.title, *song[1:]) for *_, song, name in named[:most]]
+    )
 
 
-def _listens(rows: Subquery) -> Select[*tuple[Any, ...]]:
-    columns = (rows.c.song_id, rows.c.day.label("first"), rows.c.day.label("last"), rows.c.listens)
-    return select(*columns).where(rows.c.listens > 0)
-
-
-def _songs(rows: Subquery) -> Select[*tuple[Any, ...]]:
-    first, last = func.min(rows.c.first).label("first"), func.max(rows.c.last).label("last")
-    return select(rows.c.song_id, first, last, total(rows.c.listens).label("listens")).group_by(rows.c.song_id)
+def _order(song: FirstHeard) -> tuple[int, date]:
+    return -song.listens, song.first

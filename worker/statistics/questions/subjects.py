@@ -2,23 +2,26 @@
 
 from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum, unique
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     FromClause,
     ScalarSelect,
     Select,
     SelectBase,
     Subquery,
+    Uuid,
     case,
     cast,
     func,
     null,
     select,
     union,
+    union_all,
 )
 from sqlalchemy.orm import aliased
 
@@ -31,6 +34,8 @@ _ARTIST: Final = func.coalesce(_LISTED.artist_identity, Song.artist_identity, So
 
 # With a type, because PostgreSQL takes a null without one for a text, and unites it with no number.
 _NONE: Final = cast(null(), BigInteger)
+# SQLite unites five hundred selects at most.
+_AT_ONCE: Final = 100
 
 
 @unique
@@ -103,6 +108,35 @@ def named(first: Subquery, subject: Subject) -> _Rows:
     Of several spellings, the one that zik recorded first.
     """
     return _NAMED[subject](first)
+
+
+class Filed(NamedTuple):
+    """What is filed under one identity, and where its name is found, as `filed` says it. A song needs no identity."""
+
+    filed_under: UUID | None
+    named_song_id: int | None
+    named_track_id: int | None = None
+
+    @property
+    def key(self) -> UUID | int | None:
+        return self.filed_under or self.named_song_id
+
+
+def names_of(connection: Connection, subject: Subject, found: Collection[Filed]) -> Mapping[Filed, Any]:
+    """Rows of `artist`, `title` and `identity` of a few, each a part of the statement; of those that have a name."""
+    names: dict[Filed, Any] = {}
+    wanted = list(found)
+    for start in range(0, len(wanted), _AT_ONCE):
+        rows = union_all(*map(_literal, wanted[start : start + _AT_ONCE])).subquery()
+        statement = named(rows, subject).add_columns(*(rows.c[name] for name in Filed._fields))
+        names |= {Filed(*row[-len(Filed._fields) :]): row for row in connection.execute(statement)}
+    return names
+
+
+def _literal(one: Filed) -> _Rows:
+    identity = cast(one.filed_under, Uuid[UUID]()).label("filed_under")
+    song_id, track_id = (cast(number, BigInteger) for number in (one.named_song_id, one.named_track_id))
+    return select(identity, song_id.label("named_song_id"), track_id.label("named_track_id"))
 
 
 def _songs_named(first: Subquery) -> _Rows:

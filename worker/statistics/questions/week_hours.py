@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import extract, select
+from sqlalchemy import Integer, cast, extract, select
 
 from worker.statistics.periods import Span
 from worker.statistics.questions.sources import Listening
@@ -28,10 +28,10 @@ def week_hours(listening: Listening, span: Span) -> Sequence[WeekHour]:
     """
     at = listening.rollups(span.first, span.last).hours.c
     # Both databases count weekdays from Sunday, which is 0.
-    weekday = (extract("dow", at.day) + 6) % 7 + 1
+    weekday = (cast(extract("dow", at.day), Integer) + 6) % 7 + 1
     rows = listening.connection.execute(
         select(weekday, at.hour, total(at.plays), total(at.listens), total(at.ms_played))
         .group_by(weekday, at.hour)
         .order_by(weekday, at.hour)
     )
-    return [WeekHour(int(day), *rest) for day, *rest in rows]
+    return [WeekHour(*row) for row in rows.all()]

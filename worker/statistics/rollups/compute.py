@@ -1,10 +1,12 @@
 """Compute rollups from the plays, whole days at a time: nothing is ever added to a rollup."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Subquery, TextClause, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Date, Integer, Subquery, TextClause, select
 
 from worker.failpoints import Point, hit
 from worker.models import LeftOut, ListeningHour, SongDay
@@ -17,6 +19,8 @@ Rollup = type[ListeningHour] | type[SongDay]
 
 _KEYS: Final[Mapping[Rollup, Sequence[str]]] = {ListeningHour: ("hour",), SongDay: ("song_id", "track_id")}
 _OF_ONE_USER: Final[Mapping[Rollup, Name]] = {ListeningHour: "user_hours", SongDay: "user_songs"}
+_GIVEN: Final[Mapping[Rollup, Name]] = {ListeningHour: "given_hours", SongDay: "given_songs"}
+_SUMS: Final = ("plays", "listens", "ms_played")
 
 
 def compute_days(connection: Connection, days: Collection[UserDay], rule: ListenRule) -> Sequence[UserDay]:
@@ -53,9 +57,57 @@ def computed_rows(
     connection: Connection, rollup: Rollup, user_id: int, days: Collection[date], rule: ListenRule
 ) -> Subquery:
     """The rows that a sweep would write for some days of a user, at least one, with the columns of `columns_of`."""
-    statement = of_user(connection, _OF_ONE_USER[rollup], user_id, days, rule)
-    # A CTE stands at the beginning of the whole statement: SQLite's parser allows no deep nesting.
-    return select(statement.columns(*columns_of(rollup)).cte(f"computed_{rollup.__tablename__}")).subquery()
+    return _as_rows(rollup, min(days), of_user(connection, _OF_ONE_USER[rollup], user_id, days, rule))
+
+
+def _as_rows(rollup: Rollup, first: date, statement: TextClause) -> Subquery:
+    # A CTE stands at the beginning of the whole statement: SQLite's parser allows no deep nesting. A statement may have
+    # some for different days.
+    name = f"computed_{rollup.__tablename__}_{first:%Y%m%d}"
+    return select(statement.columns(*columns_of(rollup)).cte(name)).subquery()
+
+
+@dataclass(frozen=True)
+class ComputedDays:
+    """What a sweep would write for a few `days` of one user, read once for all statements of a snapshot."""
+
+    days: Sequence[date]
+    _sums: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, connection: Connection, user_id: int, days: Collection[date], rule: ListenRule) -> "ComputedDays":
+        """Compute these days, at least one, and those joined to them. Costs a look at each of their plays."""
+        joined, sums = _summed(connection, user_id, days, rule)
+        if joined:
+            _, sums = _summed(connection, user_id, {*days, *joined}, rule)
+        return cls(sorted({*days, *joined}), sums)
+
+    def rows(self, connection: Connection, rollup: Rollup, first: date, last: date) -> Subquery:
+        """The rows of the days from `first` to `last`, as `computed_rows` gives them."""
+        rows = list(self._rows_of(rollup, first, last))
+        return _as_rows(rollup, first, statements.bound(connection, _GIVEN[rollup], rows, given=len(rows)))
+
+    def _rows_of(self, rollup: Rollup, first: date, last: date) -> Iterator[dict[str, Any]]:
+        names = ("user_id", "day", *_KEYS[rollup])
+        found: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * len(_SUMS))
+        for row in self._sums:
+            if first <= row["day"] <= last:
+                sums = found[tuple(row[name] for name in names)]
+                sums[:] = (before + row[name] for before, name in zip(sums, _SUMS, strict=True))
+        for key, sums in found.items():
+            yield {**dict(zip(names, key, strict=True)), **dict(zip(_SUMS, sums, strict=True))}
+
+
+def _summed(
+    connection: Connection, user_id: int, days: Collection[date], rule: ListenRule
+) -> tuple[Sequence[date], Sequence[Mapping[str, Any]]]:
+    """The days joined to some days of a user, and the sums of each hour and track of those days."""
+    numbers = dict.fromkeys(("user_id", "song_id", "track_id", "ms_played"), BigInteger)
+    statement = of_user(connection, "user_rows", user_id, days, rule)
+    typed = statement.columns(day=Date, hour=Integer, plays=Integer, listens=Integer, **numbers)
+    rows: Sequence[Mapping[str, Any]] = [dict(row) for row in connection.execute(typed).mappings()]
+    joined = [row["day"] for row in rows if row["hour"] is None]
+    return joined, [row for row in rows if row["hour"] is not None]
 
 
 def of_user(connection: Connection, name: Name, user_id: int, days: Collection[date], rule: ListenRule) -> TextClause:
@@ -72,7 +124,7 @@ def columns_of(rollup: Rollup) -> Sequence[ColumnElement[Any]]:
 
 
 def names_of(rollup: Rollup) -> Sequence[str]:
-    return ("user_id", "day", *_KEYS[rollup], "plays", "listens", "ms_played")
+    return ("user_id", "day", *_KEYS[rollup], *_SUMS)
 
 
 def _windows(connection: Connection, days: Collection[UserDay]) -> Sequence[dict[str, Any]]:
