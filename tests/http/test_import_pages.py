@@ -81,7 +81,7 @@ def imported(server: HttpServer, content: bytes = TABLE) -> tuple[str, str]:
 def test_nothing_is_published_before_it_was_looked_at(server: HttpServer) -> None:
     _, page = read(server)
     assert "3 events to import" in text_of(page)
-    assert "2023-05-01 2023-05-03" in text_of(page)
+    assert "1 May 2023 to 3 May 2023" in text_of(page)
     assert server.waiting() == 0
 
 
@@ -112,7 +112,7 @@ def test_the_same_file_again_adds_nothing(server: HttpServer) -> None:
 def test_what_was_skipped_is_named_with_place_and_reason(server: HttpServer) -> None:
     _, page = read(server)
     assert "Skipped, because they break a rule: 1 " in text_of(page)
-    assert "plays.csv line 5" in text_of(page)
+    assert "plays.csv , line 5" in text_of(page)
 
 
 def test_an_import_is_taken_back_and_what_was_there_stays(server: HttpServer) -> None:

@@ -32,11 +32,12 @@ def test_a_play_is_deleted_and_brought_back(listened: HttpServer) -> None:
     listed = opened(listened, "/u/ada/live")
     after = send(listened, f"/u/ada/day/{day}/delete", form=form_of(page), play=str(before[0].id))
     assert (after.status_code, after.url.path) == (200, f"/u/ada/day/{day}")
-    assert 'id="deleted"' in after.text
+    assert after.text.count('class="gone"') == 1
+    assert re.findall(r'name="play" value="([^"]+)"', after.text) == [str(play.id) for play in before]
     assert plays_of_day(listened, day) == before[1:]
     assert opened(listened, "/u/ada/live") != listed
     again = send(listened, f"/u/ada/day/{day}/restore", form=form_of(after.text), play=str(before[0].id))
-    assert 'id="deleted"' not in again.text
+    assert 'class="gone"' not in again.text
     assert plays_of_day(listened, day) == before
     assert opened(listened, "/u/ada/live") == listed
 
@@ -115,7 +116,7 @@ def test_what_was_deleted_is_not_shown_to_everyone(listened: HttpServer) -> None
     send(listened, f"{day}/delete", form=form_of(page), play=str(play.id))
     listened.client.cookies.clear()
     seen = opened(listened, day)
-    assert 'id="deleted"' not in seen
+    assert 'class="gone"' not in seen
     assert "<form" not in seen
 
 

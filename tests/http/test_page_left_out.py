@@ -45,7 +45,7 @@ def test_a_page_leaves_out_what_it_is_about_and_the_list_counts_it_again(
     assert counted(listened, subject) == before - {name[1] or name[0]}
     again = listened.client.get(f"/u/ada/{path}")
     assert again.url.path == LIST
-    assert f"Count again {name[1] or name[0]}" in text_of(again.text)
+    assert f"Count again… {name[1] or name[0]}" in text_of(again.text)
     sent = {"form": form_of(again.text), subject.value: button(again.text, subject)}
     empty = listened.client.post(f"{LIST}/remove", data=sent)
     assert "nothing" in text_of(empty.text)

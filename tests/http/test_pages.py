@@ -66,12 +66,12 @@ def test_the_profile_shows_what_the_questions_answer(listened: HttpServer) -> No
     ever = span(Period.ALL, TODAY)
     found, run = ask(listened, lambda of: (totals(of, ever), streaks(of, ever, today=TODAY)))
     month, week = (ask(listened, partial(totals, span=span(period, TODAY))) for period in (Period.MONTH, Period.WEEK))
-    assert found.first_day
+    listened_on = [day.day for day in ask(listened, lambda of: days(of, date.min, date.max)) if day.listens]
     assert run.current
     assert run.longest
     assert (
         f"{found.listens:,} listens since "
-        f"{day_name(found.first_day)} : {roughly(found.ms_played)} , as far as players report lengths. "
+        f"{day_name(listened_on[0])} : {roughly(found.ms_played)} , as far as players report lengths. "
         f"{amount(run.current.days, 'day')} in a row until now; the longest was {amount(run.longest.days, 'day')} , "
         f"until {day_name(run.longest.last)} . "
         f"This month {amount(month.listens, 'listen')} to {amount(month.songs, 'song')} by "
@@ -214,6 +214,25 @@ def test_a_day_shows_its_plays_and_sums(listened: HttpServer) -> None:
         assert re.findall(r'<td><time datetime="([^"]+)"', page) == [play.time.isoformat() for play in plays]
 
 
+def test_a_day_says_which_plays_are_no_listens(listened: HttpServer) -> None:
+    for day in ask(listened, lambda of: days(of, date(2026, 10, 1), TODAY)):
+        page = text_of(opened(listened, f"/u/ada/day/{day.day}"))
+        assert page.count("too short to count") == day.plays - day.listens
+
+
+def test_a_song_with_few_listens_has_a_shade_for_each_number(server_at_now: HttpServer) -> None:
+    song = {"title": "Parabola", "artist": "Tool"}
+    days_of = {"2026-03": 1, "2026-04": 1, "2026-05": 1, "2026-06": 3, "2026-07": 2}
+    times = [f"{month}-{day + 1:02}T10:00:00Z" for month, number in days_of.items() for day in range(number)]
+    publish(server_at_now, *({"type": "play", "user": "ada", "time": time, "song": song} for time in times))
+    sign_in(server_at_now)
+    cells = re.findall(r'class="l(\d)">(\d)', opened(server_at_now, f"/u/ada/song/{song_identity('Tool', 'Parabola')}"))
+    level = {int(listens): int(level) for level, listens in cells}
+    assert 0 < level[1] < level[2] < level[3]
+    levels = set(re.findall(r'<td class="l(\d)"><a', opened(server_at_now, "/u/ada")))
+    assert len(levels) == 1
+
+
 def test_a_year_shows_its_report(listened: HttpServer) -> None:
     answer = listened.client.get("/u/ada/2026")
     assert answer.status_code == 200
@@ -245,13 +264,15 @@ def test_without_the_package_that_draws_it_a_card_is_an_svg_alone(
     assert (refused.status_code, "a PNG needs resvg" in refused.text) == (501, True)
 
 
-def test_everyone_gets_the_card_of_a_public_year_as_a_drawing_alone(listened: HttpServer) -> None:
+def test_everyone_gets_the_card_of_a_public_year(listened: HttpServer) -> None:
     time = "2026-11-22T08:00:00Z"
     publish(listened, {"type": "preference", "user": "ada", "time": time, "key": "public_profile", "value": True})
     listened.client.cookies.clear()
-    assert "PNG" not in text_of(listened.client.get("/u/ada/2026").text)[:80]
+    assert "SVG PNG" in text_of(listened.client.get("/u/ada/2026").text)[:80]
     assert listened.client.get("/u/ada/2026/card.svg").status_code == 200
-    assert listened.client.get("/u/ada/2026/card.png").status_code == 404
+    png = listened.client.get("/u/ada/2026/card.png")
+    assert (png.status_code, png.content[:4]) == (200, b"\x89PNG")
+    assert "style-src 'unsafe-inline'" in png.headers["content-security-policy"]
 
 
 # --- What the command says, too -----------------------------------------------------------------

@@ -137,11 +137,29 @@ def test_a_play_is_deleted_and_brought_back_by_hand_without_scripts(site: Site, 
     before = rows.count()
     page.get_by_role("button", name=re.compile("^Delete")).first.click()
     expect(page).to_have_url(day)
-    expect(page.get_by_role("heading", name="Deleted")).to_be_visible()
+    expect(page.get_by_text("Deleted", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("^Delete"))).to_have_count(before - 1)
     page.get_by_role("button", name=re.compile("^Bring back")).click()
     expect(page.get_by_role("button", name=re.compile("^Delete"))).to_have_count(before)
-    expect(page.get_by_role("heading", name="Deleted")).to_have_count(0)
+    expect(page.get_by_text("Deleted", exact=True)).to_have_count(0)
+    context.close()
+
+
+def test_a_second_click_deletes_no_second_play(site: Site, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": DESKTOP, "height": 844}, java_script_enabled=False)
+    page = signed_in(context, site)
+    page.goto(f"{site.url}/u/ada/day/2026-11-23")
+    delete = page.get_by_role("button", name=re.compile("^Delete"))
+    before = delete.count()
+    for verb, count in (("Delete", before - 1), ("Bring back", before)):
+        box = page.get_by_role("button", name=re.compile(f"^{verb}")).first.bounding_box()
+        assert box
+        spot = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.click(*spot)
+        expect(delete).to_have_count(count)
+        page.mouse.click(*spot)
+        page.wait_for_timeout(300)
+        expect(delete).to_have_count(count)
     context.close()
 
 

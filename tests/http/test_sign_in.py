@@ -1,7 +1,9 @@
 """Sign-in with a token: what a session may see, when it ends, and what other sites cannot do with it."""
 
 import re
+from html import unescape
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 
@@ -195,3 +197,71 @@ def test_the_live_part_is_sent_once(heard: HttpServer) -> None:
     heard.post("/v1/events", {**PLAY, "time": "2026-11-23T22:04:11+01:00"})
     heard.drain()
     assert heard.client.get("/u/ada/live", headers={"if-none-match": tag}).status_code == 200
+
+
+# --- Coming back, and who one is ----------------------------------------------------------------
+
+
+def test_signing_in_leads_back_to_the_page_that_asked_for_it(heard: HttpServer) -> None:
+    publish_preference(heard, value=True)
+    page = heard.client.get("/u/ada/top/songs?period=year&at=2026-01-01").text
+    link = re.search(r'href="(/sign-in\?to=[^"]+)">Sign in<', page)
+    assert link
+    asked = heard.client.get(unescape(link[1]))
+    to = re.search(r'name="to" value="([^"]+)"', asked.text)
+    assert to
+    wrong = {"form": form_of(asked.text), "to": unescape(to[1]), "token": "wrong"}
+    asked = heard.client.post("/sign-in", data=wrong)
+    assert to[0] in asked.text
+    answer = heard.client.post("/sign-in", data={**wrong, "form": form_of(asked.text), "token": heard.token})
+    assert str(answer.url).endswith("/u/ada/top/songs?period=year&at=2026-01-01")
+    assert heard.client.get(unescape(link[1])).url.path == "/u/ada/top/songs"
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "//elsewhere.example/", "/\\elsewhere.example", "https://elsewhere.example/", "/\t/elsewhere.example",
+        "\\\\e.example", "javascript:alert(1)", "/\r\nset-cookie: a=b", "", "u/ada", "/\n//elsewhere.example",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("is_signed_in", [False, True])
+def test_signing_in_never_leads_to_another_site(server: HttpServer, to: str, *, is_signed_in: bool) -> None:
+    if is_signed_in:
+        sign_in(server)
+        answer = server.client.get("/sign-in", params={"to": to}, follow_redirects=False)
+    else:
+        sent = {"form": form_of(server.client.get("/sign-in").text), "to": to, "token": server.token}
+        answer = server.client.post("/sign-in", data=sent, follow_redirects=False)
+    assert answer.status_code == 303
+    location = answer.headers["location"]
+    assert re.fullmatch(r"/[!-\[\]-~]*", location)
+    assert not location.startswith("//")
+    assert urlsplit(urljoin("http://testserver/sign-in", location)).netloc == "testserver"
+
+
+def test_a_form_that_was_refused_does_not_become_the_page_to_come_back_to(heard: HttpServer) -> None:
+    answer = heard.client.post("/u/ada/day/2026-11-23/delete", data={"play": "0" * 32})
+    assert "/delete" not in answer.text
+
+
+def test_who_is_signed_in_stands_on_the_pages_of_others(heard: HttpServer) -> None:
+    sign_in(heard, heard.new_token("root", Scope.ADMIN))
+    said = re.compile(r'Signed in as <a href="/u/root/"><bdi>root</bdi></a>')
+    assert said.search(heard.client.get("/u/ada").text)
+    assert said.search(heard.client.get("/ops").text)
+    assert not said.search(heard.client.get("/import").text)
+
+
+@pytest.mark.parametrize(
+    "path", ["/u/nobody", "/u/ada/day/soon", "/u/ada/top/genres", "/u/ada/no/such/page", "/import/x"]
+)
+def test_a_page_that_is_not_there_keeps_the_menu(heard: HttpServer, path: str) -> None:
+    sign_in(heard)
+    page = heard.client.get(path)
+    assert page.status_code == 404
+    assert '<a href="/not-recorded">' in page.text
+    assert "Sign out" in page.text
+    assert "sign in" not in page.text.lower()
+    heard.client.cookies.clear()
+    assert "sign in" in heard.client.get(path).text

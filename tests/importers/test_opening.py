@@ -14,7 +14,7 @@ import pytest
 from tests.support.events import NOW
 from tests.support.exports import ROCKBOX, SPOTIFY_ACCOUNT, SPOTIFY_EXTENDED, TABLE, YOUTUBE
 from worker.importers.archive import open_archives
-from worker.importers.formats import READABLE
+from worker.importers.formats import FORMATS, READABLE
 from worker.importers.importer import Importer, Summary
 from worker.importers.opening import readable
 
@@ -201,3 +201,8 @@ def test_a_recognised_file_without_rows_is_a_fault(write: Write) -> None:
         _, (summary,), _ = read(write("a", content))
 
         assert dict(summary.refused) == {"no_rows": 1}
+
+
+def test_what_is_readable_names_each_service_that_a_format_is_of() -> None:
+    services = {known.name.split()[0] for known in FORMATS} - {"empty", "flat"}
+    assert [name for name in services if name not in READABLE] == []

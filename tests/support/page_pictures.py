@@ -136,7 +136,7 @@ def take_all(browser: Browser, site: Site) -> None:
     Camera(browser, site, site.root, View(1280, 900)).take("page-operations", "/ops")
     importing = Camera(browser, site, site.robin, View(1280, 1380))
     importing.page.goto(f"{site.url}/import")
-    importing.page.get_by_label("Drop the archive here").set_input_files(
+    importing.page.get_by_label("Choose the file").set_input_files(
         {"name": "my_history.csv", "mimeType": "text/csv", "buffer": EXPORT.encode()}
     )
     importing.page.get_by_role("button", name="Look what is in it").click()

@@ -1,8 +1,9 @@
-"""Read for a page: the listener of its address, if the visitor may see their pages."""
+"""Read for a page: the listener of its address, if the visitor may see their pages; and say who visits it."""
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final, TypeVar
@@ -10,14 +11,17 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 from starlette.requests import Request
+from starlette.routing import BaseRoute
 
 from worker.contract.events import EARLIEST_TIME
 from worker.contract.identity import typed_user
 from worker.database.engine import snapshot
-from worker.errors import UnknownUserError
-from worker.http.page_answers import here, no_such_page
+from worker.errors import UnknownUserError, ZikError
+from worker.http.endpoint import Answer, Handler, endpoints
+from worker.http.page_answers import here, no_such_page, refuse
+from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
-from worker.http.sessions import Sessions
+from worker.http.sessions import Sessions, Visit
 from worker.pages import links
 from worker.pages.rendering import Frame
 from worker.statistics import Listener, ListenRule, UserListening, find_listener, is_public
@@ -25,10 +29,54 @@ from worker.statistics import Listener, ListenRule, UserListening, find_listener
 # Before the first event that the contract takes, and so far from the calendar's end that periods have a next one.
 _FIRST_DAY: Final = EARLIEST_TIME.date() - timedelta(days=1)
 _LAST_DAY: Final = date(9000, 1, 1)
+_VISIT: Final = "zik.visit"
 _HEX: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
 Result = TypeVar("Result")
 Question = Callable[[UserListening, Listener], Result]
+
+
+def page_endpoints(services: Services, handlers: Mapping[tuple[str, str], Handler]) -> Sequence[BaseRoute]:
+    """A route for each method and path of pages. What is refused keeps the menu of who is signed in."""
+    sessions = Sessions(services)
+
+    def with_menu(handle: Handler) -> Handler:
+        async def handled(request: Request) -> Answer:
+            try:
+                return await handle(request)
+            except (RequestRefusedError, ZikError):
+                with suppress(ZikError):
+                    request.scope[_VISIT] = await sessions.visit(request)
+                raise
+
+        return handled
+
+    found = {route: with_menu(handle) for route, handle in handlers.items()}
+    return endpoints(found, refuse=_refuse_with_menu, gate=services.gate)
+
+
+def _refuse_with_menu(refusal: RequestRefusedError, request: Request) -> Answer:
+    visit: Visit | None = request.scope.get(_VISIT)
+    if visit is None or visit.token is None:
+        # Signing in leads back to a page, and not to what a form was sent to.
+        return refuse(refusal, Frame(here=here(request) if request.method == "GET" else ""))
+    return refuse(refusal, own_frame(request, visit))
+
+
+def own_frame(request: Request, visit: Visit) -> Frame:
+    """The frame of a page that is the visitor's own, whatever its address; of nobody's page unless signed in."""
+    if visit.token is None:
+        return Frame(here=here(request))
+    user = visit.token.username
+    return Frame(
+        here=here(request),
+        user=user,
+        viewer=user,
+        form=visit.form,
+        may_look=visit.may_look(user),
+        may_change=visit.may_change(user),
+        is_operator=visit.is_operator,
+    )
 
 
 class Pages:

@@ -29,6 +29,7 @@ EVENT_HEADERS: Final = {
 }
 # The same for a user whom zik does not know and for one whose pages are closed.
 _NO_SUCH_PAGE: Final = "There is no such page, or it is not shown to everyone."
+_NOT_FOR_YOU: Final = "There is no such page, or you may not see it."
 
 
 def page_answer(
@@ -55,16 +56,18 @@ def no_such_page() -> RequestRefusedError:
     return RequestRefusedError(_NOT_FOUND, _NO_SUCH_PAGE)
 
 
-def refuse(refusal: RequestRefusedError, request: Request) -> Answer:
+def refuse(refusal: RequestRefusedError, frame: Frame) -> Answer:
+    """Say so on a page, which keeps the menu of `frame`."""
     is_missing = refusal.status == _NOT_FOUND
+    missing = _NO_SUCH_PAGE if frame.viewer is None else _NOT_FOR_YOU
     return page_answer(
         "message",
-        Frame(here=here(request)),
+        frame,
         status=refusal.status,
         headers=refusal.headers,
         title="Not here" if is_missing else "Not now" if refusal.retry_after_s else "Not like this",
-        message=_NO_SUCH_PAGE if is_missing else refusal.text,
-        may_sign_in=is_missing,
+        message=missing if is_missing else refusal.text,
+        may_sign_in=is_missing and frame.viewer is None,
     )
 
 

@@ -22,6 +22,7 @@ from worker.http.handlers import (
     pages_live,
     pages_not_recorded,
     pages_ops,
+    pages_settings,
     pages_year,
     webhooks,
 )
@@ -52,6 +53,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         pages_ops,
         pages_not_recorded,
         pages_left_out,
+        pages_settings,
         # Last: it answers for every other path of a listener.
         pages_listening,
     )

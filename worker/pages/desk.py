@@ -1,7 +1,7 @@
 """Show dead letters: what came, from which client, and why it was not recorded. Whatever came, it is shown as text."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +11,7 @@ from pydantic_core import from_json
 from worker.contract.identity import typed_user
 from worker.models import DeadLetter
 from worker.operations.dead_letters import NOT_KEPT
+from worker.pages.reasons import sentence
 
 # Enough to see what a player gets wrong.
 _MOST_SHOWN: Final = 4_000
@@ -19,18 +20,26 @@ _UNKNOWN: Final = "unknown"
 
 @dataclass(frozen=True)
 class ShownLetter:
-    """A letter as text. `user` is None where the payload is not one event that names its user."""
+    """A letter as text. `user` is None where the payload is not one event that names its user.
+
+    `why` is a sentence for the reason. `names` are title and artist, as far as they are there, else the event's type.
+    """
 
     number: int
     since: datetime
     reason: str
     detail: str
+    why: str
     attempts: int
     client: str
     user: str | None
-    what: str
+    names: Sequence[str]
     payload: str
     can_retry: bool
+
+    @property
+    def what(self) -> str:
+        return ", ".join(self.names)
 
 
 def shown_letter(letter: DeadLetter) -> ShownLetter:
@@ -43,10 +52,11 @@ def shown_letter(letter: DeadLetter) -> ShownLetter:
         since=letter.created_at,
         reason=letter.reason,
         detail=letter.detail,
+        why=sentence(letter.reason, letter.detail),
         attempts=letter.attempts,
         client=_text(event.get("source")) or _UNKNOWN,
         user=typed_user(user) if isinstance(user, str) else None,
-        what=_what(event),
+        names=_names(event),
         payload=text[:_MOST_SHOWN] + cut,
         can_retry=letter.reason not in NOT_KEPT,
     )
@@ -65,11 +75,10 @@ def _event_of(payload: bytes) -> dict[str, Any]:
     return event if isinstance(event, dict) else {}
 
 
-def _what(event: dict[str, Any]) -> str:
-    """Title and artist, as far as they are there; else the event's type."""
+def _names(event: dict[str, Any]) -> Sequence[str]:
     song = event.get("song")
     names = [_text(song.get(field)) for field in ("title", "artist")] if isinstance(song, dict) else []
-    return ", ".join(filter(None, names)) or _text(event.get("type"))
+    return list(filter(None, names)) or list(filter(None, [_text(event.get("type"))]))
 
 
 def _text(value: Any) -> str:

@@ -1,6 +1,6 @@
 """Lay out heat maps as tables, so that what is drawn can be read: months of days, and the hours of the week."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -40,7 +40,7 @@ class MonthOfDays:
 def months_of_days(days: Sequence[Day], first: date, last: date) -> Sequence[MonthOfDays]:
     """The months from the day `first`, which begins one, to that of `last`."""
     found = {day.day: day for day in days}
-    shades = Shades.of(day.listens for day in days)
+    shades = _shades(day.listens for day in days)
     months = []
     while first <= last:
         month = span(Period.MONTH, first)
@@ -51,6 +51,15 @@ def months_of_days(days: Sequence[Day], first: date, last: date) -> Sequence[Mon
         months.append(MonthOfDays(month.first, listens, weeks))
         first = month.last + ONE_DAY
     return months
+
+
+def _shades(counts: Iterable[int]) -> Shades:
+    """Of the different counts, where most are alike: one listen on most days and three on one are to look different."""
+    some = [count for count in counts if count]
+    shades = Shades.of(some)
+    if some and shades.level(min(some)) == shades.level(max(some)):
+        return Shades.of(set(some))
+    return shades
 
 
 def _cell(day: date, found: Day | None, shades: Shades) -> DayCell:
@@ -68,7 +77,7 @@ class HourCell:
 def week_clock(hours: Sequence[WeekHour]) -> Sequence[tuple[str, Sequence[HourCell]]]:
     """A row for each weekday, from Monday, with its 24 hours."""
     listens: Mapping[tuple[int, int], int] = {(each.weekday, each.hour): each.listens for each in hours}
-    shades = Shades.of(listens.values())
+    shades = _shades(listens.values())
     return [
         (name, [_hour(listens.get((number, hour), 0), shades) for hour in range(_HOURS)])
         for number, name in enumerate(WEEKDAYS, start=1)

@@ -11,6 +11,8 @@ from worker.contract.identity import album_identity, artist_identity, song_ident
 # What a server, a proxy or a browser could read as the end of a part of the path.
 _ENCODED: Final = re.compile(r"[~/\\%]")
 _CODE: Final = re.compile(r"~([0-9A-F]{2})")
+# What a path and query may have as it is.
+_PATH_AND_QUERY: Final = "/?&=%~:+,;@!$'()*"
 
 
 def home(username: str) -> str:
@@ -33,8 +35,19 @@ def user_of(part: str) -> str:
     return _CODE.sub(lambda found: chr(int(found[1], 16)), part)
 
 
-def day(at: date) -> str:
-    return f"day/{at.isoformat()}"
+def local(path: str) -> str | None:
+    r"""A path and query of this server, as they may stand in a redirect; None for what a browser could read otherwise.
+
+    >>> local("/u/ada/top/songs?period=week"), local("/u/\xfc"), local("//elsewhere.example"), local("https:x")
+    ('/u/ada/top/songs?period=week', '/u/%C3%BC', None, None)
+    """
+    # A backslash, which browsers read as a slash, and control characters, which they skip, become percent-encoded.
+    written = quote(path, safe=_PATH_AND_QUERY)
+    return written if written.startswith("/") and not written.startswith("//") else None
+
+
+def day(at: date, page: int = 1) -> str:
+    return f"day/{at.isoformat()}" + (f"?page={page}" if page > 1 else "")
 
 
 def subject(kind: str, identity: UUID) -> str:

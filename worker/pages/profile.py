@@ -54,6 +54,11 @@ class Profile:
         return range(self.ever[-1].day.year, self.ever[0].day.year - 1, -1) if self.ever else ()
 
     @property
+    def first_listen(self) -> date | None:
+        """The day of the first listen, which may be later than that of the first play."""
+        return next((day.day for day in self.ever if day.listens), None)
+
+    @property
     def listens(self) -> int:
         return sum(day.listens for day in self.ever)
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from worker.pages import heat, links, text
 from worker.pages.plays import by_day
+from worker.pages.reasons import sentence
 from worker.pages.tops import span_name
 from worker.report import wording
 
@@ -87,7 +88,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        heat=heat, links=links, words=wording, asset=_path_of, plays_by_day=by_day, span_name=span_name
+        heat=heat, links=links, words=wording, asset=_path_of, plays_by_day=by_day, span_name=span_name, why=sentence
     )
     environment.filters.update(shown=text.shown, short=text.short, shell=shlex.quote)
     return environment

@@ -71,7 +71,8 @@ def subject_page(of: UserListening, subject: Subject, identity: UUID) -> Subject
 
 
 def _years(months: Mapping[date, int], first: int, last: int) -> Sequence[tuple[int, Sequence[MonthCell]]]:
-    shades = Shades.of(months.values())
+    # Of the different counts: one listen in most months and three in one are to look different.
+    shades = Shades.of(set(months.values()))
 
     def cell(month: date) -> MonthCell:
         listens = months.get(month, 0)

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Final, NamedTuple
 
+from worker.pages.choices import Choices, choices
 from worker.report.wording import MONTHS, day_name
 from worker.statistics import (
     ONE_DAY,
+    Between,
     Listener,
     Period,
     Place,
@@ -16,6 +18,7 @@ from worker.statistics import (
     UserListening,
     listened,
     listens_of,
+    recent_plays,
     span,
     top,
 )
@@ -25,9 +28,10 @@ _MOST: Final = 50
 
 @dataclass(frozen=True)
 class Top:
-    """`before` are the listens of each place in the span `earlier`; both are None for all time.
+    """`before` are the listens of each place in the span `compared`, the one before; both are None for all time.
 
-    `later` is the span after, None if it is still to come. `calendar` is None unless the span is a month.
+    `has_more` if there are places after the last one. `earlier` and `later` are the spans around; None before the
+    history begins, and for what is still to come. `choices` is None for all time.
     """
 
     subject: Subject
@@ -35,33 +39,12 @@ class Top:
     listens: int
     ms_played: int
     places: Sequence[Place]
-    earlier: Span | None
+    has_more: bool
+    compared: Span | None
     before: Sequence[int] | None
+    earlier: Span | None
     later: Span | None
-    calendar: "MonthsOfYear | None"
-
-
-@dataclass(frozen=True)
-class MonthsOfYear:
-    """Months to choose from, by their first days: those of a year, and the same month in the years around it.
-
-    `year_after` is None if it is still to come.
-    """
-
-    months: Sequence[date]
-    year_before: date
-    year_after: date | None
-
-    @classmethod
-    def around(cls, month: date, today: date) -> "MonthsOfYear":
-        def in_year(year: int) -> date:
-            return min(date(year, month.month, 1), today.replace(day=1))
-
-        return cls(
-            months=[first for number in range(1, 13) if (first := date(month.year, number, 1)) <= today],
-            year_before=in_year(month.year - 1),
-            year_after=in_year(month.year + 1) if month.year < today.year else None,
-        )
+    choices: Choices | None
 
 
 class AskedTop(NamedTuple):
@@ -77,26 +60,36 @@ def tops(of: UserListening, listener: Listener, *, asked: AskedTop, now: datetim
     subject, period, at = asked
     today = listener.today(now)
     wanted = span(period, at or today)
-    places = top(of, subject, wanted, most=_MOST)
-    earlier = later = before = None
+    places = top(of, subject, wanted, most=_MOST + 1)
+    shown = places[:_MOST]
+    compared = before = offered = None
     if period is not Period.ALL:
-        earlier, following = span(period, wanted.first - ONE_DAY), span(period, wanted.last + ONE_DAY)
-        later = following if following.first <= today else None
-        identities = [place.identity for place in places]
-        listens = listens_of(of, subject, earlier, identities)
-        before = [listens.get(identity, 0) for identity in identities]
+        compared = span(period, wanted.first - ONE_DAY)
+        listens = listens_of(of, subject, compared, [place.identity for place in shown])
+        before = [listens.get(place.identity, 0) for place in shown]
+        offered = choices(wanted, Span(Period.ALL, first_day(of, listener) or today, today))
     sums = listened(of, wanted)
     return Top(
         subject=subject,
         span=wanted,
         listens=sums.listens,
         ms_played=sums.ms_played,
-        places=places,
-        earlier=earlier,
+        places=shown,
+        has_more=len(places) > _MOST,
+        compared=compared,
         before=before,
-        later=later,
-        calendar=MonthsOfYear.around(wanted.first, today) if period is Period.MONTH else None,
+        earlier=offered.earlier if offered else None,
+        later=offered.later if offered else None,
+        choices=offered,
     )
+
+
+def first_day(of: UserListening, listener: Listener) -> date | None:
+    """The local day on which the history begins; None without a play. Costs a look at the first play."""
+    since_ever = Between(after=datetime.min.replace(tzinfo=UTC))
+    for play in recent_plays(of.connection, of.user_id, most=1, between=since_ever):
+        return listener.local_time(play.played_at, play.utc_offset_minutes).date()
+    return None
 
 
 def span_name(wanted: Span) -> str:

@@ -24,7 +24,7 @@ from worker.statistics.questions.named_albums import NamedAlbums, named_albums
 from worker.statistics.questions.recent import Between, History, RecentPlay, history, recent_plays
 from worker.statistics.questions.repeats import Run, longest_run
 from worker.statistics.questions.search import Found, search
-from worker.statistics.questions.second_reports import second_reports
+from worker.statistics.questions.second_reports import second_reports, short_plays
 from worker.statistics.questions.settled import settled
 from worker.statistics.questions.song_days import days_of_song
 from worker.statistics.questions.sources import GlobalListening, Listening, UserListening
@@ -109,6 +109,7 @@ __all__ = [
     "search",
     "second_reports",
     "settled",
+    "short_plays",
     "song_comebacks",
     "songs_of",
     "span",

@@ -50,6 +50,7 @@ _ROWS: Final[Mapping[Name, Mapping[str, Any]]] = {
     "second_reports": _WINDOW,
     "user_listens": _WINDOW,
     "joined_days": _WINDOW,
+    "short_plays": _WINDOW,
     "waiting_plays": {"zone": "Europe/Berlin", **_STRETCH},
     "clear_stale_days": {"user_id": 1, "day": _DAY},
     "mark_days_of_histories": {"user_id": 1, "song_id": None, "mark": _MARK, "since": f"{_DAY} 12:00:00"},

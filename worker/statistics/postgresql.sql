@@ -279,6 +279,12 @@ SELECT id, counted_source FROM judged WHERE is_wanted AND source <> counted_sour
 SELECT day, played_at, offset_minutes, song_id, ms_played FROM counted WHERE is_listen;
 
 
+-- name: short_plays
+-- Plays of some days of one user that did not last long enough for a listen.
+{of_few_days}
+SELECT id FROM seen WHERE is_wanted AND NOT is_listen;
+
+
 -- fragment: marked_days
 -- All users' stale days from `:first` to `:last`, and those of stale histories, each once.
 -- `:histories` is the number of stale histories. Without it PostgreSQL takes a table that is filled and emptied all the

@@ -245,6 +245,12 @@ SELECT id, counted_source FROM judged WHERE is_wanted AND source <> counted_sour
 SELECT day, played_at, offset_minutes, song_id, ms_played FROM counted WHERE is_listen;
 
 
+-- name: short_plays
+-- Plays of some days of one user that did not last long enough for a listen.
+{of_few_days}
+SELECT id FROM seen WHERE is_wanted AND NOT is_listen;
+
+
 -- fragment: marked_days
 -- All users' stale days from `:first` to `:last`, and those of stale histories, each once.
 -- CROSS JOIN keeps the order of the tables. After ANALYZE, SQLite would read all plays though nothing waits.

@@ -23,6 +23,7 @@ Name = Literal[
     "given_songs",
     "second_reports",
     "user_listens",
+    "short_plays",
     "count_waiting_days",
     "waiting_days",
     "waiting_plays",

@@ -7,9 +7,10 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from worker.http.body import read_body
-from worker.http.endpoint import Answer, endpoints
+from worker.http.endpoint import Answer
 from worker.http.forms import parameters
-from worker.http.page_answers import here, no_such_page, page_answer, redirect, refuse
+from worker.http.page_access import page_endpoints
+from worker.http.page_answers import here, no_such_page, page_answer, redirect
 from worker.http.services import Services
 from worker.http.sessions import Sessions, Visit, cookie
 from worker.pages import links
@@ -29,7 +30,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         ("POST", "/sign-out"): pages.sign_out,
         ("GET", "/page-assets/{digest}/{name}"): pages.asset,
     }
-    return endpoints(found, refuse=refuse, gate=services.gate)
+    return page_endpoints(services, found)
 
 
 class _Pages:
@@ -38,18 +39,20 @@ class _Pages:
 
     async def ask(self, request: Request) -> Answer:
         visit = await self._sessions.visit(request)
+        to = request.query_params.get("to", "")
         if visit.token is not None:
-            return redirect(links.home(visit.token.username))
-        return _form(request, visit)
+            return redirect(links.local(to) or links.home(visit.token.username))
+        return _form(request, visit, to)
 
     async def sign_in(self, request: Request) -> Answer:
         visit = await self._sessions.visit(request)
         sent = parameters(request, await read_body(request))
         visit.check(sent)
+        to = sent.get("to", "")
         signed_in = await self._sessions.sign_in(request, sent.get("token", "").strip())
         if signed_in is None or signed_in.token is None:
-            return _form(request, visit, status=403, problem=_NOT_LET_IN)
-        return redirect(links.home(signed_in.token.username), cookie(request, signed_in))
+            return _form(request, visit, to, status=403, problem=_NOT_LET_IN)
+        return redirect(links.local(to) or links.home(signed_in.token.username), cookie(request, signed_in))
 
     async def sign_out(self, request: Request) -> Answer:
         visit = await self._sessions.visit(request)
@@ -65,6 +68,7 @@ class _Pages:
         return Answer(200, content, content_type, _FOR_EVER)
 
 
-def _form(request: Request, visit: Visit, *, status: int = 200, problem: str = "") -> Answer:
+def _form(request: Request, visit: Visit, to: str, *, status: int = 200, problem: str = "") -> Answer:
+    """`to` is the page to come back to, empty for the profile."""
     frame = Frame(here=here(request), form=visit.form)
-    return page_answer("sign_in", frame, status=status, headers=cookie(request, visit), problem=problem)
+    return page_answer("sign_in", frame, status=status, headers=cookie(request, visit), problem=problem, to=to)

@@ -10,10 +10,10 @@ from starlette.routing import BaseRoute
 
 from worker.database.engine import snapshot
 from worker.http.body import read_body
-from worker.http.endpoint import Answer, endpoints
+from worker.http.endpoint import Answer
 from worker.http.forms import parameters
-from worker.http.page_access import Pages, day_named, identity_named
-from worker.http.page_answers import page_answer, redirect, refuse
+from worker.http.page_access import Pages, day_named, identity_named, page_endpoints
+from worker.http.page_answers import page_answer, redirect
 from worker.http.reading import number
 from worker.http.services import Services
 from worker.operations import corrections
@@ -32,7 +32,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         ("POST", "/u/{user}/day/{day}/delete"): days.delete,
         ("POST", "/u/{user}/day/{day}/restore"): days.restore,
     }
-    return endpoints(found, refuse=refuse, gate=services.gate)
+    return page_endpoints(services, found)
 
 
 class _Days:
@@ -56,11 +56,12 @@ class _Days:
 
     async def _change(self, request: Request, change: Callable[[Engine, str, UUID], None]) -> Answer:
         day = day_named(request.path_params["day"])
+        part = number(request, "page", 1)
         sent = parameters(request, await read_body(request))
         user = await self._pages.user_to_change(request, sent)
         await self._services.in_database(change, user, identity_named(sent.get("play", "")))
         await self._services.announce_changed(user)
-        return redirect(f"{links.home(user)}{links.day(day)}")
+        return redirect(f"{links.home(user)}{links.day(day, part)}")
 
 
 def _delete(engine: Engine, user: str, play_id: UUID) -> None:

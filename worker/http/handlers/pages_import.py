@@ -13,19 +13,20 @@ from starlette.routing import BaseRoute
 from worker.contract.clock_skew import utc_now
 from worker.database.engine import snapshot
 from worker.http.body import read_body
-from worker.http.endpoint import Answer, endpoints
+from worker.http.endpoint import Answer
 from worker.http.forms import parameters
 from worker.http.import_job import Job, path_of, sweep
 from worker.http.imports import Imports
-from worker.http.page_answers import here, no_such_page, page_answer, redirect, refuse
+from worker.http.page_access import own_frame, page_endpoints
+from worker.http.page_answers import no_such_page, page_answer, redirect
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.http.sessions import Sessions, Visit
 from worker.http.uploads import MAX_UPLOAD_BYTES, Upload, Uploads, save
+from worker.importers.formats import READABLE
 from worker.importers.options import ENCODING, SHIFT, TIMEZONE, UNDATED, OptionError, clock_of, encoding_of
 from worker.importers.run import new_import_id
 from worker.operations.corrections import Imported, imports
-from worker.pages.rendering import Frame
 from worker.pages.text import short
 from worker.statistics import find_listener
 
@@ -44,7 +45,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         ("POST", "/import/{id}/discard"): pages.discard,
         ("POST", "/import/{id}/undo"): pages.undo,
     }
-    return endpoints(found, refuse=refuse, gate=services.gate)
+    return page_endpoints(services, found)
 
 
 class _Imports:
@@ -61,7 +62,7 @@ class _Imports:
         visit, user = await self._visit(request)
         found = await self._services.in_database(_imports_of, user)
         most = f"{MAX_UPLOAD_BYTES // 2**20} MB"
-        return page_answer("import", _frame(request, visit, user), imports=found, most=most)
+        return page_answer("import", own_frame(request, visit), imports=found, most=most, readable=READABLE)
 
     async def upload(self, request: Request) -> Answer:
         visit, user = await self._visit(request)
@@ -92,7 +93,7 @@ class _Imports:
 
     async def _show(self, request: Request, job: Job | None = None, problem: str = "") -> Answer:
         visit, user = await self._visit(request)
-        frame = _frame(request, visit, user)
+        frame = own_frame(request, visit)
         job = job or await self._job(request, user)
         return page_answer("import_job", frame, status=400 if problem else 200, job=job, problem=problem)
 
@@ -145,10 +146,6 @@ class _Imports:
         if job is None:
             raise no_such_page()
         return job
-
-
-def _frame(request: Request, visit: Visit, user: str) -> Frame:
-    return Frame(here=here(request), user=user, viewer=user, form=visit.form, may_look=True, may_change=True)
 
 
 def _job_of(upload: Upload, user: str) -> Job:

@@ -10,10 +10,10 @@ from starlette.routing import BaseRoute
 
 from worker.database.engine import snapshot
 from worker.http.body import read_body
-from worker.http.endpoint import Answer, endpoints
+from worker.http.endpoint import Answer
 from worker.http.forms import parameters
-from worker.http.page_access import Pages, identity_named
-from worker.http.page_answers import no_such_page, page_answer, redirect, refuse
+from worker.http.page_access import Pages, identity_named, page_endpoints
+from worker.http.page_answers import no_such_page, page_answer, redirect
 from worker.http.services import Services
 from worker.operations.left_out import count_identity_again, leave_out_shown, left_out
 from worker.pages import links
@@ -31,7 +31,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         ("POST", "/u/{user}/left-out/add"): pages.add,
         ("POST", "/u/{user}/left-out/remove"): pages.remove,
     }
-    return endpoints(found, refuse=refuse, gate=services.gate)
+    return page_endpoints(services, found)
 
 
 class _LeftOut:

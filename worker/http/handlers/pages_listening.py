@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from worker.errors import ZikError
-from worker.http.endpoint import Answer, endpoints
-from worker.http.page_access import Pages, day_named, identity_named
-from worker.http.page_answers import no_such_page, page_answer, redirect, refuse, with_etag
+from worker.http.endpoint import Answer
+from worker.http.page_access import Pages, day_named, identity_named, page_endpoints
+from worker.http.page_answers import no_such_page, page_answer, redirect, with_etag
 from worker.http.services import Services
 from worker.operations.left_out import why_left_out
 from worker.operations.now_playing import NowPlaying, read_now_playing
@@ -38,7 +38,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         ("GET", "/u/{user}/{subject}/{identity}"): listening.subject,
         ("GET", "/u/{user}/{rest:path}"): listening.nothing,
     }
-    return endpoints(found, refuse=refuse, gate=services.gate)
+    return page_endpoints(services, found)
 
 
 class _Listening:
@@ -84,10 +84,10 @@ class _Listening:
         text = request.query_params.get("q", "")
 
         def question(of: UserListening, _: Listener) -> Found | None:
-            return search(of, text, most=_FOUND) if text.strip() else None
+            return search(of, text, most=_FOUND + 1) if text.strip() else None
 
         frame, found = await self._pages.open(request, question)
-        return page_answer("search", frame, text=text, found=found)
+        return page_answer("search", frame, text=text, found=found, most=_FOUND)
 
     async def nothing(self, request: Request) -> Answer:
         del request

@@ -6,16 +6,16 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from worker.contract.identity import typed_user
-from worker.http.endpoint import Answer, endpoints
-from worker.http.page_access import Pages
-from worker.http.page_answers import EVENT_HEADERS, refuse
+from worker.http.endpoint import Answer
+from worker.http.page_access import Pages, page_endpoints
+from worker.http.page_answers import EVENT_HEADERS
 from worker.http.services import Services
 from worker.pages import links
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
     """`/u/…/events`."""
-    return endpoints({("GET", "/u/{user}/events"): _Live(services).events}, refuse=refuse, gate=services.gate)
+    return page_endpoints(services, {("GET", "/u/{user}/events"): _Live(services).events})
 
 
 class _Live:

@@ -21,9 +21,10 @@ from worker.errors import (
     ZikError,
 )
 from worker.http.body import read_body
-from worker.http.endpoint import Answer, endpoints
+from worker.http.endpoint import Answer
 from worker.http.forms import parameters
-from worker.http.page_answers import EVENT_HEADERS, here, no_such_page, page_answer, refuse, with_etag
+from worker.http.page_access import page_endpoints
+from worker.http.page_answers import EVENT_HEADERS, here, no_such_page, page_answer, with_etag
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.http.sessions import Sessions, Visit
@@ -62,7 +63,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         ("POST", "/ops/tokens"): desk.create_token,
         ("POST", "/ops/tokens/revoke"): desk.revoke_token,
     }
-    return endpoints(found, refuse=refuse, gate=services.gate)
+    return page_endpoints(services, found)
 
 
 class _Desk:

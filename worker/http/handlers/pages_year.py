@@ -1,17 +1,18 @@
 """Serve the year of a listener as a report, and as a card to share."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from worker.errors import ZikError
-from worker.http.endpoint import Answer, endpoints
-from worker.http.page_access import Pages
-from worker.http.page_answers import HTML, no_such_page, page_answer, refuse
+from worker.http.endpoint import Answer
+from worker.http.page_access import Pages, page_endpoints
+from worker.http.page_answers import HTML, no_such_page, page_answer
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.pages import links
@@ -27,6 +28,13 @@ _PRIVATE: Final = {"cache-control": "private, no-cache", "vary": "cookie", "x-co
 _REPORT_HEADERS: Final = {**_PRIVATE, "content-security-policy": "frame-ancestors 'none'"}
 # A browser that opens the drawing as a page runs nothing of it.
 _CARD_HEADERS: Final = {**_PRIVATE, "content-security-policy": "default-src 'none'"}
+# Browsers lay out an opened picture with styles of their own. A PNG has no markup that could carry one.
+_PICTURE_HEADERS: Final = {
+    **_PRIVATE,
+    "content-security-policy": "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'",
+}
+# Some ten kilobytes each.
+_PICTURES: Final = 32
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
@@ -37,13 +45,15 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         ("GET", "/u/{user}/{year:int}/card.svg"): years.card_as_svg,
         ("GET", "/u/{user}/{year:int}/card.png"): years.card_as_png,
     }
-    return endpoints(found, refuse=refuse, gate=services.gate)
+    return page_endpoints(services, found)
 
 
 class _Years:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._pages = Pages(services)
+        self._drawing = asyncio.Lock()
+        self._draw = lru_cache(maxsize=_PICTURES)(as_png)
         self._kept = KeptYears()
 
     async def report(self, request: Request) -> Answer:
@@ -61,15 +71,16 @@ class _Years:
         return Answer(200, card(year).encode(), "image/svg+xml", _CARD_HEADERS)
 
     async def card_as_png(self, request: Request) -> Answer:
-        """Only for who is signed in: drawing it takes a second."""
-        frame, year = await self._year(request)
-        if year is None or not frame.may_look:
+        """One at a time, and each card once: drawing it takes a second, and everyone may ask for a public one."""
+        _, year = await self._year(request)
+        if year is None:
             raise no_such_page()
         try:
-            png = await self._services.in_database(lambda _: as_png(card(year)))
+            async with self._drawing:
+                png = await self._services.in_database(lambda _: self._draw(card(year)))
         except ZikError as error:
             raise RequestRefusedError(501, str(error)) from None
-        return Answer(200, png, "image/png", _CARD_HEADERS)
+        return Answer(200, png, "image/png", _PICTURE_HEADERS)
 
     async def _year(self, request: Request) -> tuple[Frame, Year | None]:
         """None for a year without plays."""

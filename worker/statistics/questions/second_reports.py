@@ -1,4 +1,4 @@
-"""Which plays of a user do not count, because another source reports the same ones."""
+"""Which plays of a user do not count: another source reports the same ones, or they are too short."""
 
 from collections.abc import Collection, Mapping
 from datetime import date
@@ -21,3 +21,11 @@ def second_reports(listening: UserListening, days: Collection[date]) -> Mapping[
     statement = of_user(listening.connection, "second_reports", listening.user_id, days, listening.rule)
     found = listening.connection.execute(statement.columns(PlayHistory.__table__.c.id, column("counted_source", Text)))
     return dict(found.all())
+
+
+def short_plays(listening: UserListening, days: Collection[date]) -> Collection[UUID]:
+    """The plays of these local days that the listen rule finds too short, by id. Costs as much as `second_reports`."""
+    if not days:
+        return frozenset()
+    statement = of_user(listening.connection, "short_plays", listening.user_id, days, listening.rule)
+    return frozenset(listening.connection.scalars(statement.columns(PlayHistory.__table__.c.id)))
