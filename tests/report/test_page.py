@@ -148,7 +148,7 @@ def test_places_are_those_of_the_ranking(connection: Connection, subject: Subjec
         name = place.artist if place.title is None else f"{place.title} {place.artist}"
         figure = f"{place.listens:,}"
         if subject is not Subject.SONG:
-            figure = f"{duration(place.ms_played)} {figure} listens"
+            figure = f"{figure} listens {duration(place.ms_played)}"
         before = then.get((place.artist, place.title))
         return f"{name} {figure}" + (f" 2020: {before:,}" if before else "")
 
@@ -352,14 +352,13 @@ def test_a_year_that_is_not_over_is_compared_up_to_the_same_day(connection: Conn
     shown = page_of(connection, YEAR, today=until)
 
     assert "2021 in music, so far" in shown.text
-    assert "2020 is compared up to 10 Jun 2020." in shown.text
-    assert f"songs 2020: {then.songs}" in shown.figures
+    assert f"songs to 10 Jun 2020: {then.songs}" in shown.figures
     assert [row[0] for row in shown.tables[1][1:]][-1] == "Jun"
     assert "The last song so far" in shown.text
 
 
 def test_a_history_that_begins_in_the_year_before_says_so(connection: Connection) -> None:
-    assert "2020 is compared from 3 Feb 2020 on, when this history begins." in page_of(connection, YEAR).text
+    assert "The time before is compared from 3 Feb 2020 on, when this history begins." in page_of(connection, YEAR).text
 
 
 def test_listens_stand_where_one_player_reports_no_times(engine: Engine) -> None:

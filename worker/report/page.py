@@ -44,7 +44,7 @@ def page(year: Year, *, made_on: date, name: str | None = None, above: str = "")
         year=year,
         who=name or (year.listener.username if year.listener else "Everyone"),
         title=title_of(year.span),
-        before=title_of(year.before.span) if year.before else "",
+        before=_before(year),
         zone=zone_of(year.listener),
         made_on=made_on,
         measure=measure,
@@ -107,6 +107,13 @@ def _comebacks(year: Year) -> Sequence[Comeback]:
     back = {loose_title(comeback.artist) for comeback in artists}
     others = [comeback for comeback in songs if loose_title(comeback.artist) not in back]
     return sorted([*artists, *others], key=lambda comeback: -comeback.listens)[:_COMEBACKS]
+
+
+def _before(year: Year) -> str:
+    """What figures of the year before are of: `2025`, or `to 28 Nov 2025` while this one runs."""
+    if year.before is None:
+        return ""
+    return f"to {wording.day_name(year.before.span.last)}" if year.before.is_cut else title_of(year.before.span)
 
 
 def _part_of_before(year: Year) -> date | None:
