@@ -169,6 +169,22 @@ def test_metadata_fills_gaps_of_a_cached_song(engine: Engine) -> None:
     assert (row.album, row.attributes) == ("Lateralus", {"isrc": "US1"})
 
 
+def test_a_song_that_is_deleted_while_its_gaps_are_filled_is_left_to_be_filed(engine: Engine) -> None:
+    """Only songs that were not found are compared with their twins."""
+    record(engine, play(song=song(album=...)))
+
+    def delete_first(*arguments: Any) -> None:
+        connection, _, statement, *_ = arguments
+        if "INSERT INTO songs" in statement:
+            connection.execute(delete(Song))
+
+    event.listen(engine, "before_cursor_execute", delete_first)
+    record(engine, play(time="2021-04-23T05:40:53Z", song=song(album="10,000 Days")))
+    event.remove(engine, "before_cursor_execute", delete_first)
+    (again,) = rows(engine, Song)
+    assert (again.album, again.is_filed) == ("10,000 Days", False)
+
+
 def test_an_album_is_no_part_of_a_songs_identity(engine: Engine) -> None:
     record(
         engine,

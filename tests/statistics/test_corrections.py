@@ -373,3 +373,13 @@ def test_verify_names_the_damage_and_a_recomputation_repairs_it(computed: Engine
     refresh_charts(computed, today=TODAY, closed=True)
     assert verify(computed, RULE).exact
     assert_exact(computed)
+
+
+@pytest.mark.parametrize("rollup", [ListeningHour, SongDay])
+def test_verify_names_the_rollup_that_differs_from_the_plays(
+    computed: Engine, rollup: type[ListeningHour] | type[SongDay]
+) -> None:
+    """A wrong `song_days` is also one that charts differ from."""
+    with transaction(computed) as session:
+        session.execute(update(rollup).values(listens=rollup.listens + 1))
+    assert rollup.__tablename__ in {each.where.partition(":")[0] for each in verify(computed, RULE).differences}

@@ -16,8 +16,10 @@ from worker.database.engine import snapshot, transaction
 from worker.models import ListeningHour, PlayHistory, Song, StaleDay, StaleHistory, User
 from worker.statistics import (
     GlobalListening,
+    Listened,
     Period,
     Subject,
+    Totals,
     UserListening,
     days,
     heard,
@@ -179,6 +181,9 @@ def test_a_page_says_the_same_before_and_after_a_sweep(settled: Engine) -> None:
     before = asked()
     refresh(settled, RULE)
     assert asked() == before
+    whole, sums, *_ = before
+    assert isinstance(whole, Totals)
+    assert sums == Listened(whole.plays, whole.listens, whole.ms_played)
 
 
 def test_waiting_days_that_no_question_is_about_are_not_computed(settled: Engine) -> None:

@@ -18,6 +18,7 @@ from worker.statistics import (
     UserListening,
     days,
     find_listener,
+    listened,
     listens_of,
     rank,
     search,
@@ -64,7 +65,12 @@ def answers(engine: Engine) -> list[Any]:
         spans = [span(Period.ALL, TODAY), *(span(Period.YEAR, date(year, 1, 1)) for year in YEARS)]
         found: list[Any] = [search(user, text, most=9) for text in ("song", "a", "late")]
         for each in spans:
-            found += [totals(user, each), days(user, each.first, each.last), streaks(user, each, today=TODAY)]
+            found += [
+                totals(user, each),
+                listened(user, each),
+                days(user, each.first, each.last),
+                streaks(user, each, today=TODAY),
+            ]
             for subject in Subject:
                 places = rank(user, subject, each, most=50)
                 found += [places, *(rank(user, subject, each, most=2, by=by) for by in By)]

@@ -14,7 +14,7 @@ from tests.support.events import event_id, play, song
 from tests.support.rollup_rows import RULE, emptied, record, rollups_of_everyone, rollups_of_user
 from tests.support.strategies import ON_DATABASE
 from worker.database.engine import snapshot, transaction
-from worker.models import PlayHistory, User
+from worker.models import PlayHistory, StaleDay, User
 from worker.statistics import ONE_DAY, ListenRule, UserListening, second_reports
 from worker.statistics.rollups.marks import mark_all
 from worker.statistics.rollups.sweep import refresh
@@ -112,6 +112,19 @@ def test_a_deleted_play_leaves_the_other_to_count_on_its_own_day(engine: Engine)
         session.execute(delete(PlayHistory).where(PlayHistory.source == "a"))
     assert plays_counted(engine) == 1
     assert {day.isoformat() for _, day, _ in brute_force.stored(engine).hours} == {"2021-04-23"}
+
+
+def test_an_answer_computes_the_day_that_a_run_joins_to_a_waiting_one(engine: Engine) -> None:
+    """The second report is on the next day by its offset, and counts, because its length is known."""
+    record(engine, heard(0, "a"))
+    refresh(engine, RULE)
+    record(engine, heard(20, "b", time="2021-04-23T01:59:50+02:00", ms_played=200_000))
+    with snapshot(engine) as session:
+        (ada,) = session.scalars(select(User.id)).all()
+        assert session.scalars(select(StaleDay.day)).all() == [START.date() + ONE_DAY]
+    found = rollups_of_user(engine, ada)
+    assert found == brute_force.rollups(engine).of(ada)
+    assert {day for _, day, _ in found.hours} == {START.date() + ONE_DAY}
 
 
 SOURCES = st.sampled_from(("a", "b", "lastfm-export-minutes"))

@@ -4,6 +4,9 @@ from html.parser import HTMLParser
 
 _SILENT = {"style", "title"}
 _INLINE = {"bdi", "strong"}
+_CELLS = {"td", "th"}
+# A cell ends where one of them begins or ends: HTML needs no end tag of its own.
+_AROUND_CELLS = {*_CELLS, "tr", "thead", "tbody", "table"}
 
 
 class WebPage(HTMLParser):
@@ -19,6 +22,7 @@ class WebPage(HTMLParser):
         self._text: list[str] = []
         self._open: list[str] = []
         self._dt = ""
+        self._is_in_cell = False
         self.feed(html)
 
     @property
@@ -28,8 +32,10 @@ class WebPage(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes += attrs
-        if tag in {"td", "th", "li", "dt", "dd"}:
+        self._end_cell(tag)
+        if tag in {*_CELLS, "li", "dt", "dd"}:
             self._open.append("")
+            self._is_in_cell = tag in _CELLS
         if tag == "table":
             self.tables.append([])
         if tag == "tr":
@@ -38,14 +44,19 @@ class WebPage(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag not in _INLINE:
             self._text.append(" ")
-        if tag in {"td", "th"}:
-            self.tables[-1][-1].append(_one_line(self._open.pop()))
-        elif tag == "li":
+        self._end_cell(tag)
+        if tag == "li":
             self.items.append(_one_line(self._open.pop()))
         elif tag == "dt":
             self._dt = _one_line(self._open.pop())
         elif tag == "dd":
             self.figures[self._dt] = _one_line(self._open.pop())
+
+    def _end_cell(self, tag: str) -> None:
+        if self._is_in_cell and tag in _AROUND_CELLS:
+            self._is_in_cell = False
+            self.tables[-1][-1].append(_one_line(self._open.pop()))
+            self._text.append(" ")
 
     def handle_data(self, data: str) -> None:
         if self.tags and self.tags[-1] in _SILENT:

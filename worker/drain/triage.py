@@ -25,10 +25,11 @@ def triage(entries: Sequence[Entry], now: datetime) -> Triaged:
         hit(Point.AT_POISON)
     accepted: list[Accepted] = []
     letters: list[Letter] = []
-    for entry_id, payload, stray, _ in entries:
+    for entry in entries:
+        entry_id, payload = entry.id, entry.payload
         try:
             if payload is None:
-                letters.append(Letter(entry_id, stray, _missing_event()))
+                letters.append(Letter(entry_id, entry.stray, _missing_event()))
             else:
                 accepted.append(Accepted(entry_id, payload, decode(payload, now=now, entry_id=entry_id)))
         except InvalidEventError as error:

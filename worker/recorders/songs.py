@@ -23,6 +23,7 @@ _COLUMNS: Final = {
     "album": "text",
     "artist_identity": "uuid",
     "twin_identity": "uuid",
+    "is_new": "boolean",
     "is_plain": "boolean",
     "hides": "boolean",
     "duration_ms": "integer",
@@ -38,12 +39,13 @@ _FIND: Final = Statement(
 )
 # The update has no condition, so RETURNING covers every song, even one created meanwhile by another
 # transaction.
-# What songs of one twin identity count as, and the oldest of them. Subqueries and no joins, because PostgreSQL would
-# sooner read all songs than look a few up; and `+ 0`, because it would look for the least id in the order of all songs.
-_TWIN: Final = """
-           (SELECT min(id + 0) FROM songs WHERE twin_identity = incoming.twin_identity) AS twin_id,
-           (SELECT min(coalesce(counts_as_id, id)) FROM songs WHERE twin_identity = incoming.twin_identity) AS counts_id
-"""
+# The oldest of the songs of one twin identity, and what they count as. Subqueries and no joins, because PostgreSQL
+# would sooner read all songs than look a few up; and `+ 0`, because it would look for the least id in the order of all
+# songs.
+_TWIN: Final = "(SELECT min(id + 0) FROM songs WHERE twin_identity = incoming.twin_identity)"
+_COUNTS: Final = "(SELECT min(coalesce(counts_as_id, id)) FROM songs WHERE twin_identity = incoming.twin_identity)"
+# Only a new song is compared with others, which costs a quarter of the statement. One that was found, but has been
+# deleted meanwhile, is left to be filed.
 # ORDER BY within, because PostgreSQL would otherwise merge the two levels, and look each twin up three times. Of twins
 # in one batch the first counts, so names that hide characters come last. All spellings of an identity hide the same.
 _UPSERT: Final = Statement(
@@ -51,13 +53,18 @@ _UPSERT: Final = Statement(
     INSERT INTO songs (identity, artist, title, album, artist_identity, twin_identity, merged_into_id, counts_as_id,
                        duration_ms, duration_set_ms, attributes, is_filed)
     SELECT identity, artist, title, album, coalesce(merged_identity, artist_identity), twin_identity, twin_id,
-           counts_id, duration_ms, twin_duration_ms, attributes, is_plain AND twin_id IS NULL
+           counts_id, duration_ms, twin_duration_ms, attributes, is_new AND is_plain AND twin_id IS NULL
       FROM (
-        SELECT incoming.*, {_TWIN},
-               (SELECT max(duration_set_ms) FROM songs
-                 WHERE twin_identity = incoming.twin_identity) AS twin_duration_ms,
-               (SELECT counts_as_identity FROM merges
-                 WHERE subject = 'artist' AND identity = incoming.artist_identity) AS merged_identity
+        SELECT incoming.*,
+               CASE WHEN is_new THEN {_TWIN} END AS twin_id,
+               CASE WHEN is_new THEN {_COUNTS} END AS counts_id,
+               CASE WHEN is_new THEN (
+                   SELECT max(duration_set_ms) FROM songs WHERE twin_identity = incoming.twin_identity
+               ) END AS twin_duration_ms,
+               CASE WHEN is_new THEN (
+                   SELECT counts_as_identity FROM merges
+                    WHERE subject = 'artist' AND identity = incoming.artist_identity
+               ) END AS merged_identity
           FROM {{rows}} ORDER BY incoming.hides, incoming.identity
       ) AS found
      WHERE true
@@ -74,7 +81,7 @@ _UPSERT: Final = Statement(
 _LINK: Final = Statement(
     f"""
     UPDATE songs SET merged_into_id = found.twin_id, counts_as_id = found.counts_id
-      FROM (SELECT incoming.*, {_TWIN} FROM {{rows}}) AS found
+      FROM (SELECT incoming.*, {_TWIN} AS twin_id, {_COUNTS} AS counts_id FROM {{rows}}) AS found
      WHERE songs.identity = found.identity AND songs.twin_identity = found.twin_identity
        AND songs.id <> found.twin_id AND songs.merged_into_id IS NULL
     """,  # noqa: S608 -- SQL made of SQL
@@ -114,7 +121,7 @@ def resolve_songs(connection: Connection, songs: Collection[SongRef]) -> dict[So
     merged = _merged((identities[song.name], song) for song in songs)
     resolved = _known(_FIND.run(connection, [{"identity": identity} for identity in merged]))
     to_write = [
-        _row(identity, song)
+        _row(identity, song, is_new=identity not in resolved)
         for identity, song in merged.items()
         if identity not in resolved or resolved[identity].learns_from(song)
     ]
@@ -146,7 +153,7 @@ def _link_twins(connection: Connection, written: Sequence[Mapping[str, Any]]) ->
         _LINK.run(connection, [row for row in written if twins[row["twin_identity"]] > 1])
 
 
-def _row(identity: str, song: SongRef) -> dict[str, Any]:
+def _row(identity: str, song: SongRef, *, is_new: bool) -> dict[str, Any]:
     return {
         "identity": identity,
         "artist": song.artist,
@@ -154,6 +161,7 @@ def _row(identity: str, song: SongRef) -> dict[str, Any]:
         "album": song.album or None,
         "artist_identity": artist_identity(song.artist),
         "twin_identity": (twin := twin_identity(song.artist, song.title)),
+        "is_new": is_new,
         "is_plain": twin == identity,
         "hides": twin != identity and hides_characters(song.artist, song.title),
         "duration_ms": song.duration_ms,

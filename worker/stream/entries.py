@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from msgspec import Struct
+
 from worker.stream.keys import FIELD, TRACE_FIELD
 
 # The lengths of the flat lists [name, value] and [name, value, name, value].
@@ -11,7 +13,7 @@ _ONE_FIELD: Final = 2
 _TWO_FIELDS: Final = 4
 
 
-class Entry(NamedTuple):
+class Entry(Struct, frozen=True, gc=False):
     """One stream entry. `payload` is None if it has no event field; `stray` then shows the fields that it has.
 
     `traceparent` is that field as the publisher sent it, unchecked.

@@ -47,7 +47,10 @@ def _found(listening: UserListening, subject: Subject, identity: UUID) -> Sequen
         # Adds up before it joins: an artist has thousands of days, and few tracks.
         each = filed(_by_track(select(rows).where(rows.c.song_id.in_(songs)).subquery()), subject).subquery()
         names = HeardTrack.__dataclass_fields__
-        wanted = select(*(each.c[name] for name in names)).where(each.c.filed_under == identity)
+        wanted = select(*(each.c[name] for name in names))
+        if subject is not Subject.SONG:
+            # A song's tracks are filed under the song that it counts as, whichever of its twins was asked for.
+            wanted = wanted.where(each.c.filed_under == identity)
         for row in listening.connection.execute(wanted).all():
             track = HeardTrack(*row)
             key = track.song_id, track.track_id
