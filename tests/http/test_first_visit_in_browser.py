@@ -108,8 +108,9 @@ def test_the_play_to_delete_long_ago(visitor: Visitor) -> None:
 
 def test_why_an_event_was_not_recorded(visitor: Visitor) -> None:
     visitor.click("Not recorded")
-    visitor.sees("These events of yours broke a rule.")
-    visitor.sees("Schism, Tool")
+    visitor.sees("These events of yours were not recorded.")
+    visitor.sees("Schism")
+    visitor.sees("The player sent a length of listening that cannot be right.")
     visitor.sees(re.compile("ms_played: .*greater than or equal to 0"))
     visitor.sees("phone/5.4.2")
     visitor.click("What the player sent")

@@ -204,7 +204,7 @@ def test_each_page_is_whole_and_accessible(site: Site, browser: Browser, width: 
     for path in ("/ops", "/ops/letters", "/ops/letters?reason=out_of_range", "/ops/letters/1"):
         _assert_whole(page, site.url + path, width)
     page = site.open(browser, site.ada, "/import", color_scheme=scheme, **view(width))
-    for path in ("/import", "/not-recorded"):
+    for path in ("/import", "/not-recorded", "/settings", "/u/ada/left-out"):
         _assert_whole(page, site.url + path, width)
     page.goto(f"{site.url}/import")
     page.get_by_label("Choose the file").set_input_files({"name": "x" * 300, "mimeType": "text/csv", "buffer": TABLE})
