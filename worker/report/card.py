@@ -35,8 +35,8 @@ _NO_XML: Final = {0xFFFE: 0xFFFD, 0xFFFF: 0xFFFD}
 class CardSong:
     """A song of the card with its tile."""
 
-    title: str
-    artist: str
+    title: Fitted
+    artist: Fitted
     tile: str
     colour: str
 
@@ -83,8 +83,8 @@ def _ring(year: Year, measure: Measure, palette: Mapping[str, int]) -> Sequence[
 def _song(title: str, artist: str, palette: Mapping[str, int]) -> CardSong:
     colour = palette.get(loose_title(artist), colours.colour_of(artist))
     return CardSong(
-        title=_fitted(title, _SONG_WIDTH, (32,), most=1).lines[0],
-        artist=_fitted(artist, _SONG_WIDTH, (26,), most=1).lines[0],
+        title=_fitted(title, _SONG_WIDTH, (32, 28, 24), most=1),
+        artist=_fitted(artist, _SONG_WIDTH, (26, 22), most=1),
         tile=colours.tile_path(title + artist),
         colour=colours.DARK[colour],
     )
