@@ -10,7 +10,6 @@ from tests.support.clients import UNREACHABLE
 from tests.support.commands import Zik, zik_at
 from tests.support.events import event_id, play, song
 from tests.support.rollup_rows import record
-from worker.cli.terminal import console
 
 SONG = {"album": "LP3", "album_artist": "Various", "artists": ["Tool", "Guest"], "duration_ms": 183_000}
 EVENTS = [
@@ -57,7 +56,7 @@ def test_list_shows_a_play_with_all_that_is_known(zik: Zik) -> None:
 
 
 def test_an_id_can_be_copied_from_a_narrow_terminal(zik: Zik, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "width", 80)
+    monkeypatch.setenv("COLUMNS", "80")
     assert event_id(1) in zik("plays", "list", "--user", "ada").out
 
 

@@ -241,7 +241,7 @@ def test_verify_says_what_waits_and_was_not_compared(zik: Zik, engine: Engine) -
     zik("aggregate")
     exact = zik("verify")
 
-    assert "not compared: 2 days that wait to be computed; run `zik aggregate`" in waiting.out
+    assert "not compared: 2 days that wait to be computed. A worker computes days every 10 s" in waiting.out
     assert f"{computed} 0 charts\nnot compared: 6 charts" in undrawn.out
     assert exact.code == 0
     assert re.fullmatch(rf"{computed} [1-9]\d* charts\n", exact.out)

@@ -15,7 +15,7 @@ from worker.database.engine import snapshot, transaction
 from worker.recorders.batch import record_batch
 from worker.recorders.known import Known
 from worker.report.page import page
-from worker.report.wording import day_name, duration, share
+from worker.report.wording import amount, day_name, duration, share
 from worker.report.year import report_of
 from worker.statistics import (
     Day,
@@ -148,7 +148,7 @@ def test_places_are_those_of_the_ranking(connection: Connection, subject: Subjec
         name = place.artist if place.title is None else f"{place.title} {place.artist}"
         figure = f"{place.listens:,}"
         if subject is not Subject.SONG:
-            figure = f"{figure} listens {duration(place.ms_played)}"
+            figure = f"{amount(place.listens, 'listen')} {duration(place.ms_played)}"
         before = then.get((place.artist, place.title))
         return f"{name} {figure}" + (f" 2020: {before:,}" if before else "")
 
