@@ -74,6 +74,33 @@ def test_a_reader_hears_of_its_user_and_of_no_other(world: World) -> None:
     run(scenario())
 
 
+def test_pages_that_were_opened_together_do_not_look_and_end_together(world: World) -> None:
+    async def scenario() -> None:
+        world.live = Live(most=50, monotonic=lambda: world.now_s)
+        looks: list[float] = []
+
+        async def look() -> None:
+            looks.append(world.now_s)
+
+        opened = [await world.live.open("ada", look) for _ in range(50)]
+        looks.clear()
+        messages = [reader.messages() for reader in opened]
+        for each in messages:
+            assert [await anext(each), await anext(each)][1] == CHANGED
+        waiting = [asyncio.ensure_future(anext(each)) for each in messages]
+        for _ in range(16):
+            world.now_s += 1.0
+            for reader in opened:
+                reader._woken.set()
+            await asyncio.sleep(0.01)
+        assert len(looks) >= 50
+        assert max(map(looks.count, looks)) < 25
+        for task in waiting:
+            task.cancel()
+
+    run(scenario())
+
+
 def test_many_changes_are_one_message(world: World) -> None:
     async def scenario() -> None:
         _, messages = await world.open()

@@ -1,6 +1,7 @@
 """Let open pages know that their listener's data has changed, and never what: they fetch it as any page does."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -12,6 +13,7 @@ from worker.stream.changes import users_of
 
 # The rest poll, as their script does when it is refused.
 MOST_READERS: Final = 200
+# At the latest.
 COMMENT_EVERY_S: Final = 15.0
 # While much is recorded, as by an import, a page is told twice a second; it fetches no faster than it is answered.
 APART_S: Final = 0.5
@@ -86,8 +88,8 @@ class Reader:
         self._look = look
         self._leave = leave
         self._monotonic = monotonic
-        self._ends_at = monotonic() + LONGEST_S
-        self._looks_at = monotonic() + COMMENT_EVERY_S
+        self._ends_at = self._in_about(LONGEST_S)
+        self._looks_at = self._in_about(COMMENT_EVERY_S)
         self.seen: object = None
         self._woken = asyncio.Event()
         # The page was made before it could hear of changes.
@@ -127,8 +129,12 @@ class Reader:
                     await self._woken.wait()
             self._woken.clear()
 
+    def _in_about(self, seconds: float) -> float:
+        # Pages come back together, after a restart for instance. If all looked at one moment, other pages would wait.
+        return self._monotonic() + seconds * random.uniform(0.5, 1.0)  # noqa: S311 -- no secret
+
     async def _may_go_on(self) -> bool:
-        self._looks_at = self._monotonic() + COMMENT_EVERY_S
+        self._looks_at = self._in_about(COMMENT_EVERY_S)
         try:
             seen = await self._look()
         except UnknownUserError:
