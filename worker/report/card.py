@@ -27,6 +27,7 @@ _MARGIN: Final = 72
 _INNER: Final = WIDTH - 2 * _MARGIN
 _SONGS: Final = 5
 _SONG_WIDTH: Final = 380
+_TITLE_SIZES: Final = (32, 28, 25)
 # XML has no place for these two.
 _NO_XML: Final = {0xFFFE: 0xFFFD, 0xFFFF: 0xFFFD}
 
@@ -58,7 +59,7 @@ def card(year: Year, *, name: str | None = None) -> str:
         artist=_fitted(artists[0].artist, _INNER, (190, 170, 150, 135, 120, 96, 72, 56), most=2) if artists else None,
         period="year" if year.span.period is Period.YEAR else "month",
         listening=_listening(year, measure),
-        songs=[_song(place.title or "", place.artist, palette) for place in songs[:_SONGS]],
+        songs=_songs([(place.title or "", place.artist) for place in songs[:_SONGS]], palette),
         rays=[(colours.DARK[ray.colour], ray.path) for ray in _ring(year, measure, palette)],
         title=title_of(year.span).split(),
     )
@@ -80,14 +81,18 @@ def _ring(year: Year, measure: Measure, palette: Mapping[str, int]) -> Sequence[
     return drawing.ring(list(year.span.days())[::step], counts, day_colours(year, palette))
 
 
-def _song(title: str, artist: str, palette: Mapping[str, int]) -> CardSong:
-    colour = palette.get(loose_title(artist), colours.colour_of(artist))
-    return CardSong(
-        title=_fitted(title, _SONG_WIDTH, (32, 28, 24), most=1),
-        artist=_fitted(artist, _SONG_WIDTH, (26, 22), most=1),
-        tile=colours.tile_path(title + artist),
-        colour=colours.DARK[colour],
-    )
+def _songs(named: Sequence[tuple[str, str]], palette: Mapping[str, int]) -> Sequence[CardSong]:
+    """The songs, all in the size that the longest title needs."""
+    size = min((_fitted(title, _SONG_WIDTH, _TITLE_SIZES, most=1).size for title, _ in named), default=0)
+    return [
+        CardSong(
+            title=_fitted(title, _SONG_WIDTH, (size,), most=1),
+            artist=_fitted(artist, _SONG_WIDTH, (size - 6,), most=1),
+            tile=colours.tile_path(title + artist),
+            colour=colours.DARK[palette.get(loose_title(artist), colours.colour_of(artist))],
+        )
+        for title, artist in named
+    ]
 
 
 def _fitted(text: str, width: int, sizes: Sequence[int], *, most: int) -> Fitted:
