@@ -22,6 +22,7 @@ from worker.http.page_answers import here, no_such_page, refuse
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
 from worker.http.sessions import Sessions, Visit
+from worker.operations.tokens import Token
 from worker.pages import links
 from worker.pages.rendering import Frame
 from worker.statistics import Listener, ListenRule, UserListening, find_listener, is_public
@@ -77,6 +78,21 @@ def own_frame(request: Request, visit: Visit) -> Frame:
         may_change=visit.may_change(user),
         is_operator=visit.is_operator,
     )
+
+
+async def own_visit(sessions: Sessions, request: Request) -> tuple[Visit, Token]:
+    """Who is signed in and may change what is theirs.
+
+    Raises:
+        RequestRefusedError: 404 for nobody, 403 for a token that may only read.
+        StreamUnavailableError: the session cannot be looked up.
+    """
+    visit = await sessions.visit(request)
+    if visit.token is None:
+        raise no_such_page()
+    if not visit.may_change(visit.token.username):
+        raise RequestRefusedError(403, "this token may only read: sign in with one that has the scope submit")
+    return visit, visit.token
 
 
 class Pages:

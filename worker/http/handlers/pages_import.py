@@ -17,11 +17,11 @@ from worker.http.endpoint import Answer
 from worker.http.forms import parameters
 from worker.http.import_job import Job, path_of, sweep
 from worker.http.imports import Imports
-from worker.http.page_access import own_frame, page_endpoints
+from worker.http.page_access import own_frame, own_visit, page_endpoints
 from worker.http.page_answers import no_such_page, page_answer, redirect
 from worker.http.refusals import RequestRefusedError
 from worker.http.services import Services
-from worker.http.sessions import Sessions, Visit
+from worker.http.sessions import Sessions
 from worker.http.uploads import MAX_UPLOAD_BYTES, Upload, Uploads, save
 from worker.importers.formats import READABLE
 from worker.importers.options import ENCODING, SHIFT, TIMEZONE, UNDATED, OptionError, clock_of, encoding_of
@@ -59,17 +59,17 @@ class _Imports:
         return self._services.imports
 
     async def ask(self, request: Request) -> Answer:
-        visit, user = await self._visit(request)
-        found = await self._services.in_database(_imports_of, user)
+        visit, token = await own_visit(self._sessions, request)
+        found = await self._services.in_database(_imports_of, token.username)
         most = f"{MAX_UPLOAD_BYTES // 2**20} MB"
         return page_answer("import", own_frame(request, visit), imports=found, most=most, readable=READABLE)
 
     async def upload(self, request: Request) -> Answer:
-        visit, user = await self._visit(request)
+        visit, token = await own_visit(self._sessions, request)
         upload = await self._uploads.receive(request)
         try:
             visit.check(upload.fields)
-            job = _job_of(upload, user)
+            job = _job_of(upload, token.username)
             await asyncio.to_thread(_keep, upload, job)
         finally:
             await upload.file.close()
@@ -92,9 +92,9 @@ class _Imports:
         return redirect(f"/import/{job.id}")
 
     async def _show(self, request: Request, job: Job | None = None, problem: str = "") -> Answer:
-        visit, user = await self._visit(request)
+        visit, token = await own_visit(self._sessions, request)
         frame = own_frame(request, visit)
-        job = job or await self._job(request, user)
+        job = job or await self._job(request, token.username)
         return page_answer("import_job", frame, status=400 if problem else 200, job=job, problem=problem)
 
     async def publish(self, request: Request) -> Answer:
@@ -126,20 +126,12 @@ class _Imports:
             await self._imports.undo(job)
         return redirect(f"/import/{job.id}")
 
-    async def _visit(self, request: Request) -> tuple[Visit, str]:
-        visit = await self._sessions.visit(request)
-        if visit.token is None:
-            raise no_such_page()
-        if not visit.may_change(visit.token.username):
-            raise RequestRefusedError(403, "this token may only read: sign in with one that has the scope submit")
-        return visit, visit.token.username
-
     async def _sent(self, request: Request) -> tuple[dict[str, str], str]:
         """The fields of a form that this browser has sent, and its user."""
-        visit, user = await self._visit(request)
+        visit, token = await own_visit(self._sessions, request)
         sent = parameters(request, await read_body(request))
         visit.check(sent)
-        return sent, user
+        return sent, token.username
 
     async def _job(self, request: Request, user: str) -> Job:
         job = await self._imports.find(user, request.path_params["id"])

@@ -12,9 +12,8 @@ from worker.database.engine import snapshot
 from worker.http.body import read_body
 from worker.http.endpoint import Answer
 from worker.http.forms import parameters
-from worker.http.page_access import own_frame, page_endpoints
-from worker.http.page_answers import no_such_page, page_answer
-from worker.http.refusals import RequestRefusedError
+from worker.http.page_access import own_frame, own_visit, page_endpoints
+from worker.http.page_answers import page_answer
 from worker.http.services import Services
 from worker.http.sessions import Sessions, Visit
 from worker.operations.tokens import Token
@@ -44,12 +43,12 @@ class _Settings:
         self._sessions = Sessions(services)
 
     async def show(self, request: Request) -> Answer:
-        visit, token = await self._visit(request)
+        visit, token = await own_visit(self._sessions, request)
         chosen = await self._services.in_database(_stored, token.username)
         return _page(request, visit, chosen)
 
     async def change(self, request: Request) -> Answer:
-        visit, token = await self._visit(request)
+        visit, token = await own_visit(self._sessions, request)
         sent = parameters(request, await read_body(request))
         visit.check(sent)
         chosen = _Chosen(sent.get("timezone", "").strip(), bool(sent.get("public")))
@@ -64,14 +63,6 @@ class _Settings:
         common = {"type": "preference", "user": token.username, "time": now}
         items = [checked({**common, "key": key, "value": value}, now=now) for key, value in preferences.items()]
         await self._services.ingest.submit(token, items, protocol=_PROTOCOL, now=now)
-
-    async def _visit(self, request: Request) -> tuple[Visit, Token]:
-        visit = await self._sessions.visit(request)
-        if visit.token is None:
-            raise no_such_page()
-        if not visit.may_change(visit.token.username):
-            raise RequestRefusedError(403, "this token may only read: sign in with one that has the scope submit")
-        return visit, visit.token
 
 
 def _page(request: Request, visit: Visit, chosen: _Chosen, *, problem: str = "", is_sent: bool = False) -> Answer:

@@ -125,8 +125,8 @@ class UserListening:
     """One user's listening as it is now, even if no sweep has run yet.
 
     Days that wait for a sweep are computed for the question, by the SQL that a sweep uses; a few of them once for all
-    questions. Pass the connection of a
-    snapshot, so that rollups and plays are read at one moment. `rule` must be the rule of the rollups.
+    questions. Pass the connection of a snapshot, so that rollups and plays are read at one moment. `rule` must be the
+    rule of the rollups.
     """
 
     covers_everyone: ClassVar[Literal[False]] = False
